@@ -1,0 +1,63 @@
+"""Runs the blocking pywats client concurrently in gevent greenlets.
+
+Import this module before `pywats`; every other line of the program stays as it is. The import
+patches the standard library with gevent and puts a cooperative client into `pyWATS`. With
+`PYWATS_GREEN_DISABLE=1` in the environment it does neither.
+"""
+
+# ruff: noqa: E402
+# The order of these lines is the purpose of this file: nothing that copies a socket or a lock may
+# be imported above the call of `patch`.
+
+import os
+
+_disabled = os.environ.get("PYWATS_GREEN_DISABLE", "") not in ("", "0")
+
+if not _disabled:
+    from pywats_green.patching import patch
+
+    patch()
+
+from pywats_green._version import __version__
+from pywats_green.config import Settings, configure, settings
+from pywats_green.exceptions import (
+    EventLoopRequiredError,
+    ImportOrderError,
+    ImportOrderWarning,
+    InvalidArgumentError,
+    NativeThreadError,
+    PywatsGreenError,
+    SettingsError,
+    UnsupportedPywatsError,
+)
+from pywats_green.upstream.pool import Pool, get_many
+from pywats_green.upstream.seams import install, is_installed, uninstall
+
+if not _disabled:
+    install()
+
+
+def is_active() -> bool:
+    """Tell whether pywats runs green in this process."""
+    return is_installed()
+
+
+__all__ = [
+    "EventLoopRequiredError",
+    "ImportOrderError",
+    "ImportOrderWarning",
+    "InvalidArgumentError",
+    "NativeThreadError",
+    "Pool",
+    "PywatsGreenError",
+    "Settings",
+    "SettingsError",
+    "UnsupportedPywatsError",
+    "__version__",
+    "configure",
+    "get_many",
+    "install",
+    "is_active",
+    "settings",
+    "uninstall",
+]

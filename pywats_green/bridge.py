@@ -1,0 +1,131 @@
+"""Drives a coroutine to its end in the current greenlet, without an event loop.
+
+Upstream's services are coroutines all the way down to the HTTP client. When that client blocks
+cooperatively, no coroutine ever has to suspend: one `send(None)` runs a call to its end. The only
+thing that such a coroutine may yield is `MAY_BLOCK`, which the green client yields just before it
+may block; only then does the bridge arm the timer, so a call that never blocks pays for none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator
+from traceback import walk_tb
+from types import CodeType, TracebackType
+from typing import Any, TypeVar
+
+import gevent
+
+from pywats_green.exceptions import EventLoopRequiredError
+
+T = TypeVar("T")
+
+
+class _MayBlock:
+    """Awaited by a coroutine that is about to block its greenlet."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[_MayBlock, None, None]:
+        yield self
+
+
+MAY_BLOCK = _MayBlock()
+
+
+def drive(coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+    """Run a coroutine to its end in this greenlet.
+
+    Args:
+        coroutine: What to run. It may block its greenlet and may await `MAY_BLOCK`.
+        timeout: Seconds for all of it, waits and retries included. None: no limit.
+
+    Returns:
+        What the coroutine returns.
+
+    Raises:
+        TimeoutError: The builtin one, with upstream's text, when the time is over.
+        EventLoopRequiredError: The coroutine awaited what only an event loop can finish.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    timer: gevent.Timeout | None = None
+    try:
+        while True:
+            awaited = coroutine.send(None)
+            if awaited is MAY_BLOCK:
+                if timer is None and deadline is not None:
+                    # Not 0: gevent would take that for "now, without asking the loop".
+                    timer = gevent.Timeout.start_new(max(deadline - time.monotonic(), 1e-9))
+            elif awaited is None:
+                gevent.sleep(0)  # what `asyncio.sleep(0)` yields: let the others run
+            else:
+                raise EventLoopRequiredError(_describe(coroutine, awaited))
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    except gevent.Timeout as expired:
+        if expired is not timer:
+            raise
+        raise TimeoutError(f"Operation timed out after {timeout}s") from None
+    except RuntimeError as exc:
+        if str(exc) != "no running event loop":
+            raise
+        raise EventLoopRequiredError(_locate(exc.__traceback__)) from exc
+    finally:
+        if timer is not None:
+            timer.close()
+        coroutine.close()  # runs its `finally` blocks when we leave it half-way
+
+
+def iterate(generator: AsyncGenerator[T, None], timeout: float | None = None) -> Iterator[T]:
+    """Iterate over an async generator in this greenlet.
+
+    Args:
+        generator: What to iterate over; it is closed at the end, also when left early.
+        timeout: Seconds for each item. None: no limit.
+
+    Yields:
+        Its items.
+
+    Raises:
+        TimeoutError: An item took longer than `timeout`.
+        EventLoopRequiredError: As `drive`.
+    """
+    try:
+        while True:
+            try:
+                item = drive(generator.__anext__(), timeout)
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        drive(generator.aclose(), timeout)
+
+
+_ADVICE = (
+    "a blocking call runs in a greenlet, where there is no asyncio event loop; "
+    "await it through AsyncWATS under asyncio.run() instead"
+)
+
+
+def _describe(coroutine: Any, awaited: object) -> str:
+    """Name the innermost coroutine and the thing it waits for."""
+    while (inner := getattr(coroutine, "cr_await", None)) is not None:
+        if not hasattr(inner, "cr_frame"):
+            break
+        coroutine = inner
+    where = getattr(coroutine, "__qualname__", type(coroutine).__name__)
+    frame = getattr(coroutine, "cr_frame", None)
+    if frame is not None:
+        where += f" ({frame.f_code.co_filename}:{frame.f_lineno})"
+    return f"{where} awaits {type(awaited).__module__}.{type(awaited).__qualname__}: {_ADVICE}"
+
+
+def _locate(traceback: TracebackType | None) -> str:
+    """Name the innermost place outside asyncio that asked for the running loop."""
+    code: CodeType | None = None
+    line = 0
+    for frame, number in walk_tb(traceback):
+        if not frame.f_globals.get("__name__", "").startswith("asyncio"):
+            code, line = frame.f_code, number
+    where = f"{code.co_name} ({code.co_filename}:{line})" if code else "a coroutine"
+    return f"{where} asks for the running event loop: {_ADVICE}"

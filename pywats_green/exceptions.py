@@ -1,0 +1,51 @@
+"""Every error this package raises. One root, so that one `except` clause can catch them all."""
+
+
+class PywatsGreenError(Exception):
+    """Root of all errors raised by pywats_green itself.
+
+    Errors of a WATS call are not ours: they stay the exceptions of pywats.
+    """
+
+
+class ImportOrderError(PywatsGreenError, ImportError):
+    """pywats was imported before pywats_green, so it kept the blocking sockets and locks."""
+
+
+class ImportOrderWarning(RuntimeWarning):
+    """Something was imported or started before pywats_green that works better after it."""
+
+
+class UnsupportedPywatsError(PywatsGreenError, ImportError):
+    """The installed pywats-api has not the seams that this version was built for."""
+
+
+class SettingsError(PywatsGreenError, ValueError):
+    """A setting does not exist or its value is out of range."""
+
+
+class InvalidArgumentError(PywatsGreenError, ValueError):
+    """An argument of a public function is out of range."""
+
+
+class EventLoopRequiredError(PywatsGreenError, RuntimeError):
+    """A coroutine awaited something that only a running asyncio event loop can finish."""
+
+
+class NativeThreadError(PywatsGreenError, RuntimeError):
+    """A client was used from another operating system thread than the one it belongs to."""
+
+
+class TransportError(PywatsGreenError):
+    """An exchange with the server broke off.
+
+    Users do not see it: the green client translates it into the exception that upstream raises.
+    """
+
+
+class TransportConnectError(TransportError):
+    """No connection was made: refused, unreachable, name not resolved, TLS refused."""
+
+
+class TransportTimeoutError(TransportError, TimeoutError):
+    """A phase (connect, write, read) took longer than the timeout."""

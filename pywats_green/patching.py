@@ -1,0 +1,102 @@
+"""Patches the standard library with gevent, once, and says what came too early for that."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import re
+import sys
+import threading
+import warnings
+from types import FrameType
+
+from gevent import monkey
+
+from pywats_green.exceptions import ImportOrderError, ImportOrderWarning
+
+# All of these must be patched. `queue` too: without it, ThreadPoolExecutor waits on a native
+# SimpleQueue inside a greenlet and freezes the hub.
+PATCHED_MODULES = (
+    "socket", "ssl", "select", "threading", "time", "queue", "subprocess", "signal", "os",
+)  # fmt: skip
+
+# Modules that copy sockets or locks when imported, in the order in which a user meets them.
+EARLY_MODULES = ("requests", "urllib3", "httpx", "httpcore")
+
+_PYWATS_IMPORT = re.compile(r"\s*(?:from|import)\s+pywats(?:[\s.,]|$)")
+
+
+def is_patched() -> bool:
+    """Tell whether gevent has patched everything that a green client needs."""
+    return all(bool(monkey.is_module_patched(name)) for name in PATCHED_MODULES)
+
+
+def patch() -> None:
+    """Patch the standard library, unless that is done already.
+
+    Raises:
+        ImportOrderError: pywats was imported before; the text names the line to move.
+
+    Warns:
+        ImportOrderWarning: Modules were imported, or native threads started, that keep
+            unpatched sockets or locks.
+    """
+    if "pywats" in sys.modules:
+        raise ImportOrderError(_order_advice(inspect.currentframe()))
+    if is_patched():
+        return  # the program did it itself, earlier: nothing imported since is too early
+    early = [name for name in EARLY_MODULES if name in sys.modules]
+    threads = [thread.name for thread in threading.enumerate()][1:]
+    with warnings.catch_warnings():
+        if early:
+            # Ours, below, names the modules; gevent's of the same cause would be a second one.
+            warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
+        monkey.patch_all()
+    if early or threads:
+        warnings.warn(_warning_text(early, threads), ImportOrderWarning, stacklevel=_user_level())
+
+
+def _warning_text(early: list[str], threads: list[str]) -> str:
+    parts = []
+    if early:
+        parts.append(f"imported before pywats_green: {', '.join(early)}")
+    if threads:
+        parts.append(f"native threads running before pywats_green: {', '.join(threads)}")
+    return (
+        "; ".join(parts)
+        + ". They may keep unpatched sockets and locks that block every greenlet: move "
+        '"import pywats_green" to the top of the program'
+    )
+
+
+def _is_machinery(frame: FrameType) -> bool:
+    name = frame.f_globals.get("__name__", "")
+    return str(name).startswith("importlib") or str(name).split(".")[0] == "pywats_green"
+
+
+def _user_frame(frame: FrameType | None) -> FrameType | None:
+    """Return the frame whose line imports pywats_green."""
+    while frame is not None and _is_machinery(frame):
+        frame = frame.f_back
+    return frame
+
+
+def _user_level() -> int:
+    """Return the `stacklevel` for a warning from `patch` that names the user's import line."""
+    level, frame = 0, inspect.currentframe()
+    target = _user_frame(frame)
+    while frame is not None and frame is not target:
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def _order_advice(frame: FrameType | None) -> str:
+    frame = _user_frame(frame)
+    if frame is None:
+        return 'pywats was imported before pywats_green: put "import pywats_green" first'
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    advice = f'{file}:{line}: pywats was imported before pywats_green. Move "import pywats_green" '
+    for number, text in enumerate(linecache.getlines(file)[: line - 1], start=1):
+        if _PYWATS_IMPORT.match(text):
+            return f'{advice}above line {number}: "{text.strip()}"'
+    return advice + "above the first import of pywats, or of what imports it"

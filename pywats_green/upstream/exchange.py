@@ -1,0 +1,264 @@
+"""One call of a client: limiter, attempts, translation of errors.
+
+The steps and the texts are those of `_execute_request` in pywats' core/async_client.py and
+`_make_request` in its core/client.py; only the transport below, the sleep between attempts and
+the working Retry-After are ours.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from typing import Any
+
+import gevent
+from gevent import monkey
+from pywats.core.client import Response
+from pywats.core.exceptions import ConnectionError as WatsConnectionError
+from pywats.core.exceptions import PyWATSError
+from pywats.core.exceptions import TimeoutError as WatsTimeoutError
+from pywats.core.logging import get_logger
+from pywats.core.retry import RetryConfig, should_retry
+
+from pywats_green.exceptions import (
+    NativeThreadError,
+    TransportConnectError,
+    TransportTimeoutError,
+)
+from pywats_green.transport import Answer, Transport
+
+logger = get_logger("pywats.core.async_client")  # users filter by upstream's names
+
+_native_thread_id = monkey.get_original("threading", "get_ident")
+
+_ATTRIBUTE = "_green_exchange"
+
+
+def exchange_of(client: Any) -> Exchange:
+    """Return the exchange that belongs to one of upstream's clients, made at its first call.
+
+    Args:
+        client: An `AsyncHttpClient` or a `HttpClient` of pywats.
+
+    Raises:
+        NativeThreadError: The client belongs to another operating system thread.
+    """
+    exchange: Exchange | None = client.__dict__.get(_ATTRIBUTE)
+    if exchange is None:
+        exchange = client.__dict__[_ATTRIBUTE] = Exchange(client)
+    elif exchange.thread_id != _native_thread_id():
+        raise NativeThreadError(
+            "this client was first used in another native thread, whose greenlets own its "
+            "connections: create one client for each native thread, or hand the work to the "
+            "thread of the client"
+        )
+    return exchange
+
+
+def close(client: Any) -> None:
+    """Close the connections of a client; its next call opens new ones."""
+    exchange: Exchange | None = client.__dict__.get(_ATTRIBUTE)
+    if exchange is not None:
+        exchange.transport.close()
+
+
+class Exchange:
+    """What a client needs beside upstream's own attributes to make its calls.
+
+    Args:
+        client: An `AsyncHttpClient` or a `HttpClient` of pywats; its attributes are read at each
+            call, so that a change of `timeout` or `retry_config` counts at once.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self.thread_id = _native_thread_id()
+        self.transport = Transport(client.base_url, verify=client.verify_ssl)
+
+    def run(
+        self,
+        client: Any,
+        method: str,
+        endpoint: str,
+        params: dict[str, Any] | None,
+        data: Any,
+        headers: dict[str, str] | None,
+        retry: bool | None,
+    ) -> Response:
+        """Make a call, with the attempts that the client's retry configuration allows.
+
+        The arguments are those of upstream's `_make_request`.
+
+        Returns:
+            The answer, whatever its status.
+
+        Raises:
+            pywats.core.exceptions.ConnectionError: No connection was made.
+            pywats.core.exceptions.TimeoutError: The server took too long.
+            PyWATSError: Anything else went wrong.
+        """
+        config = client._retry_config
+        may_retry = retry if retry is not None else config.enabled
+        if not endpoint.startswith("/"):
+            endpoint = f"/{endpoint}"
+        started = time.time()
+        for attempt in itertools.count():
+            client._rate_limiter.acquire()
+            answer = error = None
+            try:
+                answer = self._attempt(client, method, endpoint, params, data, headers, attempt)
+            except (WatsConnectionError, WatsTimeoutError) as exc:
+                error = exc
+            delay = _retry_delay(config, method, attempt, answer, error) if may_retry else None
+            if delay is None:
+                break
+            cause = type(error).__name__ if answer is None else f"HTTP {answer.status_code}"
+            logger.info(
+                "Retry %d/%d for %s %s after %.2fs (%s)",
+                *(attempt + 1, config.max_attempts, method, endpoint, delay, cause),
+            )
+            gevent.sleep(delay)
+        if answer is None:
+            raise error  # type: ignore[misc]  # one of the two is set
+        _count_metrics(client, method, endpoint, answer, started)
+        return answer
+
+    def _attempt(
+        self,
+        client: Any,
+        method: str,
+        endpoint: str,
+        params: dict[str, Any] | None,
+        data: Any,
+        headers: dict[str, str] | None,
+        attempt: int,
+    ) -> Response:
+        """Send the request once and translate what goes wrong into upstream's errors."""
+        query = {k: v for k, v in params.items() if v is not None} if params else None
+        sent = {**client._headers, **headers} if headers else client._headers
+        started = time.perf_counter()
+        try:
+            _refuse_broken_header(sent)
+            answer = self.transport.request(
+                method, endpoint, query, sent, _encode(data), client.timeout
+            )
+            if client._trace_stack:
+                _trace(client, method, endpoint, query, data, answer, started, attempt)
+            return _response(answer)
+        except TransportConnectError as exc:
+            raise WatsConnectionError(
+                f"Failed to connect to {client.base_url}: {exc}",
+                operation=f"{method} {endpoint}",
+                details={"url": client.base_url},
+            ) from exc
+        except TransportTimeoutError as exc:
+            raise WatsTimeoutError(
+                f"Request timed out after {client.timeout}s: {exc}",
+                operation=f"{method} {endpoint}",
+                details={"timeout": client.timeout, "endpoint": endpoint},
+            ) from exc
+        except Exception as exc:
+            raise PyWATSError(f"HTTP request failed: {exc}") from exc
+
+
+def _refuse_broken_header(headers: dict[str, str]) -> None:
+    """Refuse a value that would end its header line, without showing it: it may be the token."""
+    for name, value in headers.items():
+        if isinstance(value, str) and ("\n" in value or "\r" in value):
+            what = "the token" if name == "Authorization" else f"the value of header {name}"
+            raise ValueError(f"{what} holds a line break: strip it before creating the client")
+
+
+def _encode(data: Any) -> bytes | None:
+    """Encode a body as httpx does: compact JSON for dict and list, the rest as it is."""
+    if data is None or isinstance(data, bytes):
+        return data
+    if isinstance(data, (dict, list)):
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return text.encode("utf-8")
+    if isinstance(data, str):
+        return data.encode("utf-8")
+    if hasattr(data, "__iter__"):
+        return b"".join(data)
+    raise TypeError(f"Unexpected type for 'content', {type(data)!r}")
+
+
+def _response(answer: Answer) -> Response:
+    """Parse an answer as upstream's `_handle_response` does."""
+    data = None
+    if answer.content:
+        try:
+            data = json.loads(answer.content)
+        except ValueError:
+            data = _text(answer) or None
+    return Response(
+        status_code=answer.status, data=data, headers=answer.headers, raw=answer.content
+    )
+
+
+def _text(answer: Answer) -> str:
+    """Decode a body as httpx does: by the charset of its type, else UTF-8, never failing."""
+    _, _, charset = answer.headers.get("content-type", "").partition("charset=")
+    try:
+        return answer.content.decode(charset.split(";")[0].strip(" \"'") or "utf-8", "replace")
+    except LookupError:
+        return answer.content.decode("utf-8", "replace")
+
+
+def _retry_delay(
+    config: RetryConfig,
+    method: str,
+    attempt: int,
+    answer: Response | None,
+    error: PyWATSError | None,
+) -> float | None:
+    """Ask upstream's retry logic; return the seconds to wait, or None to give up."""
+    if answer is not None and "retry-after" in answer.headers:
+        # Upstream looks for "Retry-After" in headers whose names are lower-case, and never
+        # finds it; shown under that name, it does.
+        answer = Response(
+            status_code=answer.status_code, headers={"Retry-After": answer.headers["retry-after"]}
+        )
+    again, delay = should_retry(config, method, attempt, answer, error)
+    if not again:
+        return None
+    config.record_retry(delay)
+    return delay
+
+
+def _count_metrics(
+    client: Any, method: str, endpoint: str, answer: Response, started: float
+) -> None:
+    collector = client._metrics_collector
+    if not collector:
+        return
+    labels = {"method": method, "endpoint": endpoint}
+    collector.http_requests_total.labels(**labels, status=str(answer.status_code)).inc()
+    collector.http_request_duration_seconds.labels(**labels).observe(time.time() - started)
+
+
+def _trace(
+    client: Any,
+    method: str,
+    endpoint: str,
+    query: dict[str, Any] | None,
+    data: Any,
+    answer: Answer,
+    started: float,
+    attempt: int,
+) -> None:
+    """Hand a trace to the client's open captures, in upstream's shape."""
+    is_json = isinstance(data, (dict, list))
+    trace = {
+        "method": method,
+        "url": f"{client.base_url}{endpoint}",
+        "params": client._bounded_json(query),
+        "json": client._bounded_json(data if is_json else None),
+        "status_code": answer.status,
+        "duration_ms": (time.perf_counter() - started) * 1000.0,
+        "response_bytes": len(answer.content),
+        "attempt": attempt + 1,
+    }
+    if not hasattr(client, "_circuit_breaker"):  # the blocking client shows raw bodies too
+        trace["content"] = client._bounded_json(None if is_json else data)
+    client._emit_trace(trace)

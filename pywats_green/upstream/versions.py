@@ -1,0 +1,62 @@
+"""Which versions of pywats-api have the seams that this package replaces."""
+
+from __future__ import annotations
+
+import re
+from importlib import metadata
+
+from pywats_green.exceptions import UnsupportedPywatsError
+
+DISTRIBUTION = "pywats-api"
+OLDEST = "0.5.0b6"  # older wheels do not import on Python below 3.14
+BELOW = "0.7"
+
+_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:(a|b|rc)(\d+))?")
+_FINAL = "z"  # sorts behind a, b and rc
+
+
+def _key(version: str) -> tuple[int, int, int, str, int]:
+    match = _VERSION.match(version)
+    if match is None:
+        return (0, 0, 0, "", 0)
+    major, minor, patch, stage, number = match.groups()
+    return (int(major), int(minor), int(patch or 0), stage or _FINAL, int(number or 0))
+
+
+def is_supported(version: str) -> bool:
+    """Tell whether a version of pywats-api is in the supported range.
+
+    Args:
+        version: As in the package's metadata, such as "0.6.0rc1".
+    """
+    # A pre-release of the first version beyond the range is beyond it too.
+    return _key(OLDEST) <= _key(version) and _key(version)[:3] < _key(BELOW)[:3]
+
+
+def installed_version() -> str:
+    """Return the version of the installed pywats-api.
+
+    Raises:
+        UnsupportedPywatsError: It is not installed.
+    """
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError as exc:
+        raise UnsupportedPywatsError(
+            f"{DISTRIBUTION} is not installed: pip install '{DISTRIBUTION}>={OLDEST},<{BELOW}'"
+        ) from exc
+
+
+def require_supported() -> str:
+    """Return the installed version, if it is in the range.
+
+    Raises:
+        UnsupportedPywatsError: It is not; the text holds the range and the version found.
+    """
+    found = installed_version()
+    if not is_supported(found):
+        raise UnsupportedPywatsError(
+            f"{DISTRIBUTION} {found} is installed, but pywats_green needs >={OLDEST},<{BELOW}: "
+            f"pip install '{DISTRIBUTION}>={OLDEST},<{BELOW}', or set PYWATS_GREEN_DISABLE=1"
+        )
+    return found
