@@ -24,7 +24,7 @@ typecheck: $(BIN)/.tools
 	$(BIN)/mypy
 
 perf: $(BIN)/.tools
-	$(PYTEST) perf --benchmark-disable-gc --benchmark-sort=name
+	$(PYTEST) perf -s
 
 clean:
 	rm -rf .venv

@@ -54,8 +54,7 @@ def drive(coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
             awaited = coroutine.send(None)
             if awaited is MAY_BLOCK:
                 if timer is None and deadline is not None:
-                    # Not 0: gevent would take that for "now, without asking the loop".
-                    timer = gevent.Timeout.start_new(max(deadline - time.monotonic(), 1e-9))
+                    timer = gevent.Timeout.start_new(max(deadline - time.monotonic(), 0.0))
             elif awaited is None:
                 gevent.sleep(0)  # what `asyncio.sleep(0)` yields: let the others run
             else:

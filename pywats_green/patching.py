@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import inspect
 import linecache
 import re
@@ -26,6 +28,9 @@ EARLY_MODULES = ("requests", "urllib3", "httpx", "httpcore")
 _PYWATS_IMPORT = re.compile(r"\s*(?:from|import)\s+pywats(?:[\s.,]|$)")
 
 
+_done = False
+
+
 def is_patched() -> bool:
     """Tell whether gevent has patched everything that a green client needs."""
     return all(bool(monkey.is_module_patched(name)) for name in PATCHED_MODULES)
@@ -41,19 +46,37 @@ def patch() -> None:
         ImportOrderWarning: Modules were imported, or native threads started, that keep
             unpatched sockets or locks.
     """
+    global _done  # noqa: PLW0603  # a patch cannot be undone, so this is set once
+    if _done:
+        return
     if "pywats" in sys.modules:
-        raise ImportOrderError(_order_advice(inspect.currentframe()))
+        raise ImportOrderError(_order_advice())
+    _done = True
     if is_patched():
         return  # the program did it itself, earlier: nothing imported since is too early
     early = [name for name in EARLY_MODULES if name in sys.modules]
-    threads = [thread.name for thread in threading.enumerate()][1:]
+    threads = [t.name for t in threading.enumerate() if t is not threading.current_thread()]
+    native_id = threading.get_ident()
     with warnings.catch_warnings():
         if early:
             # Ours, below, names the modules; gevent's of the same cause would be a second one.
             warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
         monkey.patch_all()
+    _adopt_import_locks(native_id)
     if early or threads:
-        warnings.warn(_warning_text(early, threads), ImportOrderWarning, stacklevel=_user_level())
+        file, line = _import_line()
+        warnings.warn_explicit(_warning_text(early, threads), ImportOrderWarning, file, line)
+
+
+def _adopt_import_locks(native_id: int) -> None:
+    """Make the import locks that this thread holds those of its main greenlet.
+
+    We are being imported, so this thread holds some, under its native id. gevent hands them over
+    only when no other thread is alive; else the next import in this package would wait for itself.
+    """
+    for lock in gc.get_objects():
+        if isinstance(lock, importlib._bootstrap._ModuleLock) and lock.owner == native_id:  # type: ignore[attr-defined]  # noqa: SLF001
+            lock.owner = threading.get_ident()
 
 
 def _warning_text(early: list[str], threads: list[str]) -> str:
@@ -74,27 +97,16 @@ def _is_machinery(frame: FrameType) -> bool:
     return str(name).startswith("importlib") or str(name).split(".")[0] == "pywats_green"
 
 
-def _user_frame(frame: FrameType | None) -> FrameType | None:
-    """Return the frame whose line imports pywats_green."""
+def _import_line() -> tuple[str, int]:
+    """Return file and line of the import of pywats_green; ("sys", 1), as Python, if unknown."""
+    frame = inspect.currentframe()
     while frame is not None and _is_machinery(frame):
         frame = frame.f_back
-    return frame
+    return (frame.f_code.co_filename, frame.f_lineno) if frame else ("sys", 1)
 
 
-def _user_level() -> int:
-    """Return the `stacklevel` for a warning from `patch` that names the user's import line."""
-    level, frame = 0, inspect.currentframe()
-    target = _user_frame(frame)
-    while frame is not None and frame is not target:
-        level, frame = level + 1, frame.f_back
-    return level
-
-
-def _order_advice(frame: FrameType | None) -> str:
-    frame = _user_frame(frame)
-    if frame is None:
-        return 'pywats was imported before pywats_green: put "import pywats_green" first'
-    file, line = frame.f_code.co_filename, frame.f_lineno
+def _order_advice() -> str:
+    file, line = _import_line()
     advice = f'{file}:{line}: pywats was imported before pywats_green. Move "import pywats_green" '
     for number, text in enumerate(linecache.getlines(file)[: line - 1], start=1):
         if _PYWATS_IMPORT.match(text):

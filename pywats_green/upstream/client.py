@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pywats.core.async_client import AsyncHttpClient
-from pywats.core.client import Response
+from pywats.core.client import HttpClient, Response
 
 from pywats_green.bridge import MAY_BLOCK
 from pywats_green.upstream.exchange import close, exchange_of
@@ -56,6 +56,11 @@ class GreenHttpClient(AsyncHttpClient):
         return f"GreenHttpClient(base_url={self.base_url!r})"
 
 
+# Python puts the qualified name into the TypeError of a call with unknown keywords, which some of
+# upstream's own methods make; users must see the name they know.
+GreenHttpClient._make_request.__qualname__ = AsyncHttpClient._make_request.__qualname__
+
+
 def make_request(
     client: Any,
     method: str,
@@ -67,3 +72,6 @@ def make_request(
 ) -> Response:
     """Take the place of `HttpClient._make_request`, upstream's plain blocking client."""
     return exchange_of(client).run(client, method, endpoint, params, data, headers, retry)
+
+
+make_request.__qualname__ = HttpClient._make_request.__qualname__

@@ -1,0 +1,65 @@
+"""Shared by all tests. Its first import is the start button, as in a user's program."""
+
+# ruff: noqa: I001
+import pywats_green
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pywats import pyWATS
+from pywats.core.throttle import configure_throttling
+
+from pywats_green.testing import WatsServer
+
+assert pywats_green.is_active()
+
+
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[WatsServer]:
+    """One embedded server for all tests of a worker; use `server`, which resets it."""
+    with WatsServer(record=True) as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared_server: WatsServer) -> WatsServer:
+    shared_server.reset()
+    shared_server.configure(latency=0.0, jitter=0.0, rate_limit=None)
+    return shared_server
+
+
+@pytest.fixture(autouse=True)
+def unthrottled() -> None:
+    """Upstream's default of 500 requests a minute would be what every test measures."""
+    configure_throttling(enabled=False)
+
+
+@pytest.fixture
+def api(server: WatsServer) -> Iterator[pyWATS]:
+    with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as client:
+        yield client
+
+
+@pytest.fixture
+def run_python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a script in a process of its own, with warnings as errors unless told otherwise."""
+
+    def run(
+        source: str, *args: str, env: dict[str, str] | None = None, warnings: str = "error"
+    ) -> subprocess.CompletedProcess[str]:
+        script = tmp_path / "script.py"
+        script.write_text(source, encoding="utf-8")
+        return subprocess.run(
+            [sys.executable, "-W", warnings, str(script), *args],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, **(env or {})},
+        )
+
+    return run

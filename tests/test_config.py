@@ -1,0 +1,76 @@
+import dataclasses
+
+import pytest
+
+from pywats_green import Settings, SettingsError, configure, settings
+from pywats_green.config import from_environment
+
+
+@pytest.fixture(autouse=True)
+def restored():  # type: ignore[no-untyped-def]
+    before = settings()
+    yield
+    configure(**dataclasses.asdict(before))
+
+
+def test_defaults() -> None:
+    assert Settings() == Settings(
+        keepalive_expiry=30.0, dns_ttl=60.0, ca_bundle=None, client_cert=None, client_key=None
+    )
+
+
+def test_configure_changes_one_and_keeps_the_rest() -> None:
+    assert configure(dns_ttl=5) is settings()
+    assert settings() == Settings(dns_ttl=5)
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings().dns_ttl = 1  # type: ignore[misc]
+
+
+def test_an_unknown_name_is_refused_and_nothing_changes() -> None:
+    before = settings()
+    with pytest.raises(SettingsError, match="unknown setting dns_tll: choose from .*dns_ttl"):
+        configure(dns_tll=1, keepalive_expiry=9)
+    assert settings() is before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"dns_ttl": -1},
+        {"dns_ttl": "60"},
+        {"dns_ttl": None},
+        {"dns_ttl": True},
+        {"dns_ttl": float("inf")},
+        {"keepalive_expiry": float("nan")},
+        {"ca_bundle": ""},
+        {"ca_bundle": 5},
+        {"client_key": "key.pem"},
+    ],
+)
+def test_a_bad_value_is_refused_at_once(change: dict[str, object]) -> None:
+    before = settings()
+    with pytest.raises(SettingsError, match=next(iter(change))):
+        configure(**change)
+    assert settings() is before
+
+
+def test_environment() -> None:
+    found = from_environment(
+        {
+            "PYWATS_GREEN_DNS_TTL": "5",
+            "PYWATS_GREEN_CA_BUNDLE": "",
+            "PYWATS_GREEN_CLIENT_CERT": "cert.pem",
+            "PYWATS_GREEN_CLIENT_KEY": "key.pem",
+            "DNS_TTL": "7",
+        }
+    )
+    assert found == Settings(dns_ttl=5.0, client_cert="cert.pem", client_key="key.pem")
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "nan"])
+def test_a_bad_variable_is_named(text: str) -> None:
+    with pytest.raises(SettingsError, match=f"PYWATS_GREEN_DNS_TTL='{text}'"):
+        from_environment({"PYWATS_GREEN_DNS_TTL": text})

@@ -1,0 +1,141 @@
+import importlib
+import inspect
+import pkgutil
+import sys
+from importlib import metadata
+
+import pytest
+import pywats
+
+import pywats_green
+from pywats_green import UnsupportedPywatsError
+from pywats_green.upstream import seams, versions
+
+
+@pytest.fixture
+def reinstalled():  # type: ignore[no-untyped-def]
+    yield
+    pywats_green.install()
+
+
+def _current(seam: seams.Seam) -> object:
+    holder, name = seams._holder(seam)
+    return inspect.getattr_static(holder, name)
+
+
+def test_uninstall_puts_everything_back_and_install_again(reinstalled: None) -> None:
+    replaced = {seam.name: _current(seam) for seam in seams.SEAMS}
+    pywats_green.uninstall()
+    assert not pywats_green.is_active()
+    for seam in seams.SEAMS:
+        original = _current(seam)
+        assert original is not replaced[seam.name]
+        assert not original.__module__.startswith("pywats_green"), seam.name  # type: ignore[attr-defined]
+    pywats_green.uninstall()
+    pywats_green.install()
+    pywats_green.install()
+    assert pywats_green.is_active()
+    for seam in seams.SEAMS:
+        assert _current(seam).__module__.startswith("pywats_green"), seam.name  # type: ignore[attr-defined]
+
+
+def _modules_of_pywats() -> list[str]:
+    return [
+        info.name
+        for info in pkgutil.walk_packages(pywats.__path__, "pywats.")
+        if not info.name.startswith("pywats.tools")
+    ]
+
+
+def test_no_copy_by_value_of_a_replaced_name_is_missed(reinstalled: None) -> None:
+    """A module that did `from x import name` before us keeps the original under its own name."""
+    pywats_green.uninstall()
+    for name in _modules_of_pywats():
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue  # an optional part whose own dependency is not installed
+    originals = {id(_current(seam)): seam.name for seam in seams.SEAMS if "." not in seam.path}
+    table = {(seam.module, seam.path) for seam in seams.SEAMS}
+    # Defined or exported there, but nothing on the way of a blocking call is built from them.
+    harmless = {
+        ("pywats.core.async_client", "AsyncHttpClient"),  # the definition; AsyncWATS needs it
+        ("pywats.core", "AsyncHttpClient"),  # its export, for users
+        ("pywats.async_wats", "AsyncHttpClient"),  # AsyncWATS is left untouched
+    }
+    missed = [
+        f"{module.__name__}.{name} ({originals[id(value)]})"
+        for module in list(sys.modules.values())
+        if getattr(module, "__name__", "").split(".")[0].startswith("pywats")
+        for name, value in list(vars(module).items())
+        if id(value) in originals
+        and (module.__name__, name) not in table | harmless
+        and not module.__name__.startswith("pywats_green")
+    ]
+    assert not missed
+
+
+@pytest.mark.parametrize("seam", [*seams.SEAMS, *seams.RELIED_ON], ids=lambda seam: seam.name)
+def test_a_missing_seam_is_named_and_nothing_is_touched(
+    seam: seams.Seam, monkeypatch: pytest.MonkeyPatch, reinstalled: None
+) -> None:
+    pywats_green.uninstall()
+    before = {s.name: _current(s) for s in seams.SEAMS if s.name != seam.name}
+    holder, name = seams._holder(seam)
+    with monkeypatch.context() as patch:
+        patch.delattr(holder, name)
+        with pytest.raises(UnsupportedPywatsError) as caught:
+            pywats_green.install()
+    text = str(caught.value)
+    assert f"{seam.name} is not as expected: missing" in text
+    assert metadata.version("pywats-api") in text
+    assert ">=0.5.0b6,<0.7" in text
+    assert not pywats_green.is_active()
+    assert {s.name: _current(s) for s in seams.SEAMS if s.name != seam.name} == before
+
+
+def test_a_seam_with_another_signature_is_refused(
+    monkeypatch: pytest.MonkeyPatch, reinstalled: None
+) -> None:
+    pywats_green.uninstall()
+    with monkeypatch.context() as patch:
+        patch.setattr("pywats.pywats._run_sync", lambda coro, loop: None)
+        with pytest.raises(UnsupportedPywatsError, match=r"its parameters are \(coro, loop\)"):
+            pywats_green.install()
+    assert not pywats_green.is_active()
+
+
+@pytest.mark.parametrize(
+    ("version", "supported"),
+    [
+        ("0.5.0b5", False), ("0.5.0b6", True), ("0.5.0rc1", True), ("0.5.0", True),
+        ("0.5.3", True), ("0.6.0rc1", True), ("0.6.9", True), ("0.7.0a1", False),
+        ("0.7.0", False), ("0.7", False), ("1.0", False), ("0.4.0b1", False), ("nonsense", False),
+    ],
+)  # fmt: skip
+def test_range_of_versions(version: str, supported: bool) -> None:
+    assert versions.is_supported(version) is supported
+
+
+def test_a_version_out_of_range_is_refused(
+    monkeypatch: pytest.MonkeyPatch, reinstalled: None
+) -> None:
+    pywats_green.uninstall()
+    with monkeypatch.context() as patch:
+        patch.setattr(metadata, "version", lambda _: "0.8.0")
+        with pytest.raises(
+            UnsupportedPywatsError, match=r"0\.8\.0 is installed.*>=0\.5\.0b6,<0\.7"
+        ):
+            pywats_green.install()
+    with monkeypatch.context() as patch:
+        patch.setattr(versions, "DISTRIBUTION", "pywats-api-that-is-not-there")
+        with pytest.raises(UnsupportedPywatsError, match="is not installed: pip install"):
+            pywats_green.install()
+
+
+def test_asyncwats_is_left_untouched() -> None:
+    import pywats.async_wats
+    import pywats.core.async_client
+
+    assert pywats.async_wats.AsyncHttpClient is pywats.core.async_client.AsyncHttpClient
+    assert pywats.core.async_client.AsyncHttpClient.__module__ == "pywats.core.async_client"
