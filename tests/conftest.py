@@ -1,7 +1,6 @@
 """Shared by all tests. Its first import is the start button, as in a user's program."""
 
-# ruff: noqa: I001
-import pywats_green
+import pywats_green  # isort: split
 
 import os
 import subprocess

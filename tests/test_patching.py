@@ -131,7 +131,8 @@ def test_disabled_the_pool_passes_calls_through_one_by_one(run_python, server) -
         "with Pool(4) as pool:\n"
         "    for products in (pool.map(api.product.get_product, keys),\n"
         "                     list(pool.imap(api.product.get_product, keys)),\n"
-        "                     [r.value for r in pool.map_results(api.product.get_product, keys)]):\n"
+        "                     [r.value for r in pool.map_results(api.product.get_product,"
+        " keys)]):\n"
         "        assert [p.part_number for p in products] == keys\n"
         "assert [r.status_code for r in get_many(api, ['/api/App/Version', '/api/no'])]"
         " == [200, 404]\n",
