@@ -1,0 +1,8 @@
+"""A WATS server for tests: real sockets, a process of its own, nothing to install."""
+
+from __future__ import annotations
+
+from pywats_green.testing.answers import RecordedRequest, ServerStats
+from pywats_green.testing.server import WatsServer
+
+__all__ = ["RecordedRequest", "ServerStats", "WatsServer"]

@@ -1,0 +1,5 @@
+"""The server process behind `pywats_green.testing.WatsServer`.
+
+Nothing here imports pywats or gevent: it runs unpatched, in a process of its own, started by
+`python -m pywats_green.testing.app`.
+"""

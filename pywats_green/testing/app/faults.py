@@ -1,0 +1,106 @@
+"""Faults that a test plants on routes: wrong statuses, cut bodies, dead connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pywats_green.testing.app.messages import HTML_TYPE, Headers, Reply, message_reply
+
+MODES = frozenset(
+    {"status", "reset", "close", "cut", "hang", "html", "close_after", "redirect", "delay"}
+)
+UNPROCESSED = frozenset({"reset", "close", "hang"})
+"""Modes in which the request never reaches its handler, so the state does not change."""
+
+HTML_BODY = b"<!DOCTYPE html><html><head><title>WATS</title></head><body>Sign in</body></html>"
+
+
+@dataclass
+class Fault:
+    """One planted fault.
+
+    Attributes:
+        route: A template (matched exactly) or a prefix of "METHOD /path"; "*" is every route.
+        mode: One of `MODES`.
+        status: The status answered by the modes "status" and "redirect".
+        times: How often it still strikes; None for ever.
+        retry_after: The Retry-After header, or None for no such header.
+        delay: Seconds of latency on top of the server's.
+        location: Where "redirect" sends the client.
+    """
+
+    route: str
+    mode: str = "status"
+    status: int = 503
+    times: int | None = 1
+    retry_after: float | None = None
+    delay: float = 0.0
+    location: str | None = None
+
+    def reply(self) -> Reply | None:
+        """The answer that takes the handler's place, or None where the handler answers."""
+        extra: list[tuple[str, str]] = []
+        if self.retry_after is not None:
+            extra.append(("Retry-After", f"{self.retry_after:g}"))
+        if self.mode == "status":
+            text = "The request failed because a test planted a fault."
+            return message_reply(self.status, text, tuple(extra))
+        if self.mode == "html":
+            return Reply(HTML_BODY, 200, HTML_TYPE)
+        if self.mode == "redirect":
+            extra.append(("Location", self.location or "/"))
+            headers: Headers = tuple(extra)
+            return Reply(b"", self.status, HTML_TYPE, headers)
+        return None
+
+
+class FaultPlan:
+    """The planted faults, in the order in which they were planted."""
+
+    def __init__(self, templates: set[str]) -> None:
+        self._templates = templates
+        self._faults: list[Fault] = []
+        self.struck = 0
+
+    def plant(self, options: dict[str, Any]) -> None:
+        """Add a fault.
+
+        Raises:
+            ValueError: The mode is unknown.
+        """
+        fault = Fault(**options)
+        if fault.mode not in MODES:
+            raise ValueError(f"unknown fault mode: {fault.mode}")
+        self._faults.append(fault)
+
+    def clear(self) -> None:
+        """Forget all faults."""
+        self._faults.clear()
+        self.struck = 0
+
+    def strike(self, method: str, path: str, template: str | None) -> Fault | None:
+        """The first fault that fits this request, spent by one; None where none does."""
+        if not self._faults:
+            return None
+        for fault in self._faults:
+            if self._fits(fault.route, method, path, template):
+                self.struck += 1
+                if fault.times is not None:
+                    fault.times -= 1
+                    if fault.times <= 0:
+                        self._faults.remove(fault)
+                return fault
+        return None
+
+    def _fits(self, route: str, method: str, path: str, template: str | None) -> bool:
+        if route == "*":
+            return True
+        if route in self._templates:
+            return route == template
+        prefix = route.rstrip("*").lower()
+        if " " not in prefix:
+            return path.lower().startswith(prefix)
+        if f"{method} {path}".lower().startswith(prefix):
+            return True
+        return template is not None and template.lower().startswith(prefix)

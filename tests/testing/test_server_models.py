@@ -1,0 +1,32 @@
+"""Plain upstream accepts every answer."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from pywats_green.testing import WatsServer
+
+SCRIPT = Path(__file__).with_name("upstream_calls.py")
+
+
+def test_upstreams_models_accept_the_answers_to_every_public_method(wats: WatsServer) -> None:
+    environment = {**os.environ, "PYWATS_GREEN_DISABLE": "1"}
+    finished = subprocess.run(
+        [sys.executable, str(SCRIPT), wats.url, wats.token],
+        env=environment,
+        capture_output=True,
+        timeout=90,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr.decode()[-3000:]
+    outcome = json.loads(finished.stdout)
+    assert outcome["errors"] == {}
+    assert outcome["empty"] == []
+    assert outcome["missing"] == []
+    stats = wats.stats()
+    assert "unknown" not in stats["requests"]
+    assert "rejected" not in stats["requests"]
+    assert set(stats["statuses"]) == {"200", "204"}
+    assert len(stats["requests"]) > 190
