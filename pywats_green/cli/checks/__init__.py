@@ -1,0 +1,51 @@
+"""What the doctor looks at: sections of checks, each of which gives rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from pywats_green.cli.checks import installation, live, seams, surroundings, traps
+from pywats_green.cli.checks.row import Row
+
+
+class Section(NamedTuple):
+    """Checks that belong together.
+
+    Attributes:
+        title: What they look at.
+        checks: Functions that look, in this order.
+    """
+
+    title: str
+    checks: tuple[Callable[[], Iterable[Row]], ...]
+
+
+SECTIONS = (
+    Section(
+        "Installed",
+        (
+            installation.python,
+            installation.gevent,
+            installation.pywats,
+            installation.active,
+            installation.standard_library,
+        ),
+    ),
+    Section("Seams", (seams.replaced, seams.relied_on)),
+    Section("Traps", (traps.of_versions, traps.pywats_client)),
+    Section(
+        "Surroundings",
+        (
+            surroundings.environment,
+            surroundings.proxy,
+            surroundings.early_imports,
+            surroundings.native_threads,
+            surroundings.limiter,
+        ),
+    ),
+    # Last, because it starts what the checks above look for.
+    Section("Live", (live.calls_run_green,)),
+)
+
+__all__ = ["SECTIONS", "Row", "Section"]

@@ -1,0 +1,74 @@
+"""What is installed, and what of it is patched."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+
+from gevent import monkey
+
+from pywats_green._version import __version__
+from pywats_green.cli.checks.row import Row
+from pywats_green.cli.checks.versions import installed, parsed
+from pywats_green.patching import PATCHED_MODULES
+from pywats_green.upstream.seams import is_installed
+from pywats_green.upstream.versions import BELOW, DISTRIBUTION, OLDEST, is_supported
+
+OLDEST_GEVENT = "25.9.1"
+
+
+def python() -> Iterator[Row]:
+    """Python itself."""
+    yield Row("python", "ok", f"{platform.python_version()} on {platform.system()}")
+
+
+def gevent() -> Iterator[Row]:
+    """The version of gevent; before, urllib3's pool could deadlock (gevent#1957, #2139)."""
+    version = installed("gevent") or "unknown"
+    if parsed(version) >= parsed(OLDEST_GEVENT):
+        yield Row("gevent", "ok", version)
+    else:
+        yield Row(
+            "gevent",
+            "fail",
+            f"{version}: connection pools can deadlock under it (gevent#1957, #2139)",
+            f"pip install 'gevent>={OLDEST_GEVENT}'",
+        )
+
+
+def pywats() -> Iterator[Row]:
+    """The version of pywats and the range that is supported."""
+    version, wanted = installed(DISTRIBUTION), f">={OLDEST},<{BELOW}"
+    if version is not None and is_supported(version):
+        yield Row("pywats", "ok", f"{DISTRIBUTION} {version}; supported: {wanted}")
+    else:
+        found = f"{DISTRIBUTION} {version}" if version else f"{DISTRIBUTION} is not installed"
+        yield Row(
+            "pywats", "fail", f"{found}; supported: {wanted}",
+            f"pip install '{DISTRIBUTION}{wanted}'",
+        )  # fmt: skip
+
+
+def active() -> Iterator[Row]:
+    """Whether this process runs green."""
+    if is_installed():
+        yield Row("active", "ok", f"pywats_green {__version__} is at work")
+    else:
+        yield Row(
+            "active", "fail", f"pywats_green {__version__} is switched off",
+            "unset PYWATS_GREEN_DISABLE",
+        )  # fmt: skip
+
+
+def standard_library() -> Iterator[Row]:
+    """What gevent has patched of what a green client needs."""
+    missing = [name for name in PATCHED_MODULES if not monkey.is_module_patched(name)]
+    if not missing:
+        yield Row("patched", "ok", ", ".join(PATCHED_MODULES))
+    elif not is_installed():
+        yield Row("patched", "warn", "nothing, as pywats_green is switched off")
+    else:
+        yield Row(
+            "patched", "fail", f"not patched: {', '.join(missing)}",
+            'put "import pywats_green" first; patch nothing yourself, or everything',
+        )  # fmt: skip

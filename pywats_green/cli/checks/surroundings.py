@@ -1,0 +1,98 @@
+"""What surrounds the package in this process: environment, threads, early imports."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import ssl
+import sys
+from collections.abc import Iterator
+from urllib.request import getproxies
+
+from pywats_green.cli.checks.row import Row
+from pywats_green.config import ENVIRONMENT_PREFIX, Settings
+from pywats_green.patching import is_patched
+
+# Beside the settings; see `pywats_green.configure`.
+OTHER_VARIABLES = ("DISABLE", "BASE_URL", "TOKEN")
+
+
+def environment() -> Iterator[Row]:
+    """Our environment variables: names that do not exist, halves of a pair. Never a value."""
+    known = {field.name.upper() for field in dataclasses.fields(Settings)} | {*OTHER_VARIABLES}
+    names = sorted(
+        name.removeprefix(ENVIRONMENT_PREFIX)
+        for name in os.environ
+        if name.startswith(ENVIRONMENT_PREFIX)
+    )
+    unknown = [ENVIRONMENT_PREFIX + name for name in names if name not in known]
+    if unknown:
+        yield Row(
+            "environment", "warn", f"set, but unknown: {', '.join(unknown)}",
+            "see the table in help(pywats_green.configure)",
+        )  # fmt: skip
+    elif ("BASE_URL" in names) != ("TOKEN" in names):
+        yield Row(
+            "environment", "warn", "one of PYWATS_GREEN_BASE_URL and _TOKEN is set alone",
+            "set both or neither",
+        )  # fmt: skip
+    elif names:
+        listed = ", ".join(ENVIRONMENT_PREFIX + name for name in names)
+        yield Row("environment", "ok", f"set: {listed}")
+    else:
+        yield Row("environment", "ok", f"no {ENVIRONMENT_PREFIX} variable is set")
+
+
+def proxy() -> Iterator[Row]:
+    """Whether calls go through a proxy. Never its address, which may hold a password."""
+    schemes = sorted({"http", "https", "all"} & getproxies().keys())
+    if schemes:
+        yield Row("proxy", "ok", f"the system sets a proxy for: {', '.join(schemes)}")
+    else:
+        yield Row("proxy", "ok", "none")
+
+
+def early_imports() -> Iterator[Row]:
+    """Whether urllib3, and requests with it, was imported before the patch."""
+    module = sys.modules.get("urllib3.util.ssl_")
+    kept = getattr(module, "SSLContext", ssl.SSLContext)
+    if is_patched() and kept is not ssl.SSLContext:
+        yield Row(
+            "early-imports", "warn", "urllib3 was imported before pywats_green",
+            'put "import pywats_green" first; look at sitecustomize and .pth files',
+        )  # fmt: skip
+    else:
+        yield Row("early-imports", "ok", "none")
+
+
+def native_threads() -> Iterator[Row]:
+    """Native threads beside this one; a busy one takes two thirds of the green throughput."""
+    others = thread_count() - 1
+    if others:
+        yield Row(
+            "native-threads", "warn", f"{others} beside the main one",
+            "find what starts them; a busy one slows every green call",
+        )  # fmt: skip
+    else:
+        yield Row("native-threads", "ok", "none beside the main one")
+
+
+def thread_count() -> int:
+    """Count the native threads that run Python; `threading` shows greenlets once patched."""
+    return len(sys._current_frames())  # noqa: SLF001  # documented, for just such uses
+
+
+def limiter() -> Iterator[Row]:
+    """What upstream's limiter allows, which 1,000 look-ups run into."""
+    try:
+        from pywats.core.throttle import get_default_limiter  # noqa: PLC0415  # may be broken
+
+        default = get_default_limiter()
+    except Exception as exc:  # noqa: BLE001  # a broken pywats is reported by other rows
+        yield Row("limiter", "warn", f"unknown: {type(exc).__name__}", "repair pywats-api")
+        return
+    if default.enabled:
+        allowed = f"{default.max_requests} requests in {default.window_seconds:g} s"
+        yield Row("limiter", "ok", f"pywats lets through {allowed}, then calls wait")
+    else:
+        yield Row("limiter", "ok", "off")

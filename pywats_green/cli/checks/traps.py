@@ -1,0 +1,104 @@
+"""Known traps of versions that work badly together; the table is data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from pywats_green.cli.checks.row import Row, Status
+from pywats_green.cli.checks.versions import PYTHON, Version, installed, parsed
+
+
+class Trap(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        id: Names the trap.
+        package: Whose version decides.
+        applies: Whether a version walks into it.
+        status: How bad that is.
+        finding: What happens then.
+        advice: What to do.
+        also: Another package and whether its version walks into it; both must.
+    """
+
+    id: str
+    package: str
+    applies: Callable[[Version], bool]
+    status: Status
+    finding: str
+    advice: str
+    also: tuple[str, Callable[[Version], bool]] | None = None
+
+
+TRAPS = (
+    Trap(
+        "httpx-1", "httpx", lambda v: v >= (1,), "fail",
+        "pywats cannot be imported with it",
+        "pip install 'httpx<1'",
+    ),
+    Trap(
+        "watchdog-deaf", "watchdog", lambda v: v >= (7,), "warn",
+        "its observers deliver no file events under gevent (seen with 7.0 and 7.1)",
+        "pip install 'watchdog>=5,<7', if you watch folders in this process",
+    ),
+    Trap(
+        "watchdog-hangs", "watchdog", lambda v: v < (5,), "warn",
+        "its observers stop every greenlet (seen with 3 and 4)",
+        "pip install 'watchdog>=5,<7', if you watch folders in this process",
+    ),
+    Trap(
+        "asyncio-to-thread", PYTHON, lambda v: (3, 13, 12) <= v < (3, 14) or v >= (3, 14, 3),
+        "warn",
+        "results of asyncio.to_thread arrive late under gevent (gevent#2213)",
+        "do not use asyncio.to_thread or run_in_executor in this process",
+    ),
+    Trap(
+        "threads-at-exit", PYTHON, lambda v: v >= (3, 13), "warn",
+        "with this gevent, a thread that waits for an exit hook never ends (gevent#2188)",
+        "pip install 'gevent>=26.9'",
+        also=("gevent", lambda v: v < (26, 9)),
+    ),
+)  # fmt: skip
+
+
+def of_versions() -> Iterator[Row]:
+    """Each trap of the table."""
+    for trap in TRAPS:
+        yield look(trap, installed)
+
+
+def look(trap: Trap, version_of: Callable[[str], str | None]) -> Row:
+    """Tell whether a trap applies.
+
+    Args:
+        trap: The trap.
+        version_of: Gives the version of a package; None: not installed.
+
+    Returns:
+        A row with status "ok" unless it does.
+    """
+    version = version_of(trap.package)
+    if version is None:
+        return Row(trap.id, "ok", f"{trap.package} is not installed")
+    applies = trap.applies(parsed(version))
+    if applies and trap.also is not None:
+        other, condition = trap.also
+        applies = condition(parsed(version_of(other) or ""))
+    if applies:
+        return Row(trap.id, trap.status, f"{trap.package} {version}: {trap.finding}", trap.advice)
+    return Row(trap.id, "ok", f"{trap.package} {version}: not concerned")
+
+
+def pywats_client() -> Iterator[Row]:
+    """Whether pywats_client, which comes with pywats, could be imported."""
+    if find_spec("pywats_client") is None:
+        yield Row("pyside6", "ok", "pywats_client is not installed")
+    elif find_spec("PySide6") is None:
+        yield Row(
+            "pyside6", "warn", "pywats_client cannot be imported: PySide6 is not installed",
+            "nothing, unless you use pywats_client: then pip install PySide6-Essentials",
+        )  # fmt: skip
+    else:
+        yield Row("pyside6", "ok", "PySide6 is installed, which pywats_client needs")

@@ -1,0 +1,27 @@
+"""Versions of what is installed, as tuples that compare."""
+
+from __future__ import annotations
+
+import platform
+import re
+from importlib import metadata
+
+PYTHON = "Python"
+
+Version = tuple[int, ...]
+
+
+def installed(package: str) -> str | None:
+    """Return the version of a package, or of `PYTHON` itself; None: it is not installed."""
+    if package == PYTHON:
+        return platform.python_version()
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def parsed(version: str) -> Version:
+    """Return the numbers that a version begins with: "1.0.dev3" gives (1, 0)."""
+    match = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(map(int, match[0].split("."))) if match else ()

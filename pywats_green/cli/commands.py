@@ -1,0 +1,149 @@
+"""The table of commands, and the way from the words of a command line to one of them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NamedTuple, NoReturn, Protocol, cast
+
+from pywats_green._version import __version__
+from pywats_green.cli.errors import WRONG_USE, CommandError, redact
+
+PROGRAM = "python -m pywats_green"
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+class CommandModule(Protocol):
+    """What the module of a command holds."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Describe the options."""
+
+    def execute(self, options: argparse.Namespace) -> int:
+        """Do the work and return the exit status."""
+
+
+class Command(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        name: The word on the command line, and the module's name in `pywats_green.cli`.
+        summary: One line for `--help`.
+        is_script: Whether the first word that is no option ends our options, and signals and
+            errors are those of the user's script.
+    """
+
+    name: str
+    summary: str
+    is_script: bool = False
+
+    def load(self) -> CommandModule:
+        """Import the module; only the command that runs is imported."""
+        return cast("CommandModule", importlib.import_module(f"pywats_green.cli.{self.name}"))
+
+
+COMMANDS = (
+    Command("demo", "measure reports, products and assets: one by one and green"),
+    Command("run", "run a Python script green, without changing it", is_script=True),
+    Command("serve", "run the embedded WATS server for your own tests"),
+    Command("doctor", "check this installation, and that calls run green on it"),
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command that `argv` names.
+
+    Args:
+        argv: The words after the program.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        SystemExit: After `--help`, `--version`, wrong use and Ctrl-C.
+    """
+    own, rest = split_script(argv)
+    parser = _parser(own[0] if own else "")
+    options = parser.parse_args(own)
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return WRONG_USE
+    command: Command = options.command
+    try:
+        if command.is_script:
+            options.script_args = rest
+            return command.load().execute(options)
+        with quiet_interrupt():
+            return command.load().execute(options)
+    except CommandError as exc:
+        print(f"{PROGRAM} {command.name}: {redact(exc)}", file=sys.stderr)
+        return exc.status
+    except BrokenPipeError:
+        if command.is_script:
+            raise
+        # Whoever read our output has left; what is still buffered must not raise at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def split_script(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part our own words from those that belong to a script.
+
+    Args:
+        argv: The words after the program.
+
+    Returns:
+        What argparse may see, up to and with the script; what the script gets, untouched.
+    """
+    words = list(argv)
+    if words and any(command.is_script and command.name == words[0] for command in COMMANDS):
+        for position, word in enumerate(words[1:], start=2):
+            if not word.startswith("-"):
+                return words[:position], words[position:]
+    return words, []
+
+
+def _parser(chosen: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Runs the blocking pywats client concurrently in gevent greenlets.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"pywats_green {__version__}")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for command in COMMANDS:
+        sub = commands.add_parser(
+            command.name, help=command.summary, description=command.summary, allow_abbrev=False
+        )
+        sub.set_defaults(command=command)
+        if command.name == chosen:
+            command.load().add_arguments(sub)
+    return parser
+
+
+@contextmanager
+def quiet_interrupt() -> Iterator[None]:
+    """Let Ctrl-C unwind the command and end it with status 130, without a traceback.
+
+    KeyboardInterrupt would do it too, but gevent's hub prints a traceback of that one.
+    """
+
+    def leave(_signum: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(INTERRUPTED)
+
+    try:
+        before = signal.signal(signal.SIGINT, leave)
+    except ValueError:  # not in the main thread: then Ctrl-C is not ours
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

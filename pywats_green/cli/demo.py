@@ -1,0 +1,191 @@
+"""`demo`: what green buys, measured on the embedded server or read from the user's own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping, Sequence
+from itertools import cycle, islice
+from typing import Any
+
+from pywats.core.throttle import configure_throttling
+
+from pywats_green.cli import options as option
+from pywats_green.cli import workload
+from pywats_green.cli.clients import new_client
+from pywats_green.cli.demo_output import Outcome, as_json, as_text
+from pywats_green.cli.embedded import embedded_server, without_proxy
+from pywats_green.cli.errors import WRONG_USE, CommandError, redact
+from pywats_green.cli.measuring import Comparison, Job, Run, green, one_by_one
+from pywats_green.progress import Bar, ProgressCallback
+from pywats_green.testing import WatsServer
+from pywats_green.upstream.seams import is_installed
+
+SAMPLE = 15
+
+# On a server that others use too: 3 listings, and 3 jobs of 10 calls one by one and 40 green.
+OWN_SAMPLE = 10
+OWN_READS = 40
+
+LABEL_WIDTH = 27
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.epilog = (
+        "With PYWATS_GREEN_BASE_URL and PYWATS_GREEN_TOKEN set, it only reads, from that server: "
+        "fewer than 200 requests, within upstream's limit of 500 a minute."
+    )
+    parser.add_argument(
+        "--reports", type=option.positive_int, default=300, metavar="N",
+        help="reports to submit and things to read, embedded server only (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--concurrency", type=option.positive_int, default=50, metavar="N",
+        help="green calls at once (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--latency", type=option.seconds, default=0.05, metavar="SECONDS",
+        help="what the embedded server waits before each answer (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Measure and print.
+
+    Returns:
+        0 when every call succeeded and the server holds what it should; else 1.
+
+    Raises:
+        CommandError: It cannot start, or the server cannot be read from.
+    """
+    if not is_installed():
+        raise CommandError("PYWATS_GREEN_DISABLE switches pywats_green off: unset it", WRONG_USE)
+    own = own_server(os.environ)
+    outcome = _on_own_server(*own, options) if own else _on_embedded_server(options)
+    print(json.dumps(as_json(outcome)) if options.json else "\n" + as_text(outcome))
+    return 0 if outcome.ok else 1
+
+
+def own_server(environ: Mapping[str, str]) -> tuple[str, str] | None:
+    """Return base URL and token of the user's own server; None: there is none.
+
+    Raises:
+        CommandError: One is set without the other.
+    """
+    names = ("PYWATS_GREEN_BASE_URL", "PYWATS_GREEN_TOKEN")
+    url, token = (environ.get(name, "").strip() for name in names)
+    if url and token:
+        return url, token
+    if url or token:
+        present, missing = names if url else reversed(names)
+        raise CommandError(
+            f"{present} is set, but {missing} is not: set both to read from your own server, or "
+            "neither to use the embedded one",
+            WRONG_USE,
+        )
+    return None
+
+
+def _on_embedded_server(options: argparse.Namespace) -> Outcome:
+    count, sample = options.reports, min(SAMPLE, options.reports)
+    with without_proxy(), embedded_server(latency=options.latency) as server:
+        with _unthrottled_client(server) as api:
+            products, assets, _ = _listed(api, count)
+
+            def jobs(length: int) -> list[Job]:
+                reports = workload.build_reports(api, length, products)
+                return [
+                    workload.submitting(api, reports),
+                    *workload.reading(
+                        api,
+                        list(islice(cycle(products), length)),
+                        list(islice(cycle(assets), length)),
+                        [report.sn for report in reports],
+                    ),
+                ]
+
+            before = _sampled(jobs(sample))
+            server.reset()  # so that what it holds and counts at the end is the green run's alone
+            measured = jobs(count)
+            after = _measured_green(measured, options.concurrency)
+        accepted, highest = server.reports(), server.stats()["highest_concurrency"]
+    expected = {str(report.id).lower() for report in measured[0].items}
+    return Outcome(
+        comparisons=_paired(measured, before, after),
+        concurrency=options.concurrency,
+        latency=options.latency,
+        reports_sent=len(expected),
+        reports_held=len(accepted),
+        each_once=accepted == dict.fromkeys(expected, 1),
+        highest_concurrency=highest,
+    )
+
+
+def _on_own_server(url: str, token: str, options: argparse.Namespace) -> Outcome:
+    with new_client(url, token) as api:
+        jobs = [job for job in workload.reading(api, *_listed(api, OWN_READS)) if job.items]
+        if not jobs:
+            raise CommandError(
+                "the server answers, but shows no product, asset or report to read: check what "
+                "the token may see"
+            )
+        before = _sampled([job._replace(items=job.items[:OWN_SAMPLE]) for job in jobs])
+        after = _measured_green(jobs, options.concurrency)
+    return Outcome(
+        comparisons=_paired(jobs, before, after),
+        concurrency=options.concurrency,
+        own_url=redact(url),
+    )
+
+
+def _unthrottled_client(server: WatsServer) -> Any:
+    # The limiter is taken over by the client when it is made; all others keep upstream's default.
+    configure_throttling(enabled=False)
+    try:
+        return new_client(server.url, server.token)
+    finally:
+        configure_throttling()
+
+
+def _listed(api: Any, count: int) -> tuple[list[str], list[str], list[str]]:
+    try:
+        return workload.list_keys(api, count)
+    except Exception as exc:
+        reason = str(getattr(exc, "message", exc)).rstrip(".")
+        raise CommandError(
+            f"the server cannot be read from: {reason}. Check its address and the token"
+        ) from exc
+
+
+def _bar(label: str) -> ProgressCallback:
+    return Bar(label.ljust(LABEL_WIDTH))
+
+
+def _sampled(jobs: Sequence[Job]) -> list[Run]:
+    bar, total = _bar("sample, one by one"), sum(len(job.items) for job in jobs)
+    runs: list[Run] = []
+    for job in jobs:
+        before = sum(run.calls for run in runs)
+        runs.append(one_by_one(job, _shifted(bar, before, total)))
+    return runs
+
+
+def _shifted(bar: ProgressCallback, before: int, total: int) -> ProgressCallback:
+    """Show the progress of one job as a part of the whole."""
+    return lambda done, _: bar(before + done, total)
+
+
+def _measured_green(jobs: Sequence[Job], concurrency: int) -> list[Run]:
+    return [green(job, concurrency, _bar(f"green, {job.name}")) for job in jobs]
+
+
+def _paired(
+    jobs: Sequence[Job], before: Sequence[Run], after: Sequence[Run]
+) -> tuple[Comparison, ...]:
+    return tuple(
+        Comparison(job.name, slow, fast)
+        for job, slow, fast in zip(jobs, before, after, strict=True)
+    )

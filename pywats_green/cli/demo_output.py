@@ -1,0 +1,157 @@
+"""What the demo found, as text and as JSON."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from pywats_green._version import __version__
+from pywats_green.cli.errors import redact
+from pywats_green.cli.measuring import Comparison, Run
+from pywats_green.cli.table import GAP, aligned
+from pywats_green.upstream.versions import DISTRIBUTION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Everything the demo found.
+
+    Attributes:
+        comparisons: One for each job.
+        concurrency: Green calls at once, at most.
+        own_url: The user's server, without user info. None: the embedded one, and the rest holds.
+        latency: Seconds that the embedded server waits before each answer.
+        reports_sent: How many reports the green run submitted.
+        reports_held: How many the server holds.
+        each_once: Whether those are the very same, each accepted once.
+        highest_concurrency: The most requests at once, as the server saw them.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    concurrency: int
+    own_url: str | None = None
+    latency: float = 0.0
+    reports_sent: int = 0
+    reports_held: int = 0
+    each_once: bool = True
+    highest_concurrency: int = 0
+
+    @property
+    def errors(self) -> list[str]:
+        """What went wrong, job by job."""
+        return [f"{job.name}: {error}" for job in self.comparisons for error in job.errors]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every call succeeded and the server holds what it should."""
+        return self.each_once and not self.errors
+
+
+def as_text(outcome: Outcome) -> str:
+    """Return the lines to print."""
+    lines = [*_heading(outcome), "", *_table(outcome), ""]
+    if outcome.errors:
+        lines.append(f"First error: {redact(outcome.errors[0])}")
+    lines.append(_closing(outcome))
+    return "\n".join(lines)
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """Return the same as an object for JSON; times are seconds."""
+    found: dict[str, Any] = {
+        "versions": _versions(),
+        "server": outcome.own_url or "embedded",
+        "concurrency": outcome.concurrency,
+        "jobs": [
+            {
+                "name": job.name,
+                "one_by_one": _run(job.one_by_one),
+                "green": _run(job.green),
+                "speed_up": round(job.speed_up, 2),
+                "errors": len(job.errors),
+            }
+            for job in outcome.comparisons
+        ],
+    }
+    if outcome.own_url is None:
+        found["latency"] = outcome.latency
+        found["check"] = {
+            "reports_sent": outcome.reports_sent,
+            "reports_held": outcome.reports_held,
+            "each_once": outcome.each_once,
+            "highest_concurrency": outcome.highest_concurrency,
+        }
+    found["first_error"] = redact(outcome.errors[0]) if outcome.errors else None
+    found["ok"] = outcome.ok
+    return found
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "calls": run.calls,
+        "seconds": round(run.seconds, 4),
+        "calls_per_second": round(run.rate, 1),
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "pywats_green": __version__,
+        DISTRIBUTION: metadata.version(DISTRIBUTION),
+        "gevent": metadata.version("gevent"),
+        "Python": platform.python_version(),
+    }
+
+
+def _heading(outcome: Outcome) -> list[str]:
+    sample = max(job.one_by_one.calls for job in outcome.comparisons)
+    if outcome.own_url is None:
+        server = (
+            f"Embedded WATS server, {outcome.latency * 1000:g} ms latency; "
+            "pywats' limit of 500 requests a minute is off for it."
+        )
+    else:
+        server = f"Reading from {outcome.own_url}; pywats' limit of 500 requests a minute is on."
+    return [
+        ", ".join(f"{name} {version}" for name, version in _versions().items()),
+        server,
+        f"One by one: a plain loop over a sample of {sample} calls for each job.",
+        f"Green: pywats_green.Pool({outcome.concurrency}), all calls. Speed-up compares calls/s.",
+    ]
+
+
+def _table(outcome: Outcome) -> list[str]:
+    columns = ["calls", "seconds", "calls/s"]
+    rows = [["job", *columns, *columns, "speed-up", "errors"]]
+    for job in outcome.comparisons:
+        speed_up, errors = f"{job.speed_up:.1f}x", str(len(job.errors))
+        rows.append([job.name, *_cells(job.one_by_one), *_cells(job.green), speed_up, errors])
+    lines = aligned(rows)
+    start = max(len(row[0]) for row in rows) + len(GAP)
+    first_end = lines[0].index(columns[-1]) + len(columns[-1])
+    second_end = lines[0].rindex(columns[-1]) + len(columns[-1])
+    groups = [
+        " one by one ".center(first_end - start, "-"),
+        " green ".center(second_end - first_end - len(GAP), "-"),
+    ]
+    return [" " * start + GAP.join(groups), *lines]
+
+
+def _cells(run: Run) -> list[str]:
+    return [str(run.calls), f"{run.seconds:.2f}", f"{run.rate:,.0f}"]
+
+
+def _closing(outcome: Outcome) -> str:
+    if outcome.own_url is not None:
+        return "Nothing was written to the server."
+    if not outcome.each_once:
+        return (
+            f"CHECK FAILED: {outcome.reports_sent} reports were sent green, the server holds "
+            f"{outcome.reports_held}, not each of them exactly once."
+        )
+    return (
+        f"Checked: the server holds exactly the {outcome.reports_sent} reports sent green, each "
+        f"once; it saw up to {outcome.highest_concurrency} requests at once."
+    )

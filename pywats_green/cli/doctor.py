@@ -1,0 +1,70 @@
+"""`doctor`: checks this installation, and that calls run green on it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+from pywats_green._version import __version__
+from pywats_green.cli.checks import SECTIONS, Row
+from pywats_green.cli.table import GAP, aligned
+
+Findings = Sequence[tuple[str, Sequence[Row]]]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.epilog = "Exit status: 0 when nothing fails (warnings are allowed), else 1."
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Check and print.
+
+    Returns:
+        0 when nothing fails, else 1.
+    """
+    findings = [
+        (section.title, [row for check in section.checks for row in check()])
+        for section in SECTIONS
+    ]
+    print(as_json(findings) if options.json else as_text(findings))
+    return 0 if _counts(findings)["fail"] == 0 else 1
+
+
+def _counts(findings: Findings) -> Counter[str]:
+    return Counter(row.status for _, rows in findings for row in rows)
+
+
+def as_json(findings: Findings) -> str:
+    """Return the findings as one line of JSON."""
+    counts = _counts(findings)
+    return json.dumps(
+        {
+            "pywats_green": __version__,
+            "ok": counts["fail"] == 0,
+            "counts": {status: counts[status] for status in ("ok", "warn", "fail")},
+            "checks": [
+                {"section": title, **row._asdict()} for title, rows in findings for row in rows
+            ],
+        }
+    )
+
+
+def as_text(findings: Findings) -> str:
+    """Return the lines to print: a section is a heading and its rows, advice below a row."""
+    lines = []
+    for title, rows in findings:
+        lines.append(title)
+        table = aligned([[row.status.ljust(4), row.id, row.finding] for row in rows], left=3)
+        for row, line in zip(rows, table, strict=True):
+            lines.append(GAP + line)
+            if row.advice:
+                indent = line.index(row.finding)
+                lines.append(f"{GAP}{' ' * indent}-> {row.advice}")
+        lines.append("")
+    counts = _counts(findings)
+    lines.append(f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail")
+    return "\n".join(lines)

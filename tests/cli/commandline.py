@@ -1,0 +1,18 @@
+"""How the tests start Python: with warnings as errors and none of our variables set."""
+
+import os
+import subprocess
+import sys
+
+TIMEOUT = 60
+
+PYTHON = [sys.executable, "-W", "error"]
+COMMAND = [*PYTHON, "-m", "pywats_green"]
+
+Completed = subprocess.CompletedProcess[str]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """The environment without our variables, but with `changes`."""
+    kept = {name: value for name, value in os.environ.items() if "PYWATS_GREEN" not in name}
+    return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8", **changes}

@@ -1,0 +1,162 @@
+"""`doctor`: what it finds here, and in installations that have a fault."""
+
+import json
+import os
+import sys
+
+import pytest
+
+from pywats_green.__main__ import main
+from pywats_green.cli.checks import SECTIONS, traps
+from pywats_green.cli.checks.traps import TRAPS, look
+from pywats_green.cli.checks.versions import parsed
+from pywats_green.upstream.seams import RELIED_ON, SEAMS
+
+
+def rows(result) -> dict[str, dict[str, str]]:
+    return {row["id"]: row for row in json.loads(result.stdout)["checks"]}
+
+
+def test_here_all_is_well(cli):
+    result = cli("doctor", "--json", PYWATS_GREEN_TOKEN="very-secret", PYWATS_GREEN_OOPS="1")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "very-secret" not in result.stdout
+    found = json.loads(result.stdout)
+    assert found["ok"] is True
+    assert found["counts"]["fail"] == 0
+    assert {row["section"] for row in found["checks"]} == {section.title for section in SECTIONS}
+    checks = rows(result)
+    assert len(checks) == len(found["checks"]) == sum(found["counts"].values())
+    for seam in (*SEAMS, *RELIED_ON):
+        assert checks[seam.name]["status"] == "ok"
+    for name in ("python", "gevent", "pywats", "active", "patched", "early-imports", "calls"):
+        assert checks[name]["status"] == "ok", checks[name]
+    assert "the server saw 20 at once" in checks["calls"]["finding"]
+    assert checks["calls-threads"]["status"] == "ok"
+    assert checks["environment"]["status"] == "warn"
+    assert "PYWATS_GREEN_OOPS" in checks["environment"]["finding"]
+    assert all(row["advice"] for row in found["checks"] if row["status"] != "ok")
+
+
+def test_text(monkeypatch, capsys):
+    monkeypatch.delenv("PYWATS_GREEN_TOKEN", raising=False)
+    monkeypatch.setenv("PYWATS_GREEN_BASE_URL", "https://user:very-secret@example.com")
+    assert main(["doctor"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "very-secret" not in out
+    lines = out.splitlines()
+    assert lines[0] == "Installed"
+    assert "  ok    active   pywats_green" in out
+    assert "  warn  environment     one of PYWATS_GREEN_BASE_URL and _TOKEN" in out
+    assert lines[-1].endswith(" warn, 0 fail")
+    assert max(map(len, lines)) <= 120
+
+
+def test_switched_off_it_fails(cli):
+    result = cli("doctor", "--json", PYWATS_GREEN_DISABLE="1")
+    assert (result.returncode, result.stderr) == (1, "")
+    checks = rows(result)
+    assert [name for name, row in checks.items() if row["status"] == "fail"] == ["active"]
+    assert checks["active"]["advice"] == "unset PYWATS_GREEN_DISABLE"
+    assert all(checks[seam.name]["finding"] == "not replaced" for seam in SEAMS)
+    assert checks["calls"]["status"] == "warn"
+
+
+def test_what_ran_before_us(cli, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import threading, time\n"
+        "import urllib3\n"
+        "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+    )
+    # Warnings are no errors here: the package itself warns of both.
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    result = cli("doctor", "--json", python=[sys.executable], PYTHONPATH=path)
+    assert "ImportOrderWarning" in result.stderr
+    assert result.returncode == 0
+    checks = rows(result)
+    assert checks["early-imports"]["status"] == "warn"
+    assert checks["native-threads"]["finding"] == "1 beside the main one"
+
+
+def applying(**versions: str) -> list[str]:
+    """Which traps apply to an installation with these versions."""
+    found = [look(trap, versions.get) for trap in TRAPS]
+    return [row.id for row in found if row.status != "ok"]
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [
+        ({}, []),
+        ({"watchdog": "6.0.0", "httpx": "0.28.1"}, []),
+        ({"watchdog": "7.0.1"}, ["watchdog-deaf"]),
+        ({"watchdog": "7.1"}, ["watchdog-deaf"]),
+        ({"watchdog": "3.0.0"}, ["watchdog-hangs"]),
+        ({"watchdog": "4.0.2"}, ["watchdog-hangs"]),
+        ({"watchdog": "5.0.3"}, []),
+        ({"httpx": "1.0.dev3"}, ["httpx-1"]),
+        ({"Python": "3.13.11", "gevent": "26.9.0"}, []),
+        ({"Python": "3.13.12", "gevent": "26.9.0"}, ["asyncio-to-thread"]),
+        ({"Python": "3.14.2", "gevent": "26.9.0"}, []),
+        ({"Python": "3.14.3", "gevent": "26.9.0"}, ["asyncio-to-thread"]),
+        ({"Python": "3.15.0rc1", "gevent": "26.9.0"}, ["asyncio-to-thread"]),
+        ({"Python": "3.13.0", "gevent": "25.9.1"}, ["threads-at-exit"]),
+        ({"Python": "3.12.9", "gevent": "25.9.1"}, []),
+    ],
+)
+def test_traps(versions, expected):
+    assert applying(**versions) == expected
+
+
+def test_only_httpx_1_fails_a_build():
+    assert [trap.id for trap in TRAPS if trap.status == "fail"] == ["httpx-1"]
+
+
+def test_gevent_that_is_too_old(monkeypatch):
+    from pywats_green.cli.checks import installation
+
+    monkeypatch.setattr(installation, "installed", lambda _: "25.8.2")
+    (row,) = installation.gevent()
+    assert (row.status, row.advice) == ("fail", "pip install 'gevent>=25.9.1'")
+
+
+@pytest.mark.parametrize("version", [None, "0.7.0rc1", "0.4.0b1"])
+def test_pywats_out_of_range(monkeypatch, version):
+    from pywats_green.cli.checks import installation
+
+    monkeypatch.setattr(installation, "installed", lambda _: version)
+    (row,) = installation.pywats()
+    assert row.status == "fail"
+    assert ">=0.5.0b6,<0.7" in row.finding
+
+
+def test_a_seam_that_someone_else_took(monkeypatch):
+    from pywats.core.client import HttpClient
+
+    from pywats_green.cli.checks import seams
+
+    monkeypatch.setattr(HttpClient, "close", lambda self: None)
+    monkeypatch.delattr("pywats.core.retry.should_retry")
+    found = {row.id: row for row in (*seams.replaced(), *seams.relied_on())}
+    assert found["pywats.core.client.HttpClient.close"].status == "fail"
+    assert found["pywats.core.retry.should_retry"].finding.startswith("missing: ")
+    assert sum(row.status != "ok" for row in found.values()) == 2
+
+
+@pytest.mark.parametrize(
+    ("present", "status"),
+    [((), "ok"), (("pywats_client",), "warn"), (("pywats_client", "PySide6"), "ok")],
+)
+def test_pyside6(monkeypatch, present, status):
+    monkeypatch.setattr(traps, "find_spec", lambda name: name if name in present else None)
+    (row,) = traps.pywats_client()
+    assert row.status == status
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [("26.9.0", (26, 9, 0)), ("1.0.dev3", (1, 0)), ("0.6.0rc1", (0, 6, 0)), ("x", ())],
+)
+def test_versions_compare(text, numbers):
+    assert parsed(text) == numbers
