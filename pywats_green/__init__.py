@@ -19,8 +19,11 @@ if not _disabled:
     patch()
 
 from pywats_green._version import __version__
+from pywats_green.cache import CacheManager, cache_control, cached
 from pywats_green.config import Settings, configure, settings
 from pywats_green.exceptions import (
+    CacheKeyError,
+    CacheRecursionError,
     EventLoopRequiredError,
     ImportOrderError,
     ImportOrderWarning,
@@ -30,6 +33,7 @@ from pywats_green.exceptions import (
     SettingsError,
     UnsupportedPywatsError,
 )
+from pywats_green.upstream.inspection import cache_of, stats, warm
 from pywats_green.upstream.pool import Pool, get_many
 from pywats_green.upstream.seams import install, is_installed, uninstall
 
@@ -43,6 +47,9 @@ def is_active() -> bool:
 
 
 __all__ = [
+    "CacheKeyError",
+    "CacheManager",
+    "CacheRecursionError",
     "EventLoopRequiredError",
     "ImportOrderError",
     "ImportOrderWarning",
@@ -54,10 +61,15 @@ __all__ = [
     "SettingsError",
     "UnsupportedPywatsError",
     "__version__",
+    "cache_control",
+    "cache_of",
+    "cached",
     "configure",
     "get_many",
     "install",
     "is_active",
     "settings",
+    "stats",
     "uninstall",
+    "warm",
 ]

@@ -5,9 +5,16 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pywats_green.exceptions import SettingsError
+
+# Whose answers can be given a life of their own: the domains of pywats, and what is in none.
+DOMAINS = (
+    "product", "asset", "production", "report", "software", "analytics", "rootcause", "scim",
+    "process", "manual_inspection", "app", "other",
+)  # fmt: skip
 
 ENVIRONMENT_PREFIX = "PYWATS_GREEN_"
 
@@ -21,6 +28,10 @@ class Settings:
     ca_bundle: str | None = None
     client_cert: str | None = None
     client_key: str | None = None
+    cache_max_bytes: int | None = None
+    stale_if_error: float = 0.0
+    stale_while_revalidate: float = 0.0
+    ttl: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -28,10 +39,13 @@ class Settings:
         Raises:
             SettingsError: A value has the wrong type or is out of range.
         """
-        for name in ("keepalive_expiry", "dns_ttl"):
+        for name in ("keepalive_expiry", "dns_ttl", "stale_if_error", "stale_while_revalidate"):
             _require_seconds(name, getattr(self, name))
         for name in ("ca_bundle", "client_cert", "client_key"):
             _require_path(name, getattr(self, name))
+        _require_bytes("cache_max_bytes", self.cache_max_bytes)
+        _require_lives(self.ttl)
+        object.__setattr__(self, "ttl", MappingProxyType(dict(self.ttl)))  # frozen, as the rest
         if self.client_key is not None and self.client_cert is None:
             raise SettingsError("client_key is set without client_cert: set both")
 
@@ -47,6 +61,27 @@ def _require_path(name: str, value: object) -> None:
         raise SettingsError(f"{name} must be the path of a file, or None, not {value!r}")
 
 
+def _require_bytes(name: str, value: object) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value is not None and not (whole and value >= 0):  # type: ignore[operator]
+        raise SettingsError(f"{name} must be a whole number, 0 or more, or None, not {value!r}")
+
+
+def _require_lives(value: object) -> None:
+    if not isinstance(value, Mapping):
+        raise SettingsError(f"ttl must be a mapping of domain to seconds, not {value!r}")
+    for domain, life in value.items():
+        if domain not in DOMAINS:
+            raise SettingsError(f"ttl: unknown domain {domain!r}: choose from {', '.join(DOMAINS)}")
+        _require_seconds(f"ttl of {domain}", life)
+
+
+def _parse_lives(text: str) -> dict[str, float]:
+    """Read "process=3600,asset=60"."""
+    pairs = (item.partition("=") for item in text.split(","))
+    return {domain.strip(): float(life) for domain, _, life in pairs}
+
+
 # How the text of an environment variable becomes the value of a setting.
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "keepalive_expiry": float,
@@ -54,6 +89,10 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "ca_bundle": str,
     "client_cert": str,
     "client_key": str,
+    "cache_max_bytes": int,
+    "stale_if_error": float,
+    "stale_while_revalidate": float,
+    "ttl": _parse_lives,
 }
 
 
@@ -103,6 +142,13 @@ def configure(**changes: Any) -> Settings:
     | `ca_bundle` | None | file or folder of CA certificates; None: as below | new clients |
     | `client_cert` | None | PEM file of the client certificate | new clients |
     | `client_key` | None | PEM file of its key; None: in `client_cert` | new clients |
+    | `cache_max_bytes` | None | bound of a client's cache in bytes; None: none | new clients |
+    | `stale_if_error` | 0.0 | seconds beyond its life in which an answer stands in while the \
+server is away; 0: never | live clients |
+    | `stale_while_revalidate` | 0.0 | seconds beyond its life in which an answer is served while \
+it is renewed; 0: never | live clients |
+    | `ttl` | {} | seconds that answers of a domain live, such as `{"process": 3600.0}`; 0: not \
+cached; as variable: `process=3600,asset=60` | live clients |
 
     Without `ca_bundle`, the first of `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and
     `SSL_CERT_DIR` counts that is set, else the bundle of certifi.

@@ -36,11 +36,27 @@ class NativeThreadError(PywatsGreenError, RuntimeError):
     """A client was used from another operating system thread than the one it belongs to."""
 
 
+class CacheKeyError(PywatsGreenError, TypeError):
+    """The arguments of a cached call cannot be made into a key."""
+
+
+class CacheRecursionError(PywatsGreenError, RecursionError):
+    """The load of a cache key asked for that same key; it would have waited for itself."""
+
+
 class TransportError(PywatsGreenError):
     """An exchange with the server broke off.
 
     Users do not see it: the green client translates it into the exception that upstream raises.
+
+    Attributes:
+        system: Whether the text is the operating system's. Upstream's asyncio client has words of
+            its own for those, its blocking client shows them.
     """
+
+    def __init__(self, text: str, *, system: bool = False) -> None:
+        super().__init__(text)
+        self.system = system
 
 
 class TransportConnectError(TransportError):

@@ -10,7 +10,7 @@ from pywats_green.config import from_environment
 def restored():  # type: ignore[no-untyped-def]
     before = settings()
     yield
-    configure(**dataclasses.asdict(before))
+    configure(**{field.name: getattr(before, field.name) for field in dataclasses.fields(before)})
 
 
 def test_defaults() -> None:

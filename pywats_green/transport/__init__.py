@@ -1,5 +1,6 @@
-"""The way to the server: requests owns the configuration, its urllib3 pools carry the calls."""
+"""The way to the server: requests owns the pools, urllib3's connections carry the calls."""
 
-from pywats_green.transport.transport import Answer, Transport
+from pywats_green.transport.answers import Answer
+from pywats_green.transport.transport import Transport
 
 __all__ = ["Answer", "Transport"]

@@ -1,31 +1,23 @@
-"""Connections and their pool, hung into requests by the hooks that urllib3 offers for it."""
+"""Connections, hung into urllib3: cooperative, resolved once per origin, closed by every error."""
 
 from __future__ import annotations
 
-import queue
+import http.client
 import select
 import socket
-import ssl
 import sys
 import time
-from collections import deque
 from typing import Any
 
 from gevent import monkey
-from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    NameResolutionError,
-    NewConnectionError,
-)
-from urllib3.util.ssl_match_hostname import CertificateError
 
 from pywats_green.config import settings
-from pywats_green.transport.resolver import Resolver
+from pywats_green.exceptions import TransportError
+from pywats_green.transport.answers import Answer, Response, read_answer
+from pywats_green.transport.resolver import Address, Resolver
 
-_resolver = Resolver()
+resolver = Resolver()
 
 # gevent's poll switches to the hub even for a timeout of 0; the native one is a system call.
 # Windows has no poll; its select has no limit on the number of the descriptor.
@@ -42,120 +34,113 @@ def _is_readable(sock: Any) -> bool:
     return bool(poll.poll(0))
 
 
-class HandshakeError(NewConnectionError):
-    """TLS was refused, by us or by the server, before any request was written."""
-
-
-class _GreenConnection(HTTPConnection):
-    """Resolves once per origin, and knows a dead connection without a switch to the hub."""
+class GreenConnection(HTTPConnection):
+    """Knows a dead connection without a switch to the hub, and makes one exchange at a time."""
 
     idle_since = 0.0
+    response_class = Response
+    putheader = http.client.HTTPConnection.putheader  # urllib3's looks for marks we never set
 
     def _new_conn(self) -> socket.socket:
-        host, port = self._dns_host, self.port or self.default_port
+        """Connect to the first address that answers.
+
+        Raises:
+            OSError: None did. A TimeoutError when the time is over, a `socket.gaierror` when the
+                name does not resolve.
+        """
+        host, port = self._dns_host, self.port
         deadline = None if self.timeout is None else time.monotonic() + self.timeout
-        try:
-            addresses = _resolver.resolve(host, port, settings().dns_ttl)
-        except socket.gaierror as exc:
-            raise NameResolutionError(self.host, self, exc) from exc
+        addresses = resolver.resolve(host, port, settings().dns_ttl, self.timeout)
         error: OSError | None = None
-        for address in addresses:
+        for position, address in enumerate(addresses):
+            left = len(addresses) - position
             try:
-                return self._connect_to(address, deadline)
+                sock = self._connect_to(address, _share(deadline, left))
             except OSError as exc:
                 error = exc
-        _resolver.forget(host, port)
-        if isinstance(error, TimeoutError):
-            raise ConnectTimeoutError(self, f"Connection to {self.host} timed out") from error
-        raise NewConnectionError(self, str(error)) from error
+                continue
+            if position:
+                resolver.prefer(host, port, address)
+            sys.audit("http.client.connect", self, self.host, port)
+            return sock
+        resolver.forget(host, port)
+        raise error or OSError(f"no address for {host}")
 
-    def _connect_to(self, address: Any, deadline: float | None) -> socket.socket:
+    def _connect_to(self, address: Address, timeout: float | None) -> socket.socket:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
         try:
-            for option in self.socket_options or ():
-                sock.setsockopt(*option)
-            if deadline is not None:
-                sock.settimeout(max(deadline - time.monotonic(), 0.001))
-            if self.source_address:
-                sock.bind(self.source_address)
+            # Headers and body are two writes; a proxy too shall not wait in between.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(timeout)
             sock.connect(address.sockaddr)
         except BaseException:  # a kill too must not leave the descriptor behind
             sock.close()
             raise
-        sys.audit("http.client.connect", self, self.host, self.port)
         return sock
 
     @property
     def is_connected(self) -> bool:
+        """Whether the server has kept it open; urllib3 asks before it lends a connection."""
         return self.sock is not None and not _is_readable(self.sock)
 
+    def exchange(
+        self,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        timeout: float | None,
+    ) -> tuple[Answer, http.client.HTTPResponse]:
+        """Send a request over the open connection and read the whole answer.
 
-class _GreenTLSConnection(_GreenConnection, HTTPSConnection):
-    def connect(self) -> None:
+        urllib3's own `request` and `getresponse` would escape the target once more and wrap the
+        answer; those of the standard library below them do neither.
+
+        Args:
+            method: HTTP method.
+            target: The request target as it shall be on the wire.
+            headers: To send, besides Host and Content-Length.
+            body: To send, or None.
+            timeout: Seconds for each phase (write, read). None: no limit.
+
+        Returns:
+            The answer, and the closed response with its headers as they came.
+
+        Raises:
+            TransportError: The answer is damaged, or a header cannot be sent.
+            OSError: The connection broke off or the time is over.
+            http.client.HTTPException: The answer is not HTTP.
+        """
+        self.sock.settimeout(timeout)
+        was_sent = self._send(method, target, headers, body)
+        response = http.client.HTTPConnection.getresponse(self)
         try:
-            super().connect()
-        except (ssl.SSLError, CertificateError) as exc:
-            raise HandshakeError(self, str(exc)) from exc
+            answer = read_answer(response)
+        finally:
+            response.close()
+        if not was_sent:
+            self.close()
+        return answer, response
+
+    def _send(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> bool:
+        try:
+            http.client.HTTPConnection.request(self, method, target, body, headers)
+        except ConnectionError:
+            # A server may answer early and close, without reading a body it does not want: the
+            # answer can still be read.
+            return False
+        except ValueError:
+            pass
+        else:
+            return True
+        # Outside the handler, because the error there shows the value, which may be the token.
+        raise TransportError("a header holds characters that HTTP does not allow in one")
 
 
-class _IdleConnections:
-    """The idle connections of an origin, last used first; what urllib3 calls the pool's queue.
-
-    It has no bound: as many connections stay as were used at once, and those that were not used
-    for `keepalive_expiry` are closed when another one comes or goes. Appending to a deque and
-    popping from it cannot be interrupted by another greenlet, so it needs no lock.
-    """
-
-    def __init__(self, maxsize: int) -> None:
-        del maxsize  # urllib3 gives its own bound; see above
-        self._idle: deque[Any] = deque()
-
-    def put(self, connection: Any, block: bool = False) -> None:  # noqa: ARG002  # urllib3's call
-        if connection is None:  # urllib3's mark for a connection that was thrown away
-            return
-        connection.idle_since = time.monotonic()
-        self._idle.append(connection)
-        self._expire(connection.idle_since)
-
-    def get(self, block: bool = False, timeout: float | None = None) -> Any:  # noqa: ARG002
-        self._expire(time.monotonic())
-        if not self._idle:
-            raise queue.Empty  # urllib3 then makes a new connection
-        return self._idle.pop()
-
-    def _expire(self, now: float) -> None:
-        oldest = now - settings().keepalive_expiry
-        while self._idle and self._idle[0].idle_since <= oldest:
-            self._idle.popleft().close()
-
-    def __len__(self) -> int:
-        return len(self._idle)
+class GreenTLSConnection(GreenConnection, HTTPSConnection):
+    """The same over TLS."""
 
 
-class _GreenPool(HTTPConnectionPool):
-    ConnectionCls = _GreenConnection
-    QueueCls = _IdleConnections  # type: ignore[assignment]
-
-
-class _GreenTLSPool(HTTPSConnectionPool):
-    ConnectionCls = _GreenTLSConnection
-    QueueCls = _IdleConnections  # type: ignore[assignment]
-
-
-_POOL_CLASSES = {"http": _GreenPool, "https": _GreenTLSPool}
-
-
-class GreenAdapter(HTTPAdapter):
-    """requests' own adapter, on the pools above, for direct connections and through proxies."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make requests' pool manager, with our pools in it."""
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOL_CLASSES
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Make requests' manager for a proxy, with our pools in it unless it speaks SOCKS."""
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        if not proxy.lower().startswith("socks"):  # those pools have connections of their own
-            manager.pool_classes_by_scheme = _POOL_CLASSES
-        return manager
+def _share(deadline: float | None, left: int) -> float | None:
+    """Divide what is left of the time among the addresses that are left, in seconds."""
+    return None if deadline is None else max((deadline - time.monotonic()) / left, 0.001)

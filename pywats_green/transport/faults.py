@@ -1,4 +1,4 @@
-"""Translates what urllib3 raises into our three transport errors, with httpx's words.
+"""Translates foreign errors into our three transport errors, with httpx's words.
 
 Upstream puts the text of httpx's error into its own, so the words are part of what users see.
 """
@@ -6,8 +6,7 @@ Upstream puts the text of httpx's error into its own, so the words are part of w
 from __future__ import annotations
 
 import http.client
-
-from urllib3 import exceptions as urllib3_errors
+import ssl
 
 from pywats_green.exceptions import (
     TransportConnectError,
@@ -15,42 +14,41 @@ from pywats_green.exceptions import (
     TransportTimeoutError,
 )
 
+_TUNNEL = "Tunnel connection failed: "
 
-def translate(exc: BaseException) -> TransportError:
-    """Return our error for one of urllib3's or of the operating system.
+
+def connect_fault(exc: Exception) -> TransportError:
+    """Return our error for one that kept a connection from being made.
 
     Args:
-        exc: What `urlopen` raised.
+        exc: What resolving, connecting, the proxy or the TLS handshake raised.
 
     Returns:
         The error to raise from `exc`.
     """
-    if isinstance(exc, urllib3_errors.ProxyError) and isinstance(
-        exc.original_error, urllib3_errors.NewConnectionError
-    ):
-        exc = exc.original_error  # the proxy itself could not be reached
-    # The order matters: NewConnectionError is a ConnectTimeoutError too.
-    if isinstance(exc, urllib3_errors.NewConnectionError):
-        return TransportConnectError(str(exc.__cause__ or exc))
-    if isinstance(exc, urllib3_errors.TimeoutError):
+    if isinstance(exc, TimeoutError):
         return TransportTimeoutError("")
-    if isinstance(exc, urllib3_errors.ProtocolError):
-        return _broken_off(exc)
-    return TransportError(str(exc))
+    if isinstance(exc, http.client.HTTPException) or str(exc).startswith(_TUNNEL):
+        return TransportError(str(exc).removeprefix(_TUNNEL))  # the proxy refused to connect us
+    return TransportConnectError(str(exc))
 
 
-def _broken_off(exc: urllib3_errors.ProtocolError) -> TransportError:
-    reason = exc.args[1] if len(exc.args) > 1 else None
-    if isinstance(reason, TimeoutError):
+def exchange_fault(exc: OSError | http.client.HTTPException) -> TransportError:
+    """Return our error for one that broke off an exchange over an open connection.
+
+    Args:
+        exc: What writing the request or reading the answer raised.
+
+    Returns:
+        The error to raise from `exc`.
+    """
+    if isinstance(exc, TimeoutError):
         return TransportTimeoutError("")
-    if isinstance(reason, urllib3_errors.IncompleteRead):
-        expected = reason.partial + (reason.expected or 0)
-        return TransportError(
-            "peer closed connection without sending complete message body "
-            f"(received {reason.partial} bytes, expected {expected})"
-        )
-    if isinstance(reason, http.client.RemoteDisconnected):
+    if isinstance(exc, http.client.RemoteDisconnected):
         return TransportError("Server disconnected without sending a response.")
-    if isinstance(reason, ConnectionError):
+    if isinstance(exc, http.client.BadStatusLine):
+        line = bytearray(exc.args[0].rstrip().encode("latin-1", "replace"))
+        return TransportError(f"illegal status line: {line!r}")
+    if isinstance(exc, (ConnectionError, ssl.SSLError)):
         return TransportError("")  # as httpx's ReadError and WriteError under asyncio
-    return TransportError(str(reason or exc))
+    return TransportError(str(exc))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from typing import NamedTuple
-from urllib.parse import urljoin, urlsplit
+
+import httpx
+
+from pywats_green.exceptions import TransportError
 
 MAX_REDIRECTS = 20
 
 _STATUSES = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER = frozenset({302, 303})  # asked for with GET, whatever it was
-_BECOME_GET = {301: ("POST",)}  # as browsers do
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Step(NamedTuple):
@@ -29,6 +32,9 @@ class Step(NamedTuple):
     headers: dict[str, str]
     body: bytes | None
 
+    def __repr__(self) -> str:
+        return f"Step({self.method} {self.root})"  # the token is among the headers
+
 
 def next_step(step: Step, status: int, headers: dict[str, str]) -> Step | None:
     """Return the request that a redirect asks for.
@@ -40,29 +46,55 @@ def next_step(step: Step, status: int, headers: dict[str, str]) -> Step | None:
 
     Returns:
         The next request; None when the answer is no redirect.
+
+    Raises:
+        TransportError: It leads to what is no http or https URL.
     """
     if status not in _STATUSES or "location" not in headers:
         return None
-    url = urlsplit(urljoin(step.root + step.target, headers["location"]))
-    root = f"{url.scheme}://{url.netloc}"
-    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-    method, body, kept = step.method, step.body, dict(step.headers)
-    if method in _BECOME_GET.get(status, ()) or (status in _SEE_OTHER and method != "HEAD"):
-        method, body = "GET", None
-    if not _may_keep_token(step.root, root):
-        kept.pop("Authorization", None)
-    return Step(method, root, target, kept, body)
+    here = httpx.URL(step.root + step.target)
+    there = _destination(here, headers["location"])
+    method, body = step.method, step.body
+    if (status in _SEE_OTHER and method != "HEAD") or (status, method) == (301, "POST"):
+        method = "GET"
+    if method != step.method:
+        body = None
+    dropped = {"cookie"} if _may_keep_token(here, there) else {"cookie", "authorization"}
+    kept = {name: value for name, value in step.headers.items() if name.lower() not in dropped}
+    return Step(method, root_of(there), there.raw_path.decode("ascii"), kept, body)
 
 
-def _may_keep_token(old: str, new: str) -> bool:
+def root_of(url: httpx.URL) -> str:
+    """Return scheme and authority of a URL, without user info.
+
+    Raises:
+        TransportError: It is no http or https URL with a host.
+    """
+    if not url.scheme or not url.host:
+        raise TransportError("Request URL is missing an 'http://' or 'https://' protocol.")
+    if url.scheme not in _DEFAULT_PORTS:
+        raise TransportError(f"Request URL has an unsupported protocol '{url.scheme}://'.")
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
+
+
+def _destination(here: httpx.URL, location: str) -> httpx.URL:
+    try:
+        there = httpx.URL(location)
+    except httpx.InvalidURL as exc:
+        raise TransportError(f"Invalid URL in location header: {exc}.") from None
+    try:
+        if there.scheme and not there.host:
+            there = there.copy_with(host=here.host)
+        return here.join(there) if there.is_relative_url else there
+    except httpx.InvalidURL as exc:
+        raise TransportError(str(exc)) from None
+
+
+def _may_keep_token(old: httpx.URL, new: httpx.URL) -> bool:
     """Only the same origin, or the same host moved from http to https, may see the token."""
-    if old == new:
-        return True
-    before, after = urlsplit(old), urlsplit(new)
-    default = {"http": 80, "https": 443}
-    ports = tuple(part.port or default.get(part.scheme) for part in (before, after))
-    if before.hostname != after.hostname:
+    if old.host != new.host:
         return False
-    if before.scheme == after.scheme:
+    ports = tuple(url.port or _DEFAULT_PORTS.get(url.scheme) for url in (old, new))
+    if old.scheme == new.scheme:
         return ports[0] == ports[1]
-    return (before.scheme, after.scheme) == ("http", "https") and ports == (80, 443)
+    return (old.scheme, new.scheme) == ("http", "https") and ports == (80, 443)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from gevent.lock import Semaphore
+import gevent
 
 
 class Address(NamedTuple):
@@ -29,6 +29,9 @@ class Address(NamedTuple):
 class Resolver:
     """Resolves host names and keeps the answers.
 
+    The asking is done by a greenlet of its own: whoever waits for it can be killed or run out of
+    time alone, and all who wait get the one answer or the one error.
+
     Args:
         lookup: As `socket.getaddrinfo`.
         clock: Seconds, monotonic.
@@ -41,46 +44,72 @@ class Resolver:
     ) -> None:
         self._lookup = lookup
         self._clock = clock
-        self._answers: dict[tuple[str, int], tuple[float, list[Address]]] = {}
-        self._asking: dict[tuple[str, int], Semaphore] = {}
+        self.clear()
 
-    def resolve(self, host: str, port: int, ttl: float) -> list[Address]:
+    def clear(self) -> None:
+        """Forget all answers and questions, as a forked process must."""
+        self._answers: dict[tuple[str, int], tuple[float, list[Address]]] = {}
+        self._asking: dict[Any, gevent.Greenlet[..., Any]] = {}
+
+    def resolve(
+        self, host: str, port: int, ttl: float, timeout: float | None = None
+    ) -> list[Address]:
         """Return the addresses of a host.
 
         Args:
             host: A name, or an IP address, which asks nobody.
             port: The port.
             ttl: Seconds for which an answer may be reused. 0: ask every time.
+            timeout: Seconds to wait for the answer. None: no limit.
 
         Returns:
             At least one address, in the order in which to try them.
 
         Raises:
-            OSError: The name does not resolve (`socket.gaierror`).
+            OSError: The name does not resolve (`socket.gaierror`), or not in time (TimeoutError).
         """
         literal = _literal(host, port)
         if literal is not None:
             return [literal]
-        key = (host, port)
-        known = self._fresh(key, ttl)
-        if known is not None:
-            return known
-        # Held across the lookup on purpose: it is the queue of those who want this one answer.
-        with self._asking.setdefault(key, Semaphore()):
-            known = self._fresh(key, ttl)
-            if known is None:
-                found = self._lookup(host, port, 0, socket.SOCK_STREAM)
-                known = [Address(family, sockaddr) for family, _, _, _, sockaddr in found]
-                self._answers[key] = (self._clock(), known)
-        return known
+        asked_at, addresses = self._answers.get((host, port), (0.0, []))
+        if addresses and self._clock() - asked_at < ttl:
+            return addresses
+        # Greenlets of two native threads cannot wait for each other; each thread has its hub.
+        question = (gevent.get_hub(), host, port)
+        asking = self._asking.get(question)
+        if asking is None:
+            asking = self._asking[question] = gevent.spawn(self._ask, question)
+        asking.join(timeout)
+        if not asking.ready():
+            raise TimeoutError(f"{host} did not resolve within {timeout} s")
+        answer = asking.value
+        if isinstance(answer, list):
+            return answer
+        raise socket.gaierror(*getattr(answer, "args", ()))
+
+    def prefer(self, host: str, port: int, address: Address) -> None:
+        """Try this address first from now on, because another one did not answer."""
+        asked_at, addresses = self._answers.get((host, port), (0.0, []))
+        if address in addresses:
+            others = [other for other in addresses if other != address]
+            self._answers[host, port] = (asked_at, [address, *others])
 
     def forget(self, host: str, port: int) -> None:
         """Ask again next time, because a connection to the kept answer failed."""
         self._answers.pop((host, port), None)
 
-    def _fresh(self, key: tuple[str, int], ttl: float) -> list[Address] | None:
-        asked_at, addresses = self._answers.get(key, (0.0, []))
-        return addresses if addresses and self._clock() - asked_at < ttl else None
+    def _ask(self, question: tuple[Any, str, int]) -> list[Address] | Exception:
+        _, host, port = question
+        try:
+            found = self._lookup(host, port, 0, socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as exc:  # the latter for a name that cannot be one
+            return exc
+        else:
+            addresses = [Address(family, sockaddr) for family, _, _, _, sockaddr in found]
+            self._answers[host, port] = (self._clock(), addresses)
+            return addresses
+        finally:
+            self._asking.pop(question, None)
 
 
 def _literal(host: str, port: int) -> Address | None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
+from functools import wraps
 from typing import Any, TypeVar
 
 from pywats.pywats import correlation_id_var  # type: ignore[attr-defined]  # not in its .pyi
 
 from pywats_green.bridge import drive, iterate
+from pywats_green.cache import cache_control
 from pywats_green.upstream.client import GreenHttpClient
+from pywats_green.upstream.domains import FRESH_METHODS
 
 T = TypeVar("T")
 
@@ -41,28 +44,41 @@ def run_sync(
         correlation_id_var.reset(token)
 
 
-def attribute_of(
-    original: Callable[[Any, str], Any],
-) -> Callable[[Any, str], Any]:
-    """Wrap `SyncServiceWrapper.__getattr__` so that an async generator becomes an iterator.
+def runner(_: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what takes the place of `_run_sync`."""
+    return run_sync
 
-    Upstream hands `scim.iter_users` out as it is, which blocking code cannot use.
+
+def attribute_of(original: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    """Wrap `SyncServiceWrapper.__getattr__`.
+
+    An async generator becomes an iterator: upstream hands `scim.iter_users` out as it is, which
+    blocking code cannot use. What reads, changes and writes reads fresh, so no update is lost.
     """
 
-    def green_getattr(self: Any, name: str) -> Any:
+    @wraps(original)
+    def __getattr__(self: Any, name: str) -> Any:  # noqa: N807
         attribute = getattr(self._async, name)
-        if not inspect.isasyncgenfunction(attribute):
-            return original(self, name)
+        if inspect.isasyncgenfunction(attribute):
+            return lambda *args, **kwargs: iterate(attribute(*args, **kwargs), self._config.timeout)
+        method = original(self, name)
+        if (type(self._async).__name__, name) in FRESH_METHODS:
+            return _reading_fresh(method)
+        return method
 
-        def iterator(*args: Any, **kwargs: Any) -> Any:
-            return iterate(attribute(*args, **kwargs), self._config.timeout)
-
-        return iterator
-
-    return green_getattr
+    return __getattr__
 
 
-def ensure_cache_started(
+def _reading_fresh(method: Callable[..., T]) -> Callable[..., T]:
+    @wraps(method)
+    def fresh(*args: Any, **kwargs: Any) -> T:
+        with cache_control(refresh=True):
+            return method(*args, **kwargs)
+
+    return fresh
+
+
+def cache_starter(
     original: Callable[[Any], Coroutine[Any, Any, None]],
 ) -> Callable[[Any], Coroutine[Any, Any, None]]:
     """Wrap `AsyncProcessService._ensure_cache_started` for services on a green client.
@@ -71,6 +87,7 @@ def ensure_cache_started(
     there is none. The cache drops what has expired when it is read, so nothing else is missing.
     """
 
+    @wraps(original)
     async def _ensure_cache_started(self: Any) -> None:
         if isinstance(self._repository._http_client, GreenHttpClient):
             self._cache_started = True

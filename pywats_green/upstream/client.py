@@ -2,24 +2,98 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from pywats.core.async_client import AsyncHttpClient
-from pywats.core.client import HttpClient, Response
+from pywats.core.client import Response
 
-from pywats_green.bridge import MAY_BLOCK
+from pywats_green.bridge import MAY_BLOCK, drive
+from pywats_green.upstream.caching import attach, caching_of, wrote
 from pywats_green.upstream.exchange import close, exchange_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # in typing from Python 3.11
 
+_SIGNATURE = inspect.signature(AsyncHttpClient)
+
 
 class GreenHttpClient(AsyncHttpClient):
     """Takes the place of `AsyncHttpClient` inside `pyWATS`.
 
-    The circuit breaker, the cache and every public method are upstream's. Its coroutines never
-    suspend on an event loop; they are driven by `pywats_green.bridge`.
+    The circuit breaker and every public method are upstream's; the cache is ours. Its coroutines
+    never suspend on an event loop; they are driven by `pywats_green.bridge`.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        given = _SIGNATURE.bind(*args, **kwargs)
+        given.apply_defaults()
+        if given.arguments["enable_cache"]:
+            attach(self, given.arguments["cache_ttl"], given.arguments["cache_max_size"])
+
+    async def get(
+        self, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
+    ) -> Response:
+        """GET, from the cache where it may be."""
+        caching = caching_of(self) if kwargs.pop("cache", True) else None
+        if caching is not None:
+            read = caching.read_of(self._headers, endpoint, params, kwargs.get("headers"))
+            if read is not None:
+                response = caching.hit(read)
+                if response is not None:
+                    return response
+                await MAY_BLOCK  # be it for the server or for another who asks it now
+                return caching.load(
+                    read,
+                    lambda: drive(self._make_request("GET", endpoint, params=params, **kwargs)),
+                    self.timeout,
+                )
+        return await self._make_request("GET", endpoint, params=params, **kwargs)
+
+    async def post(
+        self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
+    ) -> Response:
+        """POST, and take note of what it touches."""
+        return await self._write("POST", endpoint, data=data, params=params, **kwargs)
+
+    async def put(
+        self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
+    ) -> Response:
+        """PUT, and take note of what it touches."""
+        return await self._write("PUT", endpoint, data=data, params=params, **kwargs)
+
+    async def patch(
+        self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
+    ) -> Response:
+        """PATCH, and take note of what it touches."""
+        return await self._write("PATCH", endpoint, data=data, params=params, **kwargs)
+
+    async def delete(
+        self, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
+    ) -> Response:
+        """DELETE, and take note of what it touches."""
+        return await self._write("DELETE", endpoint, params=params, **kwargs)
+
+    async def _write(self, method: str, endpoint: str, **kwargs: Any) -> Response:
+        error: BaseException | None = None
+        try:
+            return await self._make_request(method, endpoint, **kwargs)
+        except BaseException as exc:  # killed or timed out: it may have reached the server
+            error = exc
+            raise
+        finally:
+            wrote(self, method, endpoint, error)
+
+    async def clear_cache(self) -> None:
+        """Drop all cached answers."""
+        await self.invalidate_cache()
+
+    async def invalidate_cache(self, endpoint_pattern: str | None = None) -> None:
+        """Drop the cached answers whose key contains a text; None: all."""
+        caching = caching_of(self)
+        if caching is not None:
+            caching.manager.invalidate(endpoint_pattern)
 
     async def _make_request(
         self,
@@ -58,20 +132,10 @@ class GreenHttpClient(AsyncHttpClient):
 
 # Python puts the qualified name into the TypeError of a call with unknown keywords, which some of
 # upstream's own methods make; users must see the name they know.
-GreenHttpClient._make_request.__qualname__ = AsyncHttpClient._make_request.__qualname__
+for _name in ("get", "post", "put", "patch", "delete", "_make_request"):
+    getattr(GreenHttpClient, _name).__qualname__ = getattr(AsyncHttpClient, _name).__qualname__
 
 
-def make_request(
-    client: Any,
-    method: str,
-    endpoint: str,
-    params: dict[str, Any] | None = None,
-    data: Any = None,
-    headers: dict[str, str] | None = None,
-    retry: bool | None = None,
-) -> Response:
-    """Take the place of `HttpClient._make_request`, upstream's plain blocking client."""
-    return exchange_of(client).run(client, method, endpoint, params, data, headers, retry)
-
-
-make_request.__qualname__ = HttpClient._make_request.__qualname__
+def green_client(_: type[AsyncHttpClient]) -> type[AsyncHttpClient]:
+    """Return what takes the place of `AsyncHttpClient`."""
+    return GreenHttpClient

@@ -10,11 +10,12 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from email.message import Message
 from typing import Any
 
 import gevent
 from gevent import monkey
-from pywats.core.client import Response
+from pywats.core.client import HttpClient, Response
 from pywats.core.exceptions import ConnectionError as WatsConnectionError
 from pywats.core.exceptions import PyWATSError
 from pywats.core.exceptions import TimeoutError as WatsTimeoutError
@@ -24,9 +25,11 @@ from pywats.core.retry import RetryConfig, should_retry
 from pywats_green.exceptions import (
     NativeThreadError,
     TransportConnectError,
+    TransportError,
     TransportTimeoutError,
 )
 from pywats_green.transport import Answer, Transport
+from pywats_green.upstream.wire import checked_headers, encode_body
 
 logger = get_logger("pywats.core.async_client")  # users filter by upstream's names
 
@@ -73,6 +76,7 @@ class Exchange:
 
     def __init__(self, client: Any) -> None:
         self.thread_id = _native_thread_id()
+        self._is_blocking = isinstance(client, HttpClient)
         self.transport = Transport(client.base_url, verify=client.verify_ssl)
 
     def run(
@@ -135,52 +139,63 @@ class Exchange:
     ) -> Response:
         """Send the request once and translate what goes wrong into upstream's errors."""
         query = {k: v for k, v in params.items() if v is not None} if params else None
-        sent = {**client._headers, **headers} if headers else client._headers
         started = time.perf_counter()
         try:
-            _refuse_broken_header(sent)
-            answer = self.transport.request(
-                method, endpoint, query, sent, _encode(data), client.timeout
-            )
+            sent = checked_headers(client._headers, headers)
+            body = encode_body(data, is_blocking=self._is_blocking)
+            answer = self.transport.request(method, endpoint, query, sent, body, client.timeout)
             if client._trace_stack:
-                _trace(client, method, endpoint, query, data, answer, started, attempt)
+                self._trace(client, method, endpoint, query, data, answer, started, attempt)
             return _response(answer)
         except TransportConnectError as exc:
             raise WatsConnectionError(
-                f"Failed to connect to {client.base_url}: {exc}",
+                f"Failed to connect to {client.base_url}: {self._words(exc)}",
                 operation=f"{method} {endpoint}",
                 details={"url": client.base_url},
             ) from exc
         except TransportTimeoutError as exc:
             raise WatsTimeoutError(
-                f"Request timed out after {client.timeout}s: {exc}",
+                f"Request timed out after {client.timeout}s: {self._words(exc)}",
                 operation=f"{method} {endpoint}",
                 details={"timeout": client.timeout, "endpoint": endpoint},
             ) from exc
+        except TransportError as exc:
+            raise PyWATSError(f"HTTP request failed: {self._words(exc)}") from exc
         except Exception as exc:
             raise PyWATSError(f"HTTP request failed: {exc}") from exc
 
+    def _words(self, exc: TransportError) -> str:
+        """Word an error as the client whose place we take: asyncio has its own for the system's."""
+        if self._is_blocking or not exc.system:
+            return str(exc)
+        return "All connection attempts failed" if isinstance(exc, TransportConnectError) else ""
 
-def _refuse_broken_header(headers: dict[str, str]) -> None:
-    """Refuse a value that would end its header line, without showing it: it may be the token."""
-    for name, value in headers.items():
-        if isinstance(value, str) and ("\n" in value or "\r" in value):
-            what = "the token" if name == "Authorization" else f"the value of header {name}"
-            raise ValueError(f"{what} holds a line break: strip it before creating the client")
-
-
-def _encode(data: Any) -> bytes | None:
-    """Encode a body as httpx does: compact JSON for dict and list, the rest as it is."""
-    if data is None or isinstance(data, bytes):
-        return data
-    if isinstance(data, (dict, list)):
-        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return text.encode("utf-8")
-    if isinstance(data, str):
-        return data.encode("utf-8")
-    if hasattr(data, "__iter__"):
-        return b"".join(data)
-    raise TypeError(f"Unexpected type for 'content', {type(data)!r}")
+    def _trace(
+        self,
+        client: Any,
+        method: str,
+        endpoint: str,
+        query: dict[str, Any] | None,
+        data: Any,
+        answer: Answer,
+        started: float,
+        attempt: int,
+    ) -> None:
+        """Hand a trace to the client's open captures, in upstream's shape."""
+        is_json = isinstance(data, (dict, list))
+        trace = {
+            "method": method,
+            "url": f"{client.base_url}{endpoint}",
+            "params": client._bounded_json(query),
+            "json": client._bounded_json(data if is_json else None),
+            "status_code": answer.status,
+            "duration_ms": (time.perf_counter() - started) * 1000.0,
+            "response_bytes": len(answer.content),
+            "attempt": attempt + 1,
+        }
+        if self._is_blocking:
+            trace["content"] = client._bounded_json(None if is_json else data)
+        client._emit_trace(trace)
 
 
 def _response(answer: Answer) -> Response:
@@ -198,9 +213,10 @@ def _response(answer: Answer) -> Response:
 
 def _text(answer: Answer) -> str:
     """Decode a body as httpx does: by the charset of its type, else UTF-8, never failing."""
-    _, _, charset = answer.headers.get("content-type", "").partition("charset=")
+    message = Message()
+    message["content-type"] = answer.headers.get("content-type", "")
     try:
-        return answer.content.decode(charset.split(";")[0].strip(" \"'") or "utf-8", "replace")
+        return answer.content.decode(message.get_content_charset() or "utf-8", "replace")
     except LookupError:
         return answer.content.decode("utf-8", "replace")
 
@@ -235,30 +251,3 @@ def _count_metrics(
     labels = {"method": method, "endpoint": endpoint}
     collector.http_requests_total.labels(**labels, status=str(answer.status_code)).inc()
     collector.http_request_duration_seconds.labels(**labels).observe(time.time() - started)
-
-
-def _trace(
-    client: Any,
-    method: str,
-    endpoint: str,
-    query: dict[str, Any] | None,
-    data: Any,
-    answer: Answer,
-    started: float,
-    attempt: int,
-) -> None:
-    """Hand a trace to the client's open captures, in upstream's shape."""
-    is_json = isinstance(data, (dict, list))
-    trace = {
-        "method": method,
-        "url": f"{client.base_url}{endpoint}",
-        "params": client._bounded_json(query),
-        "json": client._bounded_json(data if is_json else None),
-        "status_code": answer.status,
-        "duration_ms": (time.perf_counter() - started) * 1000.0,
-        "response_bytes": len(answer.content),
-        "attempt": attempt + 1,
-    }
-    if not hasattr(client, "_circuit_breaker"):  # the blocking client shows raw bodies too
-        trace["content"] = client._bounded_json(None if is_json else data)
-    client._emit_trace(trace)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pywats_green.exceptions import UnsupportedPywatsError
@@ -22,13 +21,15 @@ class Seam(NamedTuple):
         module: Dotted name of upstream's module.
         path: Name of the attribute in it; `Class.method` for a method.
         parameters: The parameters that the original takes, by name.
-        replacement: Makes what takes its place from the original.
+        replacement: `module.function` of this room: called with the original, it returns what
+            takes its place. Looked up when the table is applied: these modules import pywats,
+            whose version must have been checked before. None: not replaced, but relied on.
     """
 
     module: str
     path: str
     parameters: tuple[str, ...]
-    replacement: Callable[[Any], Any]
+    replacement: str | None
 
     @property
     def name(self) -> str:
@@ -36,78 +37,60 @@ class Seam(NamedTuple):
         return f"{self.module}.{self.path}"
 
 
-_REQUEST = ("self", "method", "endpoint", "params", "data", "headers", "retry")
 _CLIENT = (
     "base_url", "token", "timeout", "verify_ssl", "rate_limiter", "enable_throttling",
     "retry_config", "enable_cache", "cache_ttl", "cache_max_size", "metrics_collector",
-    "circuit_breaker_config", "enable_circuit_breaker",
 )  # fmt: skip
+_BREAKER = ("circuit_breaker_config", "enable_circuit_breaker")
+_REQUEST = ("self", "method", "endpoint", "params", "data", "headers", "retry")
+_READ = ("self", "endpoint", "params", "kwargs")
+_WRITE = ("self", "endpoint", "data", "params", "kwargs")
 _RUN_SYNC = ("coro", "timeout", "correlation_id")
+_RETRY = ("config", "method", "attempt", "response", "exception")
 
-
-def _green_client(_: Any) -> Any:
-    return importlib.import_module("pywats_green.upstream.client").GreenHttpClient
-
-
-def _run_sync(_: Any) -> Any:
-    return _calls().run_sync
-
-
-def _calls() -> Any:
-    # Imported when the table is applied, not with it: these modules import pywats, and the
-    # version must have been checked before that.
-    return importlib.import_module("pywats_green.upstream.calls")
-
-
-def _make_request(_: Any) -> Any:
-    return importlib.import_module("pywats_green.upstream.client").make_request
-
-
-def _closing(original: Any) -> Any:
-    exchange = importlib.import_module("pywats_green.upstream.exchange")
-
-    def close(self: Any) -> None:
-        exchange.close(self)
-        original(self)
-
-    return close
-
+_SYNC = "pywats.pywats"
+_ASYNC_CLIENT = "pywats.core.async_client"
+_CLIENT_MODULE = "pywats.core.client"
+_BOX_BUILD = "pywats.domains.product.sync_box_build"
+_PROCESS = "pywats.domains.process.async_service"
 
 SEAMS = (
     # pyWATS builds its client from this name; AsyncWATS does not use it and stays as it is.
-    Seam("pywats.pywats", "AsyncHttpClient", _CLIENT, _green_client),
+    Seam(_SYNC, "AsyncHttpClient", _CLIENT + _BREAKER, "client.green_client"),
     # Each blocking call goes through this function; the second is a copy of it by value.
-    Seam("pywats.pywats", "_run_sync", _RUN_SYNC, _run_sync),
-    Seam("pywats.domains.product.sync_box_build", "_run_sync", _RUN_SYNC, _run_sync),
+    Seam(_SYNC, "_run_sync", _RUN_SYNC, "calls.runner"),
+    Seam(_BOX_BUILD, "_run_sync", _RUN_SYNC, "calls.runner"),
     # The same for upstream's other, documented wrapper.
-    Seam("pywats.sync", "_run_sync", ("coro",), _run_sync),
-    # Async generators (scim.iter_users) become iterators.
-    Seam(
-        "pywats.pywats", "SyncServiceWrapper.__getattr__", ("self", "name"),
-        lambda original: _calls().attribute_of(original),
-    ),
+    Seam("pywats.sync", "_run_sync", ("coro",), "calls.runner"),
+    # Makes a blocking method of a coroutine method.
+    Seam(_SYNC, "SyncServiceWrapper.__getattr__", ("self", "name"), "calls.attribute_of"),
     # Would start a task on an event loop.
+    Seam(_PROCESS, "AsyncProcessService._ensure_cache_started", ("self",), "calls.cache_starter"),
+    # The plain blocking client, on the same transport and with the same cache.
+    Seam(_CLIENT_MODULE, "HttpClient.__init__", ("self", *_CLIENT), "blocking.initialise"),
+    Seam(_CLIENT_MODULE, "HttpClient._make_request", _REQUEST, "blocking.make_request"),
+    Seam(_CLIENT_MODULE, "HttpClient.get", _READ, "blocking.get"),
+    Seam(_CLIENT_MODULE, "HttpClient.post", _WRITE, "blocking.post"),
+    Seam(_CLIENT_MODULE, "HttpClient.put", _WRITE, "blocking.put"),
+    Seam(_CLIENT_MODULE, "HttpClient.patch", _WRITE, "blocking.patch"),
+    Seam(_CLIENT_MODULE, "HttpClient.delete", _READ, "blocking.delete"),
+    Seam(_CLIENT_MODULE, "HttpClient.clear_cache", ("self",), "blocking.clear_cache"),
     Seam(
-        "pywats.domains.process.async_service", "AsyncProcessService._ensure_cache_started",
-        ("self",), lambda original: _calls().ensure_cache_started(original),
+        _CLIENT_MODULE, "HttpClient.invalidate_cache", ("self", "endpoint_pattern"),
+        "blocking.invalidate_cache",
     ),
-    # The plain blocking client, on the same transport.
-    Seam("pywats.core.client", "HttpClient._make_request", _REQUEST, _make_request),
-    Seam("pywats.core.client", "HttpClient.close", ("self",), _closing),
+    Seam(_CLIENT_MODULE, "HttpClient.close", ("self",), "blocking.close"),
 )  # fmt: skip
 
-# Not replaced themselves, but called or overridden by what replaces: checked all the same.
+# Called or overridden by what replaces: checked all the same.
 RELIED_ON = (
-    Seam("pywats.core.async_client", "AsyncHttpClient._make_request", _REQUEST, lambda _: None),
-    Seam("pywats.core.async_client", "AsyncHttpClient._execute_request", _REQUEST, lambda _: None),
-    Seam(
-        "pywats.core.parallel", "_classify_exception", ("exc",), lambda _: None,
-    ),
-    Seam(
-        "pywats.core.retry", "should_retry",
-        ("config", "method", "attempt", "response", "exception"), lambda _: None,
-    ),
-)  # fmt: skip
+    Seam(_ASYNC_CLIENT, "AsyncHttpClient._make_request", _REQUEST, None),
+    Seam(_ASYNC_CLIENT, "AsyncHttpClient._execute_request", _REQUEST, None),
+    Seam(_ASYNC_CLIENT, "AsyncHttpClient.get", _READ, None),
+    Seam(_ASYNC_CLIENT, "AsyncHttpClient.post", _WRITE, None),
+    Seam("pywats.core.parallel", "_classify_exception", ("exc",), None),
+    Seam("pywats.core.retry", "should_retry", _RETRY, None),
+)
 
 _originals: dict[str, Any] = {}
 
@@ -128,7 +111,7 @@ def install() -> None:
         return
     version = require_supported()
     found = {seam.name: _checked(seam, version) for seam in (*SEAMS, *RELIED_ON)}
-    replacements = [(seam, seam.replacement(found[seam.name])) for seam in SEAMS]
+    replacements = [(seam, _replacement(seam, found[seam.name])) for seam in SEAMS]
     for seam, replacement in replacements:
         _originals[seam.name] = found[seam.name]
         _assign(seam, replacement)
@@ -139,6 +122,11 @@ def uninstall() -> None:
     for seam in SEAMS:
         if seam.name in _originals:
             _assign(seam, _originals.pop(seam.name))
+
+
+def _replacement(seam: Seam, original: Any) -> Any:
+    module, _, function = str(seam.replacement).partition(".")
+    return getattr(importlib.import_module(f"{__package__}.{module}"), function)(original)
 
 
 def _checked(seam: Seam, version: str) -> Any:

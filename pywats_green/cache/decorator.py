@@ -1,0 +1,184 @@
+"""`@cached`: keeps what a function or method returned, by its arguments."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import weakref
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from cachetools.keys import typedkey
+
+from pywats_green.cache.manager import CacheManager
+from pywats_green.exceptions import CacheKeyError
+
+T = TypeVar("T")
+
+
+def cached(
+    ttl: float = 300,
+    key_func: Callable[..., Hashable] | None = None,
+    *,
+    cache: CacheManager | None = None,
+    cache_none: bool = False,
+) -> Callable[[Callable[..., T]], CachedFunction[T]]:
+    """Keep what a function or a method returns, by its arguments.
+
+    Of several greenlets that call it with the same arguments, one runs it and the others wait.
+    Exceptions are never kept. Callers share the value that was returned, not copies of it.
+
+    A method keeps its values per instance: in the instance's `_cache` where that is a
+    `CacheManager`, else in a cache of its own that goes with the instance. The decorated function
+    has `invalidate(*args, **kwargs)`, which drops the value for these arguments, or, without
+    arguments, all of this function's (on an instance: of that instance).
+
+    Args:
+        ttl: Seconds that a value is kept. 0: not at all.
+        key_func: Makes the key from the arguments (without `self`). None: they are the key
+            themselves, by value and type, and must be hashable.
+        cache: Keep the values here, those of all instances together.
+        cache_none: Whether a None is kept too.
+
+    Raises:
+        InvalidArgumentError: `ttl` is negative.
+        CacheKeyError: When called: the key cannot be hashed.
+    """
+
+    def decorate(func: Callable[..., T]) -> CachedFunction[T]:
+        return CachedFunction(func, ttl, key_func, cache, cache_none)
+
+    return decorate
+
+
+class _Place(NamedTuple):
+    """Where values are kept: the cache, what sets its keys apart, and the life to ask for."""
+
+    cache: CacheManager
+    scope: tuple[Hashable, ...]
+    ttl: float | None
+
+
+class CachedFunction(Generic[T]):
+    """A function whose values are kept; see `cached`, which makes it."""
+
+    def __init__(
+        self,
+        func: Callable[..., T],
+        ttl: float,
+        key_func: Callable[..., Hashable] | None,
+        cache: CacheManager | None,
+        cache_none: bool,
+    ) -> None:
+        functools.update_wrapper(self, func)
+        self.__wrapped__: Callable[..., T] = func
+        self._name = f"{func.__module__}.{func.__qualname__}"
+        self._ttl = ttl
+        self._key = key_func or typedkey
+        self._keep: Callable[[T], bool] = (
+            (lambda _: True) if cache_none else (lambda value: value is not None)
+        )
+        self._place = _Place(cache, (self._name,), ttl) if cache else self._place_of_its_own()
+        self._is_shared = cache is not None
+        self._instances: dict[int, _Place] = {}
+        self._numbers = itertools.count()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> T:
+        return self._value(self._place, self.__wrapped__, args, kwargs)
+
+    def invalidate(self, *args: Any, **kwargs: Any) -> None:
+        """Drop what is kept for these arguments; without arguments, all of this function's."""
+        self._drop(self._place, args, kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """Bind to an instance, as a function does."""
+        if instance is None:
+            return self
+        return _BoundFunction(self, instance)
+
+    def _value(
+        self, place: _Place, func: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> T:
+        return place.cache.get_or_load(
+            self._full_key(place, args, kwargs),
+            lambda: func(*args, **kwargs),
+            place.ttl,
+            keep=self._keep,
+        )
+
+    def _drop(self, place: _Place, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if args or kwargs:
+            place.cache.delete(self._full_key(place, args, kwargs))
+        else:
+            # The text of a key begins with its scope; see `_Key`.
+            place.cache.invalidate(_text_of(place.scope))
+
+    def _full_key(self, place: _Place, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Hashable:
+        key = _Key((place.scope, self._key(*args, **kwargs)))
+        try:
+            hash(key)
+        except TypeError as exc:
+            raise CacheKeyError(
+                f"the arguments of {self._name} cannot be a key ({exc}): give @cached a key_func "
+                "that makes a hashable one of them"
+            ) from exc
+        return key
+
+    def _place_of(self, instance: Any) -> _Place:
+        if self._is_shared:
+            return self._place
+        place = self._instances.get(id(instance))
+        if place is None:
+            place = self._instances[id(instance)] = self._new_place(instance)
+        return place
+
+    def _new_place(self, instance: Any) -> _Place:
+        try:
+            # The id of an instance that is gone may come again: forget it in time.
+            weakref.finalize(instance, self._instances.pop, id(instance), None)
+        except TypeError as exc:
+            raise CacheKeyError(
+                f"{type(instance).__name__} cannot be referred to weakly, so {self._name} cannot "
+                "keep values per instance: give @cached a cache, or add __weakref__ to __slots__"
+            ) from exc
+        theirs = getattr(instance, "_cache", None)
+        if isinstance(theirs, CacheManager):
+            return _Place(theirs, (self._name, next(self._numbers)), self._ttl)
+        return self._place_of_its_own()
+
+    def _place_of_its_own(self) -> _Place:
+        return _Place(CacheManager(default_ttl=self._ttl, one_life=True), (self._name,), None)
+
+
+class _Key(tuple[Any, ...]):
+    """A key whose text begins with its scope, so that `invalidate` finds it by that."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        scope, key = self
+        return f"{_text_of(scope)}{key!r}"
+
+
+def _text_of(scope: tuple[Hashable, ...]) -> str:
+    return "|" + "".join(f"{part}|" for part in scope)
+
+
+class _BoundFunction(Generic[T]):
+    """A cached function on an instance."""
+
+    __slots__ = ("_function", "_instance")
+
+    def __init__(self, function: CachedFunction[T], instance: Any) -> None:
+        self._function = function
+        self._instance = instance
+
+    def __call__(self, *args: Any, **kwargs: Any) -> T:
+        function = self._function
+        method = functools.partial(function.__wrapped__, self._instance)
+        return function._value(function._place_of(self._instance), method, args, kwargs)  # noqa: SLF001  # one room
+
+    def invalidate(self, *args: Any, **kwargs: Any) -> None:
+        """Drop what is kept for these arguments; without arguments, all of this instance's."""
+        function = self._function
+        function._drop(function._place_of(self._instance), args, kwargs)  # noqa: SLF001  # one room

@@ -1,0 +1,194 @@
+"""Pools of connections, one for each origin, hung into requests by the hooks meant for that."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import queue
+import ssl
+import time
+import weakref
+from collections import deque
+from typing import Any
+
+from requests.adapters import HTTPAdapter
+from requests.exceptions import InvalidSchema
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from pywats_green.config import settings
+from pywats_green.transport.answers import Answer
+from pywats_green.transport.connections import GreenConnection, GreenTLSConnection, resolver
+from pywats_green.transport.faults import connect_fault, exchange_fault
+from pywats_green.transport.tls import make_context
+
+_ORIGINS = 1_000  # more are only reached by redirects without end
+
+
+class IdleConnections:
+    """The idle connections of an origin, last used first; what urllib3 calls the pool's queue.
+
+    It has no bound: as many connections stay as were used at once, and those that were not used
+    for `keepalive_expiry` are closed when another one comes or goes. Appending to a deque and
+    popping from it cannot be interrupted by another greenlet, so it needs no lock.
+    """
+
+    def __init__(self, maxsize: int) -> None:
+        del maxsize  # urllib3 gives its own bound; see above
+        self._idle: deque[GreenConnection] = deque()
+
+    def put(self, connection: GreenConnection | None, block: bool = False) -> None:  # noqa: ARG002  # urllib3's call
+        """Take a connection back; one that is closed, or None, is forgotten."""
+        if connection is None or connection.is_closed:
+            return
+        connection.idle_since = time.monotonic()
+        self._idle.append(connection)
+        self._expire(connection.idle_since)
+
+    def get(self, block: bool = False, timeout: float | None = None) -> GreenConnection:  # noqa: ARG002
+        """Hand out the connection that was used last.
+
+        Raises:
+            queue.Empty: There is none; urllib3 then makes a new one.
+        """
+        self._expire(time.monotonic())
+        if not self._idle:
+            raise queue.Empty
+        return self._idle.pop()
+
+    def _expire(self, now: float) -> None:
+        oldest = now - settings().keepalive_expiry
+        while self._idle and self._idle[0].idle_since <= oldest:
+            self._idle.popleft().close()
+
+    def clear(self) -> None:
+        """Close all of them."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def __len__(self) -> int:
+        return len(self._idle)
+
+
+class GreenPool(HTTPConnectionPool):
+    """Lends a connection to each exchange, and only takes a sound one back."""
+
+    ConnectionCls = GreenConnection
+    QueueCls = IdleConnections  # type: ignore[assignment]
+    forwards = False  # whether it leads to a proxy that wants to be told the whole URL
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _pools.add(self)
+
+    def exchange(
+        self,
+        method: str,
+        target: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        timeout: float | None,
+    ) -> tuple[Answer, http.client.HTTPResponse]:
+        """Make an exchange over an idle connection or a new one; see `GreenConnection.exchange`.
+
+        Args:
+            method: HTTP method.
+            target: The request target.
+            headers: To send.
+            body: To send, or None.
+            timeout: Seconds for each phase (connect, write, read). None: no limit.
+
+        Raises:
+            TransportError: As `Transport.request`.
+        """
+        connection: Any = self._get_conn()  # a stale one comes closed, and is connected again
+        try:
+            if connection.is_closed:
+                self._connect(connection, timeout)
+            exchanged = connection.exchange(method, target, headers, body, timeout)
+        except (OSError, http.client.HTTPException) as exc:
+            connection.close()
+            raise exchange_fault(exc) from exc
+        except BaseException:  # a kill too: nobody may find what is left of its answer
+            connection.close()
+            raise
+        self._put_conn(connection)
+        return exchanged  # type: ignore[no-any-return]
+
+    def _connect(self, connection: Any, timeout: float | None) -> None:
+        connection.timeout = timeout
+        try:
+            if self.proxy is not None and not self.forwards:
+                self._prepare_proxy(connection)  # connects too
+            else:
+                connection.connect()
+        except (OSError, ValueError, http.client.HTTPException) as exc:
+            raise connect_fault(exc) from exc
+
+
+class GreenTLSPool(GreenPool, HTTPSConnectionPool):
+    """The same over TLS."""
+
+    ConnectionCls = GreenTLSConnection
+
+
+_POOL_CLASSES = {"http": GreenPool, "https": GreenTLSPool}
+_pools: weakref.WeakSet[GreenPool] = weakref.WeakSet()
+
+
+class GreenAdapter(HTTPAdapter):
+    """requests' own adapter, on the pools above, for direct connections and through proxies.
+
+    Args:
+        verify: Whether to verify TLS certificates.
+    """
+
+    def __init__(self, *, verify: bool) -> None:
+        self._verify = verify
+        self._context: ssl.SSLContext | None = None
+        super().__init__(pool_connections=_ORIGINS, pool_maxsize=1)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make requests' pool manager, with our pools in it."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOL_CLASSES
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Make requests' manager for a proxy, with our pools in it.
+
+        Raises:
+            InvalidSchema: The proxy speaks SOCKS, which upstream does not support either.
+        """
+        if proxy.lower().startswith("socks"):
+            raise InvalidSchema("SOCKS proxies are not supported: name an HTTP proxy")
+        if proxy.lower().startswith("https"):
+            kwargs["proxy_ssl_context"] = self._tls_context()
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = _POOL_CLASSES
+        return manager
+
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> Any:
+        """Name host and TLS context of a request; requests' hook for contexts of one's own."""
+        host, tls = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, ({"ssl_context": self._tls_context()} if host["scheme"] == "https" else tls)
+
+    def _tls_context(self) -> ssl.SSLContext:
+        # One for all connections: urllib3 would read the CA bundle again for each of them.
+        if self._context is None:
+            self._context = make_context(verify=self._verify)
+        return self._context
+
+
+def _forget_connections() -> None:
+    """Close this process's copies of the idle connections, which the parent goes on using."""
+    resolver.clear()
+    for pool in list(_pools):
+        with contextlib.suppress(OSError):
+            if pool.pool is not None:
+                pool.pool.clear()  # type: ignore[attr-defined]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_connections)

@@ -1,0 +1,84 @@
+"""What TLS is set up with: whom we trust and who we are."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+from typing import TypedDict
+
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+from pywats_green.config import settings
+from pywats_green.exceptions import TransportError
+
+
+class _Socket(ssl.SSLSocket):
+    """Closes itself when its handshake is broken off; gevent's does only after an OSError."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: ARG002  # gevent's takes none
+        try:
+            super().do_handshake()
+        except BaseException:
+            self.close()
+            raise
+
+
+def make_context(*, verify: bool) -> ssl.SSLContext:
+    """Make the TLS context of a client from the settings and the environment.
+
+    Args:
+        verify: Whether to verify the server's certificate and its name.
+
+    Returns:
+        The context.
+
+    Raises:
+        TransportError: A file of certificates cannot be read; the text names it.
+    """
+    context = _verifying_context() if verify else _trusting_context()
+    context.sslsocket_class = _Socket
+    cert, key = settings().client_cert, settings().client_key
+    if cert is not None:
+        try:
+            # An empty password fails where the key has one; without it, OpenSSL would ask for it
+            # on the terminal and everything would stand still.
+            context.load_cert_chain(cert, key, password="")
+        except OSError as exc:
+            raise TransportError(f"client certificate {cert}: {exc}") from exc
+    return context
+
+
+def _verifying_context() -> ssl.SSLContext:
+    bundle = _ca_bundle()
+    try:
+        return ssl.create_default_context(**bundle)
+    except OSError as exc:
+        raise TransportError(
+            f"CA bundle {bundle.get('cafile') or bundle.get('capath')}: {exc}"
+        ) from exc
+
+
+def _trusting_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class _Bundle(TypedDict, total=False):
+    cafile: str
+    capath: str
+
+
+def _ca_bundle() -> _Bundle:
+    """Choose by our setting, then by requests' variables, then by httpx's, then certifi's."""
+    environ = os.environ.get
+    named = settings().ca_bundle or environ("REQUESTS_CA_BUNDLE") or environ("CURL_CA_BUNDLE")
+    if named:
+        return {"capath": named} if Path(named).is_dir() else {"cafile": named}
+    if file := environ("SSL_CERT_FILE"):
+        return {"cafile": file}
+    if folder := environ("SSL_CERT_DIR"):
+        return {"capath": folder}
+    return {"cafile": DEFAULT_CA_BUNDLE_PATH}

@@ -1,0 +1,263 @@
+"""How a client's reads use the cache, and what its writes invalidate.
+
+A key holds everything that an answer depends on, and the epoch of its family at the server: a
+write bumps the epoch, so from then on every client of that server in this process asks under a new
+key. What was cached, or is being read, under an old one is never seen again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import os
+import weakref
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+import gevent
+from pywats.core.circuit_breaker import CircuitBreakerOpenError
+from pywats.core.client import Response
+from pywats.core.exceptions import ConnectionError as WatsConnectionError
+from pywats.core.exceptions import PyWATSError
+from pywats.core.exceptions import TimeoutError as WatsTimeoutError
+
+from pywats_green.cache import CacheManager, StaleRules, current_control
+from pywats_green.cache.vault import MISSING
+from pywats_green.config import settings
+from pywats_green.upstream.domains import family_of, life_of, touched_by
+
+UPSTREAM_TTL = 300.0  # what pyWATS gives its client when the user says nothing
+
+# Of the share of a call's time that a load may take when a stale value could stand in for it.
+_PATIENCE = 0.9
+
+# A fingerprint tells tokens apart in this process and says nothing outside it.
+_FINGERPRINT_KEY = os.urandom(16)
+
+_ATTRIBUTE = "_green_caching"
+
+_epochs: defaultdict[tuple[str, str], int] = defaultdict(int)  # by server and family
+_caches: weakref.WeakSet[CacheManager] = weakref.WeakSet()
+
+
+class Packed:
+    """An answer as it is kept: nothing in it can be changed by who reads it.
+
+    The parsed data are kept in marshal's form beside the bytes: reading that is several times
+    quicker than parsing again.
+    """
+
+    __slots__ = ("cache_size", "data", "headers", "raw", "status")
+
+    def __init__(self, response: Response) -> None:
+        self.status = response.status_code
+        self.headers = dict(response.headers)
+        self.raw = response.raw
+        self.data = marshal.dumps(response.data)
+        self.cache_size = len(self.raw) + len(self.data) + sum(map(len, self.headers.values()))
+
+    def unpack(self) -> Response:
+        """Make an answer that belongs to its reader alone."""
+        return Response(
+            status_code=self.status,
+            data=marshal.loads(self.data),  # noqa: S302  # our own dump, from this process
+            headers=dict(self.headers),
+            raw=self.raw,
+        )
+
+
+class Read(NamedTuple):
+    """A read that may be served from the cache."""
+
+    key: str
+    life: float
+
+
+class ClientCache:
+    """The caching of one client.
+
+    Args:
+        base_url: Of its server.
+        ttl: Seconds that answers live where the domain table and the settings say nothing.
+        max_size: Bound in answers.
+    """
+
+    def __init__(self, base_url: str, ttl: float, max_size: int) -> None:
+        self.manager = CacheManager(max_size, ttl, max_bytes=settings().cache_max_bytes)
+        self._server = _server_of(base_url)
+        self._ttl = ttl
+        self._authorization = ""
+        self._fingerprint = ""
+        _caches.add(self.manager)
+
+    def read_of(
+        self,
+        standing: Mapping[str, str],
+        endpoint: str,
+        params: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+    ) -> Read | None:
+        """Return how a GET may use the cache; None: not at all.
+
+        Args:
+            standing: The client's own headers.
+            endpoint: As the caller gave it.
+            params: As the caller gave them.
+            headers: Of this call, or None.
+        """
+        control = current_control()
+        family = family_of(endpoint)
+        life = self._life(family, endpoint) if control.ttl is None else control.ttl
+        if control.bypass or life == 0:
+            return None
+        if not endpoint.startswith("/"):
+            endpoint = f"/{endpoint}"
+        query = _query(params) if params else ""
+        varies = _fingerprint(repr(sorted(headers.items()))) if headers else ""
+        authorization = standing.get("Authorization", "")
+        if authorization is not self._authorization:
+            self._authorization = authorization
+            self._fingerprint = _fingerprint(f"{authorization} {standing.get('Accept')}")
+        epoch = _epochs[self._server, family]
+        # It begins as upstream's does, so that patterns for `invalidate_cache` go on working.
+        return Read(
+            f"GET:{endpoint}{query} {self._server} {self._fingerprint}{varies} {epoch}", life
+        )
+
+    def hit(self, read: Read) -> Response | None:
+        """Return the cached answer, if there is a fresh one and the caller may have it."""
+        if current_control().refresh:
+            return None
+        packed = self.manager.hit(read.key)
+        return None if packed is MISSING else packed.unpack()
+
+    def load(self, read: Read, fetch: Callable[[], Response], timeout: float | None) -> Response:
+        """Return the answer for a read that was no hit: from the server, or from who asks it now.
+
+        Args:
+            read: The read.
+            fetch: Asks the server. May block.
+            timeout: The client's, in seconds.
+        """
+        fetched: list[Response] = []
+
+        def loader() -> Packed:
+            fetched.append(fetch())
+            return Packed(fetched[-1])
+
+        if current_control().refresh:
+            # Asked for itself, not joined: what another began to read may be older than this call.
+            packed = loader()
+            if _is_success(packed):
+                self.manager.set(read.key, packed, read.life)
+            return fetched[-1]
+        stale = _stale_rules()
+        bounded = _within(loader, timeout) if stale.if_error and timeout else loader
+        packed = self.manager.get_or_load(
+            read.key, bounded, read.life, keep=_is_success, stale=stale
+        )
+        # Who loaded it has the answer itself; the others make one of their own.
+        return fetched[-1] if fetched and fetched[-1].raw is packed.raw else packed.unpack()
+
+    def _life(self, family: str, endpoint: str) -> float:
+        configured = settings().ttl.get(family)
+        if configured is not None:
+            return configured
+        life = life_of(endpoint)
+        # A client that asks for another life than upstream's default gets it for all that lives.
+        if life is None or (life > 0 and self._ttl != UPSTREAM_TTL):
+            return self._ttl
+        return life
+
+
+def attach(client: Any, ttl: float, max_size: int) -> None:
+    """Give one of upstream's clients, just made, our cache in the place of its own."""
+    caching = ClientCache(client.base_url, ttl, max_size)
+    client.__dict__[_ATTRIBUTE] = caching
+    client._cache = caching.manager
+
+
+def caching_of(client: Any) -> ClientCache | None:
+    """Return the caching of one of upstream's clients; None where it is off."""
+    caching: ClientCache | None = client.__dict__.get(_ATTRIBUTE)
+    return caching if client._cache_enabled else None
+
+
+def wrote(client: Any, method: str, endpoint: str, error: BaseException | None) -> None:
+    """Take note of a write, which counts for all clients of its server in the process.
+
+    Args:
+        client: The client that made it, whether it has a cache or not.
+        method: HTTP method.
+        endpoint: As the caller gave it.
+        error: What the write raised, or None. It counts all the same, unless it cannot have
+            reached the server.
+    """
+    unsent = isinstance(error, WatsConnectionError) and not client.retry_config.enabled
+    if not unsent and not isinstance(error, CircuitBreakerOpenError):
+        for family in touched_by(method, endpoint):
+            _epochs[_server_of(client.base_url), family] += 1
+
+
+def _server_of(base_url: str) -> str:
+    return base_url.lower()
+
+
+def cache_statistics() -> dict[str, Any]:
+    """Return the statistics of all live clients' caches, added up."""
+    totals: dict[str, Any] = {"caches": 0}
+    for manager in list(_caches):
+        totals["caches"] += 1
+        for name, number in manager.get_stats().items():
+            if number is not None:
+                totals[name] = totals.get(name, 0) + number
+    served = totals.get("hits", 0) + totals.get("coalesced", 0)
+    asked = served + totals.get("misses", 0)
+    return {**totals, "hit_rate": served / asked if asked else 0.0}
+
+
+def _query(params: Mapping[str, Any]) -> str:
+    """Write parameters in one order and escaped, so that no two sets of them look alike."""
+    pairs = sorted((name, value) for name, value in params.items() if value is not None)
+    return f"?{urlencode(pairs, doseq=True)}" if pairs else ""
+
+
+def _fingerprint(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=6, key=_FINGERPRINT_KEY).hexdigest()
+
+
+def _is_success(packed: Packed) -> bool:
+    return 200 <= packed.status < 300  # noqa: PLR2004  # what "2xx" means
+
+
+def _is_server_error(packed: Packed) -> bool:
+    return packed.status >= 500  # noqa: PLR2004  # what "5xx" means
+
+
+def _stale_rules() -> StaleRules:
+    current = settings()
+    return StaleRules(
+        current.stale_if_error,
+        current.stale_while_revalidate,
+        _is_server_error,
+        (PyWATSError, CircuitBreakerOpenError),
+    )
+
+
+def _within(loader: Callable[[], Packed], timeout: float) -> Callable[[], Packed]:
+    """End a load a little before the deadline of its call, so that a stale value can stand in."""
+
+    def bounded() -> Packed:
+        timer = gevent.Timeout.start_new(timeout * _PATIENCE)
+        try:
+            return loader()
+        except gevent.Timeout as expired:
+            if expired is not timer:
+                raise
+            raise WatsTimeoutError(f"Request timed out after {timeout}s: ") from None
+        finally:
+            timer.close()
+
+    return bounded

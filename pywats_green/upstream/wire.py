@@ -1,0 +1,88 @@
+"""Headers and bodies as httpx writes them, or refuses to, under upstream's clients.
+
+The texts are those of httpx 0.28 and of h11 0.16, which upstream shows its users.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# h11's rules: RFC 9110, 5.1 and 5.5, with everything but NUL, CR and LF inside a value.
+_NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
+_VALUE = re.compile(rb"(?:[^\x00\s](?:[^\x00\r\n]*[^\x00\s])?)?")
+
+
+def checked_headers(standing: Mapping[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
+    """Merge the headers of a client and of a call.
+
+    Args:
+        standing: The client's.
+        extra: The call's; they win. None: there are none.
+
+    Returns:
+        Headers that can be written.
+
+    Raises:
+        TypeError: A value is no text.
+        ValueError: A name or value cannot stand in a header line. The value of Authorization is
+            not shown: it holds the token.
+    """
+    headers = {**standing, **extra} if extra else dict(standing)
+    for name, value in headers.items():
+        if not isinstance(value, str):
+            raise TypeError(f"Header value must be str or bytes, not {type(value)}")
+        _check(name, value)
+    return headers
+
+
+def _check(name: str, value: str) -> None:
+    if name == "Authorization":
+        if not (value.isascii() and _VALUE.fullmatch(value.encode())):
+            raise ValueError(f"the token {_fault_of(value)}: strip it before creating the client")
+        return
+    if not _NAME.fullmatch(name.encode("ascii")):
+        raise ValueError(f"Illegal header name {name.encode()!r}")
+    encoded = value.encode("ascii")
+    if not _VALUE.fullmatch(encoded):
+        raise ValueError(f"Illegal header value {encoded!r}")
+
+
+def _fault_of(value: str) -> str:
+    if "\n" in value or "\r" in value:
+        return "holds a line break"
+    if not value.isascii():
+        return "holds a character beyond ASCII"
+    return "is empty, or has a blank at its end"
+
+
+def encode_body(data: Any, *, is_blocking: bool) -> bytes | None:
+    """Encode the body of a request.
+
+    Args:
+        data: dict and list are sent as compact JSON, text as UTF-8, bytes as they are.
+        is_blocking: Whether the call is one of upstream's blocking client, which takes iterables
+            of bytes too; its asyncio client refuses them.
+
+    Returns:
+        The bytes; None for no body.
+
+    Raises:
+        TypeError: The data are of another type, or hold something JSON cannot.
+        ValueError: The data hold a number that JSON cannot.
+        RuntimeError: An iterable, for the asyncio client.
+    """
+    if data is None or isinstance(data, bytes):
+        return data
+    if isinstance(data, (dict, list)):
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return text.encode("utf-8")
+    if isinstance(data, str):
+        return data.encode("utf-8")
+    if not isinstance(data, Iterable):
+        raise TypeError(f"Unexpected type for 'content', {type(data)!r}")
+    if not is_blocking:
+        raise RuntimeError("Attempted to send an sync request with an AsyncClient instance.")
+    return b"".join(data)

@@ -1,0 +1,445 @@
+"""Caching through real pywats, real sockets, the embedded server."""
+
+import random
+
+import gevent
+import pytest
+from pywats import pyWATS
+from pywats.core.client import HttpClient
+from pywats.core.exceptions import PyWATSError, ServerError
+
+import pywats_green
+from pywats_green import InvalidArgumentError, Pool, cache_control, cache_of, configure, settings
+from pywats_green.testing import WatsServer
+
+ROUTE = "GET /api/Product/{partNumber}"
+
+
+@pytest.fixture(autouse=True)
+def restored():  # type: ignore[no-untyped-def]
+    before = settings()
+    yield
+    configure(
+        ttl=before.ttl,
+        stale_if_error=before.stale_if_error,
+        stale_while_revalidate=before.stale_while_revalidate,
+        cache_max_bytes=before.cache_max_bytes,
+    )
+
+
+def client(server: WatsServer, **options: object) -> pyWATS:
+    return pyWATS(base_url=server.url, token=server.token, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def api(server: WatsServer) -> pyWATS:
+    return client(server)
+
+
+def asked(server: WatsServer, route: str = ROUTE) -> int:
+    return int(server.stats()["requests"].get(route, 0))
+
+
+# --- what is cached -----------------------------------------------------------------------------
+
+
+def test_cold_readers_make_one_request(api: pyWATS, server: WatsServer) -> None:
+    server.configure(latency=0.02)
+    products = Pool(20).map(api.product.get_product, ["PN-00001"] * 20)
+    assert {product.part_number for product in products} == {"PN-00001"}
+    assert asked(server) == 1
+    assert cache_of(api).get_stats()["coalesced"] == 19  # type: ignore[union-attr]
+
+
+def test_the_plans_workload_100_reads_over_25_keys(api: pyWATS, server: WatsServer) -> None:
+    keys = [f"PN-{number % 25:05d}" for number in range(100)]
+    Pool(10).map(api.product.get_product, keys)
+    assert asked(server) == 25
+    assert cache_of(api).get_stats()["hit_rate"] == 0.75  # type: ignore[union-attr]
+
+
+def test_a_hit_equals_the_answer_and_belongs_to_its_reader(api: pyWATS) -> None:
+    get = api._http_client.get
+    first = pywats_green.get_many(api, ["/api/Product/PN-00001"])[0]
+    second = pywats_green.get_many(api, ["/api/Product/PN-00001"])[0]
+    assert first == second
+    second.data["partNumber"] = "spoiled"  # type: ignore[union-attr]
+    second.headers["x"] = "spoiled"  # type: ignore[union-attr]
+    third = pywats_green.get_many(api, ["/api/Product/PN-00001"])[0]
+    assert first == third
+    assert callable(get)
+
+
+def test_a_change_to_a_model_does_not_show_up_at_the_next_reader(api: pyWATS) -> None:
+    api.product.get_product("PN-00001").name = "spoiled"
+    assert api.product.get_product("PN-00001").name == "Product 1"
+
+
+@pytest.mark.parametrize("status", [404, 500, 304])
+def test_only_2xx_is_kept(api: pyWATS, server: WatsServer, status: int) -> None:
+    server.fail(ROUTE, status=status, times=1)
+    with pytest.raises(PyWATSError):
+        api.product.get_product("PN-00001")
+    assert api.product.get_product("PN-00001").part_number == "PN-00001"
+
+
+def test_writes_are_never_cached(api: pyWATS, server: WatsServer) -> None:
+    product = api.product.get_product("PN-00001")
+    for _ in range(2):
+        api.product.update_product(product)
+    assert asked(server, "PUT /api/Product") == 2
+
+
+def test_parameters_that_look_alike_are_told_apart(api: pyWATS, server: WatsServer) -> None:
+    """Upstream's key does not escape them and gives one the answer of the other."""
+    from pywats.pywats import _run_sync
+
+    for params in ({"a": "1&b=2"}, {"a": "1", "b": "2"}, {"a": ["1", "2"]}):
+        _run_sync(api._http_client.get("/api/Product/PN-00001", params=params))
+    assert asked(server) == 3
+    again = {"b": "2", "a": "1", "c": None}
+    _run_sync(api._http_client.get("/api/Product/PN-00001", params=again))
+    assert asked(server) == 3
+
+
+def test_the_caches_of_two_tokens_do_not_mix(server: WatsServer) -> None:
+    first = client(server)
+    second = pyWATS(base_url=server.url, token=server.second_token)
+    manager = cache_of(first)
+    assert manager is not None
+    second._http_client._green_caching.manager = manager  # a cache that two share
+    first.product.get_product("PN-00001")
+    second.product.get_product("PN-00001")
+    assert asked(server) == 2
+    keys = " ".join(map(str, manager._vault.keys()))
+    assert server.token not in keys
+    assert server.second_token not in keys
+
+
+def test_enable_cache_false_switches_it_off(server: WatsServer) -> None:
+    api = client(server, enable_cache=False)
+    assert cache_of(api) is None
+    for _ in range(2):
+        api.product.get_product("PN-00001")
+    assert asked(server) == 2
+
+
+def test_cache_max_size_and_cache_ttl_keep_their_meaning(server: WatsServer) -> None:
+    api = client(server, cache_max_size=2, cache_ttl=0.05)
+    for key in ("PN-00001", "PN-00002", "PN-00003", "PN-00003", "PN-00001"):
+        api.product.get_product(key)
+    assert asked(server) == 4
+    gevent.sleep(0.06)
+    api.product.get_product("PN-00001")
+    assert asked(server) == 5
+    assert cache_of(api).get_stats()["max_size"] == 2  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("options", [{"cache_ttl": -1}, {"cache_max_size": -1}])
+def test_a_negative_life_or_size_is_refused(server: WatsServer, options: dict[str, int]) -> None:
+    with pytest.raises(InvalidArgumentError):
+        client(server, **options)
+
+
+def test_upstreams_clear_and_invalidate_work(api: pyWATS, server: WatsServer) -> None:
+    from pywats.pywats import _run_sync
+
+    http = api._http_client
+    api.product.get_product("PN-00001")
+    api.asset.get_asset_by_serial("AS-00001")
+    _run_sync(http.invalidate_cache("/api/Product"))
+    api.product.get_product("PN-00001")
+    api.asset.get_asset_by_serial("AS-00001")
+    assert asked(server) == 2
+    _run_sync(http.clear_cache())
+    api.product.get_product("PN-00001")
+    assert asked(server) == 3
+    assert http.cache is cache_of(api)
+    _run_sync(http.get("/api/Product/PN-00001", cache=False))
+    assert asked(server) == 4
+
+
+def test_the_blocking_client_has_the_same_cache(server: WatsServer) -> None:
+    http = HttpClient(server.url, server.token)
+    for _ in range(2):
+        assert http.get("/api/Product/PN-00001").data["partNumber"] == "PN-00001"
+    assert asked(server) == 1
+    http.invalidate_cache("/api/Product")
+    http.get("/api/Product/PN-00001")
+    http.clear_cache()
+    http.get("/api/Product/PN-00001")
+    assert asked(server) == 3
+    product = http.get("/api/Product/PN-00001").data
+    http.put("/api/Product", data=product)
+    http.get("/api/Product/PN-00001")
+    assert asked(server) == 4
+    assert cache_of(http) is http.cache
+
+
+def test_a_unit_on_the_line_is_never_cached(api: pyWATS, server: WatsServer) -> None:
+    for _ in range(2):
+        api.production.get_unit("SN-00001", "PN-00001")
+    assert asked(server, "GET /api/Production/Unit/{serialNumber}/{partNumber}") == 2
+
+
+def test_a_life_per_domain(api: pyWATS, server: WatsServer) -> None:
+    configure(ttl={"product": 0, "production": 60})
+    for _ in range(2):
+        api.product.get_product("PN-00001")
+        api.production.get_unit("SN-00001", "PN-00001")
+    assert asked(server) == 2
+    assert asked(server, "GET /api/Production/Unit/{serialNumber}/{partNumber}") == 1
+
+
+def test_processes_live_an_hour_and_refresh_refreshes(api: pyWATS, server: WatsServer) -> None:
+    route = "GET /api/App/Processes"
+    api.process.get_processes()
+    api.process.clear_cache()
+    api.process.get_processes()
+    assert asked(server, route) == 1
+    api.process.refresh()
+    assert asked(server, route) == 2
+
+
+# --- cache_control ------------------------------------------------------------------------------
+
+
+def test_bypass_and_refresh(api: pyWATS, server: WatsServer) -> None:
+    api.product.get_product("PN-00001")
+    with cache_control(bypass=True):
+        api.product.get_product("PN-00001")
+    assert asked(server) == 2
+    server.put_state("products", [{"partNumber": "PN-00001", "name": "changed"}])
+    assert api.product.get_product("PN-00001").name == "Product 1"
+    with cache_control(refresh=True):
+        assert api.product.get_product("PN-00001").name == "changed"
+    assert api.product.get_product("PN-00001").name == "changed"
+    assert asked(server) == 3
+
+
+def test_control_reaches_the_greenlets_of_a_pool_used_inside(
+    api: pyWATS, server: WatsServer
+) -> None:
+    pool = Pool(5)
+    keys = ["PN-00001"] * 5
+    with cache_control(bypass=True):
+        pool.map(api.product.get_product, keys)
+        list(pool.imap(api.product.get_product, keys))
+        pool.map_results(api.product.get_product, keys)
+    assert asked(server) == 15
+    pool.map(api.product.get_product, keys)
+    assert asked(server) == 16
+
+
+def test_control_does_not_reach_the_neighbour(api: pyWATS, server: WatsServer) -> None:
+    api.product.get_product("PN-00001")
+    with cache_control(bypass=True):
+        gevent.spawn(api.product.get_product, "PN-00001").get()
+    assert asked(server) == 1
+
+
+def test_ttl_of_a_block(api: pyWATS, server: WatsServer) -> None:
+    with cache_control(ttl=0.03):
+        api.product.get_product("PN-00001")
+        with cache_control(refresh=False):
+            api.product.get_product("PN-00001")
+    assert asked(server) == 1
+    gevent.sleep(0.04)
+    api.product.get_product("PN-00001")
+    with cache_control(ttl=0):
+        api.product.get_product("PN-00001")
+    assert asked(server) == 3
+    with pytest.raises(InvalidArgumentError, match="0 or more"), cache_control(ttl=-1):
+        pass
+
+
+# --- writes and reads ---------------------------------------------------------------------------
+
+
+def test_a_write_is_seen_at_once_by_every_client_of_the_server(server: WatsServer) -> None:
+    writer, reader, blocking = client(server), client(server), HttpClient(server.url, server.token)
+    uncached = client(server, enable_cache=False)
+    for round_, who in enumerate((writer, uncached, writer)):
+        product = who.product.get_product("PN-00001")
+        product.name = f"name {round_}"
+        assert reader.product.get_product("PN-00001") is not None
+        assert blocking.get("/api/Product/PN-00001") is not None
+        who.product.update_product(product)
+        assert reader.product.get_product("PN-00001").name == product.name
+        assert blocking.get("/api/Product/PN-00001").data["name"] == product.name
+
+
+def test_a_write_to_one_family_leaves_the_others(api: pyWATS, server: WatsServer) -> None:
+    api.process.get_processes()
+    api.product.update_product(api.product.get_product("PN-00001"))
+    api.process.clear_cache()
+    api.process.get_processes()
+    assert asked(server, "GET /api/App/Processes") == 1
+
+
+def test_a_read_that_overlaps_a_write_is_not_kept(api: pyWATS, server: WatsServer) -> None:
+    product = api.product.get_product("PN-00001")
+    product.name = "written"
+    with cache_control(refresh=True):
+        api.product.get_product("PN-00002")
+    server.fail(ROUTE, mode="delay", delay=0.1, times=1)
+    early = gevent.spawn(api.product.get_product, "PN-00003")
+    gevent.sleep(0.02)
+    api.product.update_product(product)
+    early.get()
+    before = asked(server)
+    api.product.get_product("PN-00003")
+    assert asked(server) == before + 1
+
+
+@pytest.mark.parametrize("mode", ["reset", "close", "cut", "status"])
+def test_a_write_that_failed_but_may_have_arrived_invalidates(
+    api: pyWATS, server: WatsServer, mode: str
+) -> None:
+    product = api.product.get_product("PN-00001")
+    server.fail("PUT /api/Product", mode=mode, status=500 if mode == "status" else None, times=1)
+    with pytest.raises(PyWATSError):
+        api.product.update_product(product)
+    api.product.get_product("PN-00001")
+    assert asked(server) == 2
+
+
+def test_a_killed_write_invalidates(api: pyWATS, server: WatsServer) -> None:
+    product = api.product.get_product("PN-00001")
+    server.fail("PUT /api/Product", mode="hang", times=1)
+    write = gevent.spawn(api.product.update_product, product)
+    gevent.sleep(0.05)
+    write.kill()
+    api.product.get_product("PN-00001")
+    assert asked(server) == 2
+
+
+def test_what_reads_changes_and_writes_loses_no_update(api: pyWATS, server: WatsServer) -> None:
+    """Upstream reads through its cache: what another process wrote meanwhile is written over."""
+    product = api.product.get_product("PN-00001").model_dump(by_alias=True, mode="json")
+    product["description"] = "from another process"
+    server.put_state("products", [product])
+    api.product.add_product_tag("PN-00001", "mine", "1")
+    found = api.product.get_product("PN-00001")
+    assert found.description == "from another process"
+    assert "mine" in {tag.key for tag in found.tags}
+
+
+def test_no_reader_sees_a_value_older_than_the_last_finished_write(server: WatsServer) -> None:
+    """Two clients, readers, writers and kills over four products."""
+    rng = random.Random(11)
+    server.configure(latency=0.002, jitter=0.002)
+    clients = [client(server, cache_ttl=0.05), client(server)]
+    keys = [f"PN-{number:05d}" for number in range(4)]
+    products = {key: clients[0].product.get_product(key) for key in keys}
+    written = dict.fromkeys(keys, 0)
+    counters = dict.fromkeys(keys, 0)
+    failures: list[str] = []
+
+    def writer(key: str) -> None:
+        for _ in range(12):
+            counters[key] += 1
+            number = counters[key]
+            product = products[key].model_copy(update={"description": str(number)})
+            rng.choice(clients).product.update_product(product)
+            written[key] = number
+            gevent.sleep(rng.random() * 0.02)
+
+    def reader() -> None:
+        while True:
+            key = rng.choice(keys)
+            finished = written[key]
+            text = rng.choice(clients).product.get_product(key).description
+            if text.isdigit() and int(text) < finished:
+                failures.append(f"{key}: {text} after {finished}")
+            gevent.sleep(0)
+
+    for key in keys:
+        server.put_state("products", [{**products[key].model_dump(by_alias=True, mode="json")}])
+    readers = [gevent.spawn(reader) for _ in range(20)]
+    writers = [gevent.spawn(writer, key) for key in keys]
+    while not all(map(bool, (w.dead for w in writers))):
+        victim = rng.randrange(len(readers))
+        readers[victim].kill()
+        readers[victim] = gevent.spawn(reader)
+        gevent.sleep(0.01)
+    gevent.killall(readers)
+    gevent.joinall(writers, raise_error=True)
+    assert not failures
+    assert sum(cache_of(each).get_stats()["hits"] for each in clients) > 100  # type: ignore[union-attr]
+
+
+# --- when the server is away --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["status", "reset", "hang"])
+def test_stale_if_error_serves_the_last_good_answer(
+    server: WatsServer, mode: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    configure(stale_if_error=60.0)
+    api = client(server, cache_ttl=0.01, timeout=0.5)
+    api.product.get_product("PN-00001")
+    gevent.sleep(0.02)
+    server.fail(ROUTE, mode=mode, status=503 if mode == "status" else None, times=2)
+    for _ in range(2):
+        assert api.product.get_product("PN-00001").name == "Product 1"
+    assert cache_of(api).get_stats()["stale_served"] == 2  # type: ignore[union-attr]
+    assert caplog.text.count("serving the last good answers") == 1
+    assert server.token not in caplog.text
+
+
+def test_it_is_off_by_default(server: WatsServer) -> None:
+    api = client(server, cache_ttl=0.01)
+    api.product.get_product("PN-00001")
+    gevent.sleep(0.02)
+    server.fail(ROUTE, status=503, times=1)
+    with pytest.raises(ServerError):
+        api.product.get_product("PN-00001")
+
+
+def test_stale_while_revalidate_renews_once(server: WatsServer) -> None:
+    configure(stale_while_revalidate=60.0)
+    api = client(server, cache_ttl=0.01)
+    api.product.get_product("PN-00001")
+    gevent.sleep(0.02)
+    server.put_state("products", [{"partNumber": "PN-00001", "name": "renewed"}])
+    server.configure(latency=0.02)
+    names = Pool(20).map(lambda _: api.product.get_product("PN-00001").name, range(20))
+    assert set(names) == {"Product 1"}
+    gevent.sleep(0.06)
+    assert asked(server) == 2
+    assert api.product.get_product("PN-00001").name == "renewed"
+
+
+# --- what the user sees -------------------------------------------------------------------------
+
+
+def test_warm_fills_the_cache_for_the_products_of_a_line(api: pyWATS, server: WatsServer) -> None:
+    keys = [f"PN-{number:05d}" for number in range(30)]
+    results = pywats_green.warm(api, [*keys, "none"], concurrency=10)
+    assert [result.is_success for result in results] == [True] * 30 + [False]
+    before = server.stats()["total"]
+    for key in keys:
+        api.product.get_product(key)
+    api.process.get_processes()
+    assert server.stats()["total"] == before
+
+
+def test_stats_adds_the_caches_up(api: pyWATS) -> None:
+    before = pywats_green.stats()["cache"]
+    for _ in range(4):
+        api.product.get_product("PN-00001")
+    after = pywats_green.stats()["cache"]
+    assert after["hits"] - before["hits"] == 3
+    assert after["misses"] - before["misses"] == 1
+    assert 0 < after["hit_rate"] <= 1
+
+
+def test_the_bound_in_bytes(server: WatsServer) -> None:
+    configure(cache_max_bytes=5_000)
+    api = client(server)
+    for number in range(50):
+        api.product.get_product(f"PN-{number:05d}")
+    stats = cache_of(api).get_stats()  # type: ignore[union-attr]
+    assert 0 < stats["bytes"] <= 5_000
+    assert stats["evictions"] > 30
