@@ -52,6 +52,12 @@ def sequential() -> Round:
     return lambda count: [api.product.get_product(key) for key in keys(count)]
 
 
+def cached() -> Round:
+    """The same key again and again, from the cache."""
+    api = pyWATS(base_url=URL, token=TOKEN)
+    return lambda count: [api.product.get_product(KEYS[0]) for _ in range(count)]
+
+
 def threads() -> Round:
     """Threads with a pyWATS each: upstream's own cannot be shared."""
     import threading
@@ -91,6 +97,8 @@ CONTESTANTS: dict[str, Callable[[], Round]] = {
     "green-http-client": green_http_client,
     "green-sequential": sequential,
     "sequential": sequential,
+    "green-cached": cached,
+    "cached": cached,
     "threads": threads,
     "async": async_gather,
 }

@@ -62,7 +62,8 @@ def patch() -> None:
             # Ours, below, names the modules; gevent's of the same cause would be a second one.
             warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
         monkey.patch_all()
-    _adopt_import_locks(native_id)
+    if threads:
+        _adopt_import_locks(native_id)
     if early or threads:
         file, line = _import_line()
         warnings.warn_explicit(_warning_text(early, threads), ImportOrderWarning, file, line)

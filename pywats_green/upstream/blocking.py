@@ -58,16 +58,15 @@ def get(original: Callable[..., Any]) -> Callable[..., Response]:
         self: Any, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         caching = caching_of(self) if kwargs.pop("cache", True) else None
-
-        def fetch() -> Response:
-            return self._make_request("GET", endpoint, params=params, **kwargs)  # type: ignore[no-any-return]
-
-        if caching is None:
-            return fetch()
-        read = caching.read_of(self._headers, endpoint, params, kwargs.get("headers"))
-        if read is None:
-            return fetch()
-        return caching.hit(read) or caching.load(read, fetch, self.timeout)
+        if caching is not None:
+            read = caching.read_of(self._headers, endpoint, params, kwargs.get("headers"))
+            if read is not None:
+                return caching.hit(read) or caching.load(
+                    read,
+                    lambda: self._make_request("GET", endpoint, params=params, **kwargs),
+                    self.timeout,
+                )
+        return _noted(self, "GET", endpoint, params=params, **kwargs)
 
     return get
 
@@ -84,7 +83,7 @@ def writing(method: str) -> Callable[[Callable[..., Any]], Callable[..., Respons
             params: dict[str, Any] | None = None,
             **kwargs: Any,
         ) -> Response:
-            return _write(self, method, endpoint, data=data, params=params, **kwargs)
+            return _noted(self, method, endpoint, data=data, params=params, **kwargs)
 
         return write
 
@@ -101,12 +100,13 @@ def delete(original: Callable[..., Any]) -> Callable[..., Response]:
     def delete(
         self: Any, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
-        return _write(self, "DELETE", endpoint, params=params, **kwargs)
+        return _noted(self, "DELETE", endpoint, params=params, **kwargs)
 
     return delete
 
 
-def _write(client: Any, method: str, endpoint: str, **kwargs: Any) -> Response:
+def _noted(client: Any, method: str, endpoint: str, **kwargs: Any) -> Response:
+    """Make a request and take note of what it touches; a few GETs write, too."""
     error: BaseException | None = None
     try:
         return client._make_request(method, endpoint, **kwargs)  # type: ignore[no-any-return]

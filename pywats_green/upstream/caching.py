@@ -12,7 +12,7 @@ import marshal
 import os
 import weakref
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -26,7 +26,7 @@ from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 from pywats_green.cache import CacheManager, StaleRules, current_control
 from pywats_green.cache.vault import MISSING
 from pywats_green.config import settings
-from pywats_green.upstream.domains import family_of, life_of, touched_by
+from pywats_green.upstream.domains import Rule, rule_of, touched_by
 
 UPSTREAM_TTL = 300.0  # what pyWATS gives its client when the user says nothing
 
@@ -108,8 +108,8 @@ class ClientCache:
             headers: Of this call, or None.
         """
         control = current_control()
-        family = family_of(endpoint)
-        life = self._life(family, endpoint) if control.ttl is None else control.ttl
+        rule = rule_of(endpoint)
+        life = self._life(rule, control.ttl)
         if control.bypass or life == 0:
             return None
         if not endpoint.startswith("/"):
@@ -120,7 +120,7 @@ class ClientCache:
         if authorization is not self._authorization:
             self._authorization = authorization
             self._fingerprint = _fingerprint(f"{authorization} {standing.get('Accept')}")
-        epoch = _epochs[self._server, family]
+        epoch = _epochs[self._server, rule.family]
         # It begins as upstream's does, so that patterns for `invalidate_cache` go on working.
         return Read(
             f"GET:{endpoint}{query} {self._server} {self._fingerprint}{varies} {epoch}", life
@@ -161,15 +161,18 @@ class ClientCache:
         # Who loaded it has the answer itself; the others make one of their own.
         return fetched[-1] if fetched and fetched[-1].raw is packed.raw else packed.unpack()
 
-    def _life(self, family: str, endpoint: str) -> float:
-        configured = settings().ttl.get(family)
-        if configured is not None:
-            return configured
-        life = life_of(endpoint)
+    def _life(self, rule: Rule, wanted: float | None) -> float:
+        """Return how long an answer lives: by the block, the settings, the client, the table."""
+        if rule.fixed:
+            return 0.0
+        if wanted is None:
+            wanted = settings().ttl.get(rule.family)
+        if wanted is not None:
+            return wanted
         # A client that asks for another life than upstream's default gets it for all that lives.
-        if life is None or (life > 0 and self._ttl != UPSTREAM_TTL):
+        if rule.life is None or (rule.life > 0 and self._ttl != UPSTREAM_TTL):
             return self._ttl
-        return life
+        return rule.life
 
 
 def attach(client: Any, ttl: float, max_size: int) -> None:
@@ -186,7 +189,7 @@ def caching_of(client: Any) -> ClientCache | None:
 
 
 def wrote(client: Any, method: str, endpoint: str, error: BaseException | None) -> None:
-    """Take note of a write, which counts for all clients of its server in the process.
+    """Take note of a request that may have written, for all clients of its server in the process.
 
     Args:
         client: The client that made it, whether it has a cache or not.
@@ -197,8 +200,13 @@ def wrote(client: Any, method: str, endpoint: str, error: BaseException | None) 
     """
     unsent = isinstance(error, WatsConnectionError) and not client.retry_config.enabled
     if not unsent and not isinstance(error, CircuitBreakerOpenError):
-        for family in touched_by(method, endpoint):
-            _epochs[_server_of(client.base_url), family] += 1
+        outdate(client, touched_by(method, endpoint))
+
+
+def outdate(client: Any, families: Iterable[str]) -> None:
+    """Begin a new epoch of families at a client's server: nothing read before is served again."""
+    for family in families:
+        _epochs[_server_of(client.base_url), family] += 1
 
 
 def _server_of(base_url: str) -> str:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine
 from functools import wraps
+from random import getrandbits
 from typing import Any, TypeVar
 
 from pywats.pywats import correlation_id_var  # type: ignore[attr-defined]  # not in its .pyi
 
 from pywats_green.bridge import drive, iterate
 from pywats_green.cache import cache_control
+from pywats_green.upstream.caching import outdate
 from pywats_green.upstream.client import GreenHttpClient
 from pywats_green.upstream.domains import FRESH_METHODS
 
 T = TypeVar("T")
+
+_BOX_BUILDS = frozenset({"get_box_build_template", "get_box_build"})
 
 
 def run_sync(
@@ -52,8 +56,9 @@ def runner(_: Callable[..., Any]) -> Callable[..., Any]:
 def attribute_of(original: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
     """Wrap `SyncServiceWrapper.__getattr__`.
 
-    An async generator becomes an iterator: upstream hands `scim.iter_users` out as it is, which
-    blocking code cannot use. What reads, changes and writes reads fresh, so no update is lost.
+    A coroutine method becomes a blocking one, as upstream's, but is built once and not at each
+    access. An async generator becomes an iterator: upstream hands `scim.iter_users` out as it is,
+    which blocking code cannot use. All else is upstream's.
     """
 
     @wraps(original)
@@ -61,10 +66,52 @@ def attribute_of(original: Callable[[Any, str], Any]) -> Callable[[Any, str], An
         attribute = getattr(self._async, name)
         if inspect.isasyncgenfunction(attribute):
             return lambda *args, **kwargs: iterate(attribute(*args, **kwargs), self._config.timeout)
-        method = original(self, name)
+        if not (inspect.ismethod(attribute) and inspect.iscoroutinefunction(attribute)):
+            return original(self, name)
+        method = _blocking(self, name, attribute, lambda: original(self, name))
         if (type(self._async).__name__, name) in FRESH_METHODS:
-            return _reading_fresh(method)
+            method = _reading_fresh(method)
+        self.__dict__[name] = method  # found there from now on, before `__getattr__` is asked
         return method
+
+    return __getattr__
+
+
+def _blocking(
+    wrapper: Any, name: str, attribute: Any, upstreams: Callable[[], Callable[..., Any]]
+) -> Callable[..., Any]:
+    """Make a blocking method of a coroutine method, with the meaning of upstream's.
+
+    Args:
+        wrapper: The `SyncServiceWrapper`; its settings are read at each call.
+        name: Of the method.
+        attribute: The coroutine method.
+        upstreams: Makes upstream's own, for what is not the plain case: retries of the wrapper,
+            or a method that was replaced on the service meanwhile.
+    """
+    function = attribute.__func__
+
+    @wraps(attribute)
+    def method(*args: Any, **kwargs: Any) -> Any:
+        service, config = wrapper._async, wrapper._config
+        call = getattr(service, name)
+        if config.retry_enabled or getattr(call, "__func__", None) is not function:
+            return upstreams()(*args, **kwargs)
+        # Eight hexadecimal digits, as upstream's, at a tenth of the cost of a UUID.
+        correlation_id = f"{getrandbits(32):08x}" if config.correlation_id_enabled else None
+        result = run_sync(call(*args, **kwargs), config.timeout, correlation_id)
+        return wrapper if result is service else result
+
+    return method
+
+
+def product_attribute_of(original: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    """Wrap `SyncProductServiceWrapper.__getattr__`, which builds two methods by itself."""
+
+    @wraps(original)
+    def __getattr__(self: Any, name: str) -> Any:  # noqa: N807
+        method = original(self, name)
+        return _reading_fresh(method) if name in _BOX_BUILDS else method
 
     return __getattr__
 
@@ -95,3 +142,17 @@ def cache_starter(
             await original(self)
 
     return _ensure_cache_started
+
+
+def process_clearer(
+    original: Callable[[Any], Coroutine[Any, Any, None]],
+) -> Callable[[Any], Coroutine[Any, Any, None]]:
+    """Wrap `AsyncProcessService.clear_cache`: what the client cached of the processes goes too."""
+
+    @wraps(original)
+    async def clear_cache(self: Any) -> None:
+        await original(self)
+        if isinstance(self._repository._http_client, GreenHttpClient):
+            outdate(self._repository._http_client, ["process"])
+
+    return clear_cache

@@ -49,33 +49,34 @@ class GreenHttpClient(AsyncHttpClient):
                     lambda: drive(self._make_request("GET", endpoint, params=params, **kwargs)),
                     self.timeout,
                 )
-        return await self._make_request("GET", endpoint, params=params, **kwargs)
+        return await self._noted("GET", endpoint, params=params, **kwargs)
 
     async def post(
         self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """POST, and take note of what it touches."""
-        return await self._write("POST", endpoint, data=data, params=params, **kwargs)
+        return await self._noted("POST", endpoint, data=data, params=params, **kwargs)
 
     async def put(
         self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """PUT, and take note of what it touches."""
-        return await self._write("PUT", endpoint, data=data, params=params, **kwargs)
+        return await self._noted("PUT", endpoint, data=data, params=params, **kwargs)
 
     async def patch(
         self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """PATCH, and take note of what it touches."""
-        return await self._write("PATCH", endpoint, data=data, params=params, **kwargs)
+        return await self._noted("PATCH", endpoint, data=data, params=params, **kwargs)
 
     async def delete(
         self, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """DELETE, and take note of what it touches."""
-        return await self._write("DELETE", endpoint, params=params, **kwargs)
+        return await self._noted("DELETE", endpoint, params=params, **kwargs)
 
-    async def _write(self, method: str, endpoint: str, **kwargs: Any) -> Response:
+    async def _noted(self, method: str, endpoint: str, **kwargs: Any) -> Response:
+        """Make a request and take note of what it touches; a few GETs write, too."""
         error: BaseException | None = None
         try:
             return await self._make_request(method, endpoint, **kwargs)

@@ -9,6 +9,7 @@ percent-decoded; a query does not count.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -211,6 +212,7 @@ def _segments(path: str) -> list[str]:
 _ROOT = _build()
 
 
+@lru_cache(maxsize=4096)  # the paths of a program come again and again
 def rule_of(path: str) -> Rule:
     """Return how the reads of a path are cached.
 
@@ -259,6 +261,7 @@ def life_of(path: str, lives: Mapping[str, float] | None = None) -> float | None
     return rule.life
 
 
+@lru_cache(maxsize=4096)
 def touched_by(method: str, path: str) -> tuple[str, ...]:
     """Return the families whose reads may show another value after a request.
 

@@ -64,8 +64,14 @@ SEAMS = (
     Seam("pywats.sync", "_run_sync", ("coro",), "calls.runner"),
     # Makes a blocking method of a coroutine method.
     Seam(_SYNC, "SyncServiceWrapper.__getattr__", ("self", "name"), "calls.attribute_of"),
+    Seam(
+        _SYNC, "SyncProductServiceWrapper.__getattr__", ("self", "name"),
+        "calls.product_attribute_of",
+    ),
     # Would start a task on an event loop.
     Seam(_PROCESS, "AsyncProcessService._ensure_cache_started", ("self",), "calls.cache_starter"),
+    # Would be answered from the client's cache again.
+    Seam(_PROCESS, "AsyncProcessService.clear_cache", ("self",), "calls.process_clearer"),
     # The plain blocking client, on the same transport and with the same cache.
     Seam(_CLIENT_MODULE, "HttpClient.__init__", ("self", *_CLIENT), "blocking.initialise"),
     Seam(_CLIENT_MODULE, "HttpClient._make_request", _REQUEST, "blocking.make_request"),
@@ -133,9 +139,9 @@ def _checked(seam: Seam, version: str) -> Any:
     """Return the original of a seam, if it is what the table says."""
     try:
         holder, name = _holder(seam)
-        original = inspect.getattr_static(holder, name)
+        original = vars(holder)[name]  # its own: an inherited one could not be put back
         parameters = tuple(inspect.signature(original).parameters)
-    except (ImportError, AttributeError, TypeError, ValueError) as exc:
+    except (ImportError, AttributeError, KeyError, TypeError, ValueError) as exc:
         raise _unsupported(seam, version, f"missing ({exc})") from exc
     if parameters != seam.parameters:
         raise _unsupported(seam, version, f"its parameters are ({', '.join(parameters)})")

@@ -1,6 +1,7 @@
 """Caching through real pywats, real sockets, the embedded server."""
 
 import random
+import time
 
 import gevent
 import pytest
@@ -191,13 +192,42 @@ def test_a_life_per_domain(api: pyWATS, server: WatsServer) -> None:
     assert asked(server, "GET /api/Production/Unit/{serialNumber}/{partNumber}") == 1
 
 
-def test_processes_live_an_hour_and_refresh_refreshes(api: pyWATS, server: WatsServer) -> None:
+def test_processes_live_an_hour(api: pyWATS, server: WatsServer) -> None:
+    api.process.get_processes()
+    (key,) = cache_of(api)._vault.keys()  # type: ignore[union-attr]
+    entry = cache_of(api)._vault._store[key]  # type: ignore[union-attr]
+    assert 3500 < entry.expires_at - time.monotonic() <= 3600
+
+
+def test_refresh_and_clear_of_the_processes_ask_the_server(api: pyWATS, server: WatsServer) -> None:
+    """Upstream serves both from the cache of its HTTP client again."""
     route = "GET /api/App/Processes"
     api.process.get_processes()
-    api.process.clear_cache()
     api.process.get_processes()
     assert asked(server, route) == 1
     api.process.refresh()
+    assert asked(server, route) == 2
+    api.process.clear_cache()
+    api.process.get_processes()
+    assert asked(server, route) == 3
+
+
+def test_a_probe_is_never_cached_whatever_is_asked_for(api: pyWATS, server: WatsServer) -> None:
+    configure(ttl={"app": 60})
+    with cache_control(ttl=60):
+        assert api.test_connection()
+        assert api.test_connection()
+    assert asked(server, "GET /api/App/Version") == 2
+
+
+def test_a_get_that_writes_invalidates(api: pyWATS, server: WatsServer) -> None:
+    path = "/api/internal/ManualInspection/GetTestSequenceDefinitions"
+    copy = "/api/internal/ManualInspection/GetDefinitionCopy/any"
+    route = f"GET {path}"
+    pywats_green.get_many(api, [path, path])
+    assert asked(server, route) == 1
+    pywats_green.get_many(api, [copy])
+    pywats_green.get_many(api, [path])
     assert asked(server, route) == 2
 
 
@@ -270,10 +300,9 @@ def test_a_write_is_seen_at_once_by_every_client_of_the_server(server: WatsServe
 
 
 def test_a_write_to_one_family_leaves_the_others(api: pyWATS, server: WatsServer) -> None:
-    api.process.get_processes()
+    pywats_green.get_many(api, ["/api/App/Processes"])
     api.product.update_product(api.product.get_product("PN-00001"))
-    api.process.clear_cache()
-    api.process.get_processes()
+    pywats_green.get_many(api, ["/api/App/Processes"])
     assert asked(server, "GET /api/App/Processes") == 1
 
 
