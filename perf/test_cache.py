@@ -14,7 +14,7 @@ from pywats_green.testing import WatsServer
 def test_a_hit_against_upstreams() -> None:
     """The bar: a tenth of upstream's."""
     with WatsServer() as server:
-        result = compare(server, [("green-cached", 4000), ("cached", 400)], concurrency=1, rounds=9)
+        result = compare(server, [("green-cached", 2000), ("cached", 500)], concurrency=1, rounds=9)
     print("\na cache hit\n" + result.table("cached"))
     assert result.ratio("green-cached", "cached") >= 10
 

@@ -84,6 +84,7 @@ class CachedFunction(Generic[T]):
         self._numbers = itertools.count()
 
     def __call__(self, *args: Any, **kwargs: Any) -> T:
+        """Return the value for these arguments, calling the function if need be."""
         return self._value(self._place, self.__wrapped__, args, kwargs)
 
     def invalidate(self, *args: Any, **kwargs: Any) -> None:

@@ -19,6 +19,8 @@ from pywats_green.exceptions import TransportError
 
 _BUFFER = 65_536  # bytes; most answers come with one system call
 _PIECE = 1_048_576  # bytes to read or to decode before the other greenlets get their turn
+# Seconds. Not 0: gevent runs fifty such turns before it looks at sockets and timers again.
+_MOMENT = 1e-6
 
 _FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
 _EARLY = range(102, 200)  # interim answers; http.client skips 100 itself
@@ -88,7 +90,8 @@ def read_answer(response: http.client.HTTPResponse) -> Answer:
 def _headers(response: http.client.HTTPResponse) -> dict[str, str]:
     message = response.headers
     if any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in message.defects):
-        raise TransportError("illegal header line")
+        line, *_ = str(message.get_payload()).splitlines() or [""]  # what was not taken for one
+        raise TransportError(f"illegal header line: {bytearray(line.encode('latin-1'))!r}")
     headers: dict[str, str] = {}
     for name, text in message.items():
         key = name.lower()
@@ -131,7 +134,7 @@ def _read_body(response: http.client.HTTPResponse) -> bytes:
         while piece := response.read(_PIECE):
             pieces.append(piece)
             if len(pieces) > 1:
-                gevent.sleep(0)  # a quick sender would never let the others run
+                gevent.sleep(_MOMENT)  # a quick sender would never let the others run
     except (http.client.IncompleteRead, http.client.RemoteDisconnected) as exc:
         raise TransportError(_CUT.format("incomplete chunked read")) from exc
     content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -153,7 +156,7 @@ def _decode(content: bytes, encoding: str) -> bytes:
         for piece in response.stream(_PIECE):
             pieces.append(piece)
             if len(pieces) > 1:
-                gevent.sleep(0)
+                gevent.sleep(_MOMENT)
     except urllib3.exceptions.DecodeError as exc:
         raise TransportError(str(exc.__cause__ or exc)) from exc
     return b"".join(pieces)

@@ -19,6 +19,8 @@ from pywats_green.transport.resolver import Address, Resolver
 
 resolver = Resolver()
 
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+
 # gevent's poll switches to the hub even for a timeout of 0; the native one is a system call.
 # Windows has no poll; its select has no limit on the number of the descriptor.
 _has_poll = hasattr(select, "poll")
@@ -123,8 +125,14 @@ class GreenConnection(HTTPConnection):
         return answer, response
 
     def _send(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> bool:
+        chunked = False
+        if not _FRAMING.isdisjoint(map(str.lower, headers)):
+            chunked = _is_chunked(headers, body)
+            body = body or b""  # None would not even get the mark of its end
         try:
-            http.client.HTTPConnection.request(self, method, target, body, headers)
+            http.client.HTTPConnection.request(
+                self, method, target, body, headers, encode_chunked=chunked
+            )
         except ConnectionError:
             # A server may answer early and close, without reading a body it does not want: the
             # answer can still be read.
@@ -139,6 +147,16 @@ class GreenConnection(HTTPConnection):
 
 class GreenTLSConnection(GreenConnection, HTTPSConnection):
     """The same over TLS."""
+
+
+def _is_chunked(headers: dict[str, str], body: bytes | None) -> bool:
+    """Tell whether the caller wants chunks, and refuse a length that would mix up requests."""
+    given = {name.lower(): value for name, value in headers.items()}
+    if "transfer-encoding" in given:
+        return True
+    if given["content-length"] != str(len(body or b"")):
+        raise TransportError("the Content-Length header does not fit the body: leave it out")
+    return False
 
 
 def _share(deadline: float | None, left: int) -> float | None:

@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import os
 import queue
-import ssl
 import time
 import weakref
 from collections import deque
@@ -145,7 +144,6 @@ class GreenAdapter(HTTPAdapter):
 
     def __init__(self, *, verify: bool) -> None:
         self._verify = verify
-        self._context: ssl.SSLContext | None = None
         super().__init__(pool_connections=_ORIGINS, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -162,7 +160,7 @@ class GreenAdapter(HTTPAdapter):
         if proxy.lower().startswith("socks"):
             raise InvalidSchema("SOCKS proxies are not supported: name an HTTP proxy")
         if proxy.lower().startswith("https"):
-            kwargs["proxy_ssl_context"] = self._tls_context()
+            kwargs["proxy_ssl_context"] = make_context(verify=self._verify)
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = _POOL_CLASSES
         return manager
@@ -172,13 +170,10 @@ class GreenAdapter(HTTPAdapter):
     ) -> Any:
         """Name host and TLS context of a request; requests' hook for contexts of one's own."""
         host, tls = super().build_connection_pool_key_attributes(request, verify, cert)
-        return host, ({"ssl_context": self._tls_context()} if host["scheme"] == "https" else tls)
-
-    def _tls_context(self) -> ssl.SSLContext:
-        # One for all connections: urllib3 would read the CA bundle again for each of them.
-        if self._context is None:
-            self._context = make_context(verify=self._verify)
-        return self._context
+        if host["scheme"] == "https":
+            # One for all connections: urllib3 would read the CA bundle again for each of them.
+            return host, {"ssl_context": make_context(verify=self._verify)}
+        return host, tls
 
 
 def _forget_connections() -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import httpx
 
 from pywats_green.exceptions import TransportError
+from pywats_green.transport.targets import root_of
 
 MAX_REDIRECTS = 20
 
@@ -62,19 +63,6 @@ def next_step(step: Step, status: int, headers: dict[str, str]) -> Step | None:
     dropped = {"cookie"} if _may_keep_token(here, there) else {"cookie", "authorization"}
     kept = {name: value for name, value in step.headers.items() if name.lower() not in dropped}
     return Step(method, root_of(there), there.raw_path.decode("ascii"), kept, body)
-
-
-def root_of(url: httpx.URL) -> str:
-    """Return scheme and authority of a URL, without user info.
-
-    Raises:
-        TransportError: It is no http or https URL with a host.
-    """
-    if not url.scheme or not url.host:
-        raise TransportError("Request URL is missing an 'http://' or 'https://' protocol.")
-    if url.scheme not in _DEFAULT_PORTS:
-        raise TransportError(f"Request URL has an unsupported protocol '{url.scheme}://'.")
-    return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 def _destination(here: httpx.URL, location: str) -> httpx.URL:

@@ -71,6 +71,10 @@ class Resolver:
         literal = _literal(host, port)
         if literal is not None:
             return [literal]
+        try:
+            host.encode("idna")  # as the look-up does, but where the error can be caught quietly
+        except UnicodeError as exc:  # no name can be like that
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from exc
         asked_at, addresses = self._answers.get((host, port), (0.0, []))
         if addresses and self._clock() - asked_at < ttl:
             return addresses
@@ -81,7 +85,7 @@ class Resolver:
             asking = self._asking[question] = gevent.spawn(self._ask, question)
         asking.join(timeout)
         if not asking.ready():
-            raise TimeoutError(f"{host} did not resolve within {timeout} s")
+            raise TimeoutError("timed out")  # as a socket says it
         answer = asking.value
         if isinstance(answer, list):
             return answer
@@ -102,7 +106,7 @@ class Resolver:
         _, host, port = question
         try:
             found = self._lookup(host, port, 0, socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as exc:  # the latter for a name that cannot be one
+        except OSError as exc:
             return exc
         else:
             addresses = [Address(family, sockaddr) for family, _, _, _, sockaddr in found]

@@ -2,46 +2,43 @@
 
 from __future__ import annotations
 
-import base64
 import re
+import socket
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import urlencode
 
 import httpx
+
+from pywats_green.exceptions import TransportConnectError, TransportError
 
 # Paths that httpx sends as they are: unreserved characters, no empty and no dot segment.
 _PLAIN_PATH = re.compile(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]+)+")
 _LONG = 8_192  # characters; httpx refuses very long parts, so it is asked about long ones
+
+_LAST_PORT = 65_535
 
 
 class Origin:
     """Where a client's requests go.
 
     Args:
-        base_url: Scheme, host, and optionally port, path prefix and user info.
+        base_url: Scheme, host, and optionally port and path prefix. User info is not used: it
+            would take the place of the token.
 
     Attributes:
-        root: Scheme and authority, without user info.
-        headers: What the user info asks to be sent: as with httpx, in place of the token.
+        root: Scheme and authority.
 
     Raises:
-        ValueError: The URL has no http or https scheme, or no host.
+        TransportError: As `root_of`.
         httpx.InvalidURL: It is no URL.
     """
 
     def __init__(self, base_url: str) -> None:
         url = httpx.URL(base_url)
-        if url.scheme not in ("http", "https") or not url.host:
-            # The text is httpx's, and what to do about it.
-            raise ValueError(
-                "Request URL is missing an 'http://' or 'https://' protocol. "
-                "Write the base URL as https://your-wats-server"
-            )
         self._url = url
         self._prefix = url.raw_path.decode("ascii").removesuffix("/")
-        self.root = f"{url.scheme}://{url.netloc.decode('ascii')}"
-        self.headers = _authorization(url)
+        self.root = root_of(url)
 
     def target(self, endpoint: str, params: Mapping[str, Any] | None) -> str:
         """Return path and query for an endpoint.
@@ -73,12 +70,26 @@ class Origin:
         return url.raw_path.decode("ascii")
 
 
-def _authorization(url: httpx.URL) -> dict[str, str]:
-    user, _, password = url.userinfo.decode("ascii").partition(":")
-    if not user and not password:
-        return {}
-    pair = f"{unquote(user)}:{unquote(password)}".encode()
-    return {"Authorization": f"Basic {base64.b64encode(pair).decode('ascii')}"}
+def root_of(url: httpx.URL) -> str:
+    """Return scheme and authority of a URL, without user info.
+
+    Raises:
+        TransportError: Its scheme is neither http nor https.
+        TransportConnectError: It has no host, or no possible port.
+    """
+    if not url.scheme:
+        # The first sentence is httpx's.
+        raise TransportError(
+            "Request URL is missing an 'http://' or 'https://' protocol. "
+            "Write the base URL as https://your-wats-server"
+        )
+    if url.scheme not in ("http", "https"):
+        raise TransportError(f"Request URL has an unsupported protocol '{url.scheme}://'.")
+    if not url.host:  # which resolves to nothing
+        raise TransportConnectError(f"[Errno {socket.EAI_NONAME}] Name or service not known")
+    if url.port is not None and url.port > _LAST_PORT:
+        raise TransportConnectError(f"port must be 0-{_LAST_PORT}, not {url.port}")
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
 def _pairs(params: Mapping[str, Any]) -> Any:

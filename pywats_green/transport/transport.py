@@ -85,7 +85,6 @@ class Transport:
             TransportTimeoutError: A phase took too long.
             TransportError: The exchange broke off in another way, or too many redirects.
             httpx.InvalidURL: The base URL or the endpoint cannot be written as a URL.
-            ValueError: The base URL has no http or https scheme, or no host.
         """
         if timeout is not None:
             timeout = max(timeout, _SHORTEST)
@@ -96,7 +95,7 @@ class Transport:
             method.upper(),
             origin.root,
             origin.target(endpoint, params),
-            {**_STANDING_HEADERS, **headers, **origin.headers},
+            {**_STANDING_HEADERS, **headers},
             body or None,  # as with httpx, an empty one only counts where one is expected
         )
         for _ in range(MAX_REDIRECTS + 1):

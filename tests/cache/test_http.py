@@ -1,12 +1,13 @@
 """Caching through real pywats, real sockets, the embedded server."""
 
+import pickle
 import random
 import time
 
 import gevent
 import pytest
 from pywats import pyWATS
-from pywats.core.client import HttpClient
+from pywats.core.client import HttpClient, Response
 from pywats.core.exceptions import PyWATSError, ServerError
 
 import pywats_green
@@ -69,6 +70,20 @@ def test_a_hit_equals_the_answer_and_belongs_to_its_reader(api: pyWATS) -> None:
     third = pywats_green.get_many(api, ["/api/Product/PN-00001"])[0]
     assert first == third
     assert callable(get)
+
+
+def test_an_unpacked_answer_is_a_response_like_any_other() -> None:
+    from pywats_green.upstream.caching import Packed
+
+    original = Response(status_code=201, data={"a": [1]}, headers={"x": "y"}, raw=b'{"a": [1]}')
+    unpacked = Packed(original).unpack()
+    assert unpacked == original
+    assert unpacked.model_dump() == original.model_dump()
+    assert unpacked.model_copy(deep=True) == original
+    assert repr(unpacked) == repr(original)
+    assert pickle.loads(pickle.dumps(unpacked)) == original
+    unpacked.data = None
+    assert unpacked.model_fields_set == original.model_fields_set
 
 
 def test_a_change_to_a_model_does_not_show_up_at_the_next_reader(api: pyWATS) -> None:
