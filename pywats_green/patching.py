@@ -29,11 +29,17 @@ _PYWATS_IMPORT = re.compile(r"\s*(?:from|import)\s+pywats(?:[\s.,]|$)")
 
 
 _done = False
+_too_early: tuple[str, ...] = ()
 
 
 def is_patched() -> bool:
     """Tell whether gevent has patched everything that a green client needs."""
     return all(bool(monkey.is_module_patched(name)) for name in PATCHED_MODULES)
+
+
+def too_early() -> tuple[str, ...]:
+    """Return the modules, and the threads, that were there before the patch."""
+    return _too_early
 
 
 def patch() -> None:
@@ -46,7 +52,7 @@ def patch() -> None:
         ImportOrderWarning: Modules were imported, or native threads started, that keep
             unpatched sockets or locks.
     """
-    global _done  # noqa: PLW0603  # a patch cannot be undone, so this is set once
+    global _done, _too_early  # noqa: PLW0603  # a patch cannot be undone: set once
     if _done:
         return
     if "pywats" in sys.modules:
@@ -62,6 +68,7 @@ def patch() -> None:
             # Ours, below, names the modules; gevent's of the same cause would be a second one.
             warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
         monkey.patch_all()
+    _too_early = (*early, *(f"thread {name}" for name in threads))
     if threads:
         _adopt_import_locks(native_id)
     if early or threads:

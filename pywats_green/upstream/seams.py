@@ -98,12 +98,18 @@ RELIED_ON = (
     Seam("pywats.core.retry", "should_retry", _RETRY, None),
 )
 
-_originals: dict[str, Any] = {}
+
+class _Installed(NamedTuple):
+    original: Any
+    ours: Any
+
+
+_installed: dict[str, _Installed] = {}
 
 
 def is_installed() -> bool:
     """Tell whether the replacements are in place."""
-    return bool(_originals)
+    return bool(_installed)
 
 
 def install() -> None:
@@ -113,21 +119,42 @@ def install() -> None:
         UnsupportedPywatsError: The version is out of range or a seam is not what the table says;
             nothing was touched.
     """
-    if _originals:
+    if _installed:
         return
     version = require_supported()
     found = {seam.name: _checked(seam, version) for seam in (*SEAMS, *RELIED_ON)}
     replacements = [(seam, _replacement(seam, found[seam.name])) for seam in SEAMS]
     for seam, replacement in replacements:
-        _originals[seam.name] = found[seam.name]
+        _installed[seam.name] = _Installed(found[seam.name], replacement)
         _assign(seam, replacement)
 
 
 def uninstall() -> None:
-    """Put upstream's own attributes back. Clients that exist stay green."""
+    """Put upstream's own attributes back. Clients that exist stay green.
+
+    What somebody else has put in the place of ours meanwhile stays.
+    """
     for seam in SEAMS:
-        if seam.name in _originals:
-            _assign(seam, _originals.pop(seam.name))
+        installed = _installed.pop(seam.name, None)
+        if installed is not None and _current(seam) is installed.ours:
+            _assign(seam, installed.original)
+
+
+def states() -> dict[str, str]:
+    """Tell what stands at each seam now.
+
+    Returns:
+        By dotted name: "replaced" by ours; "foreign", somebody else's in the place of ours;
+        "expected", upstream's own as the table says; or what is wrong with it.
+    """
+    found: dict[str, str] = {}
+    for seam in (*SEAMS, *RELIED_ON):
+        installed = _installed.get(seam.name)
+        if installed is None:
+            found[seam.name] = _fault(seam) or "expected"
+        else:
+            found[seam.name] = "replaced" if _current(seam) is installed.ours else "foreign"
+    return found
 
 
 def _replacement(seam: Seam, original: Any) -> Any:
@@ -137,22 +164,26 @@ def _replacement(seam: Seam, original: Any) -> Any:
 
 def _checked(seam: Seam, version: str) -> Any:
     """Return the original of a seam, if it is what the table says."""
+    fault = _fault(seam)
+    if fault is not None:
+        raise UnsupportedPywatsError(
+            f"{DISTRIBUTION} {version}: {seam.name} is not as expected: {fault}. "
+            f"pywats_green supports >={OLDEST},<{BELOW}; nothing was changed. Install a version "
+            "in that range, or set PYWATS_GREEN_DISABLE=1"
+        )
+    return _current(seam)
+
+
+def _fault(seam: Seam) -> str | None:
+    """Say what is wrong with what stands at a seam; None: nothing."""
     try:
         holder, name = _holder(seam)
         original = vars(holder)[name]  # its own: an inherited one could not be put back
         parameters = tuple(inspect.signature(original).parameters)
     except (ImportError, AttributeError, KeyError, TypeError, ValueError) as exc:
-        raise _unsupported(seam, version, f"missing ({exc})") from exc
-    if parameters != seam.parameters:
-        raise _unsupported(seam, version, f"its parameters are ({', '.join(parameters)})")
-    return original
-
-
-def _unsupported(seam: Seam, version: str, what: str) -> UnsupportedPywatsError:
-    return UnsupportedPywatsError(
-        f"{DISTRIBUTION} {version}: {seam.name} is not as expected: {what}. "
-        f"pywats_green supports >={OLDEST},<{BELOW}; nothing was changed. Install a version in "
-        "that range, or set PYWATS_GREEN_DISABLE=1"
+        return f"missing: {exc}"
+    return (
+        None if parameters == seam.parameters else f"its parameters are ({', '.join(parameters)})"
     )
 
 
@@ -162,6 +193,11 @@ def _holder(seam: Seam) -> tuple[Any, str]:
     for part in classes:
         holder = getattr(holder, part)
     return holder, name
+
+
+def _current(seam: Seam) -> Any:
+    holder, name = _holder(seam)
+    return vars(holder).get(name)
 
 
 def _assign(seam: Seam, value: Any) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import ssl
 import sys
 from collections.abc import Iterator
 from urllib.request import getproxies
 
 from pywats_green.cli.checks.row import Row
 from pywats_green.config import ENVIRONMENT_PREFIX, Settings
-from pywats_green.patching import is_patched
+from pywats_green.patching import too_early
 
 # Beside the settings; see `pywats_green.configure`.
 OTHER_VARIABLES = ("DISABLE", "BASE_URL", "TOKEN")
@@ -53,12 +52,11 @@ def proxy() -> Iterator[Row]:
 
 
 def early_imports() -> Iterator[Row]:
-    """Whether urllib3, and requests with it, was imported before the patch."""
-    module = sys.modules.get("urllib3.util.ssl_")
-    kept = getattr(module, "SSLContext", ssl.SSLContext)
-    if is_patched() and kept is not ssl.SSLContext:
+    """Whether something was imported, or running, before the patch."""
+    early = too_early()
+    if early:
         yield Row(
-            "early-imports", "warn", "urllib3 was imported before pywats_green",
+            "early-imports", "warn", f"before pywats_green: {', '.join(early)}",
             'put "import pywats_green" first; look at sitecustomize and .pth files',
         )  # fmt: skip
     else:
