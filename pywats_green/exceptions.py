@@ -44,6 +44,10 @@ class CacheRecursionError(PywatsGreenError, RecursionError):
     """The load of a cache key asked for that same key; it would have waited for itself."""
 
 
+class UnreadableReportError(PywatsGreenError, ValueError):
+    """A queued file holds nothing that could be sent: torn JSON, nothing, not an object."""
+
+
 class TransportError(PywatsGreenError):
     """An exchange with the server broke off.
 

@@ -76,6 +76,8 @@ def test_nothing_grows_over_10_000_calls(api: pyWATS) -> None:
     pool.map(call, KEYS * 2)
 
     def counted() -> tuple[int, int, int]:
+        pool.join()  # those that have just finished are told so in the next turn of the hub
+        gevent.sleep(0)
         gc.collect()
         status = Path("/proc/self/status").read_text(encoding="ascii")
         threads = next(line for line in status.splitlines() if line.startswith("Threads:"))
@@ -186,6 +188,25 @@ def test_retries_wait_and_honour_retry_after(server: WatsServer) -> None:
     assert api.product.get_product("PN-00001") is not None
     assert server.stats()["requests"]["GET /api/Product/{partNumber}"] == 3
     assert retry.stats["total_retries"] == 2
+
+
+def test_an_error_carries_the_answer_that_caused_it(api: pyWATS, server: WatsServer) -> None:
+    """Upstream's error of a refused report is a ValueError that knows no status."""
+    report = api.report.create_uut_report(
+        operator="op",
+        part_number="PN-00001",
+        revision="A",
+        serial_number="SN-1",
+        operation_type=100,
+    )
+    server.fail("POST /api/Report/WSJF", status=409, times=1)
+    with pytest.raises(ValueError, match="409") as caught:
+        api.report.submit_report(report)
+    assert caught.value.response.status_code == 409  # type: ignore[attr-defined]
+    server.fail("GET /api/Product/{partNumber}", mode="reset", times=1)
+    with pytest.raises(PyWATSError) as caught_later:
+        api.product.get_product("PN-00001")
+    assert not hasattr(caught_later.value, "response")
 
 
 # --- deadlines and kills ------------------------------------------------------------------------

@@ -170,6 +170,11 @@ class CacheManager:
         load = Load(loader, self._life(ttl), keep, stale)
         return self._loads.get(key, load)  # type: ignore[no-any-return]
 
+    @property
+    def size(self) -> int:
+        """How many entries there are, as upstream's caches call it."""
+        return int(self.get_stats()["size"])
+
     # --- statistics -----------------------------------------------------------------------------
 
     def get_stats(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import marshal
+import math
 import os
 import weakref
 from collections import defaultdict
@@ -184,8 +185,14 @@ class ClientCache:
 
 
 def attach(client: Any, ttl: float, max_size: int) -> None:
-    """Give one of upstream's clients, just made, our cache in the place of its own."""
-    caching = ClientCache(client.base_url, ttl, max_size)
+    """Give one of upstream's clients, just made, our cache in the place of its own.
+
+    Args:
+        client: The client.
+        ttl: Its `cache_ttl`, in seconds; 0: for ever, as upstream means it.
+        max_size: Its `cache_max_size`.
+    """
+    caching = ClientCache(client.base_url, ttl or math.inf, max_size)
     client.__dict__[_ATTRIBUTE] = caching
     client._cache = caching.manager
 

@@ -15,6 +15,7 @@ from pywats_green.cache import cache_control
 from pywats_green.upstream.caching import outdate
 from pywats_green.upstream.client import GreenHttpClient
 from pywats_green.upstream.domains import FRESH_METHODS
+from pywats_green.upstream.outcome import refusal
 
 T = TypeVar("T")
 
@@ -38,14 +39,21 @@ def run_sync(
 
     Raises:
         TimeoutError: The builtin one, as upstream.
+        Exception: What the call raises. After an answer that was no success, it carries that
+            answer as `response`.
     """
-    if not correlation_id:
-        return drive(coro, timeout)
-    token = correlation_id_var.set(correlation_id)
+    token = correlation_id_var.set(correlation_id) if correlation_id else None
+    refusal.set(None)
     try:
         return drive(coro, timeout)
+    except Exception as exc:
+        response = refusal.get()
+        if response is not None:
+            exc.response = response  # type: ignore[attr-defined]
+        raise
     finally:
-        correlation_id_var.reset(token)
+        if token is not None:
+            correlation_id_var.reset(token)
 
 
 def runner(_: Callable[..., Any]) -> Callable[..., Any]:

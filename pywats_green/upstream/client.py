@@ -11,6 +11,7 @@ from pywats.core.client import Response
 from pywats_green.bridge import MAY_BLOCK, drive
 from pywats_green.upstream.caching import attach, caching_of, wrote
 from pywats_green.upstream.exchange import close, exchange_of
+from pywats_green.upstream.outcome import passes_breaker, refusal
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # in typing from Python 3.11
@@ -106,7 +107,11 @@ class GreenHttpClient(AsyncHttpClient):
         retry: bool | None = None,
     ) -> Response:
         exchange_of(self)  # refuses a foreign thread before the circuit breaker can count it
-        return await super()._make_request(method, endpoint, params, data, headers, retry)
+        send = self._execute_request if passes_breaker.get() else super()._make_request
+        response = await send(method, endpoint, params, data, headers, retry)
+        if not response.is_success:
+            refusal.set(response)
+        return response
 
     async def _execute_request(
         self,

@@ -143,7 +143,9 @@ class Exchange:
         try:
             sent = checked_headers(client._headers, headers)
             body = encode_body(data, is_blocking=self._is_blocking)
-            answer = self.transport.request(method, endpoint, query, sent, body, client.timeout)
+            answer = self.transport.request(
+                method, endpoint, query, {**body.headers, **sent}, body.content, client.timeout
+            )
             if client._trace_stack:
                 self._trace(client, method, endpoint, query, data, answer, started, attempt)
             return _response(answer)

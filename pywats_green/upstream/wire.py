@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 # h11's rules: RFC 9110, 5.1 and 5.5, with everything but NUL, CR and LF inside a value.
 _NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 _VALUE = re.compile(rb"(?:[^\x00\s](?:[^\x00\r\n]*[^\x00\s])?)?")
 
 
-def checked_headers(standing: Mapping[str, str], extra: Mapping[str, str] | None) -> dict[str, str]:
+def checked_headers(
+    standing: Mapping[str, str], extra: Mapping[str, str | bytes] | None
+) -> dict[str, str]:
     """Merge the headers of a client and of a call.
 
     Args:
@@ -30,11 +32,13 @@ def checked_headers(standing: Mapping[str, str], extra: Mapping[str, str] | None
         ValueError: A name or value cannot stand in a header line. The value of Authorization is
             not shown: it holds the token.
     """
-    headers = {**standing, **extra} if extra else dict(standing)
-    for name, value in headers.items():
-        if not isinstance(value, str):
+    given: Mapping[str, str | bytes] = {**standing, **extra} if extra else standing
+    headers: dict[str, str] = {}
+    for name, value in given.items():
+        if not isinstance(value, (str, bytes)):
             raise TypeError(f"Header value must be str or bytes, not {type(value)}")
-        _check(name, value)
+        headers[name] = value if isinstance(value, str) else value.decode("latin-1")
+        _check(name, headers[name])
     return headers
 
 
@@ -55,19 +59,33 @@ def _fault_of(value: str) -> str:
         return "holds a line break"
     if not value.isascii():
         return "holds a character beyond ASCII"
+    if "\x00" in value:
+        return "holds a control character"
     return "is empty, or has a blank at its end"
 
 
-def encode_body(data: Any, *, is_blocking: bool) -> bytes | None:
+class Body(NamedTuple):
+    """An encoded body.
+
+    Attributes:
+        content: The bytes; a list of them, to be sent in as many chunks; None for no body.
+        headers: What it wants to have said of it, beside its length.
+    """
+
+    content: bytes | list[bytes] | None
+    headers: Mapping[str, str] = {}
+
+
+def encode_body(data: Any, *, is_blocking: bool) -> Body:
     """Encode the body of a request.
 
     Args:
         data: dict and list are sent as compact JSON, text as UTF-8, bytes as they are.
         is_blocking: Whether the call is one of upstream's blocking client, which takes iterables
-            of bytes too; its asyncio client refuses them.
+            of bytes too and sends them in chunks; its asyncio client refuses them.
 
     Returns:
-        The bytes; None for no body.
+        The body.
 
     Raises:
         TypeError: The data are of another type, or hold something JSON cannot.
@@ -75,14 +93,17 @@ def encode_body(data: Any, *, is_blocking: bool) -> bytes | None:
         RuntimeError: An iterable, for the asyncio client.
     """
     if data is None or isinstance(data, bytes):
-        return data
+        return Body(data)
     if isinstance(data, (dict, list)):
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return text.encode("utf-8")
+        return Body(text.encode("utf-8"))
     if isinstance(data, str):
-        return data.encode("utf-8")
+        return Body(data.encode("utf-8"))
     if not isinstance(data, Iterable):
         raise TypeError(f"Unexpected type for 'content', {type(data)!r}")
     if not is_blocking:
         raise RuntimeError("Attempted to send an sync request with an AsyncClient instance.")
-    return b"".join(data)
+    pieces = list(data)
+    for piece in pieces:
+        b"".join((b"%x" % len(piece), piece))  # what httpx makes of it, to fail with its words
+    return Body(pieces, {"Transfer-Encoding": "chunked"})

@@ -151,6 +151,13 @@ def test_cache_max_size_and_cache_ttl_keep_their_meaning(server: WatsServer) -> 
     assert cache_of(api).get_stats()["max_size"] == 2  # type: ignore[union-attr]
 
 
+def test_a_cache_ttl_of_0_is_for_ever_as_upstream_means_it(server: WatsServer) -> None:
+    api = client(server, cache_ttl=0)
+    for _ in range(2):
+        api.product.get_product("PN-00001")
+    assert asked(server) == 1
+
+
 @pytest.mark.parametrize("options", [{"cache_ttl": -1}, {"cache_max_size": -1}])
 def test_a_negative_life_or_size_is_refused(server: WatsServer, options: dict[str, int]) -> None:
     with pytest.raises(InvalidArgumentError):

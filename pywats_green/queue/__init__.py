@@ -1,0 +1,1 @@
+"""Durable queues of reports, and what drains them."""

@@ -1,0 +1,122 @@
+"""The differences that are meant, and those that wait for a fix, as data.
+
+The table for readers is docs/upstream-differences.md; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference.
+
+    Attributes:
+        key: As in the documented table; for an open one, what is wrong.
+        rows: Where it shows: patterns of "pass/group/row/part".
+        green: A text that green's side of it holds.
+        kind: "a", "b" or "c", as the document has them; "open" for a fault of ours.
+    """
+
+    key: str
+    rows: tuple[str, ...]
+    green: str = ""
+    kind: str = "open"
+
+    def covers(self, where: str, plain: str, green: str) -> bool:
+        """Tell whether it accounts for a difference."""
+        return self.green in green and any(fnmatchcase(where, row) for row in self.rows)
+
+
+@dataclass(frozen=True)
+class MoreReads(Difference):
+    """A difference in which green asks the server where upstream answers from its cache."""
+
+    def covers(self, where: str, plain: str, green: str) -> bool:
+        """Tell whether all that green does besides upstream's requests is to read."""
+        if not super().covers(where, plain, green):
+            return False
+        left = json.loads(plain)
+        for request in json.loads(green):
+            if left and request == left[0]:
+                del left[0]
+            elif request["method"] != "GET":
+                return False
+        return not left
+
+
+LISTED = (
+    Difference("Retry-After", ("*/retry after/retries",), "0.0", kind="b"),
+    Difference(
+        "scim.iter_users",
+        ("*/scim/scim.iter_users#*", "flows/flows/users_one_by_one/*"),
+        kind="b",
+    ),
+    Difference(
+        "timeout of a live client",
+        ("flows/flows/changed_timeout/*",),
+        "Request timed out after 0.2s",
+        kind="b",
+    ),
+    Difference("cache of HttpClient", ("HttpClient/HttpClient/cache/requests",), kind="b"),
+    MoreReads(
+        "what is cached",
+        ("strict/*/requests", "lenient/*/requests", "flows/*/requests", "pyWATS/*/cache/requests"),
+        kind="a",
+    ),
+    Difference(
+        "reads after a write",
+        (
+            "*/product.set_product_tags#66/requests",
+            "*/product.add_revision_tag#72/requests",
+            "*/product.get_product#74/outcome",
+            "*/production.get_unit#77/outcome",
+            "*/production.get_unit_hierarchy#89/outcome",
+            "flows/flows/box_build_by_hand/requests",
+            "flows/flows/box_build_in_a_block/outcome",
+        ),
+        kind="a",
+    ),
+    MoreReads("process.refresh", ("*/process.refresh#49/requests",), kind="b"),
+    Difference(
+        "token that cannot be sent",
+        ("*/token *",),
+        "HTTP request failed: the token ",
+        kind="a",
+    ),
+    Difference("x-gzip", ("*/answer /gzip/x/steps",), kind="a"),
+)
+
+# Other words in corners that no program can be in by intention. The document lists them, too.
+WORDS = (
+    Difference(
+        "a base URL that names no server",
+        (
+            "HttpClient/*/base 'http://xxxxxxxxxxxxxxxxxxxx*/steps",
+            *(
+                f"*/base '{base}'/steps"
+                for base in (
+                    *("{a}", "localhost", "", "://x"),
+                    *("http://?::1", "http://127.0.0.1:99999", "http://127.0.0.1:no"),
+                    "/only/path",
+                )
+            ),
+        ),
+        kind="words",
+    ),
+    Difference(
+        "a TLS handshake that is never answered",
+        ("HttpClient/*/tls never answered/steps",),
+        kind="words",
+    ),
+)
+
+OPEN = (
+    Difference(
+        "S11b: user info in the base URL wins over the token upstream",
+        ("*/base 'http://me:secret@{a}'/requests",),
+    ),
+)

@@ -1,0 +1,116 @@
+"""Yields, failures, measurements, unit flow."""
+
+from datetime import datetime, timezone
+
+from pywats.domains.analytics.enums import AlarmType
+from pywats.domains.analytics.models import UnitFlowFilter
+from pywats.domains.report.models import WATSFilter
+
+from parity.rows import call
+
+FROM, TO = (datetime(2024, month, 1, tzinfo=timezone.utc) for month in (1, 3))
+FILTER = WATSFilter(part_number="PN-00001", date_from=FROM, date_to=TO, top_count=5)
+NARROW = WATSFilter(serial_number="O'Hara;Søn%", status="Failed", run=1, max_count=3)
+AS_DICT = {"partNumber": "PN-00001", "topCount": 3, "dateFrom": "2024-01-01T00:00:00Z"}
+FLOW = UnitFlowFilter(part_number="PN-00001", date_from=FROM, date_to=TO)
+STEPS = ("<filters/>", "<sequences/>")
+
+ROWS = (
+    call("get_version"),
+    call("get_levels"),
+    call("get_processes"),
+    call("get_processes", True, False, None, True),
+    call("get_product_groups"),
+    call("get_product_groups", include_filters=True),
+    call("get_dynamic_yield", FILTER),
+    call("get_dynamic_yield", AS_DICT),
+    call("get_dynamic_repair", FILTER),
+    call("get_volume_yield"),
+    call("get_volume_yield", FILTER),
+    call("get_volume_yield", product_group="G & H", level="PCBA"),
+    call("get_worst_yield"),
+    call("get_worst_yield", FILTER, "G", "L"),
+    call("get_worst_yield_by_product_group", FILTER),
+    call("get_high_volume"),
+    call("get_high_volume", FILTER, "G", "L"),
+    call("get_high_volume_by_product_group", FILTER),
+    call("get_yield_summary", "PN-00001"),
+    call("get_yield_summary", "PN-00001", "A", 3),
+    call("get_yield_summary", ""),
+    call("get_station_yield", "Station 1"),
+    call("get_station_yield", "Station 1", 1),
+    call("get_related_repair_history", "PN-00001", "A"),
+    call("get_related_repair_history", "", ""),
+    call("get_top_failed", FILTER),
+    call(
+        "get_top_failed",
+        product_group="G",
+        level="L",
+        part_number="P",
+        revision="A",
+        top_count=2,
+    ),
+    call("get_top_failed_internal", {"partNumber": "PN-00001"}, 3),
+    call("get_top_failed_by_product", "PN-00001", "100", "1", "2", 30, 5),
+    call("get_test_step_analysis", FILTER),
+    call("get_test_step_analysis", NARROW),
+    call("get_test_step_analysis_for_operation", "PN-00001", "End of line test"),
+    call(
+        "get_test_step_analysis_for_operation",
+        "PN-00001",
+        "End of line test",
+        revision="A",
+        days=3,
+        run=2,
+        max_count=10,
+    ),
+    call("get_connection_and_execution_time", FILTER),
+    call(
+        "get_connection_and_execution_time",
+        AS_DICT,
+        min_connection_time=1,
+        max_connection_time=2,
+        min_execution_time=3,
+        max_execution_time=4,
+    ),
+    call("get_measurements", FILTER),
+    call("get_measurements", FILTER, measurement_paths="Main/Step/Value"),
+    call("get_aggregated_measurements", FILTER),
+    call("get_aggregated_measurements", AS_DICT, measurement_paths="Main¶Step¶¶Value"),
+    call("get_measurement_list", {"partNumber": "PN-00001"}, *STEPS),
+    call("get_measurement_list_by_product", "1", "2", 30, *STEPS),
+    call("get_step_status_list", {"partNumber": "PN-00001"}, *STEPS),
+    call("get_step_status_list_by_product", "1", "2", 30, *STEPS),
+    call("get_oee_analysis", FILTER),
+    call("get_serial_number_history", NARROW),
+    call("get_serial_number_history", FILTER),
+    call("get_uut_reports", FILTER),
+    call("get_uut_reports", part_number="PN-00001", status="Failed", top_count=2),
+    call("get_uut_reports"),
+    call("get_uur_reports", FILTER),
+    call("get_uur_reports", AS_DICT),
+    call("get_alarm_logs"),
+    call("get_alarm_logs", AlarmType.REPORT, 5, FROM, TO, "G", "L"),
+    call("get_unit_flow"),
+    call("get_unit_flow", FLOW),
+    call("get_unit_flow", {"partNumber": "PN-00001"}),
+    call("get_flow_nodes"),
+    call("get_flow_links"),
+    call("get_flow_units"),
+    call("get_flow_summary"),
+    call("get_flow_summary", FLOW),
+    call("get_bottlenecks"),
+    call("get_bottlenecks", FLOW, 100.0),
+    call("expand_operations"),
+    call("expand_operations", False, FLOW),
+    call("show_operations", ["1", "2"]),
+    call("hide_operations", ["1"], FLOW),
+    call("set_unit_flow_visibility", ["1"], ["2"], FLOW),
+    call("set_unit_flow_visibility"),
+    call("set_unit_order", "endTime"),
+    call("set_unit_order", "endTime", FLOW),
+    call("split_flow_by", "stationName"),
+    call("split_flow_by", "stationName", FLOW),
+    call("trace_serial_numbers", ["SN-00001", "SN-Ø"]),
+    call("trace_serial_numbers", [], FLOW),
+)

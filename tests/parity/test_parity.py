@@ -1,0 +1,160 @@
+"""Every public method of the ten domains, and the wire below them: green does what upstream does.
+
+The same calls are made twice, by upstream alone in one process and green in another, each against
+servers of its own in the same state. Results, exceptions and the requests as the servers saw them
+must be the same, but for the differences that are listed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from parity.differences import LISTED, OPEN, WORDS, Difference
+from parity.passes import DOMAINS, PASSES
+from parity.servers import RUN_TIMEOUT, driver
+
+# The first test waits for both drivers.
+pytestmark = pytest.mark.timeout(RUN_TIMEOUT + 20)
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "upstream-differences.md"
+SHOWN = 260
+"""How many characters of each side a failure shows, from a little before the first difference."""
+
+
+class Found(NamedTuple):
+    """One difference between the two runs."""
+
+    where: str
+    plain: str
+    green: str
+
+    def __str__(self) -> str:
+        pairs = enumerate(zip(self.plain, self.green, strict=False))
+        at = next((i for i, (ours, theirs) in pairs if ours != theirs), 0)
+        shown = slice(max(0, at - SHOWN // 4), at + SHOWN)
+        return f"{self.where}\n  upstream: {self.plain[shown]}\n  green:    {self.green[shown]}"
+
+
+class Runs(NamedTuple):
+    """What both drivers wrote down."""
+
+    plain: dict[str, Any]
+    green: dict[str, Any]
+    stderr: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    folder = tmp_path_factory.mktemp("parity")
+    folders = {mode: folder / mode for mode in ("plain", "green")}
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(driver(mode, place, list(PASSES)))
+            for mode, place in folders.items()
+        ]
+        ended = [process.wait(timeout=RUN_TIMEOUT) for process in started]
+    stderr = {
+        mode: (place / "stderr.txt").read_text(encoding="utf-8", errors="replace")
+        for mode, place in folders.items()
+    }
+    assert ended == [0, 0], stderr
+    plain, green = (
+        json.loads((place / "out.json").read_text(encoding="utf-8")) for place in folders.values()
+    )
+    return Runs(plain, green, stderr)
+
+
+@pytest.fixture(scope="module")
+def found(runs: Runs) -> list[Found]:
+    return [
+        difference
+        for name, groups in runs.plain.items()
+        if name != "methods"
+        for group, records in groups.items()
+        for difference in _compared(f"{name}/{group}", records, runs.green[name][group])
+    ]
+
+
+def _compared(
+    where: str, plain: list[dict[str, Any]], green: list[dict[str, Any]]
+) -> Iterator[Found]:
+    assert [record["row"] for record in plain] == [record["row"] for record in green]
+    for ours, theirs in zip(green, plain, strict=True):
+        for part in sorted((ours.keys() | theirs.keys()) - {"row", "method"}):
+            sides = [_shown(record.get(part)) for record in (theirs, ours)]
+            if sides[0] != sides[1]:
+                yield Found(f"{where}/{theirs['row']}/{part}", *sides)
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _accounted_for(difference: Found, by: tuple[Difference, ...]) -> bool:
+    return any(known.covers(*difference) for known in by)
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_every_public_method_has_a_row(runs: Runs, domain: str) -> None:
+    public = set(runs.plain["methods"][domain])
+    called = {record["method"] for record in runs.plain["strict"][domain]}
+    assert public, "introspection found nothing"
+    assert public - called == set(), f"add rows to tests/parity/tables/{domain}.py"
+    if metadata.version("pywats-api").startswith("0.6"):
+        assert called - public == set(), "rows of methods that do not exist"
+
+
+@pytest.mark.parametrize("mode", ["plain", "green"])
+def test_every_row_is_called_as_written(runs: Runs, mode: str) -> None:
+    if not metadata.version("pywats-api").startswith("0.6"):
+        pytest.skip("the rows are written for the methods of 0.6")
+    records = [record for group in getattr(runs, mode)["strict"].values() for record in group]
+    assert [record["row"] for record in records if "unresolved" in record["outcome"]] == []
+
+
+@pytest.mark.parametrize("name", [name for name in PASSES if name != "methods"])
+def test_green_does_what_upstream_does(found: list[Found], name: str) -> None:
+    unaccounted = [
+        difference
+        for difference in found
+        if difference.where.startswith(f"{name}/")
+        and not _accounted_for(difference, (*LISTED, *WORDS, *OPEN))
+    ]
+    if unaccounted:
+        pytest.fail("\n".join(["not as upstream:", *map(str, unaccounted)]), pytrace=False)
+
+
+@pytest.mark.parametrize("listed", [*LISTED, *WORDS], ids=lambda listed: listed.key)
+def test_a_listed_difference_still_occurs(found: list[Found], listed: Difference) -> None:
+    assert any(listed.covers(*each) for each in found), "take it off the list"
+
+
+@pytest.mark.parametrize(
+    "known",
+    [pytest.param(known, marks=pytest.mark.xfail(strict=True, reason=known.key)) for known in OPEN],
+    ids=lambda known: known.key,
+)
+def test_no_difference_is_open(found: list[Found], known: Difference) -> None:
+    assert not any(known.covers(*each) for each in found)
+
+
+def test_green_prints_no_traceback_of_its_own(runs: Runs) -> None:
+    tracebacks = {mode: text.count("Traceback") for mode, text in runs.stderr.items()}
+    if tracebacks["green"] > tracebacks["plain"]:
+        pytest.fail(runs.stderr["green"], pytrace=False)
+
+
+def test_the_document_lists_what_is_listed_here() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    row = re.compile(r"^\| \*\*(.+?)\*\* \|.*\| \(([abc])\) \|", re.MULTILINE)
+    assert sorted(row.findall(text)) == sorted((listed.key, listed.kind) for listed in LISTED)
+    words = re.compile(r"^- \*\*(.+?)\*\*", re.MULTILINE)
+    assert sorted(words.findall(text)) == sorted(listed.key for listed in WORDS)
