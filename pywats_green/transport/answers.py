@@ -10,7 +10,7 @@ import http.client
 import io
 import re
 from email.errors import MissingHeaderBodySeparatorDefect
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import gevent
 import urllib3
@@ -24,6 +24,9 @@ _MOMENT = 1e-6
 
 _FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
 _EARLY = range(102, 200)  # interim answers; http.client skips 100 itself
+
+
+Body: TypeAlias = "bytes | list[bytes] | None"  # a list is sent in chunks
 
 
 class Answer(NamedTuple):

@@ -14,7 +14,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from pywats_green.config import settings
 from pywats_green.exceptions import TransportError
-from pywats_green.transport.answers import Answer, Response, read_answer
+from pywats_green.transport.answers import Answer, Body, Response, read_answer
 from pywats_green.transport.resolver import Address, Resolver
 
 resolver = Resolver()
@@ -90,7 +90,7 @@ class GreenConnection(HTTPConnection):
         method: str,
         target: str,
         headers: dict[str, str],
-        body: bytes | None,
+        body: Body,
         timeout: float | None,
     ) -> tuple[Answer, http.client.HTTPResponse]:
         """Send a request over the open connection and read the whole answer.
@@ -102,7 +102,7 @@ class GreenConnection(HTTPConnection):
             method: HTTP method.
             target: The request target as it shall be on the wire.
             headers: To send, besides Host and Content-Length.
-            body: To send, or None.
+            body: To send; a list in chunks.
             timeout: Seconds for each phase (write, read). None: no limit.
 
         Returns:
@@ -124,7 +124,7 @@ class GreenConnection(HTTPConnection):
             self.close()
         return answer, response
 
-    def _send(self, method: str, target: str, headers: dict[str, str], body: bytes | None) -> bool:
+    def _send(self, method: str, target: str, headers: dict[str, str], body: Body) -> bool:
         chunked = False
         if not _FRAMING.isdisjoint(map(str.lower, headers)):
             chunked = _is_chunked(headers, body)
@@ -149,12 +149,13 @@ class GreenTLSConnection(GreenConnection, HTTPSConnection):
     """The same over TLS."""
 
 
-def _is_chunked(headers: dict[str, str], body: bytes | None) -> bool:
+def _is_chunked(headers: dict[str, str], body: Body) -> bool:
     """Tell whether the caller wants chunks, and refuse a length that would mix up requests."""
     given = {name.lower(): value for name, value in headers.items()}
     if "transfer-encoding" in given:
         return True
-    if given["content-length"] != str(len(body or b"")):
+    whole = b"".join(body) if isinstance(body, list) else body or b""
+    if given["content-length"] != str(len(whole)):
         raise TransportError("the Content-Length header does not fit the body: leave it out")
     return False
 

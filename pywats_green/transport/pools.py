@@ -16,7 +16,7 @@ from requests.exceptions import InvalidSchema
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from pywats_green.config import settings
-from pywats_green.transport.answers import Answer
+from pywats_green.transport.answers import Answer, Body
 from pywats_green.transport.connections import GreenConnection, GreenTLSConnection, resolver
 from pywats_green.transport.faults import connect_fault, exchange_fault
 from pywats_green.transport.tls import make_context
@@ -85,7 +85,7 @@ class GreenPool(HTTPConnectionPool):
         method: str,
         target: str,
         headers: dict[str, str],
-        body: bytes | None,
+        body: Body,
         timeout: float | None,
     ) -> tuple[Answer, http.client.HTTPResponse]:
         """Make an exchange over an idle connection or a new one; see `GreenConnection.exchange`.
@@ -94,7 +94,7 @@ class GreenPool(HTTPConnectionPool):
             method: HTTP method.
             target: The request target.
             headers: To send.
-            body: To send, or None.
+            body: To send; a list in chunks.
             timeout: Seconds for each phase (connect, write, read). None: no limit.
 
         Raises:
@@ -160,7 +160,9 @@ class GreenAdapter(HTTPAdapter):
         if proxy.lower().startswith("socks"):
             raise InvalidSchema("SOCKS proxies are not supported: name an HTTP proxy")
         if proxy.lower().startswith("https"):
-            kwargs["proxy_ssl_context"] = make_context(verify=self._verify)
+            context = make_context(verify=self._verify)
+            # The second name is for older urllib3, where the first counts for tunnels alone.
+            kwargs |= {"proxy_ssl_context": context, "ssl_context": context}
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = _POOL_CLASSES
         return manager
@@ -169,11 +171,11 @@ class GreenAdapter(HTTPAdapter):
         self, request: Any, verify: Any, cert: Any = None
     ) -> Any:
         """Name host and TLS context of a request; requests' hook for contexts of one's own."""
-        host, tls = super().build_connection_pool_key_attributes(request, verify, cert)
-        if host["scheme"] == "https":
-            # One for all connections: urllib3 would read the CA bundle again for each of them.
-            return host, {"ssl_context": make_context(verify=self._verify)}
-        return host, tls
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        if host["scheme"] != "https":
+            return host, {}
+        # One for all connections: urllib3 would read the CA bundle again for each of them.
+        return host, {"ssl_context": make_context(verify=self._verify)}
 
 
 def _forget_connections() -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import httpx
 
 from pywats_green.exceptions import TransportError
+from pywats_green.transport.answers import Body
 from pywats_green.transport.targets import root_of
 
 MAX_REDIRECTS = 20
@@ -24,14 +25,14 @@ class Step(NamedTuple):
         root: Scheme and authority, such as `https://wats.example:8080`.
         target: Path and query.
         headers: To send.
-        body: To send, or None.
+        body: To send; a list in chunks.
     """
 
     method: str
     root: str
     target: str
     headers: dict[str, str]
-    body: bytes | None
+    body: Body
 
     def __repr__(self) -> str:
         return f"Step({self.method} {self.root})"  # the token is among the headers

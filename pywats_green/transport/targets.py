@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -23,11 +24,12 @@ class Origin:
     """Where a client's requests go.
 
     Args:
-        base_url: Scheme, host, and optionally port and path prefix. User info is not used: it
-            would take the place of the token.
+        base_url: Scheme, host, and optionally user info, port and path prefix.
 
     Attributes:
-        root: Scheme and authority.
+        root: Scheme and authority, without user info.
+        headers: What the URL asks to be sent: with user info, that in the place of the token, as
+            httpx does.
 
     Raises:
         TransportError: As `root_of`.
@@ -39,6 +41,10 @@ class Origin:
         self._url = url
         self._prefix = url.raw_path.decode("ascii").removesuffix("/")
         self.root = root_of(url)
+        self.headers: dict[str, str] = {}
+        if url.username or url.password:
+            pair = f"{url.username}:{url.password}".encode()
+            self.headers["Authorization"] = f"Basic {b64encode(pair).decode('ascii')}"
 
     def target(self, endpoint: str, params: Mapping[str, Any] | None) -> str:
         """Return path and query for an endpoint.
@@ -90,6 +96,13 @@ def root_of(url: httpx.URL) -> str:
     if url.port is not None and url.port > _LAST_PORT:
         raise TransportConnectError(f"port must be 0-{_LAST_PORT}, not {url.port}")
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
+
+
+def without_user_info(base_url: str) -> str:
+    """Return a base URL as it may be shown: a user and password in it are secrets."""
+    scheme, separator, rest = base_url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def _pairs(params: Mapping[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from urllib3.util import make_headers
 
 from pywats_green._version import __version__
 from pywats_green.exceptions import TransportError
-from pywats_green.transport.answers import Answer
+from pywats_green.transport.answers import Answer, Body
 from pywats_green.transport.cookies import Cookies
 from pywats_green.transport.pools import GreenAdapter, GreenPool
 from pywats_green.transport.redirects import MAX_REDIRECTS, Step, next_step
@@ -64,7 +64,7 @@ class Transport:
         endpoint: str,
         params: Mapping[str, Any] | None,
         headers: dict[str, str],
-        body: bytes | None,
+        body: Body,
         timeout: float | None,
     ) -> Answer:
         """Send a request, follow redirects, read the whole answer.
@@ -74,7 +74,7 @@ class Transport:
             endpoint: Path below the base URL, not escaped.
             params: Query parameters, none of them None. None: those of the endpoint.
             headers: The caller's headers.
-            body: The encoded body, or None.
+            body: The encoded body; a list is sent in chunks.
             timeout: Seconds for each phase (connect, write, read). None: no limit.
 
         Returns:
@@ -88,6 +88,8 @@ class Transport:
         """
         if timeout is not None:
             timeout = max(timeout, _SHORTEST)
+        if body == b"":
+            body = None  # as with httpx: a length of 0 only where a body is expected
         origin = self._origin
         if origin is None:
             origin = self._origin = Origin(self._base_url)
@@ -95,8 +97,8 @@ class Transport:
             method.upper(),
             origin.root,
             origin.target(endpoint, params),
-            {**_STANDING_HEADERS, **headers},
-            body or None,  # as with httpx, an empty one only counts where one is expected
+            {**_STANDING_HEADERS, **headers, **origin.headers},
+            body,
         )
         for _ in range(MAX_REDIRECTS + 1):
             answer = self._exchange(step, timeout)

@@ -9,6 +9,7 @@ from pywats.core.async_client import AsyncHttpClient
 from pywats.core.client import Response
 
 from pywats_green.bridge import MAY_BLOCK, drive
+from pywats_green.transport import without_user_info
 from pywats_green.upstream.caching import attach, caching_of, wrote
 from pywats_green.upstream.exchange import close, exchange_of
 from pywats_green.upstream.outcome import passes_breaker, refusal
@@ -133,7 +134,7 @@ class GreenHttpClient(AsyncHttpClient):
         return self
 
     def __repr__(self) -> str:
-        return f"GreenHttpClient(base_url={self.base_url!r})"
+        return f"GreenHttpClient(base_url={without_user_info(self.base_url)!r})"
 
 
 # Python puts the qualified name into the TypeError of a call with unknown keywords, which some of

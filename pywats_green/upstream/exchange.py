@@ -28,7 +28,7 @@ from pywats_green.exceptions import (
     TransportError,
     TransportTimeoutError,
 )
-from pywats_green.transport import Answer, Transport
+from pywats_green.transport import Answer, Transport, without_user_info
 from pywats_green.upstream.wire import checked_headers, encode_body
 
 logger = get_logger("pywats.core.async_client")  # users filter by upstream's names
@@ -151,9 +151,9 @@ class Exchange:
             return _response(answer)
         except TransportConnectError as exc:
             raise WatsConnectionError(
-                f"Failed to connect to {client.base_url}: {self._words(exc)}",
+                f"Failed to connect to {without_user_info(client.base_url)}: {self._words(exc)}",
                 operation=f"{method} {endpoint}",
-                details={"url": client.base_url},
+                details={"url": without_user_info(client.base_url)},
             ) from exc
         except TransportTimeoutError as exc:
             raise WatsTimeoutError(

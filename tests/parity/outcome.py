@@ -39,7 +39,11 @@ def described_error(exc: BaseException) -> dict[str, Any]:
     return {
         "type": _name(type(exc)),
         "text": _ADDRESS.sub("0x", str(exc)),
-        "attributes": {name: described(value) for name, value in sorted(vars(exc).items())},
+        "attributes": {
+            name: described(value)
+            for name, value in sorted(vars(exc).items())
+            if name != "response"  # ours: the answer that caused it; see the document
+        },
     }
 
 

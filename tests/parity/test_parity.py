@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from parity.differences import LISTED, OPEN, WORDS, Difference
+from parity.differences import LISTED, WORDS, Difference
 from parity.passes import DOMAINS, PASSES
 from parity.servers import RUN_TIMEOUT, driver
 
@@ -126,7 +126,7 @@ def test_green_does_what_upstream_does(found: list[Found], name: str) -> None:
         difference
         for difference in found
         if difference.where.startswith(f"{name}/")
-        and not _accounted_for(difference, (*LISTED, *WORDS, *OPEN))
+        and not _accounted_for(difference, (*LISTED, *WORDS))
     ]
     if unaccounted:
         pytest.fail("\n".join(["not as upstream:", *map(str, unaccounted)]), pytrace=False)
@@ -135,15 +135,6 @@ def test_green_does_what_upstream_does(found: list[Found], name: str) -> None:
 @pytest.mark.parametrize("listed", [*LISTED, *WORDS], ids=lambda listed: listed.key)
 def test_a_listed_difference_still_occurs(found: list[Found], listed: Difference) -> None:
     assert any(listed.covers(*each) for each in found), "take it off the list"
-
-
-@pytest.mark.parametrize(
-    "known",
-    [pytest.param(known, marks=pytest.mark.xfail(strict=True, reason=known.key)) for known in OPEN],
-    ids=lambda known: known.key,
-)
-def test_no_difference_is_open(found: list[Found], known: Difference) -> None:
-    assert not any(known.covers(*each) for each in found)
 
 
 def test_green_prints_no_traceback_of_its_own(runs: Runs) -> None:

@@ -4,13 +4,20 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
+
+import pytest
 
 from pywats_green.testing import WatsServer
 
 SCRIPT = Path(__file__).with_name("upstream_calls.py")
 
 
+@pytest.mark.skipif(
+    not metadata.version("pywats-api").startswith("0.6"),
+    reason="the calls are written for the methods and models of 0.6",
+)
 def test_upstreams_models_accept_the_answers_to_every_public_method(wats: WatsServer) -> None:
     environment = {**os.environ, "PYWATS_GREEN_DISABLE": "1"}
     finished = subprocess.run(

@@ -1,0 +1,97 @@
+"""Cookies are kept for their client alone, and sent back by httpx's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+from gevent.pool import Pool
+
+from pywats_green.transport import Transport
+
+from .servers import Seen, Server, reply
+
+Connect = Callable[..., Transport]
+
+
+def ask(transport: Transport, path: str = "/") -> None:
+    transport.request("GET", path, None, {}, None, 5.0)
+
+
+def sent(server: Server) -> list[str | None]:
+    """The cookies of each request; their order is httpx's own choice, and means nothing."""
+    headers = [seen.headers.get("cookie") for seen in server.seen]
+    return [header and "; ".join(sorted(header.split("; "))) for header in headers]
+
+
+def setting(*cookies: str) -> Callable[[Seen], bytes]:
+    """Set cookies in answer to /set, and none otherwise."""
+
+    def answer(seen: Seen) -> bytes:
+        if not seen.target.startswith("/set"):
+            return reply()
+        return reply(200, b"{}", [("Set-Cookie", cookie) for cookie in cookies])
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "cookies",
+    [
+        ["sid=1"],
+        ["sid=1; Path=/; HttpOnly", "lb=node2; Path=/a"],
+        ["sid=1; Path=/elsewhere"],
+        ["sid=1; Secure"],
+        ["sid=1; Domain=other.example"],
+        ["sid=1; Max-Age=0"],
+        ["sid=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT"],
+        ['sid="quoted value"'],
+        ["nonsense", "=", "a=b=c"],
+    ],
+)
+def test_what_is_sent_back_is_what_httpx_sends_back(cookies: list[str], connect: Connect) -> None:
+    paths = ["/before", "/set", "/", "/a/b", "/set?x=1", "/a"]
+    with Server(setting(*cookies)) as server:
+        with httpx.Client(base_url=server.url) as client:
+            for path in paths:
+                client.get(path)
+        expected = sent(server)
+        server.seen.clear()
+        transport = connect(server.url)
+        for path in paths:
+            ask(transport, path)
+        assert sent(server) == expected
+
+
+def test_clients_do_not_share_cookies(connect: Connect) -> None:
+    with Server(setting("sid=1")) as server:
+        one, other = connect(server.url), connect(server.url)
+        ask(one, "/set")
+        ask(other)
+        ask(one)
+    assert sent(server) == [None, None, "sid=1"]
+
+
+def test_close_forgets_them_as_upstreams_client_does(connect: Connect) -> None:
+    with Server(setting("sid=1")) as server:
+        transport = connect(server.url)
+        ask(transport, "/set")
+        transport.close()
+        ask(transport)
+    assert sent(server) == [None, None]
+
+
+def test_many_calls_at_once_keep_all_cookies(connect: Connect) -> None:
+    def answer(seen: Seen) -> bytes:
+        name = seen.target.removeprefix("/")
+        return reply(200, b"{}", [("Set-Cookie", f"c{name}={name}")] if name else [])
+
+    with Server(answer) as server:
+        transport = connect(server.url)
+        Pool(40).map(lambda number: ask(transport, f"/{number}"), range(200))
+        server.seen.clear()
+        ask(transport)
+    (header,) = sent(server)
+    assert header is not None
+    assert sorted(header.split("; ")) == sorted(f"c{number}={number}" for number in range(200))

@@ -1,0 +1,247 @@
+"""Proxies of the environment; the token goes to the origin alone."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable
+
+import gevent
+import pytest
+import trustme
+
+from pywats_green import configure
+from pywats_green.exceptions import TransportConnectError, TransportError
+from pywats_green.transport import Answer, Transport
+
+from .servers import Seen, Server, read_request, reply
+
+Connect = Callable[..., Transport]
+CREDENTIALS = "dXNlcjp3b3Jk"  # user:word
+
+
+def call(transport: Transport, method: str = "GET", body: bytes | None = None) -> Answer:
+    return transport.request(method, "/x%2f y", {"a": "b"}, {"X-A": "1"}, body, 5.0)
+
+
+class Tunnel:
+    """A proxy that connects whoever asks with CONNECT, or answers what it is told to."""
+
+    def __init__(self, answer: bytes = b"HTTP/1.1 200 Connected\r\n\r\n") -> None:
+        self.answer = answer
+        self.asked: list[Seen] = []
+
+    def __call__(self, sock: socket.socket) -> None:
+        stream = sock.makefile("rb", buffering=0)  # what follows belongs to the tunnel
+        seen = read_request(stream)
+        assert seen is not None
+        self.asked.append(seen)
+        sock.sendall(self.answer)
+        if not self.answer.startswith(b"HTTP/1.1 200"):
+            return
+        host, _, port = seen.target.rpartition(":")
+        with socket.create_connection((host, int(port))) as onward:
+            gevent.joinall([gevent.spawn(pump, sock, onward), gevent.spawn(pump, onward, sock)])
+
+
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    try:
+        while data := source.recv(65_536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def server_context(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+def test_http_goes_to_the_proxy_with_its_whole_url(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        transport = connect("http://wats.example/prefix")
+        assert [call(transport).status for _ in range(3)] == [200] * 3
+        assert proxy.opened == 1
+    assert proxy.seen[0].target == "http://wats.example/prefix/x%2f%20y?a=b"
+    assert proxy.seen[0].headers["host"] == "wats.example"
+    assert "proxy-authorization" not in proxy.seen[0].headers
+
+
+def test_the_proxys_own_credentials_go_to_the_proxy(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url.replace("//", "//user:word@"))
+        transport = connect("http://wats.example")
+        transport.request("GET", "/x", None, {"Authorization": "Basic token"}, None, 5.0)
+    assert proxy.seen[0].headers["proxy-authorization"] == f"Basic {CREDENTIALS}"
+    assert proxy.seen[0].headers["authorization"] == "Basic token"
+
+
+def test_a_post_through_a_proxy_does_not_wait_between_head_and_body(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delays: list[int] = []
+
+    def handle(sock: socket.socket) -> None:
+        with sock.makefile("rb") as stream:
+            while read_request(stream) is not None:
+                sock.sendall(reply())
+
+    with Server(handle=handle) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        transport = connect("http://wats.example")
+        call(transport, "POST", b"{}")
+        (idle,) = transport._pools["http://wats.example"].pool._idle
+        delays.append(idle.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+    assert delays != [0]
+
+
+def test_https_is_tunnelled(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, authority: trustme.CA, tmp_path: str
+) -> None:
+    tunnel = Tunnel()
+    with (
+        authority.cert_pem.tempfile() as bundle,
+        Server(context=server_context(authority)) as origin,
+        Server(handle=tunnel) as proxy,
+    ):
+        configure(ca_bundle=bundle)
+        monkeypatch.setenv("https_proxy", proxy.url.replace("//", "//user:word@"))
+        transport = connect(origin.url)
+        assert [call(transport).status for _ in range(3)] == [200] * 3
+        assert (proxy.opened, origin.opened) == (1, 1)
+    assert [(seen.method, seen.target) for seen in tunnel.asked] == [
+        ("CONNECT", f"127.0.0.1:{origin.port}")
+    ]
+    assert tunnel.asked[0].headers["proxy-authorization"] == f"Basic {CREDENTIALS}"
+    assert origin.seen[0].target == "/x%2f%20y?a=b"
+    assert "proxy-authorization" not in origin.seen[0].headers
+
+
+def test_a_tunnel_that_was_closed_while_idle_is_dug_again(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, authority: trustme.CA
+) -> None:
+    tunnel = Tunnel()
+    closing = reply(200, b"{}", [("Connection", "close")])
+    with (
+        Server(lambda seen: closing, context=server_context(authority)) as origin,
+        Server(handle=tunnel) as proxy,
+    ):
+        monkeypatch.setenv("https_proxy", proxy.url)
+        transport = connect(origin.url, verify=False)
+        assert [call(transport).status for _ in range(2)] == [200] * 2
+    assert len(tunnel.asked) == 2
+
+
+def test_the_certificate_behind_a_tunnel_is_verified(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, authority: trustme.CA
+) -> None:
+    with (
+        Server(context=server_context(authority)) as origin,
+        Server(handle=Tunnel()) as proxy,
+    ):
+        monkeypatch.setenv("https_proxy", proxy.url)
+        with pytest.raises(TransportConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            call(connect(origin.url))
+    assert origin.seen == []
+
+
+def test_an_https_proxy_is_spoken_to_over_tls(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, authority: trustme.CA
+) -> None:
+    with (
+        authority.cert_pem.tempfile() as bundle,
+        Server(context=server_context(authority)) as proxy,
+    ):
+        configure(ca_bundle=bundle)
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert call(connect("http://wats.example")).status == 200
+    assert proxy.seen[0].target == "http://wats.example/x%2f%20y?a=b"
+
+
+@pytest.mark.parametrize("no_proxy", ["127.0.0.1", "localhost,127.0.0.1", "*", "127.0.0.0/8"])
+def test_no_proxy_is_respected(
+    no_proxy: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server() as proxy, Server() as origin:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", no_proxy)
+        assert call(connect(origin.url)).status == 200
+    assert (len(proxy.seen), len(origin.seen)) == (0, 1)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_refuses_the_connection_is_a_connect_error(
+    scheme: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server() as gone:
+        pass
+    monkeypatch.setenv(f"{scheme}_proxy", gone.url)
+    with pytest.raises(TransportConnectError, match="refused"):
+        call(connect(f"{scheme}://wats.example"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication Requ"),
+        (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", "502 Bad Gateway"),
+        (b"SSH-2.0-OpenSSH\r\n", "SSH"),
+        (b"", ""),
+    ],
+)
+def test_a_proxy_that_does_not_connect_us_is_an_error_but_no_connect_error(
+    answer: bytes, text: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server(handle=Tunnel(answer)) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        with pytest.raises(TransportError, match=f"^{text}") as caught:
+            call(connect("https://wats.example"))
+    assert not isinstance(caught.value, TransportConnectError)
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://user:word@:80", "http://user:word@[x", "socks5://a:word@b"]
+)
+def test_a_proxy_that_cannot_be_used_is_told_without_its_password(
+    proxy: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    with pytest.raises(TransportError, match="proxy") as caught:
+        call(connect("http://wats.example"))
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "word" not in f"{error!r}"
+        assert "SOCKS" not in str(error) or "name an HTTP proxy" in str(error)
+        error = error.__cause__ or error.__context__
+
+
+def test_netrc_never_overrides_the_token(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, tmp_path: str
+) -> None:
+    netrc = f"{tmp_path}/netrc"
+    with open(netrc, "w", encoding="ascii") as file:  # noqa: PTH123
+        file.write("machine 127.0.0.1 login someone password else\n")
+        file.write("machine localhost login someone password else\n")
+    monkeypatch.setenv("NETRC", netrc)
+    with Server() as server:
+        headers = {"Authorization": "Basic token"}
+        for host in ("127.0.0.1", "localhost"):
+            url = f"http://{host}:{server.port}"
+            connect(url).request("GET", "/x", None, headers, None, 5.0)
+            connect(url).request("GET", "/x", None, {}, None, 5.0)
+    assert [seen.headers.get("authorization") for seen in server.seen] == [
+        *("Basic token", None),
+        *("Basic token", None),
+    ]
