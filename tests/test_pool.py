@@ -182,6 +182,38 @@ def test_a_timeout_of_the_reader_loses_no_value() -> None:
     assert list(results) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("how", ["imap", "imap_unordered"])
+def test_a_source_that_waits_for_what_the_reader_does_is_no_deadlock(how: str) -> None:
+    answers: gevent.queue.SimpleQueue[int] = gevent.queue.SimpleQueue()
+
+    def source():  # type: ignore[no-untyped-def]
+        yield 0
+        while (last := answers.get()) < 5:
+            yield last + 1
+
+    with gevent.Timeout(2):
+        seen = []
+        for value in getattr(Pool(10), how)(_nap, source()):
+            seen.append(value)
+            answers.put(value)
+    assert seen == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_slow_source_holds_up_neither_the_call_nor_what_is_there() -> None:
+    gate = gevent.event.Event()
+
+    def source():  # type: ignore[no-untyped-def]
+        yield 1
+        gate.wait()
+        yield 2
+
+    with gevent.Timeout(2):
+        results = Pool(10).imap(_nap, source())
+        assert next(results) == 1
+        gate.set()
+        assert list(results) == [2]
+
+
 def test_a_full_pool_does_not_block_the_call_of_imap() -> None:
     pool, gate = Pool(1), gevent.event.Event()
     pool.spawn(gate.wait)

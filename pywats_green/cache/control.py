@@ -50,7 +50,7 @@ def cache_control(
     Raises:
         InvalidArgumentError: `ttl` is negative or no number.
     """
-    if ttl is not None and not ttl >= 0:
+    if ttl is not None and not (isinstance(ttl, (int, float)) and ttl >= 0):
         raise InvalidArgumentError(f"ttl must be 0 or more seconds, or None, not {ttl!r}")
     outer = _control.get()
     token = _control.set(

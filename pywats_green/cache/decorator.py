@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 import weakref
 from collections.abc import Callable, Hashable
@@ -11,9 +12,12 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from cachetools.keys import typedkey
 
 from pywats_green.cache.manager import CacheManager
-from pywats_green.exceptions import CacheKeyError
+from pywats_green.exceptions import CacheKeyError, InvalidArgumentError
 
 T = TypeVar("T")
+
+# Sets functions and instances apart in a cache that they share; names are not enough.
+_numbers = itertools.count()
 
 
 def cached(
@@ -41,7 +45,8 @@ def cached(
         cache_none: Whether a None is kept too.
 
     Raises:
-        InvalidArgumentError: `ttl` is negative.
+        InvalidArgumentError: `ttl` is negative, or what is decorated is no plain function: write
+            `@staticmethod`, `@classmethod` and `@property` above `@cached`.
         CacheKeyError: When called: the key cannot be hashed.
     """
 
@@ -70,6 +75,7 @@ class CachedFunction(Generic[T]):
         cache: CacheManager | None,
         cache_none: bool,
     ) -> None:
+        _refuse_what_gives_no_value(func)
         functools.update_wrapper(self, func)
         self.__wrapped__: Callable[..., T] = func
         self._name = f"{func.__module__}.{func.__qualname__}"
@@ -78,13 +84,17 @@ class CachedFunction(Generic[T]):
         self._keep: Callable[[T], bool] = (
             (lambda _: True) if cache_none else (lambda value: value is not None)
         )
-        self._place = _Place(cache, (self._name,), ttl) if cache else self._place_of_its_own()
+        self._place = (
+            _Place(cache, (self._name, next(_numbers)), ttl) if cache else self._place_of_its_own()
+        )
         self._is_shared = cache is not None
+        self._is_method = next(iter(inspect.signature(func).parameters), "") in ("self", "cls")
         self._instances: dict[int, _Place] = {}
-        self._numbers = itertools.count()
 
     def __call__(self, *args: Any, **kwargs: Any) -> T:
         """Return the value for these arguments, calling the function if need be."""
+        if self._is_method and args:  # called through the class, or by a property
+            return self.__get__(args[0])(*args[1:], **kwargs)  # type: ignore[no-any-return]
         return self._value(self._place, self.__wrapped__, args, kwargs)
 
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
@@ -144,11 +154,27 @@ class CachedFunction(Generic[T]):
             ) from exc
         theirs = getattr(instance, "_cache", None)
         if isinstance(theirs, CacheManager):
-            return _Place(theirs, (self._name, next(self._numbers)), self._ttl)
+            return _Place(theirs, (self._name, next(_numbers)), self._ttl)
         return self._place_of_its_own()
 
     def _place_of_its_own(self) -> _Place:
         return _Place(CacheManager(default_ttl=self._ttl, one_life=True), (self._name,), None)
+
+
+def _refuse_what_gives_no_value(func: Any) -> None:
+    """Refuse what a cache cannot keep: what is used up by its first reader, or no function."""
+    if inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func):
+        raise InvalidArgumentError("@cached keeps values, not coroutines: decorate what awaits it")
+    if inspect.isgeneratorfunction(func):
+        raise InvalidArgumentError("@cached keeps values, not generators: return a list or a tuple")
+    if (
+        isinstance(func, (staticmethod, classmethod))
+        or not callable(func)
+        or isinstance(func, type)
+    ):
+        raise InvalidArgumentError(
+            f"@cached() goes right above a function, with parentheses, not on {func!r}"
+        )
 
 
 class _Key(tuple[Any, ...]):
@@ -168,11 +194,21 @@ def _text_of(scope: tuple[Hashable, ...]) -> str:
 class _BoundFunction(Generic[T]):
     """A cached function on an instance."""
 
-    __slots__ = ("_function", "_instance")
-
     def __init__(self, function: CachedFunction[T], instance: Any) -> None:
         self._function = function
         self._instance = instance
+
+    @property
+    def __wrapped__(self) -> Any:
+        return self._function.__wrapped__.__get__(self._instance)
+
+    @property
+    def __doc__(self) -> str | None:  # type: ignore[override]
+        return self._function.__wrapped__.__doc__
+
+    @property
+    def __name__(self) -> str:
+        return self._function.__wrapped__.__name__
 
     def __call__(self, *args: Any, **kwargs: Any) -> T:
         function = self._function

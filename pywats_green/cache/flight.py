@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from contextvars import ContextVar
+from threading import Event  # gevent's, in a patched process
+from types import TracebackType
 from typing import Any, NamedTuple
-
-from gevent.event import Event
-
-# What is being loaded in this context, also by way of a Pool: a load that waits for itself.
-loading: ContextVar[frozenset[tuple[int, Hashable]]] = ContextVar(
-    "pywats_green.cache_loading", default=frozenset()
-)
 
 
 class StaleRules(NamedTuple):
@@ -72,13 +67,14 @@ class Flight:
         error: What the load raised.
     """
 
-    __slots__ = ("error", "landed", "overtaken", "value", "waiting")
+    __slots__ = ("error", "landed", "overtaken", "traceback", "value", "waiting")
 
     def __init__(self) -> None:
         self.overtaken = False
         self.landed = False
         self.value: Any = None
         self.error: Exception | None = None
+        self.traceback: TracebackType | None = None
         self.waiting: deque[Ticket] = deque()
 
     def join(self) -> Ticket:
@@ -105,11 +101,20 @@ class Flight:
     def land(self, value: Any, error: Exception | None) -> None:
         """Give all followers the outcome, at once."""
         self.landed, self.value, self.error = True, value, error
+        if error is not None:
+            self.traceback = error.__traceback__
         while self.waiting:
             self.waiting.popleft().call(leads=False)
 
     def outcome(self) -> Any:
         """Return the value or raise the error."""
         if self.error is not None:
-            raise self.error
+            # Each with the traceback of the load, not with those of all who raised it before.
+            raise self.error.with_traceback(self.traceback)
         return self.value
+
+
+# The loads that this context is part of, also by way of a Pool: none may wait for itself.
+loading: ContextVar[frozenset[Flight]] = ContextVar(
+    "pywats_green.cache_loading", default=frozenset()
+)

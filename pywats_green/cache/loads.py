@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Hashable
 from contextvars import copy_context
 from typing import Any, NamedTuple
 
 import gevent
-from gevent.lock import Semaphore
 
 from pywats_green.cache.flight import Flight, StaleRules, Ticket, loading
 from pywats_green.cache.store import Entry
@@ -43,11 +43,23 @@ class Loads:
         lock: Held around every step on it, never while a loader runs or a follower waits.
     """
 
-    def __init__(self, vault: Vault, lock: Semaphore) -> None:
+    def __init__(self, vault: Vault, lock: threading.Lock) -> None:
         self._vault = vault
         self._lock = lock
         self._flights: dict[Hashable, Flight] = {}
         self._says_stale = True
+
+    def renewed(self, key: Hashable, load: Load) -> Any:
+        """Load a key whatever is kept of it, and keep the new value.
+
+        It joins no load under way, which may have begun to read before; who comes meanwhile joins
+        this one. What may not be kept makes the old value go, unless it stands in for a failure.
+        """
+        with self._lock:
+            self.overtake(key)
+            self._vault.misses += 1
+            flight = self._flights[key] = Flight()
+        return self._lead(key, flight, load)
 
     def get(self, key: Hashable, load: Load) -> Any:
         """Return the value of a key, loading it if need be; see `CacheManager.get_or_load`."""
@@ -63,7 +75,7 @@ class Loads:
                 self._vault.hits += 1
                 self._vault.stale_served += 1
             elif flight is not None:
-                if (id(self), key) in loading.get():
+                if flight in loading.get():
                     raise CacheRecursionError(f"the load of {key!r} asks for {key!r} itself")
                 self._vault.coalesced += 1
                 ticket = flight.join()
@@ -105,7 +117,7 @@ class Loads:
 
     def _lead(self, key: Hashable, flight: Flight, load: Load) -> Any:
         """Load, store, and give the outcome to all who wait."""
-        token = loading.set(loading.get() | {(id(self), key)})
+        token = loading.set(loading.get() | {flight})
         try:
             value = load.loader()
             keeps = load.keep(value)
@@ -129,7 +141,9 @@ class Loads:
         with self._lock:
             if keeps and not flight.overtaken:
                 self._vault.put(key, value, load.life, load.stale.window)
-            self._says_stale = True
+            elif not failed and not flight.overtaken:
+                self._vault.drop(key)
+            self._says_stale = self._says_stale or not failed
         return self._land(key, flight, value)
 
     def _land(

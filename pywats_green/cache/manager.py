@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
-
-from gevent.lock import Semaphore
 
 from pywats_green.cache.flight import StaleRules
 from pywats_green.cache.loads import Load, Loads
@@ -52,13 +51,15 @@ class CacheManager:
         one_life: bool = False,
     ) -> None:
         for name, size in (("max_size", max_size), ("max_bytes", max_bytes)):
-            if size is not None and (not isinstance(size, int) or size < 0):
+            if size is None and name == "max_bytes":
+                continue
+            if not isinstance(size, int) or isinstance(size, bool) or size < 0:
                 raise InvalidArgumentError(f"{name} must be a whole number, 0 or more: {size!r}")
         self._max_size = max_size
         self._one_life = one_life
         self._default_ttl = _checked_ttl(default_ttl)
-        # One greenlet at a time; C, and never waited for: nothing under it switches.
-        self._lock = Semaphore(1)
+        # gevent's in a patched process; never waited for there: nothing under it switches.
+        self._lock = threading.Lock()
         self._vault = Vault(max_size, max_bytes, default_ttl if one_life else None, timer)
         self._loads = Loads(self._vault, self._lock)
 
@@ -145,6 +146,7 @@ class CacheManager:
         *,
         keep: Callable[[T], bool] = _is_not_none,
         stale: StaleRules = _FRESH_ONLY,
+        refresh: bool = False,
     ) -> T:
         """Return the value of a key, loading it if need be, once for all who ask meanwhile.
 
@@ -158,6 +160,7 @@ class CacheManager:
             ttl: Seconds a loaded value lives. None: the default; 0: it is not stored.
             keep: Tells whether a loaded value may be stored. By default None is not.
             stale: When a value may be served beyond its life. By default never.
+            refresh: Whether to load it whatever is kept, and to join no load under way.
 
         Returns:
             The value; the same object for all.
@@ -168,7 +171,13 @@ class CacheManager:
             InvalidArgumentError: As `set`.
         """
         load = Load(loader, self._life(ttl), keep, stale)
-        return self._loads.get(key, load)  # type: ignore[no-any-return]
+        get = self._loads.renewed if refresh else self._loads.get
+        return get(key, load)  # type: ignore[no-any-return]
+
+    def has_stale(self, key: Hashable, window: float) -> bool:
+        """Tell whether a key has a value whose life is over since less than `window` seconds."""
+        with self._lock:
+            return self._vault.stale(key, window) is not None
 
     @property
     def size(self) -> int:

@@ -14,7 +14,7 @@ from gevent.queue import SimpleQueue
 
 from pywats_green.context import carry
 from pywats_green.exceptions import InvalidArgumentError
-from pywats_green.pool.lookahead import OrderedResults, Results, Started, UnorderedResults
+from pywats_green.pool.lookahead import Results, Started
 from pywats_green.pool.outcome import Outcome, attempt, attempt_within, outcome_of, unwrap
 
 if TYPE_CHECKING:
@@ -111,9 +111,9 @@ class Pool(gevent.pool.Pool):
 
         Args:
             func: Called with one item of each iterable.
-            *iterables: Read in step, in the greenlet that iterates.
-            maxsize: How many items may be started and not yet handed out. Left out: the size of
-                the pool. None: no bound but the free slots.
+            *iterables: Read in step, in a greenlet of its own.
+            maxsize: How many items may be read and not yet handed out. Left out: the size of the
+                pool. None: no bound but the free slots.
 
         Returns:
             An iterator; where an item failed, it raises, and can be asked for the next.
@@ -121,31 +121,32 @@ class Pool(gevent.pool.Pool):
         Raises:
             InvalidArgumentError: `maxsize` is less than 1.
         """
-        return self._lazily(OrderedResults, func, iterables, maxsize)
+        return self._lazily(True, func, iterables, maxsize)
 
     def imap_unordered(  # type: ignore[override]
         self, func: Callable[..., T], *iterables: Iterable[Any], maxsize: int | None = _FOLLOW_SIZE
     ) -> Iterator[T]:
         """As `imap`, but gives each value as soon as it is there."""
-        return self._lazily(UnorderedResults, func, iterables, maxsize)
+        return self._lazily(False, func, iterables, maxsize)
 
     def _lazily(
         self,
-        results: type[Results],
+        is_ordered: bool,
         func: Callable[..., Any],
         iterables: tuple[Iterable[Any], ...],
         maxsize: int | None,
     ) -> Results:
         if maxsize is _FOLLOW_SIZE:
             maxsize = self.size
-        elif maxsize is not None and maxsize < 1:
+        elif maxsize is not None and not (isinstance(maxsize, int) and maxsize >= 1):
             raise InvalidArgumentError(f"maxsize must be at least 1, or None, not {maxsize!r}")
         captured = copy_context()
-        return results(
+        return Results(
             zip(*iterables),  # noqa: B905  # the shortest ends it, as with the builtin map
             lambda args: self._spawn(captured, attempt, func, args),
-            lambda: self.free_count() > 0,
-            maxsize,
+            captured,
+            is_ordered=is_ordered,
+            maxsize=maxsize,
         )
 
     def settle(

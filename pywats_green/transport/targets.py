@@ -6,6 +6,7 @@ import re
 import socket
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -103,6 +104,31 @@ def without_user_info(base_url: str) -> str:
     scheme, separator, rest = base_url.partition("://")
     authority, slash, path = rest.partition("/")
     return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+
+
+@lru_cache(maxsize=256)
+def server_of(base_url: str) -> str:
+    """Name the server of a base URL, the same for all ways of writing it.
+
+    Two names of one host (an alias, an address) are two servers: nobody here can know.
+    """
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        return without_user_info(base_url)
+    host = url.host.lower().removesuffix(".")
+    port = f":{url.port}" if url.port is not None else ""  # none where it is the scheme's own
+    return f"{url.scheme}://{host}{port}{url.path.rstrip('/')}"
+
+
+def sorted_query(params: Mapping[str, Any]) -> str:
+    """Write parameters as they go to the server, but in one order whatever theirs is.
+
+    Args:
+        params: Query parameters; those that are None are left out.
+    """
+    given = {name: value for name, value in params.items() if value is not None}
+    return urlencode(sorted(_pairs(given)))
 
 
 def _pairs(params: Mapping[str, Any]) -> Any:

@@ -11,11 +11,11 @@ import hashlib
 import marshal
 import math
 import os
+import time
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 
 import gevent
 from pywats.core.circuit_breaker import CircuitBreakerOpenError
@@ -27,9 +27,11 @@ from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 from pywats_green.cache import CacheManager, StaleRules, current_control
 from pywats_green.cache.vault import MISSING
 from pywats_green.config import settings
+from pywats_green.transport import server_of, sorted_query
 from pywats_green.upstream.domains import Rule, rule_of, touched_by
 
 UPSTREAM_TTL = 300.0  # what pyWATS gives its client when the user says nothing
+UPSTREAM_TIMEOUT = 30.0  # likewise
 
 # Of the share of a call's time that a load may take when a stale value could stand in for it.
 _PATIENCE = 0.9
@@ -40,6 +42,8 @@ _FINGERPRINT_KEY = os.urandom(16)
 _ATTRIBUTE = "_green_caching"
 
 _epochs: defaultdict[tuple[str, str], int] = defaultdict(int)  # by server and family
+# Until when a family is not cached at a server, because a write may be under way unseen.
+_unsettled: dict[tuple[str, str], float] = {}
 _caches: weakref.WeakSet[CacheManager] = weakref.WeakSet()
 
 
@@ -59,6 +63,14 @@ class Packed:
         self.data = marshal.dumps(response.data)
         self.cache_size = len(self.raw) + len(self.data) + sum(map(len, self.headers.values()))
 
+    @classmethod
+    def of(cls, response: Response) -> Packed | Unpackable:
+        """Pack an answer."""
+        try:
+            return cls(response)
+        except ValueError:  # nested deeper than marshal can: handed out, not kept
+            return Unpackable(response)
+
     def unpack(self) -> Response:
         """Make an answer that belongs to its reader alone."""
         # The fields were checked when the answer came; checking them again would cost more than
@@ -75,6 +87,18 @@ class Packed:
         object.__setattr__(response, "__pydantic_extra__", None)
         object.__setattr__(response, "__pydantic_private__", None)
         return response
+
+
+class Unpackable:
+    """An answer that cannot be kept; who waits for its load gets the answer itself."""
+
+    def __init__(self, response: Response) -> None:
+        self.status = response.status_code
+        self._response = response
+
+    def unpack(self) -> Response:
+        """Return the answer."""
+        return self._response
 
 
 class Read(NamedTuple):
@@ -95,9 +119,10 @@ class ClientCache:
 
     def __init__(self, base_url: str, ttl: float, max_size: int) -> None:
         self.manager = CacheManager(max_size, ttl, max_bytes=settings().cache_max_bytes)
-        self._server = _server_of(base_url)
+        self._server = server_of(base_url)
+        self._user_info = base_url.partition("@")[0] if "@" in base_url else ""
         self._ttl = ttl
-        self._authorization = ""
+        self._identity: tuple[str | None, str | None] = (None, None)
         self._fingerprint = ""
         _caches.add(self.manager)
 
@@ -119,16 +144,19 @@ class ClientCache:
         control = current_control()
         rule = rule_of(endpoint)
         life = self._life(rule, control.ttl)
-        if control.bypass or life == 0:
+        if control.bypass or life == 0 or _is_unsettled(self._server, rule.family):
             return None
         if not endpoint.startswith("/"):
             endpoint = f"/{endpoint}"
-        query = _query(params) if params else ""
-        varies = _fingerprint(repr(sorted(headers.items()))) if headers else ""
-        authorization = standing.get("Authorization", "")
-        if authorization is not self._authorization:
-            self._authorization = authorization
-            self._fingerprint = _fingerprint(f"{authorization} {standing.get('Accept')}")
+        try:
+            query = f"?{sorted_query(params)}" if params else ""
+            varies = _fingerprint(repr(sorted(headers.items()))) if headers else ""
+        except (TypeError, ValueError):  # the request itself says what is wrong with them
+            return None
+        identity = (standing.get("Authorization"), standing.get("Accept"))
+        if identity != self._identity:
+            self._identity = identity
+            self._fingerprint = _fingerprint(f"{self._user_info} {identity}")
         epoch = _epochs[self._server, rule.family]
         # It begins as upstream's does, so that patterns for `invalidate_cache` go on working.
         return Read(
@@ -150,25 +178,27 @@ class ClientCache:
             fetch: Asks the server. May block.
             timeout: The client's, in seconds.
         """
-        fetched: list[Response] = []
+        fetched: list[tuple[Packed | Unpackable, Response]] = []
 
-        def loader() -> Packed:
-            fetched.append(fetch())
-            return Packed(fetched[-1])
+        def loader() -> Packed | Unpackable:
+            response = fetch()
+            fetched.append((Packed.of(response), response))
+            return fetched[-1][0]
 
-        if current_control().refresh:
-            # Asked for itself, not joined: what another began to read may be older than this call.
-            packed = loader()
-            if _is_success(packed):
-                self.manager.set(read.key, packed, read.life)
-            return fetched[-1]
         stale = _stale_rules()
-        bounded = _within(loader, timeout) if stale.if_error and timeout else loader
+        impatient = stale.if_error and timeout and self.manager.has_stale(read.key, stale.if_error)
         packed = self.manager.get_or_load(
-            read.key, bounded, read.life, keep=_is_success, stale=stale
+            read.key,
+            _within(loader, timeout) if impatient else loader,  # type: ignore[arg-type]
+            read.life,
+            keep=_is_kept,
+            stale=stale,
+            # What another began to read may be older than a call that wants it fresh.
+            refresh=current_control().refresh,
         )
-        # Who loaded it has the answer itself; the others make one of their own.
-        return fetched[-1] if fetched and fetched[-1].raw is packed.raw else packed.unpack()
+        if fetched and fetched[-1][0] is packed:
+            return fetched[-1][1]  # who loaded it has the answer itself
+        return packed.unpack()
 
     def _life(self, rule: Rule, wanted: float | None) -> float:
         """Return how long an answer lives: by the block, the settings, the client, the table."""
@@ -213,19 +243,33 @@ def wrote(client: Any, method: str, endpoint: str, error: BaseException | None) 
         error: What the write raised, or None. It counts all the same, unless it cannot have
             reached the server.
     """
-    unsent = isinstance(error, WatsConnectionError) and not client.retry_config.enabled
-    if not unsent and not isinstance(error, CircuitBreakerOpenError):
-        outdate(client, touched_by(method, endpoint))
+    if isinstance(error, CircuitBreakerOpenError):
+        return
+    refused = isinstance(error, WatsConnectionError) and not client.retry_config.enabled
+    families = () if refused else touched_by(method, endpoint)
+    outdate(client, families)
+    if families and error is not None:
+        # The server may carry it out yet, after who comes now has read: keep nothing for a while.
+        until = time.monotonic() + (client.timeout or UPSTREAM_TIMEOUT)
+        for family in families:
+            _unsettled[server_of(client.base_url), family] = until
 
 
 def outdate(client: Any, families: Iterable[str]) -> None:
     """Begin a new epoch of families at a client's server: nothing read before is served again."""
     for family in families:
-        _epochs[_server_of(client.base_url), family] += 1
+        _epochs[server_of(client.base_url), family] += 1
 
 
-def _server_of(base_url: str) -> str:
-    return base_url.lower()
+def _is_unsettled(server: str, family: str) -> bool:
+    """Tell whether a write of unknown outcome may be on its way still."""
+    until = _unsettled.get((server, family))
+    if until is None:
+        return False
+    if time.monotonic() < until:
+        return True
+    _unsettled.pop((server, family), None)
+    return False
 
 
 def cache_statistics() -> dict[str, Any]:
@@ -241,22 +285,16 @@ def cache_statistics() -> dict[str, Any]:
     return {**totals, "hit_rate": served / asked if asked else 0.0}
 
 
-def _query(params: Mapping[str, Any]) -> str:
-    """Write parameters in one order and escaped, so that no two sets of them look alike."""
-    pairs = sorted((name, value) for name, value in params.items() if value is not None)
-    return f"?{urlencode(pairs, doseq=True)}" if pairs else ""
-
-
 def _fingerprint(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=6, key=_FINGERPRINT_KEY).hexdigest()
 
 
-def _is_success(packed: Packed) -> bool:
-    return 200 <= packed.status < 300  # noqa: PLR2004  # what "2xx" means
+def _is_kept(packed: Packed | Unpackable) -> bool:
+    return isinstance(packed, Packed) and 200 <= packed.status < 300  # noqa: PLR2004  # "2xx"
 
 
-def _is_server_error(packed: Packed) -> bool:
-    return packed.status >= 500  # noqa: PLR2004  # what "5xx" means
+def _is_server_error(packed: Packed | Unpackable) -> bool:
+    return packed.status >= 500  # noqa: PLR2004  # "5xx"
 
 
 def _stale_rules() -> StaleRules:
@@ -269,10 +307,12 @@ def _stale_rules() -> StaleRules:
     )
 
 
-def _within(loader: Callable[[], Packed], timeout: float) -> Callable[[], Packed]:
+def _within(
+    loader: Callable[[], Packed | Unpackable], timeout: float
+) -> Callable[[], Packed | Unpackable]:
     """End a load a little before the deadline of its call, so that a stale value can stand in."""
 
-    def bounded() -> Packed:
+    def bounded() -> Packed | Unpackable:
         timer = gevent.Timeout.start_new(timeout * _PATIENCE)
         try:
             return loader()

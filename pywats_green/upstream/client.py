@@ -46,11 +46,14 @@ class GreenHttpClient(AsyncHttpClient):
                 if response is not None:
                     return response
                 await MAY_BLOCK  # be it for the server or for another who asks it now
-                return caching.load(
+                response = caching.load(
                     read,
                     lambda: drive(self._make_request("GET", endpoint, params=params, **kwargs)),
                     self.timeout,
                 )
+                if not response.is_success:  # be it one that another asked for
+                    refusal.set(response)
+                return response
         return await self._noted("GET", endpoint, params=params, **kwargs)
 
     async def post(

@@ -1,4 +1,5 @@
 import gc
+import inspect
 import weakref
 
 import gevent
@@ -162,6 +163,72 @@ def test_functions_of_one_name_in_one_cache_do_not_disturb_each_other() -> None:
     assert (one("a"), other("a")) == ("mod a", "othermod a")
     one.invalidate()
     assert cache.get_stats()["size"] == 1
+
+
+def test_closures_of_one_factory_in_one_cache_do_not_share() -> None:
+    cache = CacheManager()
+
+    def make(number: int):  # type: ignore[no-untyped-def]
+        return cached(cache=cache)(lambda key: (number, key))
+
+    one, other = make(1), make(2)
+    assert (one("p"), other("p")) == ((1, "p"), (2, "p"))
+
+
+def test_equal_instances_do_not_share_through_a_property_or_the_class() -> None:
+    class Named(Station):
+        @property
+        @cached()
+        def title(self) -> str:
+            return self.name
+
+    first, second = Named("first"), Named("second")
+    assert (first.title, second.title) == ("first", "second")
+    assert (Named.describe(first), Named.describe(second)) == ("first 0", "second 0")
+
+
+def test_static_and_class_methods_above_it() -> None:
+    class Reader:
+        calls = 0
+
+        @staticmethod
+        @cached()
+        def static(key: str) -> str:
+            Reader.calls += 1
+            return key
+
+        @classmethod
+        @cached()
+        def of_class(cls, key: str) -> str:
+            Reader.calls += 1
+            return key
+
+    assert [Reader.static("a"), Reader.static("a")] == ["a", "a"]
+    assert [Reader.of_class("a"), Reader().of_class("a")] == ["a", "a"]
+    assert Reader.calls == 2
+
+
+@pytest.mark.parametrize("kind", ["coroutine", "generator", "staticmethod", "no parentheses"])
+def test_what_gives_no_value_to_keep_is_refused_at_once(kind: str) -> None:
+    async def coroutine() -> None: ...
+
+    def generator():  # type: ignore[no-untyped-def]
+        yield 1
+
+    wrong = {
+        "coroutine": coroutine,
+        "generator": generator,
+        "staticmethod": staticmethod(len),
+        "no parentheses": 5,
+    }[kind]
+    with pytest.raises(InvalidArgumentError):
+        cached()(wrong)  # type: ignore[arg-type]
+
+
+def test_a_bound_one_looks_like_its_method() -> None:
+    bound = Station("s").describe
+    assert bound.__name__ == "describe"
+    assert str(inspect.signature(bound)) == "(number: int = 0) -> str"
 
 
 def test_a_key_function_sees_the_arguments_without_self() -> None:

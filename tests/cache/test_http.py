@@ -1,5 +1,7 @@
 """Caching through real pywats, real sockets, the embedded server."""
 
+import base64
+import contextlib
 import pickle
 import random
 import time
@@ -8,11 +10,12 @@ import gevent
 import pytest
 from pywats import pyWATS
 from pywats.core.client import HttpClient, Response
-from pywats.core.exceptions import PyWATSError, ServerError
+from pywats.core.exceptions import NotFoundError, PyWATSError, ServerError
 
 import pywats_green
 from pywats_green import InvalidArgumentError, Pool, cache_control, cache_of, configure, settings
 from pywats_green.testing import WatsServer
+from pywats_green.upstream import caching
 
 ROUTE = "GET /api/Product/{partNumber}"
 
@@ -20,6 +23,7 @@ ROUTE = "GET /api/Product/{partNumber}"
 @pytest.fixture(autouse=True)
 def restored():  # type: ignore[no-untyped-def]
     before = settings()
+    caching._unsettled.clear()  # the server is another one in each test, at the same address
     yield
     configure(
         ttl=before.ttl,
@@ -353,6 +357,134 @@ def test_a_write_that_failed_but_may_have_arrived_invalidates(
         api.product.update_product(product)
     api.product.get_product("PN-00001")
     assert asked(server) == 2
+
+
+def test_a_write_that_is_carried_out_after_its_caller_gave_up_is_seen(server: WatsServer) -> None:
+    api = client(server, timeout=0.3)
+    product = api.product.get_product("PN-00001")
+    product.name = "late"
+    server.fail("PUT /api/Product", mode="delay", delay=0.6, times=1)
+    with pytest.raises(TimeoutError):
+        api.product.update_product(product)
+    deadline = time.monotonic() + 3
+    while api.product.get_product("PN-00001").name != "late":
+        assert time.monotonic() < deadline
+        gevent.sleep(0.05)
+
+
+def test_what_a_failed_write_left_uncached_is_cached_again_later(server: WatsServer) -> None:
+    api = client(server, timeout=0.2)
+    product = api.product.get_product("PN-00001")
+    server.fail("PUT /api/Product", mode="reset", times=1)
+    with pytest.raises(PyWATSError):
+        api.product.update_product(product)
+    deadline = time.monotonic() + 0.25
+    while time.monotonic() < deadline:
+        api.product.get_product("PN-00001")
+        gevent.sleep(0.02)
+    before = asked(server)
+    for _ in range(3):
+        api.product.get_product("PN-00001")
+    assert asked(server) == before + 1 or asked(server) == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["{scheme}://{host}:{port}/", "HTTP://{host}:{port}/api", "{scheme}://{host}:0{port}"],
+)
+def test_a_write_counts_for_a_client_that_writes_the_address_in_another_way(
+    server: WatsServer, other: str
+) -> None:
+    scheme, _, authority = server.url.partition("://")
+    host, _, port = authority.partition(":")
+    writer = client(server)
+    reader = pyWATS(base_url=other.format(scheme=scheme, host=host, port=port), token=server.token)
+    reader.product.get_product("PN-00001")
+    product = writer.product.get_product("PN-00001")
+    product.name = "new"
+    writer.product.update_product(product)
+    assert reader.product.get_product("PN-00001").name == "new"
+
+
+def test_a_password_in_the_base_url_is_in_no_key_and_no_log(
+    server: WatsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    configure(stale_if_error=60.0)
+    user, password = base64.b64decode(server.token).decode().split(":")
+    url = server.url.replace("://", f"://{user}:{password}secret@")
+    api = pyWATS(base_url=url, token="unused", cache_ttl=0.01)
+    assert "secret" not in repr(api._http_client)
+    read = api._http_client._green_caching.read_of({}, "/api/Product/PN-1", None, None)
+    assert "secret" not in read.key
+    with caplog.at_level("DEBUG", "pywats_green"), pytest.raises(PyWATSError):
+        api.product.get_product("PN-00001")
+    assert "secret" not in caplog.text
+
+
+def test_a_follower_gets_the_refusing_answer_on_its_error_too(server: WatsServer) -> None:
+    server.configure(latency=0.02)
+    api = client(server)
+
+    def read(_: int) -> int:
+        with pytest.raises(NotFoundError) as caught:
+            api.product.get_product("none")
+        return int(caught.value.response.status_code)  # type: ignore[attr-defined]
+
+    assert Pool(5).map(read, range(5)) == [404] * 5
+    assert asked(server) == 1
+
+
+def test_a_refresh_keeps_what_stale_rules_need_and_drops_what_is_gone(server: WatsServer) -> None:
+    configure(stale_if_error=60.0)
+    api = client(server, cache_ttl=0.01)
+    with cache_control(refresh=True):
+        api.product.get_product("PN-00001")
+    gevent.sleep(0.02)
+    server.fail(ROUTE, status=503, times=1)
+    assert api.product.get_product("PN-00001").name == "Product 1"
+    long_lived = client(server)
+    long_lived.product.get_product("PN-00001")
+    server.fail(ROUTE, status=404, times=2)
+    with cache_control(refresh=True), pytest.raises(NotFoundError):
+        long_lived.product.get_product("PN-00001")
+    with pytest.raises(NotFoundError):
+        long_lived.product.get_product("PN-00001")
+
+
+def test_an_invalidation_during_a_refresh_counts(api: pyWATS, server: WatsServer) -> None:
+    api.product.get_product("PN-00001")
+    server.fail(ROUTE, mode="delay", delay=0.05, times=1)
+
+    def refreshing() -> None:
+        with cache_control(refresh=True):
+            api.product.get_product("PN-00001")
+
+    refresh = gevent.spawn(refreshing)
+    gevent.sleep(0.01)
+    cache_of(api).invalidate("/api/Product")  # type: ignore[union-attr]
+    refresh.get()
+    before = asked(server)
+    api.product.get_product("PN-00001")
+    assert asked(server) == before + 1
+
+
+def test_stale_if_error_does_not_hurry_a_cold_read(server: WatsServer) -> None:
+    configure(stale_if_error=60.0)
+    api = client(server, timeout=0.5)
+    server.fail(ROUTE, mode="delay", delay=0.47, times=1)
+    with contextlib.suppress(TimeoutError):  # at 0.5 s, on a slow machine; never at 0.45
+        assert api.product.get_product("PN-00001").name == "Product 1"
+    assert asked(server) == 1
+
+
+def test_an_answer_too_deep_to_pack_is_handed_out(server: WatsServer) -> None:
+    deep: list[object] = []
+    for _ in range(3000):
+        deep = [deep]
+    response = Response(status_code=200, data=deep, headers={}, raw=b"")
+    packed = caching.Packed.of(response)
+    assert isinstance(packed, caching.Unpackable)
+    assert packed.unpack() is response
 
 
 def test_a_killed_write_invalidates(api: pyWATS, server: WatsServer) -> None:

@@ -1,5 +1,6 @@
 import itertools
 import random
+import traceback
 
 import gevent
 import pytest
@@ -129,6 +130,48 @@ def test_recursion_raises_instead_of_waiting_for_itself(cache: CacheManager, inn
     with gevent.Timeout(1), pytest.raises(CacheRecursionError, match="'k' itself"):
         cache.get_or_load("k", loader)
     assert cache.get_or_load("k", lambda: 2) == 2
+
+
+def test_what_a_load_started_may_read_its_key_later(cache: CacheManager) -> None:
+    """It carries the context of the load, but is no part of it any more when that has landed."""
+    late: list[gevent.Greenlet] = []  # type: ignore[type-arg]
+    gate = Event()
+
+    def read_later() -> str:
+        gate.wait()
+        return cache.get_or_load("k", lambda: "mine")
+
+    def loader() -> str:
+        late.append(Pool(1).spawn(read_later))
+        return "first"
+
+    assert cache.get_or_load("k", loader) == "first"
+    cache.delete("k")
+    again = Event()
+    (other,) = _spawn(1, cache.get_or_load, "k", lambda: again.wait() and "second")
+    gate.set()
+    gevent.sleep(0)
+    again.set()
+    assert (other.get(timeout=1), late[0].get(timeout=1)) == ("second", "second")
+
+
+def test_the_tracebacks_of_followers_do_not_grow(cache: CacheManager) -> None:
+    gate = Event()
+
+    def fails() -> None:
+        gate.wait()
+        raise LookupError
+
+    def depth() -> int:
+        try:
+            cache.get_or_load("k", fails)
+        except LookupError as exc:
+            return len(traceback.extract_tb(exc.__traceback__))
+        return 0
+
+    readers = _spawn(50, depth)
+    gate.set()
+    assert max(reader.get(timeout=1) for reader in readers) < 10
 
 
 def test_a_load_may_load_other_keys_and_other_caches(cache: CacheManager) -> None:
