@@ -38,6 +38,7 @@ from pywats_green.upstream.pool import Pool, get_many
 from pywats_green.upstream.seams import install, is_installed, uninstall
 
 if not _disabled:
+    settings()  # a variable that does not fit is said now, not at the first call
     install()
 
 

@@ -8,10 +8,12 @@ may block; only then does the bridge arm the timer, so a call that never blocks 
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator
+from asyncio import _get_running_loop
+from collections.abc import Coroutine, Generator
 from traceback import walk_tb
-from types import CodeType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, TypeVar
 
 import gevent
@@ -27,7 +29,19 @@ class _MayBlock:
     __slots__ = ()
 
     def __await__(self) -> Generator[_MayBlock, None, None]:
+        # Beside a loop of another greenlet, the stack tells who drives this coroutine.
+        if _get_running_loop() is not None and not _is_driven(inspect.currentframe()):
+            raise EventLoopRequiredError(
+                "a green client cannot be awaited on an event loop: use its blocking methods, or "
+                "AsyncWATS there; after uninstall(), make a new client"
+            )
         yield self
+
+
+def _is_driven(frame: FrameType | None) -> bool:
+    while frame is not None and frame.f_code is not drive.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 MAY_BLOCK = _MayBlock()
@@ -73,31 +87,6 @@ def drive(coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
         if timer is not None:
             timer.close()
         coroutine.close()  # runs its `finally` blocks when we leave it half-way
-
-
-def iterate(generator: AsyncGenerator[T, None], timeout: float | None = None) -> Iterator[T]:
-    """Iterate over an async generator in this greenlet.
-
-    Args:
-        generator: What to iterate over; it is closed at the end, also when left early.
-        timeout: Seconds for each item. None: no limit.
-
-    Yields:
-        Its items.
-
-    Raises:
-        TimeoutError: An item took longer than `timeout`.
-        EventLoopRequiredError: As `drive`.
-    """
-    try:
-        while True:
-            try:
-                item = drive(generator.__anext__(), timeout)
-            except StopAsyncIteration:
-                return
-            yield item
-    finally:
-        drive(generator.aclose(), timeout)
 
 
 _ADVICE = (

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pywats_green.exceptions import SettingsError
@@ -17,6 +16,28 @@ DOMAINS = (
 )  # fmt: skip
 
 ENVIRONMENT_PREFIX = "PYWATS_GREEN_"
+
+
+class FrozenLives(Mapping[str, float]):
+    """Lives of domains, in seconds, that cannot be changed; hashable, and can be copied."""
+
+    def __init__(self, lives: Mapping[str, float]) -> None:
+        self._lives = dict(lives)
+
+    def __getitem__(self, domain: str) -> float:
+        return self._lives[domain]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lives)
+
+    def __len__(self) -> int:
+        return len(self._lives)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._lives.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._lives)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,7 +66,7 @@ class Settings:
             _require_path(name, getattr(self, name))
         _require_bytes("cache_max_bytes", self.cache_max_bytes)
         _require_lives(self.ttl)
-        object.__setattr__(self, "ttl", MappingProxyType(dict(self.ttl)))  # frozen, as the rest
+        object.__setattr__(self, "ttl", FrozenLives(self.ttl))  # frozen, as the rest
         if self.client_key is not None and self.client_cert is None:
             raise SettingsError("client_key is set without client_cert: set both")
 
@@ -96,6 +117,9 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
 }
 
 
+_PAIRED = ("client_key",)  # makes no sense alone: checked with the others
+
+
 def from_environment(environ: Mapping[str, str]) -> Settings:
     """Read the settings from `PYWATS_GREEN_<NAME>` variables.
 
@@ -116,17 +140,25 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
             continue
         try:
             values[name] = parse(text)
-            Settings(**{name: values[name]} if name != "client_key" else {})
+            if name not in _PAIRED:
+                Settings(**{name: values[name]})  # so that its error names its variable
         except ValueError as exc:
             raise SettingsError(f"{variable}={text!r} does not fit: {exc}") from exc
     return Settings(**values)
 
 
-_current = from_environment(os.environ)
+_current: Settings | None = None
 
 
 def settings() -> Settings:
-    """Return the settings in force."""
+    """Return the settings in force.
+
+    Raises:
+        SettingsError: At the first call: an environment variable does not fit.
+    """
+    global _current  # noqa: PLW0603  # the one writer of the one current object
+    if _current is None:
+        _current = from_environment(os.environ)
     return _current
 
 
@@ -148,7 +180,8 @@ server is away; 0: never | live clients |
     | `stale_while_revalidate` | 0.0 | seconds beyond its life in which an answer is served while \
 it is renewed; 0: never | live clients |
     | `ttl` | {} | seconds that answers of a domain live, such as `{"process": 3600.0}`; 0: not \
-cached; as variable: `process=3600,asset=60` | live clients |
+cached; the mapping takes the place of the one before; as variable: `process=3600,asset=60` \
+| live clients |
 
     Without `ca_bundle`, the first of `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and
     `SSL_CERT_DIR` counts that is set, else the bundle of certifi.
@@ -165,11 +198,11 @@ cached; as variable: `process=3600,asset=60` | live clients |
     Raises:
         SettingsError: A name is unknown or a value out of range; nothing was changed.
     """
-    global _current  # noqa: PLW0603  # the one writer of the one current object
+    global _current  # noqa: PLW0603  # the other writer
     unknown = changes.keys() - _PARSERS.keys()
     if unknown:
         raise SettingsError(
             f"unknown setting {', '.join(sorted(unknown))}: choose from {', '.join(_PARSERS)}"
         )
-    _current = dataclasses.replace(_current, **changes)
+    _current = dataclasses.replace(settings(), **changes)
     return _current

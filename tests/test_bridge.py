@@ -4,7 +4,7 @@ import time
 import gevent
 import pytest
 
-from pywats_green.bridge import MAY_BLOCK, drive, iterate
+from pywats_green.bridge import MAY_BLOCK, drive
 from pywats_green.exceptions import EventLoopRequiredError
 
 
@@ -156,33 +156,3 @@ def test_other_runtime_errors_are_not_translated() -> None:
     with pytest.raises(RuntimeError, match="^mine$") as caught:
         drive(fails())
     assert type(caught.value) is RuntimeError
-
-
-def test_iterates_over_an_async_generator_and_closes_it() -> None:
-    closed = []
-
-    async def numbers():  # type: ignore[no-untyped-def]
-        try:
-            for number in range(5):
-                await MAY_BLOCK
-                gevent.sleep(0)
-                yield number
-        finally:
-            closed.append(True)
-
-    assert list(iterate(numbers())) == [0, 1, 2, 3, 4]
-    left_early = iterate(numbers())
-    assert next(left_early) == 0
-    left_early.close()  # type: ignore[attr-defined]
-    assert closed == [True, True]
-
-
-def test_a_slow_item_of_a_generator_times_out() -> None:
-    async def slow():  # type: ignore[no-untyped-def]
-        yield await _blocking(0)
-        yield await _blocking(60)
-
-    items = iterate(slow(), timeout=0.05)
-    assert next(items) == "done"
-    with pytest.raises(TimeoutError):
-        next(items)

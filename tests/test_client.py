@@ -131,6 +131,17 @@ def test_scim_iter_users_is_a_plain_iterator(api: pyWATS, server: WatsServer) ->
     assert server.stats()["requests"]["GET /api/SCIM/v2/Users"] > 1
 
 
+def test_iter_users_left_early_and_failing(api: pyWATS, server: WatsServer) -> None:
+    users = api.scim.iter_users(page_size=2)
+    next(users)
+    users.close()
+    assert api.scim.iter_users.__name__ == "iter_users"
+    server.fail("GET /api/SCIM/v2/Users", status=403, times=1)
+    with pytest.raises(PyWATSError) as caught:
+        next(api.scim.iter_users())
+    assert caught.value.response.status_code == 403  # type: ignore[attr-defined]
+
+
 def test_process_cache_works_without_an_event_loop(api: pyWATS, server: WatsServer) -> None:
     names = {process.name for process in api.process.get_processes()}
     assert names

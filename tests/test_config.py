@@ -1,4 +1,6 @@
+import copy
 import dataclasses
+import pickle
 
 import pytest
 
@@ -57,6 +59,20 @@ def test_a_bad_value_is_refused_at_once(change: dict[str, object]) -> None:
     assert settings() is before
 
 
+def test_settings_can_be_copied_hashed_and_written_down() -> None:
+    configure(ttl={"process": 60.0})
+    found = settings()
+    assert dataclasses.asdict(found)["ttl"] == {"process": 60.0}
+    assert pickle.loads(pickle.dumps(found)) == copy.deepcopy(found) == found
+    assert len({found, copy.copy(found)}) == 1
+
+
+@pytest.mark.parametrize("lives", [{"prodct": 1}, {"product": -1}, 5, {"product": "long"}])
+def test_bad_lives_are_refused(lives: object) -> None:
+    with pytest.raises(SettingsError, match="ttl"):
+        configure(ttl=lives)
+
+
 def test_environment() -> None:
     found = from_environment(
         {
@@ -64,10 +80,16 @@ def test_environment() -> None:
             "PYWATS_GREEN_CA_BUNDLE": "",
             "PYWATS_GREEN_CLIENT_CERT": "cert.pem",
             "PYWATS_GREEN_CLIENT_KEY": "key.pem",
+            "PYWATS_GREEN_TTL": "process=3600, asset=0",
             "DNS_TTL": "7",
         }
     )
-    assert found == Settings(dns_ttl=5.0, client_cert="cert.pem", client_key="key.pem")
+    assert found == Settings(
+        dns_ttl=5.0,
+        client_cert="cert.pem",
+        client_key="key.pem",
+        ttl={"process": 3600.0, "asset": 0.0},
+    )
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "nan"])

@@ -122,6 +122,34 @@ def test_disabled_it_is_inert_and_every_name_imports(run_python, before) -> None
     assert (done.stderr, done.returncode) == ("", 0)
 
 
+def test_disabled_nothing_of_the_environment_is_read_and_install_is_refused(run_python) -> None:  # type: ignore[no-untyped-def]
+    done = run_python(
+        INERT + "try:\n    pywats_green.install()\n"
+        "except pywats_green.ImportOrderError as exc:\n    print(exc)\n"
+        "assert not pywats_green.is_active()\n",
+        env={"PYWATS_GREEN_DISABLE": "1", "PYWATS_GREEN_DNS_TTL": "soon"},
+    )
+    assert "is not patched" in done.stdout, done.stderr
+
+
+def test_a_variable_that_does_not_fit_ends_the_import_with_its_name(run_python) -> None:  # type: ignore[no-untyped-def]
+    done = run_python("import pywats_green", env={"PYWATS_GREEN_DNS_TTL": "soon"})
+    assert "SettingsError: PYWATS_GREEN_DNS_TTL='soon' does not fit" in done.stderr
+
+
+def test_disabled_native_threads_share_a_cache(run_python) -> None:  # type: ignore[no-untyped-def]
+    done = run_python(
+        INERT + "import time\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "calls = []\n"
+        "@cached()\n"
+        "def slow(key):\n    calls.append(key)\n    time.sleep(0.05)\n    return key\n"
+        "with ThreadPoolExecutor(8) as pool:\n"
+        "    print(sorted(pool.map(slow, ['a', 'b'] * 8)) == ['a'] * 8 + ['b'] * 8, len(calls))\n",
+        env={"PYWATS_GREEN_DISABLE": "1"},
+    )
+    assert done.stdout == "True 2\n", done.stderr
+
+
 def test_disabled_the_pool_passes_calls_through_one_by_one(run_python, server) -> None:  # type: ignore[no-untyped-def]
     server.configure(latency=0.005)
     done = run_python(

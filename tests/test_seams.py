@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import importlib
 import inspect
@@ -8,9 +9,11 @@ from importlib import metadata
 
 import pytest
 import pywats
+from pywats import pyWATS
 
 import pywats_green
-from pywats_green import UnsupportedPywatsError
+from pywats_green import EventLoopRequiredError, UnsupportedPywatsError
+from pywats_green.testing import WatsServer
 from pywats_green.upstream import seams, versions
 
 
@@ -39,6 +42,40 @@ def test_uninstall_puts_everything_back_and_install_again(reinstalled: None) -> 
     assert pywats_green.is_active()
     for seam in seams.SEAMS:
         assert _current(seam) is not originals[seam.name], seam.name
+
+
+def test_a_client_made_before_uninstall_says_that_it_must_not_be_used(
+    run_python,  # type: ignore[no-untyped-def]
+    server: WatsServer,
+) -> None:
+    """In a process of its own: upstream leaves an event loop running."""
+    done = run_python(
+        "import sys, pywats_green\n"
+        "from pywats import pyWATS\n"
+        "api = pyWATS(base_url=sys.argv[1], token=sys.argv[2])\n"
+        "pywats_green.uninstall()\n"
+        "try:\n    api.product.get_product('PN-00001')\n"
+        "except Exception as exc:\n    print(exc)\n",
+        server.url,
+        server.token,
+        warnings="default",
+    )
+    assert "make a new client" in done.stdout, done.stderr
+
+
+def test_awaiting_a_green_client_on_a_loop_says_what_to_do(server: WatsServer) -> None:
+    api = pyWATS(base_url=server.url, token=server.token)
+    with pytest.raises(EventLoopRequiredError, match="cannot be awaited on an event loop"):
+        asyncio.run(api.product._async.get_product("PN-00001"))
+
+
+def test_a_green_call_inside_a_running_loop_works(server: WatsServer) -> None:
+    api = pyWATS(base_url=server.url, token=server.token)
+
+    async def main() -> str:
+        return str(api.product.get_product("PN-00001").part_number)
+
+    assert asyncio.run(main()) == "PN-00001"
 
 
 def _modules_of_pywats() -> list[str]:

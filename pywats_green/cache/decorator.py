@@ -49,6 +49,8 @@ def cached(
             `@staticmethod`, `@classmethod` and `@property` above `@cached`.
         CacheKeyError: When called: the key cannot be hashed.
     """
+    if not isinstance(ttl, (int, float)):
+        raise InvalidArgumentError("write @cached() with parentheses; ttl is a number of seconds")
 
     def decorate(func: Callable[..., T]) -> CachedFunction[T]:
         return CachedFunction(func, ttl, key_func, cache, cache_none)

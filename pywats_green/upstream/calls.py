@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import wraps
 from random import getrandbits
 from typing import Any, TypeVar
 
 from pywats.pywats import correlation_id_var  # type: ignore[attr-defined]  # not in its .pyi
 
-from pywats_green.bridge import drive, iterate
+from pywats_green.bridge import drive
 from pywats_green.cache import cache_control
 from pywats_green.upstream.caching import outdate
 from pywats_green.upstream.client import GreenHttpClient
@@ -73,7 +73,7 @@ def attribute_of(original: Callable[[Any, str], Any]) -> Callable[[Any, str], An
     def __getattr__(self: Any, name: str) -> Any:  # noqa: N807
         attribute = getattr(self._async, name)
         if inspect.isasyncgenfunction(attribute):
-            return lambda *args, **kwargs: iterate(attribute(*args, **kwargs), self._config.timeout)
+            return _iterating(self, attribute)
         if not (inspect.ismethod(attribute) and inspect.iscoroutinefunction(attribute)):
             return original(self, name)
         method = _blocking(self, name, attribute, lambda: original(self, name))
@@ -83,6 +83,31 @@ def attribute_of(original: Callable[[Any, str], Any]) -> Callable[[Any, str], An
         return method
 
     return __getattr__
+
+
+def _iterating(wrapper: Any, attribute: Any) -> Callable[..., Iterator[Any]]:
+    """Make an iterator of an async generator; each item is a call of its own."""
+
+    @wraps(attribute)
+    def iterator(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        timeout = wrapper._config.timeout
+        generator = attribute(*args, **kwargs)
+        try:
+            while True:
+                try:
+                    item = run_sync(generator.__anext__(), timeout, _new_correlation_id(wrapper))
+                except StopAsyncIteration:
+                    return
+                yield item
+        finally:
+            run_sync(generator.aclose(), timeout)
+
+    return iterator
+
+
+def _new_correlation_id(wrapper: Any) -> str | None:
+    """Return eight hexadecimal digits, as upstream's, at a tenth of the cost of a UUID."""
+    return f"{getrandbits(32):08x}" if wrapper._config.correlation_id_enabled else None
 
 
 def _blocking(
@@ -105,8 +130,7 @@ def _blocking(
         call = getattr(service, name)
         if config.retry_enabled or getattr(call, "__func__", None) is not function:
             return upstreams()(*args, **kwargs)
-        # Eight hexadecimal digits, as upstream's, at a tenth of the cost of a UUID.
-        correlation_id = f"{getrandbits(32):08x}" if config.correlation_id_enabled else None
+        correlation_id = _new_correlation_id(wrapper)
         result = run_sync(call(*args, **kwargs), config.timeout, correlation_id)
         return wrapper if result is service else result
 

@@ -8,17 +8,14 @@ percent-decoded; a query does not count.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from pywats_green.config import DOMAINS
 from pywats_green.upstream.writes import WRITES
 
-ALL_FAMILIES = (
-    "product", "asset", "production", "report", "software", "analytics", "rootcause", "scim",
-    "process", "manual_inspection", "app", "other",
-)  # fmt: skip
+ALL_FAMILIES = DOMAINS
 
 
 class Rule(NamedTuple):
@@ -229,36 +226,6 @@ def rule_of(path: str) -> Rule:
             break
         node = below
     return node.rule
-
-
-def family_of(path: str) -> str:
-    """Return the family that the reads of a path belong to.
-
-    Args:
-        path: As for `rule_of`.
-
-    Returns:
-        One of `ALL_FAMILIES`; "other" where the path is not known.
-    """
-    return rule_of(path).family
-
-
-def life_of(path: str, lives: Mapping[str, float] | None = None) -> float | None:
-    """Return how long an answer to a GET of a path lives.
-
-    Args:
-        path: As for `rule_of`.
-        lives: The user's lives by family, in seconds; 0: not cached. They count in place of the
-            table's, except where that is fixed.
-
-    Returns:
-        Seconds; None: the client's own `cache_ttl`; 0: not cached, nor shared with another caller
-        who asks at the same time.
-    """
-    rule = rule_of(path)
-    if lives and not rule.fixed:
-        return lives.get(rule.family, rule.life)
-    return rule.life
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pywats_green.cache import CacheManager
-from pywats_green.upstream.pool import Pool
+from pywats_green.upstream.pool import Pool, require_items
 
 if TYPE_CHECKING:
     from pywats import pyWATS
@@ -41,13 +41,14 @@ def warm(
         A `Success` or a `Failure` for each part number, in order.
 
     Raises:
-        InvalidArgumentError: `concurrency` is not a whole number of at least 1.
-        PyWATSError: The processes could not be read.
+        InvalidArgumentError: `concurrency` is not a whole number of at least 1, or
+            `part_numbers` is a single text.
+        PyWATSError: The processes could not be read; then no product was asked for.
     """
+    numbers = require_items("part_numbers", part_numbers)
     with Pool(concurrency) as pool:
-        results = pool.map_results(api.product.get_product, part_numbers)
         pool.apply(api.process.get_processes)
-    return results
+        return pool.map_results(api.product.get_product, numbers)
 
 
 def stats() -> dict[str, dict[str, Any]]:

@@ -67,7 +67,7 @@ class Pool(pool.Pool):
             InvalidArgumentError: `timeout` is not positive.
             Exception: What the iterable or `progress` raises; nothing is left running.
         """
-        if timeout is not None and not timeout > 0:
+        if timeout is not None and not (isinstance(timeout, (int, float)) and timeout > 0):
             raise InvalidArgumentError(f"timeout must be more than 0 seconds, not {timeout!r}")
         items = list(iterable)
         outcomes = self.settle(
@@ -79,12 +79,12 @@ class Pool(pool.Pool):
             on_settled=reporter(progress),
         )
         return [
-            _result(index, item, outcome, timeout)
+            _result(index, item, outcome)
             for index, (item, outcome) in enumerate(zip(items, outcomes, strict=True))
         ]
 
 
-def _result(index: int, item: Any, outcome: Outcome, timeout: float | None) -> Any:
+def _result(index: int, item: Any, outcome: Outcome) -> Any:
     # Here and not above, so that importing the package when disabled does not import pywats.
     from pywats.core.parallel import _classify_exception  # noqa: PLC0415
     from pywats.shared.result import Failure, Success  # noqa: PLC0415
@@ -97,9 +97,9 @@ def _result(index: int, item: Any, outcome: Outcome, timeout: float | None) -> A
         code, message = "NOT_FOUND", f"Operation returned None for key: {item}"
     elif isinstance(error, gevent.Timeout):
         details["exception_type"] = "TimeoutError"
-        code, message = "TIMEOUT", f"Operation timed out after {timeout or error.seconds}s"
+        code, message = "TIMEOUT", f"Operation timed out after {error.seconds}s"
     elif isinstance(error, gevent.GreenletExit):
-        code, message = "CANCELLED", "Operation was cancelled (fail_fast triggered)"
+        code, message = "CANCELLED", "Operation was cancelled"
     else:
         details["exception_type"] = type(error).__name__
         code, message = _classify_exception(error), str(error)  # type: ignore[arg-type]
@@ -121,11 +121,23 @@ def get_many(
         client's `get` raised, the exception stands in its place.
 
     Raises:
-        InvalidArgumentError: `concurrency` is not a whole number of at least 1.
+        InvalidArgumentError: `concurrency` is not a whole number of at least 1, or `paths` is a
+            single text.
     """
     get = _getter(client)
-    outcomes = Pool(concurrency).settle(get, list(paths))
+    outcomes = Pool(concurrency).settle(get, require_items("paths", paths))
     return [outcome.value if outcome.error is None else outcome.error for outcome in outcomes]
+
+
+def require_items(name: str, items: Iterable[str]) -> list[str]:
+    """Return the items as a list.
+
+    Raises:
+        InvalidArgumentError: They are one text, whose letters would be taken for items.
+    """
+    if isinstance(items, (str, bytes)):
+        raise InvalidArgumentError(f"{name} must be a list of texts, not the text {items!r}")
+    return list(items)
 
 
 def _getter(client: Any) -> Callable[[str], Response]:

@@ -10,7 +10,8 @@ import importlib
 import inspect
 from typing import Any, NamedTuple
 
-from pywats_green.exceptions import UnsupportedPywatsError
+from pywats_green.exceptions import ImportOrderError, UnsupportedPywatsError
+from pywats_green.patching import is_patched
 from pywats_green.upstream.versions import BELOW, DISTRIBUTION, OLDEST, require_supported
 
 
@@ -93,7 +94,13 @@ RELIED_ON = (
     Seam(_ASYNC_CLIENT, "AsyncHttpClient._make_request", _REQUEST, None),
     Seam(_ASYNC_CLIENT, "AsyncHttpClient._execute_request", _REQUEST, None),
     Seam(_ASYNC_CLIENT, "AsyncHttpClient.get", _READ, None),
-    Seam(_ASYNC_CLIENT, "AsyncHttpClient.post", _WRITE, None),
+    *(
+        Seam(_ASYNC_CLIENT, f"AsyncHttpClient.{name}", _WRITE, None)
+        for name in ("post", "put", "patch")
+    ),
+    Seam(_ASYNC_CLIENT, "AsyncHttpClient.delete", _READ, None),
+    Seam(_ASYNC_CLIENT, "AsyncHttpClient._emit_trace", ("self", "trace"), None),
+    Seam(_SYNC, "SyncServiceWrapper.__init__", ("self", "async_service", "config"), None),
     Seam("pywats.core.parallel", "_classify_exception", ("exc",), None),
     Seam("pywats.core.retry", "should_retry", _RETRY, None),
 )
@@ -116,11 +123,17 @@ def install() -> None:
     """Put the replacements in place; once they are, do nothing.
 
     Raises:
+        ImportOrderError: gevent has not patched this process; nothing was touched.
         UnsupportedPywatsError: The version is out of range or a seam is not what the table says;
             nothing was touched.
     """
     if _installed:
         return
+    if not is_patched():
+        raise ImportOrderError(
+            "the standard library is not patched (PYWATS_GREEN_DISABLE is set?): import "
+            "pywats_green, without that variable, as the first line of the program"
+        )
     version = require_supported()
     found = {seam.name: _checked(seam, version) for seam in (*SEAMS, *RELIED_ON)}
     replacements = [(seam, _replacement(seam, found[seam.name])) for seam in SEAMS]
@@ -130,9 +143,12 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Put upstream's own attributes back. Clients that exist stay green.
+    """Put upstream's own attributes back, for clients that are made from now on.
 
-    What somebody else has put in the place of ours meanwhile stays.
+    Clients that exist must not be used any more: a green one says so. What somebody else has put in
+    the place of ours meanwhile stays. gevent's patch stays too, and upstream's own `pyWATS` fails
+    in a patched process once several greenlets use it: this is for tests and for taking the package
+    out of a program's way, not for working without it.
     """
     for seam in SEAMS:
         installed = _installed.pop(seam.name, None)

@@ -43,7 +43,7 @@ def checked_headers(
 
 
 def _check(name: str, value: str) -> None:
-    if name == "Authorization":
+    if name.lower() == "authorization":
         if not (value.isascii() and _VALUE.fullmatch(value.encode())):
             raise ValueError(f"the token {_fault_of(value)}: strip it before creating the client")
         return

@@ -17,13 +17,13 @@ import pytest
 import pywats
 from pywats.core.routes import Routes
 
+from pywats_green import configure, settings
 from pywats_green.config import DOMAINS
+from pywats_green.upstream.caching import UPSTREAM_TTL, ClientCache
 from pywats_green.upstream.domains import (
     ALL_FAMILIES,
     FRESH_METHODS,
     RULES,
-    family_of,
-    life_of,
     rule_of,
     touched_by,
 )
@@ -31,6 +31,23 @@ from pywats_green.upstream.versions import installed_version
 from pywats_green.upstream.writes import WRITES
 
 UPSTREAM = Path(pywats.__file__).parent
+
+
+def family_of(path: str) -> str:
+    return rule_of(path).family
+
+
+def life_of(path: str, lives: dict[str, float] | None = None) -> float | None:
+    """What a client made with upstream's defaults gets; None: its own `cache_ttl`."""
+    before = settings().ttl
+    configure(ttl=lives or {})
+    try:
+        life = ClientCache("http://127.0.0.1", UPSTREAM_TTL, 10)._life(rule_of(path), None)
+    finally:
+        configure(ttl=before)
+    return None if life == UPSTREAM_TTL else life
+
+
 TEN = {
     "product", "asset", "production", "report", "software", "analytics", "rootcause", "scim",
     "process", "manual_inspection",

@@ -41,6 +41,10 @@ def _record(
     base = re.sub(
         r"\{(\w+)\}", lambda found: f"127.0.0.1:{servers['ports'][found[1]]}", exchange.base
     )
+    if exchange.name == "cache":
+        # Under another name it is another server: after the failed writes of other rows, green
+        # caches nothing of it for a while.
+        base = base.replace("127.0.0.1", "localhost")
     options = {"token": "dG9rZW4=", "verify_ssl": base.startswith("https"), "enable_cache": False}
     options |= copy.deepcopy(exchange.options)
     record: dict[str, Any] = {"row": exchange.name, "steps": []}
