@@ -13,7 +13,8 @@ from typing import Any
 from pywats.core.client import HttpClient, Response
 
 from pywats_green.upstream import exchange
-from pywats_green.upstream.caching import attach, caching_of, wrote
+from pywats_green.upstream.caching import attach, caching_of
+from pywats_green.upstream.epochs import wrote
 
 _SIGNATURE = inspect.signature(HttpClient)
 

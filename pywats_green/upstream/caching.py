@@ -1,26 +1,21 @@
-"""How a client's reads use the cache, and what its writes invalidate.
+"""How a client's reads use the cache.
 
-A key holds everything that an answer depends on, and the epoch of its family at the server: a
-write bumps the epoch, so from then on every client of that server in this process asks under a new
-key. What was cached, or is being read, under an old one is never seen again.
+A key holds everything that an answer depends on, and the epoch of its family at the server; see
+`pywats_green.upstream.epochs`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import marshal
 import math
 import os
-import time
 import weakref
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import gevent
 from pywats.core.circuit_breaker import CircuitBreakerOpenError
 from pywats.core.client import Response
-from pywats.core.exceptions import ConnectionError as WatsConnectionError
 from pywats.core.exceptions import PyWATSError
 from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 
@@ -28,10 +23,11 @@ from pywats_green.cache import CacheManager, StaleRules, current_control
 from pywats_green.cache.vault import MISSING
 from pywats_green.config import settings
 from pywats_green.transport import server_of, sorted_query
-from pywats_green.upstream.domains import Rule, rule_of, touched_by
+from pywats_green.upstream.domains import Rule, rule_of
+from pywats_green.upstream.epochs import epoch_of, is_unsettled
+from pywats_green.upstream.packing import Packed, Unpackable
 
 UPSTREAM_TTL = 300.0  # what pyWATS gives its client when the user says nothing
-UPSTREAM_TIMEOUT = 30.0  # likewise
 
 # Of the share of a call's time that a load may take when a stale value could stand in for it.
 _PATIENCE = 0.9
@@ -41,64 +37,7 @@ _FINGERPRINT_KEY = os.urandom(16)
 
 _ATTRIBUTE = "_green_caching"
 
-_epochs: defaultdict[tuple[str, str], int] = defaultdict(int)  # by server and family
-# Until when a family is not cached at a server, because a write may be under way unseen.
-_unsettled: dict[tuple[str, str], float] = {}
 _caches: weakref.WeakSet[CacheManager] = weakref.WeakSet()
-
-
-class Packed:
-    """An answer as it is kept: nothing in it can be changed by who reads it.
-
-    The parsed data are kept in marshal's form beside the bytes: reading that is several times
-    quicker than parsing again.
-    """
-
-    __slots__ = ("cache_size", "data", "headers", "raw", "status")
-
-    def __init__(self, response: Response) -> None:
-        self.status = response.status_code
-        self.headers = dict(response.headers)
-        self.raw = response.raw
-        self.data = marshal.dumps(response.data)
-        self.cache_size = len(self.raw) + len(self.data) + sum(map(len, self.headers.values()))
-
-    @classmethod
-    def of(cls, response: Response) -> Packed | Unpackable:
-        """Pack an answer."""
-        try:
-            return cls(response)
-        except ValueError:  # nested deeper than marshal can: handed out, not kept
-            return Unpackable(response)
-
-    def unpack(self) -> Response:
-        """Make an answer that belongs to its reader alone."""
-        # The fields were checked when the answer came; checking them again would cost more than
-        # all else here. This is what pydantic's `model_construct` does, without its loops.
-        response = Response.__new__(Response)
-        fields = {
-            "status_code": self.status,
-            "data": marshal.loads(self.data),  # noqa: S302  # our own dump, from this process
-            "headers": self.headers.copy(),
-            "raw": self.raw,
-        }
-        object.__setattr__(response, "__dict__", fields)
-        object.__setattr__(response, "__pydantic_fields_set__", set(fields))
-        object.__setattr__(response, "__pydantic_extra__", None)
-        object.__setattr__(response, "__pydantic_private__", None)
-        return response
-
-
-class Unpackable:
-    """An answer that cannot be kept; who waits for its load gets the answer itself."""
-
-    def __init__(self, response: Response) -> None:
-        self.status = response.status_code
-        self._response = response
-
-    def unpack(self) -> Response:
-        """Return the answer."""
-        return self._response
 
 
 class Read(NamedTuple):
@@ -144,7 +83,7 @@ class ClientCache:
         control = current_control()
         rule = rule_of(endpoint)
         life = self._life(rule, control.ttl)
-        if control.bypass or life == 0 or _is_unsettled(self._server, rule.family):
+        if control.bypass or life == 0 or is_unsettled(self._server, rule.family):
             return None
         if not endpoint.startswith("/"):
             endpoint = f"/{endpoint}"
@@ -157,7 +96,7 @@ class ClientCache:
         if identity != self._identity:
             self._identity = identity
             self._fingerprint = _fingerprint(f"{self._user_info} {identity}")
-        epoch = _epochs[self._server, rule.family]
+        epoch = epoch_of(self._server, rule.family)
         # It begins as upstream's does, so that patterns for `invalidate_cache` go on working.
         return Read(
             f"GET:{endpoint}{query} {self._server} {self._fingerprint}{varies} {epoch}", life
@@ -231,45 +170,6 @@ def caching_of(client: Any) -> ClientCache | None:
     """Return the caching of one of upstream's clients; None where it is off."""
     caching: ClientCache | None = client.__dict__.get(_ATTRIBUTE)
     return caching if client._cache_enabled else None
-
-
-def wrote(client: Any, method: str, endpoint: str, error: BaseException | None) -> None:
-    """Take note of a request that may have written, for all clients of its server in the process.
-
-    Args:
-        client: The client that made it, whether it has a cache or not.
-        method: HTTP method.
-        endpoint: As the caller gave it.
-        error: What the write raised, or None. It counts all the same, unless it cannot have
-            reached the server.
-    """
-    if isinstance(error, CircuitBreakerOpenError):
-        return
-    refused = isinstance(error, WatsConnectionError) and not client.retry_config.enabled
-    families = () if refused else touched_by(method, endpoint)
-    outdate(client, families)
-    if families and error is not None:
-        # The server may carry it out yet, after who comes now has read: keep nothing for a while.
-        until = time.monotonic() + (client.timeout or UPSTREAM_TIMEOUT)
-        for family in families:
-            _unsettled[server_of(client.base_url), family] = until
-
-
-def outdate(client: Any, families: Iterable[str]) -> None:
-    """Begin a new epoch of families at a client's server: nothing read before is served again."""
-    for family in families:
-        _epochs[server_of(client.base_url), family] += 1
-
-
-def _is_unsettled(server: str, family: str) -> bool:
-    """Tell whether a write of unknown outcome may be on its way still."""
-    until = _unsettled.get((server, family))
-    if until is None:
-        return False
-    if time.monotonic() < until:
-        return True
-    _unsettled.pop((server, family), None)
-    return False
 
 
 def cache_statistics() -> dict[str, Any]:

@@ -12,9 +12,9 @@ from pywats.pywats import correlation_id_var  # type: ignore[attr-defined]  # no
 
 from pywats_green.bridge import drive
 from pywats_green.cache import cache_control
-from pywats_green.upstream.caching import outdate
 from pywats_green.upstream.client import GreenHttpClient
 from pywats_green.upstream.domains import FRESH_METHODS
+from pywats_green.upstream.epochs import outdate
 from pywats_green.upstream.outcome import refusal
 
 T = TypeVar("T")

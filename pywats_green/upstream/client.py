@@ -10,7 +10,8 @@ from pywats.core.client import Response
 
 from pywats_green.bridge import MAY_BLOCK, drive
 from pywats_green.transport import without_user_info
-from pywats_green.upstream.caching import attach, caching_of, wrote
+from pywats_green.upstream.caching import attach, caching_of
+from pywats_green.upstream.epochs import wrote
 from pywats_green.upstream.exchange import close, exchange_of
 from pywats_green.upstream.outcome import passes_breaker, refusal
 

@@ -15,7 +15,7 @@ from pywats.core.exceptions import NotFoundError, PyWATSError, ServerError
 import pywats_green
 from pywats_green import InvalidArgumentError, Pool, cache_control, cache_of, configure, settings
 from pywats_green.testing import WatsServer
-from pywats_green.upstream import caching
+from pywats_green.upstream import epochs, packing
 
 ROUTE = "GET /api/Product/{partNumber}"
 
@@ -23,7 +23,7 @@ ROUTE = "GET /api/Product/{partNumber}"
 @pytest.fixture(autouse=True)
 def restored():  # type: ignore[no-untyped-def]
     before = settings()
-    caching._unsettled.clear()  # the server is another one in each test, at the same address
+    epochs._unsettled.clear()  # the server is another one in each test, at the same address
     yield
     configure(
         ttl=before.ttl,
@@ -77,7 +77,7 @@ def test_a_hit_equals_the_answer_and_belongs_to_its_reader(api: pyWATS) -> None:
 
 
 def test_an_unpacked_answer_is_a_response_like_any_other() -> None:
-    from pywats_green.upstream.caching import Packed
+    from pywats_green.upstream.packing import Packed
 
     original = Response(status_code=201, data={"a": [1]}, headers={"x": "y"}, raw=b'{"a": [1]}')
     unpacked = Packed(original).unpack()
@@ -482,8 +482,8 @@ def test_an_answer_too_deep_to_pack_is_handed_out(server: WatsServer) -> None:
     for _ in range(3000):
         deep = [deep]
     response = Response(status_code=200, data=deep, headers={}, raw=b"")
-    packed = caching.Packed.of(response)
-    assert isinstance(packed, caching.Unpackable)
+    packed = packing.Packed.of(response)
+    assert isinstance(packed, packing.Unpackable)
     assert packed.unpack() is response
 
 

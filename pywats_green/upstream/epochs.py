@@ -1,0 +1,69 @@
+"""What writes make out of date, for all clients of a server in this process.
+
+A write bumps the epochs of the families that it touches. Keys hold the epoch of their family, so
+what was cached, or is being read, under an old one is never seen again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from pywats.core.circuit_breaker import CircuitBreakerOpenError
+from pywats.core.exceptions import ConnectionError as WatsConnectionError
+
+from pywats_green.transport import server_of
+from pywats_green.upstream.domains import touched_by
+
+UPSTREAM_TIMEOUT = 30.0  # what pyWATS gives its client when the user says nothing, in seconds
+
+_epochs: defaultdict[tuple[str, str], int] = defaultdict(int)  # by server and family
+
+# Until when a family is not cached at a server, because a write may be under way unseen.
+_unsettled: dict[tuple[str, str], float] = {}
+
+
+def epoch_of(server: str, family: str) -> int:
+    """Return the epoch of a family at a server."""
+    return _epochs[server, family]
+
+
+def wrote(client: Any, method: str, endpoint: str, error: BaseException | None) -> None:
+    """Take note of a request that may have written, for all clients of its server in the process.
+
+    Args:
+        client: The client that made it, whether it has a cache or not.
+        method: HTTP method.
+        endpoint: As the caller gave it.
+        error: What the write raised, or None. It counts all the same, unless it cannot have
+            reached the server.
+    """
+    if isinstance(error, CircuitBreakerOpenError):
+        return
+    refused = isinstance(error, WatsConnectionError) and not client.retry_config.enabled
+    families = () if refused else touched_by(method, endpoint)
+    outdate(client, families)
+    if families and error is not None:
+        # The server may carry it out yet, after who comes now has read: keep nothing for a while.
+        until = time.monotonic() + (client.timeout or UPSTREAM_TIMEOUT)
+        for family in families:
+            _unsettled[server_of(client.base_url), family] = until
+
+
+def outdate(client: Any, families: Iterable[str]) -> None:
+    """Begin a new epoch of families at a client's server: nothing read before is served again."""
+    for family in families:
+        _epochs[server_of(client.base_url), family] += 1
+
+
+def is_unsettled(server: str, family: str) -> bool:
+    """Tell whether a write of unknown outcome may be on its way still."""
+    until = _unsettled.get((server, family))
+    if until is None:
+        return False
+    if time.monotonic() < until:
+        return True
+    _unsettled.pop((server, family), None)
+    return False
