@@ -18,6 +18,7 @@ from pywats.core.exceptions import ConnectionError as WatsConnectionError
 from pywats.core.exceptions import NotFoundError, PyWATSError
 from pywats.core.parallel import parallel_execute
 from pywats.core.retry import RetryConfig
+from pywats.models import UUTReport
 
 from pywats_green import NativeThreadError, Pool, get_many
 from pywats_green.testing import WatsServer
@@ -28,6 +29,16 @@ KEYS = [f"PN-{number:05d}" for number in range(100)]
 def _client(server: WatsServer, **options: object) -> pyWATS:
     options = {"enable_cache": False, **options}
     return pyWATS(base_url=server.url, token=server.token, **options)  # type: ignore[arg-type]
+
+
+def _report(api: pyWATS) -> UUTReport:
+    return api.report.create_uut_report(
+        operator="op",
+        part_number="PN-00001",
+        revision="A",
+        serial_number="SN-1",
+        operation_type=100,
+    )
 
 
 # --- one shared client, many greenlets ----------------------------------------------------------
@@ -166,13 +177,7 @@ def test_box_build_with_its_context_manager(api: pyWATS) -> None:
 
 
 def test_a_report_travels_there_and_back(api: pyWATS, server: WatsServer) -> None:
-    report = api.report.create_uut_report(
-        operator="op",
-        part_number="PN-00001",
-        revision="A",
-        serial_number="SN-1",
-        operation_type=100,
-    )
+    report = _report(api)
     report_id = api.report.submit_report(report)
     assert server.reports() == {str(report.id): 1}
     assert str(report.id) in str(report_id)
@@ -203,13 +208,7 @@ def test_retries_wait_and_honour_retry_after(server: WatsServer) -> None:
 
 def test_an_error_carries_the_answer_that_caused_it(api: pyWATS, server: WatsServer) -> None:
     """Upstream's error of a refused report is a ValueError that knows no status."""
-    report = api.report.create_uut_report(
-        operator="op",
-        part_number="PN-00001",
-        revision="A",
-        serial_number="SN-1",
-        operation_type=100,
-    )
+    report = _report(api)
     server.fail("POST /api/Report/WSJF", status=409, times=1)
     with pytest.raises(ValueError, match="409") as caught:
         api.report.submit_report(report)
@@ -395,13 +394,7 @@ def test_a_server_that_never_answers_ends_at_the_deadline(server: WatsServer) ->
 def test_a_post_is_never_sent_twice(server: WatsServer) -> None:
     api = _client(server, retry_config=RetryConfig(base_delay=0.01, jitter=False))
     server.fail("POST /api/Report/WSJF", mode="close", times=1)
-    report = api.report.create_uut_report(
-        operator="op",
-        part_number="PN-00001",
-        revision="A",
-        serial_number="SN-1",
-        operation_type=100,
-    )
+    report = _report(api)
     with pytest.raises(PyWATSError):
         api.report.submit_report(report)
     assert [request.method for request in server.requests()] == ["POST"]
