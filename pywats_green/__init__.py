@@ -24,17 +24,26 @@ from pywats_green.config import Settings, configure, settings
 from pywats_green.exceptions import (
     CacheKeyError,
     CacheRecursionError,
+    ConverterImportError,
     EventLoopRequiredError,
     ImportOrderError,
     ImportOrderWarning,
     InvalidArgumentError,
     NativeThreadError,
     PywatsGreenError,
+    QueueBusyError,
+    QueueFolderError,
+    QueueItemError,
     SettingsError,
+    UnreadableReportError,
     UnsupportedPywatsError,
 )
+from pywats_green.queue.converter import ConverterPool
+from pywats_green.queue.folder import FolderQueue
+from pywats_green.queue.summary import DrainSummary
 from pywats_green.upstream.inspection import cache_of, stats, warm
 from pywats_green.upstream.pool import Pool, get_many
+from pywats_green.upstream.queues import QueueProcessor
 from pywats_green.upstream.seams import install, is_installed, uninstall
 
 if not _disabled:
@@ -51,15 +60,24 @@ __all__ = [
     "CacheKeyError",
     "CacheManager",
     "CacheRecursionError",
+    "ConverterImportError",
+    "ConverterPool",
+    "DrainSummary",
     "EventLoopRequiredError",
+    "FolderQueue",
     "ImportOrderError",
     "ImportOrderWarning",
     "InvalidArgumentError",
     "NativeThreadError",
     "Pool",
     "PywatsGreenError",
+    "QueueBusyError",
+    "QueueFolderError",
+    "QueueItemError",
+    "QueueProcessor",
     "Settings",
     "SettingsError",
+    "UnreadableReportError",
     "UnsupportedPywatsError",
     "__version__",
     "cache_control",

@@ -69,3 +69,19 @@ class TransportConnectError(TransportError):
 
 class TransportTimeoutError(TransportError, TimeoutError):
     """A phase (connect, write, read) took longer than the timeout."""
+
+
+class ConverterImportError(PywatsGreenError, ImportError):
+    """A child process cannot import the converter that it is to run."""
+
+
+class QueueBusyError(PywatsGreenError, RuntimeError):
+    """A queue processor was told to start while it runs already."""
+
+
+class QueueFolderError(PywatsGreenError, OSError):
+    """The folder of a queue cannot be used: gone, full, no permission, not a folder."""
+
+
+class QueueItemError(PywatsGreenError, LookupError):
+    """A queue has no such item, or not in a state in which that can be done to it."""

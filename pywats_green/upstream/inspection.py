@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pywats_green.cache import CacheManager
+from pywats_green.queue.processor_statistics import queue_statistics
 from pywats_green.upstream.pool import Pool, require_items
 
 if TYPE_CHECKING:
@@ -55,9 +56,10 @@ def stats() -> dict[str, dict[str, Any]]:
     """Return the statistics of this process.
 
     Returns:
-        By room; "cache": those of all live clients' caches, added up (see
-        `CacheManager.get_stats`; `caches` is how many they are).
+        By room. "cache": those of all live clients' caches, added up (see
+        `CacheManager.get_stats`; `caches` is how many they are). "queue": those of all live
+        queue processors (depth, age of the oldest in seconds, in flight, rate per second).
     """
     from pywats_green.upstream.caching import cache_statistics  # noqa: PLC0415  # imports pywats
 
-    return {"cache": cache_statistics()}
+    return {"cache": cache_statistics(), "queue": queue_statistics()}

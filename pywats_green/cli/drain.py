@@ -1,0 +1,169 @@
+"""`drain`: send the reports that wait in a folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import gevent
+
+from pywats_green.cli import options as option
+from pywats_green.cli.clients import new_client
+from pywats_green.cli.errors import FAILED, WRONG_USE, CommandError, redact
+from pywats_green.cli.queue_folder import opened_queue, say
+from pywats_green.cli.queue_progress import LiveBar, Pauses, told_lines
+from pywats_green.cli.table import aligned
+from pywats_green.queue.running_signals import stopping_on_signals
+from pywats_green.queue.summary import DrainSummary
+from pywats_green.upstream.queues import QueueProcessor
+from pywats_green.upstream.seams import is_installed
+
+NOT_CONFIGURED = 3
+SERVER_AWAY = 4
+
+GRACE = 30.0  # seconds that a signal leaves to what is being sent
+
+_URL, _TOKEN = "PYWATS_GREEN_BASE_URL", "PYWATS_GREEN_TOKEN"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the options."""
+    parser.epilog = (
+        f"The server and its token stand in {_URL} and {_TOKEN}. Ctrl-C and SIGTERM let what is "
+        f"being sent finish ({GRACE:g} seconds; a second signal: at once); the rest stays in the "
+        "folder. Exit status: 0 all sent; 1 some are in quarantine or remain; 2 wrong use; 3 not "
+        "configured; 4 the server is away or refuses the token."
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="the folder of the queue")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        "--watch", action="store_true", help="go on with what comes in, until a signal"
+    )
+    length.add_argument(
+        "--deadline", type=option.seconds, metavar="SECONDS", help="end after this time (no limit)"
+    )
+    parser.add_argument(
+        "--give-up-after", type=option.seconds, default=60.0, metavar="SECONDS",
+        help="end when the server is away for so long; with --watch it never ends (60)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--concurrency", type=option.positive_int, default=20, metavar="N",
+        help="reports sent at once (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-attempts", type=option.positive_int, default=5, metavar="N",
+        help="failed attempts after which a report goes to quarantine (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--order-by", metavar="FIELD",
+        help="send reports with the same value of this field one after another, such as sn (any)",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print the result as JSON, one line")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Drain and print.
+
+    Returns:
+        0 all sent, 1 something is in quarantine or remains, 4 the server is away.
+
+    Raises:
+        CommandError: It cannot start, or the folder failed.
+    """
+    if not is_installed():
+        raise CommandError("PYWATS_GREEN_DISABLE switches pywats_green off: unset it", WRONG_USE)
+    with opened_queue(options.folder, order_by=options.order_by) as queue:
+        url, token = _server(os.environ)
+        with told_lines(), new_client(url, token) as api:
+            processor = QueueProcessor(
+                queue,
+                api,
+                concurrency=options.concurrency,
+                max_attempts=options.max_attempts,
+                give_up_after=options.give_up_after,
+                on_result=Pauses(lambda: processor.paused_reason) if options.watch else None,
+            )
+            run = _watch if options.watch else _drain
+            summary = run(processor, options)
+    return _report(summary, options)
+
+
+def _server(environ: Mapping[str, str]) -> tuple[str, str]:
+    url, token = (environ.get(name, "").strip() for name in (_URL, _TOKEN))
+    missing = [name for name, value in ((_URL, url), (_TOKEN, token)) if not value]
+    if missing:
+        raise CommandError(
+            f"not configured: set {' and '.join(missing)} in the environment", NOT_CONFIGURED
+        )
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise CommandError(
+            f"{_URL} is no address: give it as https://your-company.wats.com", NOT_CONFIGURED
+        )
+    return url, token
+
+
+def _drain(processor: QueueProcessor, options: argparse.Namespace) -> DrainSummary:
+    bar = LiveBar() if sys.stderr.isatty() else None
+
+    def stop(hurry: bool) -> None:
+        # Not here: stop waits for the end, and a second signal is to be heard meanwhile.
+        gevent.spawn(processor.stop, 0.0 if hurry else GRACE)
+
+    with stopping_on_signals(stop):
+        try:
+            return processor.drain(progress=bar, deadline=options.deadline)
+        finally:
+            if bar is not None:
+                bar.finish()
+
+
+def _watch(processor: QueueProcessor, options: argparse.Namespace) -> DrainSummary:
+    say(f"watching {options.folder}; Ctrl-C ends it")
+    started = time.monotonic()
+    processor.run(handle_signals=True, grace=GRACE)
+    elapsed = time.monotonic() - started
+    done = processor.stats()
+    return DrainSummary(
+        submitted=done["submitted"],
+        retried=done["retried"],
+        quarantined=done["quarantined"],
+        remaining=done["depth"],
+        paused_reason=done["paused"],
+        elapsed=elapsed,
+        rate=done["submitted"] / elapsed if elapsed else 0.0,
+    )
+
+
+def _report(summary: DrainSummary, options: argparse.Namespace) -> int:
+    reason = None if summary.paused_reason is None else redact(summary.paused_reason)
+    status = FAILED if summary.quarantined or summary.remaining else 0
+    if reason is not None and summary.remaining:
+        status = SERVER_AWAY
+    if options.json:
+        print(json.dumps({**summary._asdict(), "paused_reason": reason, "exit_status": status}))
+    else:
+        print(_as_text(summary))
+    if status == SERVER_AWAY:
+        what = _TOKEN if "refused the token" in str(reason) else f"{_URL} and the network"
+        say(f"{reason}: check {what}, then drain again; nothing was lost")
+    elif summary.quarantined:
+        say(f"to see why: python -m pywats_green queue list {options.folder} --state quarantined")
+    return status
+
+
+def _as_text(summary: DrainSummary) -> str:
+    rows = [
+        ("sent", f"{summary.submitted}"),
+        ("tried again", f"{summary.retried}"),
+        ("in quarantine", f"{summary.quarantined}"),
+        ("remaining", f"{summary.remaining}"),
+        ("seconds", f"{summary.elapsed:.2f}"),
+        ("a second", f"{summary.rate:.1f}"),
+    ]
+    return "\n".join(aligned(rows))

@@ -1,0 +1,92 @@
+"""`queue`: look into a queue's folder, and put it in order."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from pywats_green.cli.errors import WRONG_USE, CommandError
+from pywats_green.cli.queue_folder import opened_queue, plain
+from pywats_green.cli.queue_items import as_dict, as_page, as_table
+from pywats_green.queue.folder import FolderQueue
+from pywats_green.queue.inspection import STATES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the actions and their options."""
+    parser.epilog = (
+        "An ID that several items have: take the name of the file, as `list --json` tells."
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+
+    def action(name: str, summary: str) -> argparse.ArgumentParser:
+        sub = actions.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        sub.set_defaults(action=_ACTIONS[name])
+        sub.add_argument("folder", metavar="FOLDER", help="the folder of the queue")
+        sub.add_argument("--json", action="store_true", help="print the result as JSON, one line")
+        return sub
+
+    listing = action("list", "show what is in the queue, in the order in which it goes")
+    listing.add_argument("--state", choices=STATES, help="only items in this state (all)")
+    showing = action("show", "show all about one item, with the report")
+    showing.add_argument("item", metavar="ID", help="the item")
+    requeue = action("requeue", "send an item again: out of quarantine, and due at once")
+    requeue.add_argument("item", metavar="ID", nargs="?", help="the item")
+    requeue.add_argument("--all", action="store_true", help="all that are in quarantine")
+    discard = action("discard", "delete an item for good")
+    discard.add_argument("item", metavar="ID", nargs="?", help="the item")
+    discard.add_argument("--all", action="store_true", help="all in the state of --state")
+    discard.add_argument(
+        "--state", choices=("quarantined", "waiting"), default="quarantined",
+        help="what --all means (quarantined)",
+    )  # fmt: skip
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Do it.
+
+    Returns:
+        0.
+
+    Raises:
+        CommandError: It cannot be done; the text says why.
+    """
+    if "all" in options and options.all == (options.item is not None):
+        raise CommandError("give the ID of an item, or --all", WRONG_USE)
+    looks_only = options.action in (_list, _show)
+    with opened_queue(options.folder, write=not looks_only) as queue:
+        print(options.action(queue, options))
+    return 0
+
+
+def _list(queue: FolderQueue, options: argparse.Namespace) -> str:
+    items = queue.list(options.state)
+    return json.dumps([as_dict(item) for item in items]) if options.json else as_table(items)
+
+
+def _show(queue: FolderQueue, options: argparse.Namespace) -> str:
+    shown = queue.show(options.item)
+    if not options.json:
+        return as_page(shown)
+    shown["id"] = shown.pop("item_id")
+    return json.dumps(shown)
+
+
+def _requeue(queue: FolderQueue, options: argparse.Namespace) -> str:
+    return _done("requeued", queue.requeue(options.item), options)
+
+
+def _discard(queue: FolderQueue, options: argparse.Namespace) -> str:
+    names = [item.name for item in queue.list(options.state)] if options.all else [options.item]
+    for name in names:
+        queue.discard(name)
+    return _done("discarded", len(names), options)
+
+
+def _done(what: str, count: int, options: argparse.Namespace) -> str:
+    if options.json:
+        return json.dumps({what: count})
+    return f"{what} {plain(options.item)}" if options.item else f"{what}: {count}"
+
+
+_ACTIONS = {"list": _list, "show": _show, "requeue": _requeue, "discard": _discard}

@@ -1,0 +1,71 @@
+"""What `drain` and `queue` share: the folder of the command line, and texts fit for a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pywats_green.cli.errors import WRONG_USE, CommandError
+from pywats_green.exceptions import InvalidArgumentError, QueueFolderError, QueueItemError
+from pywats_green.queue.folder import FolderQueue
+
+
+@contextmanager
+def opened_queue(
+    path: str, *, order_by: str | None = None, write: bool = True
+) -> Iterator[FolderQueue]:
+    """Open the queue in a folder that must be there, for the length of the block.
+
+    Args:
+        path: The folder; unlike a program, nobody who mistypes it wants a new one.
+        order_by: A field of the reports. None: no order of its own.
+        write: Whether more is to be done than look.
+
+    Raises:
+        CommandError: It is no folder that can be used, or an error of the queue in the block.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise CommandError(f"there is no folder {path!r}: name that of your queue", WRONG_USE)
+    if not folder.is_dir():
+        raise CommandError(f"{path!r} is a file: name the folder of your queue", WRONG_USE)
+    needed = os.R_OK | os.X_OK | (os.W_OK if write else 0)
+    if not os.access(folder, needed):
+        what = "read and write" if write else "read"
+        raise CommandError(
+            f"no permission to {what} the folder {path!r}: change its owner or mode, or run this "
+            "as the user who owns it",
+            WRONG_USE,
+        )
+    try:
+        queue = FolderQueue(folder, order_by=order_by)
+        try:
+            yield queue
+        finally:
+            queue.close()
+    except QueueItemError as exc:
+        raise CommandError(f"{exc}. `queue list {path}` shows what is there") from exc
+    except QueueFolderError as exc:
+        raise CommandError(f"{exc}. Mend that, and call again: nothing was lost") from exc
+    except InvalidArgumentError as exc:
+        raise CommandError(str(exc), WRONG_USE) from exc
+
+
+def plain(text: object) -> str:
+    """Return a text as one line that any terminal can show and none obeys.
+
+    Args:
+        text: Names of files and errors come from outside.
+    """
+    line = " ".join(str(text).split())
+    line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return line.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def say(line: str) -> None:
+    """Print a line for people on stderr; stdout holds the result alone."""
+    print(line, file=sys.stderr, flush=True)

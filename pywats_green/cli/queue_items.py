@@ -1,0 +1,117 @@
+"""Items of a queue as text."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pywats_green.cli.queue_folder import plain
+from pywats_green.cli.table import GAP, aligned
+from pywats_green.queue.inspection import STATES, QueueItem
+
+_LONGEST_ERROR = 70
+_UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
+_MANY = 2  # of a unit, before a time is told in it
+_KILO = 1024
+
+
+def span(seconds: float) -> str:
+    """Return a time as a person says it: "90 s", "3 min"."""
+    for size, name in _UNITS:
+        if seconds >= _MANY * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} s"
+
+
+def size_text(count: int) -> str:
+    """Return a number of bytes as a person says it."""
+    if count < _KILO:
+        return f"{count} B"
+    return f"{count / _KILO:.0f} kB" if count < _KILO**2 else f"{count / _KILO**2:.1f} MB"
+
+
+def due_text(state: str, due_in: float) -> str | None:
+    """Return when an item may be sent; None: it does not wait for that."""
+    if state != "waiting":
+        return None
+    return span(due_in) if due_in > 0 else "now"
+
+
+def as_table(items: Sequence[QueueItem]) -> str:
+    """Return a line for each item, and one that counts them."""
+    if not items:
+        return "no items"
+    head = ("ID", "STATE", "PRIORITY", "ATTEMPTS", "AGE", "DUE IN", "SIZE")
+    lines = aligned([head, *map(_row, items)], left=2)
+    width = max(map(len, lines))
+    errors = ["LAST ERROR" if any(item.last_error for item in items) else ""]
+    errors += [_shortened(item.last_error or "") for item in items]
+    table = [
+        f"{line.ljust(width)}{GAP}{error}".rstrip()
+        for line, error in zip(lines, errors, strict=True)
+    ]
+    counts = Counter(item.state for item in items)
+    told = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+    return "\n".join([*table, "", told])
+
+
+def _row(item: QueueItem) -> tuple[str, ...]:
+    return (
+        plain(item.item_id),
+        item.state,
+        str(item.priority),
+        str(item.attempts),
+        span(item.age),
+        due_text(item.state, item.due_in) or "-",
+        size_text(item.size),
+    )
+
+
+def _shortened(text: str) -> str:
+    line = plain(text)
+    return line if len(line) <= _LONGEST_ERROR else line[: _LONGEST_ERROR - 3] + "..."
+
+
+def as_dict(item: QueueItem) -> dict[str, Any]:
+    """Return the fields of an item for JSON."""
+    return {
+        "id": item.item_id,
+        "state": item.state,
+        "priority": item.priority,
+        "attempts": item.attempts,
+        "age": round(item.age, 3),
+        "due_in": round(item.due_in, 3),
+        "size": item.size,
+        "owner": item.owner,
+        "last_error": item.last_error,
+        "name": item.name,
+        "path": str(item.path),
+    }
+
+
+def as_page(shown: Mapping[str, Any]) -> str:
+    """Return all about an item: a line for each field, then the report.
+
+    Args:
+        shown: What `FolderQueue.show` returned.
+    """
+    fields = {
+        "id": shown["item_id"],
+        "state": shown["state"],
+        "priority": shown["priority"],
+        "attempts": shown["attempts"],
+        "age": span(shown["age"]),
+        "due in": due_text(shown["state"], shown["due_in"]),
+        "size": size_text(shown["size"]),
+        "claimed by": shown["owner"],
+        "reason": shown["reason"],
+        "file": shown["path"],
+    }
+    lines = aligned(
+        [(name, plain(value)) for name, value in fields.items() if value is not None], left=2
+    )
+    if shown["body"] is None:
+        return "\n".join([*lines, "", "there is no report in it that can be read"])
+    return "\n".join([*lines, "", json.dumps(shown["body"], indent=2)])

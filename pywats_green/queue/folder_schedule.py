@@ -1,0 +1,192 @@
+"""Which of the waiting reports is next: in memory, at a cost that grows little with depth."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Entry:
+    """A waiting item.
+
+    Attributes:
+        name: The name of its file.
+        item_id: Its id.
+        priority: 1 goes before 10.
+        sequence: Microseconds since the epoch when it was put in; of one priority the smaller
+            goes first.
+        group: Items of one group go one after another. None: in no group.
+        due: When it may be sent, seconds on the monotonic clock. 0: at once.
+        due_at: The due time that its side-car gave, seconds since the epoch.
+        has_meta: Whether a side-car was seen.
+        knows_group: Whether somebody has looked which group it is in.
+    """
+
+    name: str
+    item_id: str
+    priority: int
+    sequence: int
+    group: str | None = None
+    due: float = 0.0
+    due_at: float = 0.0
+    has_meta: bool = False
+    knows_group: bool = False
+
+    @property
+    def rank(self) -> tuple[int, int, str]:
+        """The order in which entries go."""
+        return self.priority, self.sequence, self.name
+
+
+class Schedule:
+    """The waiting items, by priority and then first in first out, one of each group at a time.
+
+    Heaps keep what was removed from them; it is dropped when it comes up.
+    """
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._ready: list[tuple[int, int, str]] = []
+        self._delayed: list[tuple[float, tuple[int, int, str]]] = []
+        self._by_age: list[tuple[int, str]] = []
+        self._lines: dict[str, list[tuple[int, int, str]]] = {}
+        self._held: dict[str, set[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(list(self._entries.values()))
+
+    def get(self, name: str) -> Entry | None:
+        """Return a waiting item; None: there is none of that name."""
+        return self._entries.get(name)
+
+    def add(self, entry: Entry) -> None:
+        """Add an item, or change one: a line moves up when its head does."""
+        self._entries[entry.name] = entry
+        heapq.heappush(self._by_age, (entry.sequence, entry.name))
+        if entry.group is not None:
+            heapq.heappush(self._lines.setdefault(entry.group, []), entry.rank)
+            self._offer_head(entry.group)
+        else:
+            self._offer(entry)
+
+    def remove(self, name: str) -> None:
+        """Take an item out, if it is there."""
+        entry = self._entries.pop(name, None)
+        if entry is not None and entry.group is not None:
+            self._offer_head(entry.group)
+
+    def clear(self) -> None:
+        """Take out all items; what is held stays held."""
+        self._entries.clear()
+        for heap in (self._ready, self._delayed, self._by_age, self._lines):
+            heap.clear()
+
+    def take(self, now: float) -> Entry | None:
+        """Take out the next item that is due; None: none is.
+
+        Args:
+            now: Seconds on the monotonic clock.
+        """
+        self._move_due(now)
+        while self._ready:
+            entry = self._entries.get(heapq.heappop(self._ready)[2])
+            if entry is None or entry.due > now or not self._is_free(entry):
+                continue  # gone, put off, or behind another of its group: it will be offered again
+            del self._entries[entry.name]
+            return entry
+        return None
+
+    def join(self, entry: Entry) -> bool:
+        """Put an item that was taken before its group was known into the line of the group.
+
+        Returns:
+            Whether it may be sent now, and then it is taken out again; else it waits its turn.
+        """
+        self.add(entry)
+        if not self._is_free(entry):
+            return False
+        del self._entries[entry.name]
+        return True
+
+    def hold(self, group: str | None, holder: str) -> None:
+        """Hand out no item of a group until the holder lets go of it."""
+        if group is not None:
+            self._held.setdefault(group, set()).add(holder)
+
+    def let_go(self, group: str | None, holder: str) -> None:
+        """End a hold."""
+        if group is None or holder not in (holders := self._held.get(group, set())):
+            return
+        holders.discard(holder)
+        if not holders:
+            del self._held[group]
+            self._offer_head(group)
+
+    def is_held(self, group: str | None) -> bool:
+        """Tell whether items of a group must wait."""
+        return group is not None and group in self._held
+
+    def next_due(self, now: float) -> float | None:
+        """Return the seconds until an item is due. None: none that is free is waiting."""
+        self._move_due(now)
+        while self._ready:
+            entry = self._entries.get(self._ready[0][2])
+            if entry is not None and entry.due <= now and self._is_free(entry):
+                return 0.0
+            heapq.heappop(self._ready)
+        return max(0.0, self._delayed[0][0] - now) if self._delayed else None
+
+    def oldest(self) -> int | None:
+        """Return the smallest sequence; None: nothing is waiting."""
+        while self._by_age:
+            sequence, name = self._by_age[0]
+            entry = self._entries.get(name)
+            if entry is not None and entry.sequence == sequence:
+                return sequence
+            heapq.heappop(self._by_age)
+        return None
+
+    def _offer(self, entry: Entry) -> None:
+        if entry.due > 0.0:
+            heapq.heappush(self._delayed, (entry.due, entry.rank))
+        else:
+            heapq.heappush(self._ready, entry.rank)
+
+    def _move_due(self, now: float) -> None:
+        while self._delayed:
+            due, rank = self._delayed[0]
+            entry = self._entries.get(rank[2])
+            is_current = entry is not None and entry.due == due and self._is_free(entry)
+            if is_current and due > now:
+                return
+            heapq.heappop(self._delayed)
+            if is_current:
+                heapq.heappush(self._ready, rank)
+
+    def _is_free(self, entry: Entry) -> bool:
+        if entry.group is None:
+            return True
+        return entry.group not in self._held and self._head(entry.group) is entry
+
+    def _head(self, group: str) -> Entry | None:
+        line = self._lines.get(group, [])
+        while line:
+            entry = self._entries.get(line[0][2])
+            if entry is not None and entry.group == group and entry.rank == line[0]:
+                return entry
+            heapq.heappop(line)
+        self._lines.pop(group, None)
+        return None
+
+    def _offer_head(self, group: str) -> None:
+        head = self._head(group)
+        if head is not None and group not in self._held:
+            self._offer(head)

@@ -1,0 +1,214 @@
+"""Upstream's `MemoryQueue`, and the `PersistentQueue` made of it, as a source of reports."""
+
+from __future__ import annotations
+
+import copy
+import heapq
+import time
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import gevent
+
+# Where an item keeps the id of a report that came without one, so that all attempts bear it.
+_REPORT_ID = "pywats_green_report_id"
+
+
+def is_upstream_queue(source: object) -> bool:
+    """Tell whether an object is one of upstream's queues, without importing any.
+
+    `pywats_client` needs a GUI toolkit, so its PersistentQueue is known by its base class.
+    """
+    return any(
+        kind.__module__.startswith("pywats.queue") and kind.__name__ == "MemoryQueue"
+        for kind in type(source).__mro__
+    )
+
+
+class UpstreamSource:
+    """Drives one of upstream's queues past its defects.
+
+    Every change of state goes to `update` as a copy: it compares with the stored item, and given
+    that very item a `PersistentQueue` sees no change and renames no file. Items that
+    `retry_failed` made pending without queueing them are found. What a PersistentQueue writes, it
+    writes off the hub.
+
+    Delivered items end as completed, quarantined ones as failed with the reason as `last_error`.
+
+    Args:
+        queue: A `MemoryQueue`, or a queue derived from it.
+        timer: Seconds, monotonic.
+        clock: The local time, as upstream takes it.
+    """
+
+    def __init__(
+        self,
+        queue: Any,
+        timer: Callable[[], float] = time.monotonic,
+        clock: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self._queue = queue
+        self._timer = timer
+        self._clock = clock
+        self._claims: dict[str, UpstreamClaim] = {}
+        self._due: dict[str, float] = {}
+        self._delayed: list[tuple[float, str]] = []
+
+    def claim(self) -> UpstreamClaim | None:
+        """Take the next item that is due; None: none is."""
+        self._offer_due()
+        item = self._next()
+        if item is None:
+            return None
+        fresh = copy.copy(item)
+        if isinstance(fresh.data, dict) and not fresh.data.get("id"):
+            fresh.metadata = {_REPORT_ID: str(uuid.uuid4()), **fresh.metadata}
+        fresh.mark_processing()
+        claim = self._claims[item.id] = UpstreamClaim(self, fresh, item.attempts)
+        try:
+            self.record(fresh)
+        except BaseException:
+            claim.release()
+            raise
+        return claim
+
+    def due_in(self) -> float | None:
+        """Return in how many seconds the next item is due; 0: now; None: nothing is waiting."""
+        pending = [item.id for item in self._queue.list_pending()]
+        if not pending:
+            return None
+        now = self._timer()
+        return max(0.0, min(self._due.get(item_id, now) - now for item_id in pending))
+
+    def counts(self) -> dict[str, int]:
+        """Return how many items are `waiting`, `in_flight` (of this owner) and `quarantined`."""
+        return {
+            "waiting": self._queue.count_pending(),
+            "in_flight": len(self._claims),
+            "quarantined": self._queue.count_failed(),
+        }
+
+    def oldest_age(self) -> float | None:
+        """Return the seconds for which the oldest waiting item has waited; None: none waits."""
+        born = [item.created_at for item in self._queue.list_pending()]
+        return max(0.0, (self._clock() - min(born)).total_seconds()) if born else None
+
+    def close(self) -> None:
+        """Give back what is claimed; upstream finds again what waits for its next attempt."""
+        for claim in list(self._claims.values()):
+            claim.release()
+        for item_id in self._due:
+            self._offer(item_id)
+
+    def record(self, item: Any) -> None:
+        """Store an item in its new state; on disk, too, where the queue has one."""
+        stored = self._queue.get(item.id)
+        if stored is None:
+            return  # removed or cleared meanwhile, by whoever owns the queue
+        to_disk = getattr(self._queue, "_update_item_on_disk", None)
+        if to_disk is None:
+            self._queue.update(item)
+            return
+        # The two halves of PersistentQueue.update: the lock is held on the hub only, and the
+        # disk is waited for off it.
+        _memory(self._queue).update(self._queue, item)
+        gevent.get_hub().threadpool.apply(to_disk, (item, stored.status))
+
+    def end(self, claim: UpstreamClaim, delay: float | None = None) -> None:
+        """Record the end of a claim.
+
+        Args:
+            claim: The claim; its item is in its new state.
+            delay: Seconds until the item is due again. None: at once, or never.
+        """
+        item = claim.item
+        if delay:
+            self._due[item.id] = due = self._timer() + delay
+            heapq.heappush(self._delayed, (due, item.id))
+        try:
+            self.record(item)
+        finally:
+            self._claims.pop(item.id, None)
+
+    def _next(self) -> Any | None:
+        while (item := self._queue.get_next()) is not None:
+            if self._is_free(item.id):
+                return item
+        # Upstream forgets to queue what `retry_failed` made pending.
+        return next((item for item in self._queue.list_pending() if self._is_free(item.id)), None)
+
+    def _is_free(self, item_id: str) -> bool:
+        return item_id not in self._due and item_id not in self._claims
+
+    def _offer_due(self) -> None:
+        now = self._timer()
+        while self._delayed and self._delayed[0][0] <= now:
+            due, item_id = heapq.heappop(self._delayed)
+            if self._due.get(item_id) == due:
+                del self._due[item_id]
+                self._offer(item_id)
+
+    def _offer(self, item_id: str) -> None:
+        """Put a pending item on upstream's heap, from which `get_next` took it."""
+        item = self._queue.get(item_id)
+        if item is not None and item.is_pending:
+            _memory(self._queue).update(self._queue, item)
+
+
+class UpstreamClaim:
+    """An item that was taken.
+
+    Attributes:
+        item_id: The id of the item.
+        attempts: How many attempts were counted before this one.
+        group: None; upstream knows no groups.
+        item: A copy of upstream's item, in the state to be recorded.
+    """
+
+    group: str | None = None
+
+    def __init__(self, source: UpstreamSource, item: Any, attempts: int) -> None:
+        self._source = source
+        self.item = item
+        self.item_id: str = item.id
+        self.attempts: int = attempts
+
+    def load(self) -> Any:
+        """Return the object that was put in; a dict without an id as a copy that has one."""
+        data = self.item.data
+        if isinstance(data, dict) and not data.get("id"):
+            return {**data, "id": self.item.metadata[_REPORT_ID]}
+        return data
+
+    def delivered(self) -> None:
+        """Mark it completed."""
+        self.item = copy.copy(self.item)
+        self.item.mark_completed()
+        self._source.end(self)
+
+    def retry(self, error: str, delay: float) -> None:
+        """Count the attempt and make it pending again, due in `delay` seconds."""
+        self.item = copy.copy(self.item)
+        self.item.last_error = error
+        self.item.reset_to_pending()
+        self._source.end(self, delay)
+
+    def quarantine(self, reason: str) -> None:
+        """Count the attempt and mark it failed, with the reason."""
+        self.item = copy.copy(self.item)
+        self.item.mark_failed(reason)
+        self._source.end(self)
+
+    def release(self) -> None:
+        """Make it pending again; the attempt does not count."""
+        self.item = copy.copy(self.item)
+        self.item.attempts = self.attempts
+        self.item.reset_to_pending()
+        self._source.end(self)
+
+
+def _memory(queue: Any) -> Any:
+    """Return upstream's `MemoryQueue` itself."""
+    return next(kind for kind in type(queue).__mro__ if kind.__name__ == "MemoryQueue")

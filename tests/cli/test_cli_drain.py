@@ -1,0 +1,290 @@
+"""`drain`: what is sent, what stays, how it ends and what it says."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+from commandline import COMMAND, TIMEOUT, Completed, environment
+
+from pywats_green.__main__ import main
+from pywats_green.cli.queue_folder import plain
+from pywats_green.cli.queue_progress import LiveBar
+from pywats_green.queue.folder import FolderQueue
+from pywats_green.testing import WatsServer
+
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals")
+
+SUBMIT = "POST /api/Report/WSJF"
+TOKEN = "PYWATS_GREEN_TOKEN"
+URL = "PYWATS_GREEN_BASE_URL"
+
+
+def report(number: int, **fields: object) -> dict[str, Any]:
+    return {
+        "id": f"00000000-0000-4000-8000-{number:012}",
+        "type": "T", "pn": "PN-1", "sn": f"SN-{number}", "rev": "A", "processCode": 10,
+        "result": "P", "machineName": "M", "location": "L", "purpose": "P",
+        "start": "2024-01-01T00:00:00+00:00",
+        "root": {"id": 0, "group": "M", "stepType": "SequenceCall", "name": "x", "status": "P"},
+        **fields,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> FolderQueue:
+    return FolderQueue(tmp_path / "queue")
+
+
+@pytest.fixture
+def drain(cli: Callable[..., Completed], server: WatsServer) -> Callable[..., Completed]:
+    def run(*words: str, **env: str) -> Completed:
+        return cli("drain", *words, **{URL: server.url, TOKEN: server.token, **env})
+
+    return run
+
+
+def test_all_sent(drain, queue, server):
+    for number in range(30):
+        queue.put(report(number))
+    done = drain("queue")
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = dict(line.rsplit(maxsplit=1) for line in done.stdout.splitlines())
+    assert [rows[name] for name in ("sent", "in quarantine", "remaining")] == ["30", "0", "0"]
+    assert len({len(line) for line in done.stdout.splitlines()}) == 1  # it lines up
+    assert server.reports() == {report(number)["id"]: 1 for number in range(30)}
+    assert queue.list() == []
+
+
+def test_an_empty_folder_is_all_sent(drain, queue):
+    done = drain("queue", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["submitted"] == 0
+
+
+def test_what_is_refused_goes_to_quarantine(drain, queue, server):
+    for number in range(3):
+        queue.put(report(number), item_id=f"item-{number}")
+    server.fail(SUBMIT, status=400, times=1)
+    done = drain("queue", "--concurrency", "1", "--json")
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert (found["submitted"], found["quarantined"], found["exit_status"]) == (2, 1, 1)
+    lines = done.stderr.splitlines()
+    assert "item-0 is quarantined" in lines[0]
+    assert lines[1].endswith("queue list queue --state quarantined")
+    assert len(lines) == 2
+
+
+def test_max_attempts_and_order(drain, queue, server):
+    for number in range(4):
+        queue.put(report(number, sn="one unit"))
+    server.fail(SUBMIT, status=503, times=None)
+    done = drain("queue", "--max-attempts", "1", "--order-by", "sn", "--json")
+    assert (done.returncode, json.loads(done.stdout)["quarantined"]) == (1, 4)
+
+
+def test_a_server_that_is_away(drain, queue):
+    queue.put(report(1))
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    done = drain("queue", "--give-up-after", "0.2", **{URL: url})
+    assert done.returncode == 4
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("the server is away (")
+    assert f"check {URL} and the network, then drain again" in done.stderr
+    assert [item.attempts for item in queue.list("waiting")] == [0]
+
+
+def test_a_token_that_is_refused(drain, queue):
+    queue.put(report(1))
+    done = drain("queue", "--deadline", "0.5", **{TOKEN: "c2VjcmV0OnNlY3JldA=="})
+    assert done.returncode == 4
+    assert done.stderr.startswith("the server refused the token (")
+    assert f"check {TOKEN}, then drain again" in done.stderr
+    assert "c2VjcmV0" not in done.stderr + done.stdout
+    assert [item.attempts for item in queue.list("waiting")] == [0]
+
+
+@pytest.mark.parametrize(
+    ("env", "told"),
+    [
+        ({URL: ""}, f"set {URL} in"),
+        ({TOKEN: " "}, f"set {TOKEN} in"),
+        ({URL: "", TOKEN: ""}, f"set {URL} and {TOKEN} in"),
+        ({URL: "wats.example"}, f"{URL} is no address"),
+        ({URL: "http://"}, f"{URL} is no address"),
+    ],
+)
+def test_not_configured(queue, env, told, monkeypatch, capsys):
+    for name, value in {URL: "http://127.0.0.1:9", TOKEN: "token", **env}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["drain", str(queue.path)]) == 3
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert told in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["missing"], "there is no folder 'missing'"),
+        (["file"], "'file' is a file"),
+        (["queue", "--watch", "--deadline", "1"], "not allowed with"),
+        (["queue", "--concurrency", "0"], "at least 1"),
+        ([], "FOLDER"),
+    ],
+)
+def test_wrong_use(queue, tmp_path, words, told, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    try:
+        status: object = main(["drain", *words])
+    except SystemExit as exc:  # argparse's own
+        status = exc.code
+    out, err = capsys.readouterr()
+    assert (status, out) == (2, "")
+    assert told in err.splitlines()[-1]
+    assert not (tmp_path / "missing").exists()
+
+
+def test_disabled(drain, queue):
+    done = drain("queue", PYWATS_GREEN_DISABLE="1")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "unset it" in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may do anything")
+def test_no_permission(drain, queue):
+    queue.path.chmod(0o500)
+    done = drain("queue")
+    queue.path.chmod(0o700)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "no permission" in done.stderr
+
+
+def until(condition: Callable[[], object]) -> None:
+    with gevent.Timeout(TIMEOUT):
+        while not condition():
+            gevent.sleep(0.01)
+
+
+@contextmanager
+def started(server: WatsServer, folder: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        [*COMMAND, "drain", str(folder), "--json", *options],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment(**{URL: server.url, TOKEN: server.token}),
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate(timeout=TIMEOUT)
+
+
+@posix
+@pytest.mark.parametrize(("number", "watch"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
+def test_a_signal_lets_what_is_being_sent_finish(server, queue, number, watch):
+    server.configure(latency=0.5)
+    for index in range(20):
+        queue.put(report(index))
+    options = ["--concurrency", "2", *(["--watch"] if watch else [])]
+    with started(server, queue.path, *options) as process:
+        until(lambda: queue.list("claimed"))
+        process.send_signal(number)
+        out, err = process.communicate(timeout=TIMEOUT)
+    found = json.loads(out)
+    assert process.returncode == 1
+    assert found["remaining"] == 20 - found["submitted"] == len(queue.list("waiting"))
+    assert found["submitted"] < 20
+    assert queue.list("claimed") == []
+    assert len(server.reports()) == found["submitted"]
+    assert set(server.reports().values()) == {1}
+    assert err == (f"watching {queue.path}; Ctrl-C ends it\n" if watch else "")
+
+
+@posix
+def test_a_second_signal_does_not_wait(server, queue):
+    server.configure(latency=1000.0)
+    queue.put(report(1))
+    with started(server, queue.path) as process:
+        until(lambda: queue.list("claimed"))
+        process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0.3)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=TIMEOUT)
+    server.configure(latency=0.0)
+    assert (process.returncode, json.loads(out)["remaining"]) == (1, 1)
+    assert [item.attempts for item in queue.list("waiting")] == [0]
+
+
+@posix
+def test_watch_sends_what_comes_in_and_tells_of_pauses(server, queue):
+    server.fail(SUBMIT, status=401, times=1)
+    with started(server, queue.path, "--watch") as process:
+        for number in range(3):
+            queue.put(report(number))
+            until(lambda number=number: len(server.reports()) == number + 1)
+        until(lambda: not queue.list())
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=TIMEOUT)
+    assert (process.returncode, json.loads(out)["submitted"]) == (0, 3)
+    lines = err.splitlines()
+    assert lines[0].startswith("watching ")
+    assert lines[1].startswith("waiting: the server refused the token (")
+    assert lines[2:] == ["sending again"]
+
+
+@posix
+def test_a_terminal_shows_a_bar(server, queue):
+    import pty
+
+    for number in range(5):
+        queue.put(report(number))
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "drain", str(queue.path)],
+        stdout=subprocess.PIPE, stderr=theirs, text=True,
+        env=environment(**{URL: server.url, TOKEN: server.token}),
+    ) as process:  # fmt: skip
+        out, _ = process.communicate(timeout=TIMEOUT)
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert "sent" in out
+    assert shown.endswith("[" + "#" * 30 + "] 5/5\r\n")
+    assert shown.count("5/5") == 1
+
+
+def test_the_bar_ends_its_line_once(capsys):
+    import sys
+
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, text: str) -> None:
+            sys.stderr.write(text)
+
+        def flush(self) -> None:
+            pass
+
+    bar = LiveBar(Terminal())  # type: ignore[arg-type]
+    bar.finish()
+    for step in [(0, 2), (1, 2), (2, 2), (2, 2), (2, 3)]:
+        bar(*step)
+    bar.finish()
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_text_from_outside_is_one_plain_line():
+    assert plain("a\x1b[2J\nb\udcff") == "a\\x1b[2J b\\udcff"

@@ -1,0 +1,282 @@
+"""Fills and drains folders in forked children that are killed; prints what it saw, as JSON.
+
+Run with PYWATS_GREEN_DISABLE=1: the imports are paid once, each kill costs a fork.
+
+    python drainer.py faults WORKDIR FIRST STEP    kill at every STEP-th fault point from FIRST on
+    python drainer.py random WORKDIR SEED COUNT    kill at COUNT random moments
+    python drainer.py pair WORKDIR SEED KILLS      two at once on one folder, killing one at random
+
+The server is a file to which each submission is appended.
+"""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from pywats_green.exceptions import UnreadableReportError
+from pywats_green.queue.folder import FolderQueue
+
+WATCHED = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
+
+
+class FaultPoint:
+    """Kills this process when it is about to take its n-th step in a folder; 0: never."""
+
+    def __init__(self, folder, number):
+        self.folder, self.left = str(folder), number
+        fsync = os.fsync
+
+        def counted(descriptor):
+            self.step()
+            fsync(descriptor)
+            self.step()
+
+        os.fsync = counted
+        sys.addaudithook(self.audit)
+
+    def audit(self, event, args):
+        is_path = event in WATCHED and isinstance(args[0], (str, os.PathLike))
+        if is_path and os.fspath(args[0]).startswith(self.folder):
+            self.step()
+
+    def step(self):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fill(folder):
+    """One of each kind of report. All have a number, some have an id, the last is poison."""
+    folder.mkdir()
+    queue = FolderQueue(folder)
+    queue.put({"id": "own", "n": 0})
+    queue.put({"n": 1}, item_id="named", priority=1)
+    queue.put({"n": 2, "fail": 1})
+    queue.close()
+    (folder / "no-id.queued").write_text('{"n": 3}')
+    (folder / "theirs.pending.wsjf").write_text('{"id": "theirs", "n": 4, "fail": 1}')
+    (folder / "theirs.pending.meta.json").write_text('{"priority": 2, "attempts": 1}')
+    (folder / "torn.queued").write_text('{"n": 5, ')
+
+
+def log(record, *values):
+    """Append a line, whole or not at all."""
+    with record.open("ab", buffering=0) as file:
+        file.write(json.dumps(values).encode() + b"\n")
+
+
+def drain(folder, record, fault, pause=0.0):
+    """Drain with three reports in hand; a report with `fail` is refused that many times."""
+    queue = FolderQueue(folder, scan_interval=0.05)
+    hand = []
+    while True:
+        while len(hand) < 3 and (claim := queue.claim()) is not None:
+            hand.append(claim)
+        if not hand:
+            if queue.due_in() is None:
+                break
+            time.sleep(0.002)
+            continue
+        claim = hand.pop(0)
+        try:
+            report = claim.load()
+        except UnreadableReportError as error:
+            claim.quarantine(str(error))
+            continue
+        if claim.attempts < report.get("fail", 0):
+            claim.retry("not now", 0.0)
+            continue
+        fault.step()
+        log(record, "sent", report["n"], report["id"], os.getpid())
+        fault.step()
+        time.sleep(pause)
+        claim.delivered()
+    queue.close()
+
+
+def put_some(folder, record):
+    """What was acknowledged must be there."""
+    queue = FolderQueue(folder)
+    for number in range(10, 14):
+        queue.put({"id": f"put-{number}", "n": number}, priority=number % 3 + 1)
+        log(record, "put", number)
+
+
+def fork(work):
+    """Run `work` in a child; returns its pid."""
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        work()
+        code = 0
+    finally:
+        if code:
+            import traceback
+
+            traceback.print_exc()
+        os._exit(code)
+
+
+def wait(pid):
+    """Wait for a child; tell whether it was killed."""
+    _, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status):
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return True
+    assert os.WEXITSTATUS(status) == 0, "the child failed"
+    return False
+
+
+def in_flight(folder):
+    """Return the numbers of the reports that are claimed now, as far as they can be read."""
+    numbers = set()
+    for path in folder.glob("*.claim"):
+        with contextlib.suppress(ValueError, FileNotFoundError):
+            numbers.add(json.loads(path.read_text())["n"])
+    return numbers
+
+
+def verdict(folder, record, killed_with, expected):
+    """Compare what the server got with what was put in."""
+    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    sent = [
+        (number, report_id)
+        for kind, number, *rest in lines
+        if kind == "sent"
+        for report_id in rest[:1]
+    ]
+    acknowledged = {line[1] for line in lines if line[0] == "put"}
+    numbers = [number for number, _ in sent]
+    again = {number for number in numbers if numbers.count(number) > 1}
+    problems = []
+    if lost := (expected | acknowledged) - set(numbers):
+        problems.append(f"lost {lost}")
+    if not again <= killed_with:
+        problems.append(f"sent again though not in flight: {again - killed_with}")
+    ids = {number: {report_id for other, report_id in sent if other == number} for number in again}
+    problems += [
+        f"{number} went out under {ids[number]}" for number in again if len(ids[number]) > 1
+    ]
+    left = [path.name for path in folder.iterdir() if path.is_file()]
+    left = [name for name in left if not name.endswith((".tmp", ".meta.json"))]
+    if left:
+        problems.append(f"left over {left}")
+    return problems, len(again)
+
+
+def check_quarantine(folder):
+    names = sorted(path.name for path in (folder / "quarantine").iterdir())
+    names = [name for name in names if not name.endswith(".tmp")]
+    good = names == ["torn.queued", "torn.queued.reason.json"]
+    return [] if good else [f"quarantine holds {names}"]
+
+
+def one_case(workdir, name, kill):
+    """Drain a folder, killing the first child as `kill` does; returns problems and figures."""
+    folder, record = workdir / name, workdir / f"{name}.txt"
+    assert not wait(fork(lambda: fill(folder)))  # a process with gevent's threads cannot fork
+    record.touch()
+    was_killed = kill(folder, record)
+    claimed = in_flight(folder)
+    assert not wait(fork(lambda: drain(folder, record, FaultPoint(folder, 0))))
+    problems, again = verdict(folder, record, claimed, {0, 1, 2, 3, 4})
+    return was_killed, [f"{name}: {text}" for text in problems + check_quarantine(folder)], again
+
+
+def one_put_case(workdir, name, number):
+    folder, record = workdir / name, workdir / f"{name}.txt"
+    folder.mkdir()
+    record.touch()
+
+    def work():
+        FaultPoint(folder, number)
+        put_some(folder, record)
+
+    was_killed = wait(fork(work))
+    assert not wait(fork(lambda: drain(folder, record, FaultPoint(folder, 0))))
+    problems, _ = verdict(folder, record, set(), set())
+    return was_killed, [f"{name}: {text}" for text in problems]
+
+
+def faults(workdir, first, step):
+    kills, problems, resent = 0, [], 0
+    for number in range(first, 10_000, step):
+
+        def kill(folder, record, number=number):
+            return wait(fork(lambda: drain(folder, record, FaultPoint(folder, number))))
+
+        was_killed, found, again = one_case(workdir, f"fault-{number}", kill)
+        kills, resent = kills + was_killed, resent + again
+        problems += found
+        if not was_killed:
+            break
+    for number in range(first, 10_000, step):
+        was_killed, found = one_put_case(workdir, f"put-{number}", number)
+        kills += was_killed
+        problems += found
+        if not was_killed:
+            break
+    return {"kills": kills, "problems": problems, "resent": resent}
+
+
+def at_random(workdir, seed, count):
+    chance = random.Random(seed)
+    kills, problems, resent = 0, [], 0
+    while kills < count:
+
+        def kill(folder, record):
+            pid = fork(lambda: drain(folder, record, FaultPoint(folder, 0), pause=0.001))
+            time.sleep(chance.uniform(0.0, 0.04))
+            os.kill(pid, signal.SIGKILL)  # our child, and not yet waited for
+            return wait(pid)
+
+        was_killed, found, again = one_case(workdir, f"random-{kills}-{chance.random()}", kill)
+        kills, resent = kills + was_killed, resent + again
+        problems += found
+    return {"kills": kills, "problems": problems, "resent": resent}
+
+
+def pair(workdir, seed, kills):
+    """Two drainers on one folder of 300; one of them is killed now and then, and replaced."""
+    chance = random.Random(seed)
+    folder, record = workdir / "pair", workdir / "pair.txt"
+    folder.mkdir()
+    record.touch()
+    for number in range(300):
+        name = f"05-{number:014x}-00000000-r{number}.pending.wsjf"
+        (folder / name).write_text(json.dumps({"id": f"r{number}", "n": number}))
+
+    def work():
+        drain(folder, record, FaultPoint(folder, 0), pause=0.001)
+
+    steady, other = fork(work), fork(work)
+    killed_with = set()
+    for _ in range(kills):
+        time.sleep(chance.uniform(0.01, 0.06))
+        os.kill(other, signal.SIGSTOP)  # so that what it holds can be read
+        killed_with |= in_flight(folder)
+        os.kill(other, signal.SIGKILL)
+        wait(other)
+        other = fork(work)
+    wait(steady)
+    wait(other)
+    problems, again = verdict(folder, record, killed_with, set(range(300)))
+    drainers = {json.loads(line)[3] for line in record.read_text().splitlines()}
+    return {"kills": kills, "problems": problems, "resent": again, "drainers": len(drainers)}
+
+
+def main():
+    mode, workdir, first, second = sys.argv[1:]
+    run = {"faults": faults, "random": at_random, "pair": pair}[mode]
+    sys.stdout.write(json.dumps(run(Path(workdir), int(first), int(second))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The drainer is killed with SIGKILL, over 200 times: nothing is lost, little is sent again."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each kill costs a fork")
+
+DRAINER = Path(__file__).with_name("drainer.py")
+
+
+def _run(mode: str, workdir: Path, first: int, second: int) -> dict[str, object]:
+    answer = subprocess.run(
+        [sys.executable, str(DRAINER), mode, str(workdir), str(first), str(second)],
+        env={**os.environ, "PYWATS_GREEN_DISABLE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    result: dict[str, object] = json.loads(answer.stdout)
+    return result
+
+
+def test_killed_at_every_step_it_loses_nothing(tmp_path: Path) -> None:
+    result = _run("faults", tmp_path, 1, 1)
+    assert not result["problems"]
+    assert result["kills"] > 80  # so many steps are there between put, claim and removal
+    assert result["resent"] > 0  # it was killed between the submission and the removal, too
+
+
+def test_killed_at_random_moments_it_loses_nothing(tmp_path: Path) -> None:
+    result = _run("random", tmp_path, 20, 130)
+    assert not result["problems"]
+    assert result["kills"] == 130
+
+
+def test_two_drainers_send_each_report_once(tmp_path: Path) -> None:
+    result = _run("pair", tmp_path, 1, 0)
+    assert result == {"kills": 0, "problems": [], "resent": 0, "drainers": 2}
+
+
+def test_a_drainer_takes_over_from_others_that_are_killed_beside_it(tmp_path: Path) -> None:
+    result = _run("pair", tmp_path, 2, 8)
+    assert not result["problems"]
+    assert result["drainers"] > 2
