@@ -9,7 +9,9 @@ patches the standard library with gevent and puts a cooperative client into `pyW
 # The order of these lines is the purpose of this file: nothing that copies a socket or a lock may
 # be imported above the call of `patch`.
 
+import importlib
 import os
+from typing import TYPE_CHECKING, Any
 
 _disabled = os.environ.get("PYWATS_GREEN_DISABLE", "") not in ("", "0")
 
@@ -38,13 +40,35 @@ from pywats_green.exceptions import (
     UnreadableReportError,
     UnsupportedPywatsError,
 )
-from pywats_green.queue.converter import ConverterPool
-from pywats_green.queue.folder import FolderQueue
-from pywats_green.queue.summary import DrainSummary
 from pywats_green.upstream.inspection import cache_of, stats, warm
 from pywats_green.upstream.pool import Pool, get_many
-from pywats_green.upstream.queues import QueueProcessor
 from pywats_green.upstream.seams import install, is_installed, uninstall
+
+if TYPE_CHECKING:
+    from pywats_green.queue.converter import ConverterPool
+    from pywats_green.queue.folder import FolderQueue
+    from pywats_green.queue.summary import DrainSummary
+    from pywats_green.upstream.queues import QueueProcessor
+
+# Imported when they are first asked for: a program without a queue need not wait for them.
+_LATER = {
+    "ConverterPool": "pywats_green.queue.converter",
+    "DrainSummary": "pywats_green.queue.summary",
+    "FolderQueue": "pywats_green.queue.folder",
+    "QueueProcessor": "pywats_green.upstream.queues",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
 
 if not _disabled:
     settings()  # a variable that does not fit is said now, not at the first call

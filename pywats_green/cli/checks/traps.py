@@ -91,11 +91,18 @@ def look(trap: Trap, version_of: Callable[[str], str | None]) -> Row:
     return Row(trap.id, "ok", f"{trap.package} {version}: not concerned")
 
 
+def _is_there(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ValueError:  # it was put into sys.modules by hand, and has no spec
+        return True
+
+
 def pywats_client() -> Iterator[Row]:
     """Whether pywats_client, which comes with pywats, could be imported."""
-    if find_spec("pywats_client") is None:
+    if not _is_there("pywats_client"):
         yield Row("pyside6", "ok", "pywats_client is not installed")
-    elif find_spec("PySide6") is None:
+    elif not _is_there("PySide6"):
         yield Row(
             "pyside6", "warn", "pywats_client cannot be imported: PySide6 is not installed",
             "nothing, unless you use pywats_client: then pip install PySide6-Essentials",
