@@ -10,7 +10,6 @@ from pywats import pyWATS
 from pywats_green import CacheManager, Pool, cache_of, get_many
 from pywats_green.testing import WatsServer
 
-
 PLAIN = {
     "partNumber": "PN-00000", "name": "plain", "description": "", "state": 1, "nonSerial": False,
     "productId": "0000000a-0000-4000-8000-000000000001",
