@@ -40,7 +40,7 @@ from pywats_green.exceptions import (
     UnreadableReportError,
     UnsupportedPywatsError,
 )
-from pywats_green.upstream.inspection import cache_of, stats, warm
+from pywats_green.upstream.inspection import cache_of, session_of, stats, warm
 from pywats_green.upstream.pool import Pool, get_many
 from pywats_green.upstream.seams import install, is_installed, uninstall
 
@@ -111,6 +111,7 @@ __all__ = [
     "get_many",
     "install",
     "is_active",
+    "session_of",
     "settings",
     "stats",
     "uninstall",

@@ -24,18 +24,21 @@ T = TypeVar("T")
 
 
 class _MayBlock:
-    """Awaited by a coroutine that is about to block its greenlet."""
+    """Awaited by a coroutine that is about to block its greenlet.
+
+    The `await` returns when a timer will end the call, by `time.monotonic()`; None: there is none.
+    """
 
     __slots__ = ()
 
-    def __await__(self) -> Generator[_MayBlock, None, None]:
+    def __await__(self) -> Generator[_MayBlock, float | None, float | None]:
         # Beside a loop of another greenlet, the stack tells who drives this coroutine.
         if _get_running_loop() is not None and not _is_driven(inspect.currentframe()):
             raise EventLoopRequiredError(
                 "a green client cannot be awaited on an event loop: use its blocking methods, or "
                 "AsyncWATS there; after uninstall(), make a new client"
             )
-        yield self
+        return (yield self)
 
 
 def _is_driven(frame: FrameType | None) -> bool:
@@ -47,7 +50,7 @@ def _is_driven(frame: FrameType | None) -> bool:
 MAY_BLOCK = _MayBlock()
 
 
-def drive(coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
+def drive(coroutine: Coroutine[Any, float | None, T], timeout: float | None = None) -> T:
     """Run a coroutine to its end in this greenlet.
 
     Args:
@@ -63,10 +66,13 @@ def drive(coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     timer: gevent.Timeout | None = None
+    reply: float | None = None
     try:
         while True:
-            awaited = coroutine.send(None)
+            awaited = coroutine.send(reply)
+            reply = None
             if awaited is MAY_BLOCK:
+                reply = deadline
                 if timer is None and deadline is not None:
                     timer = gevent.Timeout.start_new(max(deadline - time.monotonic(), 0.0))
             elif awaited is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
 from typing import Any
 
 from pywats_green.exceptions import SettingsError
@@ -14,6 +16,12 @@ DOMAINS = (
     "product", "asset", "production", "report", "software", "analytics", "rootcause", "scim",
     "process", "manual_inspection", "app", "other",
 )  # fmt: skip
+
+# Who reads the answers; the default, and what the extra [fast] brings.
+TRANSPORTS = ("urllib3", "geventhttpclient")
+
+# Before, a byte in a header that is no UTF-8 made its parser crash the process.
+_FIRST_SOUND_GEVENTHTTPCLIENT = (2, 5)
 
 ENVIRONMENT_PREFIX = "PYWATS_GREEN_"
 
@@ -53,12 +61,14 @@ class Settings:
     stale_if_error: float = 0.0
     stale_while_revalidate: float = 0.0
     ttl: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    transport: str = "urllib3"
 
     def __post_init__(self) -> None:
         """Check every value.
 
         Raises:
-            SettingsError: A value has the wrong type or is out of range.
+            SettingsError: A value has the wrong type or is out of range, or names a package that
+                is not installed.
         """
         for name in ("keepalive_expiry", "dns_ttl", "stale_if_error", "stale_while_revalidate"):
             _require_seconds(name, getattr(self, name))
@@ -66,6 +76,7 @@ class Settings:
             _require_path(name, getattr(self, name))
         _require_bytes("cache_max_bytes", self.cache_max_bytes)
         _require_lives(self.ttl)
+        _require_transport(self.transport)
         object.__setattr__(self, "ttl", FrozenLives(self.ttl))  # frozen, as the rest
         if self.client_key is not None and self.client_cert is None:
             raise SettingsError("client_key is set without client_cert: set both")
@@ -97,6 +108,25 @@ def _require_lives(value: object) -> None:
         _require_seconds(f"ttl of {domain}", life)
 
 
+def _require_transport(value: object) -> None:
+    if value not in TRANSPORTS:
+        raise SettingsError(f"transport must be one of {', '.join(TRANSPORTS)}, not {value!r}")
+    if value == "geventhttpclient" and _installed_version(value) < _FIRST_SOUND_GEVENTHTTPCLIENT:
+        raise SettingsError(
+            "transport 'geventhttpclient' needs geventhttpclient 2.5 or later, on Python 3.11 or "
+            'later: pip install "pywats-green[fast]"'
+        )
+
+
+def _installed_version(package: str) -> tuple[int, ...]:
+    """Return the first two numbers of a package's version; none where it is not installed."""
+    try:
+        found = re.match(r"(\d+)\.(\d+)", metadata.version(package))
+    except metadata.PackageNotFoundError:
+        return ()
+    return tuple(map(int, found.groups())) if found else ()
+
+
 def _parse_lives(text: str) -> dict[str, float]:
     """Read "process=3600,asset=60"."""
     pairs = (item.partition("=") for item in text.split(","))
@@ -114,6 +144,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "stale_if_error": float,
     "stale_while_revalidate": float,
     "ttl": _parse_lives,
+    "transport": str,
 }
 
 
@@ -182,6 +213,8 @@ it is renewed; 0: never | live clients |
     | `ttl` | {} | seconds that answers of a domain live, such as `{"process": 3600.0}`; 0: not \
 cached; the mapping takes the place of the one before; as variable: `process=3600,asset=60` \
 | live clients |
+    | `transport` | urllib3 | who reads the answers: `urllib3`, or the quicker \
+`geventhttpclient`, which needs `pip install "pywats-green[fast]"` | new clients |
 
     Without `ca_bundle`, the first of `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and
     `SSL_CERT_DIR` counts that is set, else the bundle of certifi.
@@ -196,7 +229,8 @@ cached; the mapping takes the place of the one before; as variable: `process=360
         The settings now in force.
 
     Raises:
-        SettingsError: A name is unknown or a value out of range; nothing was changed.
+        SettingsError: A name is unknown, a value out of range, or the package of a transport not
+            installed; nothing was changed.
     """
     global _current  # noqa: PLW0603  # the other writer
     unknown = changes.keys() - _PARSERS.keys()

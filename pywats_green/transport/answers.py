@@ -10,7 +10,7 @@ import http.client
 import io
 import re
 from email.errors import MissingHeaderBodySeparatorDefect
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import gevent
 import urllib3
@@ -24,9 +24,6 @@ _MOMENT = 1e-6
 
 _FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
 _EARLY = range(102, 200)  # interim answers; http.client skips 100 itself
-
-
-Body: TypeAlias = "bytes | list[bytes] | None"  # a list is sent in chunks
 
 
 class Answer(NamedTuple):
@@ -43,22 +40,84 @@ class Answer(NamedTuple):
     content: bytes
 
 
-class _Stream(io.BufferedReader):
-    """The stream of an answer, in which a line without an end is the end of the connection."""
+class Stream(io.BufferedReader):
+    """What a connection receives, answer after answer.
 
-    def readline(self, size: int | None = -1, /) -> bytes:
-        line = super().readline(size)
-        if not line.endswith(b"\n") and len(line) != size:  # that one is too long: not our matter
-            raise http.client.RemoteDisconnected("cut in the middle of a line")
-        return line
+    Attributes:
+        sock: What it receives from.
+        has_ended: Whether the server has closed its side and everything was read.
+    """
+
+    raw: _Receiving
+
+    def __init__(self, sock: Any) -> None:
+        super().__init__(_Receiving(sock), _BUFFER)
+        self.sock = sock
+
+    def makefile(self, _mode: str) -> Stream:
+        """Return itself: `http.client` asks a socket for a file to read an answer from."""
+        return self
+
+    def close(self) -> None:
+        """Do nothing: `http.client` closes its file after each answer, the connection goes on."""
+
+    @property
+    def has_ended(self) -> bool:  # noqa: D102  # see the class
+        return self.raw.has_ended
+
+    def holds_more(self) -> bool:
+        """Tell whether more was received than was read, without receiving anything."""
+        self.raw.is_shut = True
+        try:
+            return bool(self.peek(1))
+        finally:
+            self.raw.is_shut = False
+
+
+class _Receiving(io.RawIOBase):
+    has_ended = False
+    is_shut = False
+
+    def __init__(self, sock: Any) -> None:
+        self._receive = sock.recv_into
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self.is_shut:
+            return None
+        count: int = self._receive(buffer)
+        self.has_ended = count == 0
+        return count
 
 
 class Response(http.client.HTTPResponse):
-    """An answer of the standard library that was not cut, with interim answers skipped."""
+    """An answer of the standard library that was not cut, with interim answers skipped.
 
-    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp: Any = _Stream(self.fp.detach(), _BUFFER)
+    Args:
+        stream: Of the connection; in the place of the socket.
+        method: Of the request.
+    """
+
+    def __init__(self, stream: Stream, method: str | None = None) -> None:
+        super().__init__(stream, method=method)  # type: ignore[arg-type]  # it calls makefile alone
+        self.stream = stream
+
+    def begin(self) -> None:
+        """Read the head.
+
+        Raises:
+            http.client.HTTPException: It is none; RemoteDisconnected when it was cut.
+            OSError: The connection broke off or the time is over.
+        """
+        try:
+            super().begin()
+        except http.client.HTTPException:
+            if not self.stream.has_ended:
+                raise
+        if self.stream.has_ended:  # where `http.client` sees the end of the head, or a short line
+            raise http.client.RemoteDisconnected("cut in the middle of the head")
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
@@ -69,7 +128,7 @@ class Response(http.client.HTTPResponse):
                 pass
 
 
-def read_answer(response: http.client.HTTPResponse) -> Answer:
+def read_answer(response: Response) -> Answer:
     """Read the rest of an answer.
 
     Args:
@@ -96,7 +155,7 @@ def _headers(response: http.client.HTTPResponse) -> dict[str, str]:
         line, *_ = str(message.get_payload()).splitlines() or [""]  # what was not taken for one
         raise TransportError(f"illegal header line: {bytearray(line.encode('latin-1'))!r}")
     headers: dict[str, str] = {}
-    for name, text in message.items():
+    for name, text in message.raw_items():
         key = name.lower()
         value = _FOLD.sub(" ", text).strip() if "\n" in text else text.strip()
         headers[key] = f"{headers[key]}, {value}" if key in headers else value
@@ -131,15 +190,19 @@ def _check_framing(response: http.client.HTTPResponse, headers: dict[str, str]) 
             raise TransportError("bad Content-Length")
 
 
-def _read_body(response: http.client.HTTPResponse) -> bytes:
+def _read_body(response: Response) -> bytes:
     pieces: list[bytes] = []
     try:
         while piece := response.read(_PIECE):
             pieces.append(piece)
+            if response.isclosed():
+                break
             if len(pieces) > 1:
                 gevent.sleep(_MOMENT)  # a quick sender would never let the others run
-    except (http.client.IncompleteRead, http.client.RemoteDisconnected) as exc:
+    except http.client.IncompleteRead as exc:
         raise TransportError(_CUT.format("incomplete chunked read")) from exc
+    if response.chunked and response.stream.has_ended:  # `http.client` takes it for the last line
+        raise TransportError(_CUT.format("incomplete chunked read"))
     content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
     if missing := response.length:
         expected = len(content) + missing

@@ -13,13 +13,13 @@ from gevent import monkey
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from pywats_green.config import settings
-from pywats_green.exceptions import TransportError
-from pywats_green.transport.answers import Answer, Body, Response, read_answer
+from pywats_green.transport.answers import Answer, Response, Stream, read_answer
+from pywats_green.transport.messages import Message
 from pywats_green.transport.resolver import Address, Resolver
 
 resolver = Resolver()
 
-_FRAMING = frozenset({"content-length", "transfer-encoding"})
+_TOGETHER = 16_384  # bytes; a body up to here is copied behind its head and sent with it
 
 # gevent's poll switches to the hub even for a timeout of 0; the native one is a system call.
 # Windows has no poll; its select has no limit on the number of the descriptor.
@@ -40,8 +40,7 @@ class GreenConnection(HTTPConnection):
     """Knows a dead connection without a switch to the hub, and makes one exchange at a time."""
 
     idle_since = 0.0
-    response_class = Response
-    putheader = http.client.HTTPConnection.putheader  # urllib3's looks for marks we never set
+    _stream: Stream | None = None
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers.
@@ -86,78 +85,83 @@ class GreenConnection(HTTPConnection):
         return self.sock is not None and not _is_readable(self.sock)
 
     def exchange(
-        self,
-        method: str,
-        target: str,
-        headers: dict[str, str],
-        body: Body,
-        timeout: float | None,
+        self, message: Message, timeout: float | None, deadline: float | None
     ) -> tuple[Answer, http.client.HTTPResponse]:
         """Send a request over the open connection and read the whole answer.
 
-        urllib3's own `request` and `getresponse` would escape the target once more and wrap the
-        answer; those of the standard library below them do neither.
+        urllib3's own `request` and `getresponse` would escape the target once more, write each
+        header by itself and wrap the answer; only the parser of the standard library below them
+        is needed.
 
         Args:
-            method: HTTP method.
-            target: The request target as it shall be on the wire.
-            headers: To send, besides Host and Content-Length.
-            body: To send; a list in chunks.
+            message: The request.
             timeout: Seconds for each phase (write, read). None: no limit.
+            deadline: When a timer will kill this greenlet, by `time.monotonic()`. None: there is
+                none. A phase that would end later needs no timer of its own.
 
         Returns:
             The answer, and the closed response with its headers as they came.
 
         Raises:
-            TransportError: The answer is damaged, or a header cannot be sent.
+            TransportError: The answer is damaged.
             OSError: The connection broke off or the time is over.
             http.client.HTTPException: The answer is not HTTP.
         """
-        self.sock.settimeout(timeout)
-        was_sent = self._send(method, target, headers, body)
-        response = http.client.HTTPConnection.getresponse(self)
-        try:
-            answer = read_answer(response)
-        finally:
-            response.close()
-        if not was_sent:
+        sock = self.sock
+        if timeout is None or (deadline is not None and deadline <= time.monotonic() + timeout):
+            sock.settimeout(None)
+        else:
+            sock.settimeout(timeout)
+        was_sent = _send(sock, message)
+        answer, response, can_go_on = self._read(sock, message.method)
+        if not (was_sent and can_go_on):
             self.close()
         return answer, response
 
-    def _send(self, method: str, target: str, headers: dict[str, str], body: Body) -> bool:
-        chunked = False
-        if not _FRAMING.isdisjoint(map(str.lower, headers)):
-            chunked = _is_chunked(headers, body)
-            body = body or b""  # None would not even get the mark of its end
-        try:
-            http.client.HTTPConnection.request(
-                self, method, target, body, headers, encode_chunked=chunked
-            )
-        except ConnectionError:
-            # A server may answer early and close, without reading a body it does not want: the
-            # answer can still be read.
-            return False
-        except ValueError:
-            pass
+    def _read(self, sock: Any, method: str) -> tuple[Answer, http.client.HTTPResponse, bool]:
+        stream = self._stream
+        if stream is None or stream.sock is not sock:
+            stream = self._stream = Stream(sock)
+        return read_from(stream, method)
+
+    def response_class(self, sock: Any, method: str | None = None) -> Response:  # type: ignore[override]
+        """Make what reads a proxy's answer to CONNECT; http.client's hook."""
+        return Response(Stream(sock), method)
+
+
+def read_from(stream: Stream, method: str) -> tuple[Answer, http.client.HTTPResponse, bool]:
+    """Read an answer; see `GreenConnection.exchange`.
+
+    Returns:
+        The answer, the closed response, and whether another answer can come after it.
+    """
+    response = Response(stream, method)
+    try:
+        response.begin()
+        answer = read_answer(response)
+    finally:
+        response.close()
+    return answer, response, not (response.will_close or stream.holds_more())
+
+
+def _send(sock: Any, message: Message) -> bool:
+    """Send a request; return False if the server did not want to read it to its end."""
+    head, body = message.head, message.body
+    try:
+        if len(body) < _TOGETHER:
+            sock.sendall(head + body)
         else:
-            return True
-        # Outside the handler, because the error there shows the value, which may be the token.
-        raise TransportError("a header holds characters that HTTP does not allow in one")
+            sock.sendall(head)
+            sock.sendall(body)
+    except ConnectionError:
+        # A server may answer early and close, without reading a body it does not want: the
+        # answer can still be read.
+        return False
+    return True
 
 
 class GreenTLSConnection(GreenConnection, HTTPSConnection):
     """The same over TLS."""
-
-
-def _is_chunked(headers: dict[str, str], body: Body) -> bool:
-    """Tell whether the caller wants chunks, and refuse a length that would mix up requests."""
-    given = {name.lower(): value for name, value in headers.items()}
-    if "transfer-encoding" in given:
-        return True
-    whole = b"".join(body) if isinstance(body, list) else body or b""
-    if given["content-length"] != str(len(whole)):
-        raise TransportError("the Content-Length header does not fit the body: leave it out")
-    return False
 
 
 def _share(deadline: float | None, left: int) -> float | None:

@@ -16,9 +16,10 @@ from requests.exceptions import InvalidSchema
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from pywats_green.config import settings
-from pywats_green.transport.answers import Answer, Body
+from pywats_green.transport.answers import Answer
 from pywats_green.transport.connections import GreenConnection, GreenTLSConnection, resolver
 from pywats_green.transport.faults import connect_fault, exchange_fault
+from pywats_green.transport.messages import Message
 from pywats_green.transport.tls import make_context
 
 _ORIGINS = 1_000  # more are only reached by redirects without end
@@ -81,21 +82,15 @@ class GreenPool(HTTPConnectionPool):
         _pools.add(self)
 
     def exchange(
-        self,
-        method: str,
-        target: str,
-        headers: dict[str, str],
-        body: Body,
-        timeout: float | None,
+        self, message: Message, timeout: float | None, deadline: float | None
     ) -> tuple[Answer, http.client.HTTPResponse]:
         """Make an exchange over an idle connection or a new one; see `GreenConnection.exchange`.
 
         Args:
-            method: HTTP method.
-            target: The request target.
-            headers: To send.
-            body: To send; a list in chunks.
+            message: The request.
             timeout: Seconds for each phase (connect, write, read). None: no limit.
+            deadline: When a timer will kill this greenlet, by `time.monotonic()`. None: there is
+                none.
 
         Raises:
             TransportError: As `Transport.request`.
@@ -104,7 +99,7 @@ class GreenPool(HTTPConnectionPool):
         try:
             if connection.is_closed:
                 self._connect(connection, timeout)
-            exchanged = connection.exchange(method, target, headers, body, timeout)
+            exchanged = connection.exchange(message, timeout, deadline)
         except (OSError, http.client.HTTPException) as exc:
             connection.close()
             raise exchange_fault(exc) from exc
@@ -160,7 +155,7 @@ class GreenAdapter(HTTPAdapter):
         if proxy.lower().startswith("socks"):
             raise InvalidSchema("SOCKS proxies are not supported: name an HTTP proxy")
         if proxy.lower().startswith("https"):
-            context = make_context(verify=self._verify)
+            context = make_context(self._verify)
             # The second name is for older urllib3, where the first counts for tunnels alone.
             kwargs |= {"proxy_ssl_context": context, "ssl_context": context}
         manager = super().proxy_manager_for(proxy, **kwargs)
@@ -171,11 +166,11 @@ class GreenAdapter(HTTPAdapter):
         self, request: Any, verify: Any, cert: Any = None
     ) -> Any:
         """Name host and TLS context of a request; requests' hook for contexts of one's own."""
-        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        host, _ = super().build_connection_pool_key_attributes(request, verify, None)
         if host["scheme"] != "https":
             return host, {}
         # One for all connections: urllib3 would read the CA bundle again for each of them.
-        return host, {"ssl_context": make_context(verify=self._verify)}
+        return host, {"ssl_context": make_context(verify, cert)}
 
 
 def _forget_connections() -> None:

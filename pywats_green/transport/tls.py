@@ -24,11 +24,16 @@ class _Socket(ssl.SSLSocket):
             raise
 
 
-def make_context(*, verify: bool) -> ssl.SSLContext:
+def make_context(
+    verify: bool | str, identity: str | tuple[str, str] | None = None
+) -> ssl.SSLContext:
     """Make the TLS context of a client from the settings and the environment.
 
     Args:
-        verify: Whether to verify the server's certificate and its name.
+        verify: Whether to verify the server's certificate and its name. A text: by the CA bundle
+            at that path.
+        identity: Path of the client certificate, or of it and its key. None: that of the
+            settings.
 
     Returns:
         The context.
@@ -36,9 +41,11 @@ def make_context(*, verify: bool) -> ssl.SSLContext:
     Raises:
         TransportError: A file of certificates cannot be read; the text names it.
     """
-    context = _verifying_context() if verify else _trusting_context()
+    context = _verifying_context(verify) if verify else _trusting_context()
     context.sslsocket_class = _Socket
     cert, key = settings().client_cert, settings().client_key
+    if identity is not None:
+        cert, key = (identity, None) if isinstance(identity, str) else identity
     if cert is not None:
         try:
             # An empty password fails where the key has one; without it, OpenSSL would ask for it
@@ -49,8 +56,8 @@ def make_context(*, verify: bool) -> ssl.SSLContext:
     return context
 
 
-def _verifying_context() -> ssl.SSLContext:
-    bundle = _ca_bundle()
+def _verifying_context(verify: bool | str) -> ssl.SSLContext:
+    bundle = _ca_bundle(verify if isinstance(verify, str) else None)
     try:
         return ssl.create_default_context(**bundle)
     except OSError as exc:
@@ -71,10 +78,11 @@ class _Bundle(TypedDict, total=False):
     capath: str
 
 
-def _ca_bundle() -> _Bundle:
-    """Choose by our setting, then by requests' variables, then by httpx's, then certifi's."""
+def _ca_bundle(named: str | None = None) -> _Bundle:
+    """Choose the named, then our setting, then requests' variables, httpx's, certifi's."""
     environ = os.environ.get
-    named = settings().ca_bundle or environ("REQUESTS_CA_BUNDLE") or environ("CURL_CA_BUNDLE")
+    named = named or settings().ca_bundle
+    named = named or environ("REQUESTS_CA_BUNDLE") or environ("CURL_CA_BUNDLE")
     if named:
         return {"capath": named} if Path(named).is_dir() else {"cafile": named}
     if file := environ("SSL_CERT_FILE"):

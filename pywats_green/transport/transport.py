@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import requests
-import urllib3
 from urllib3.util import make_headers
 
 from pywats_green._version import __version__
+from pywats_green.config import settings
 from pywats_green.exceptions import TransportError
-from pywats_green.transport.answers import Answer, Body
+from pywats_green.transport.answers import Answer
 from pywats_green.transport.cookies import Cookies
+from pywats_green.transport.messages import Body, Writer
 from pywats_green.transport.pools import GreenAdapter, GreenPool
 from pywats_green.transport.redirects import MAX_REDIRECTS, Step, next_step
+from pywats_green.transport.session import Session
 from pywats_green.transport.targets import Origin
 
 _STANDING_HEADERS = {
@@ -36,27 +37,33 @@ class Transport:
     Args:
         base_url: Of the server.
         verify: Whether to verify TLS certificates.
+
+    Attributes:
+        session: What the user may configure: proxies, certificates, headers, adapters.
     """
 
     def __init__(self, base_url: str, *, verify: bool = True) -> None:
         self._base_url = base_url
-        self._verify = verify
         self._origin: Origin | None = None
-        self._open()
+        self.session = Session(_adapter_class()(verify=verify), verify=verify)
+        self._cookies = Cookies(self.session)
+        self._forget()
 
-    def _open(self) -> None:
-        self._adapter = GreenAdapter(verify=self._verify)
-        self._pools: dict[str, GreenPool] = {}
-        self._cookies = Cookies()
+    def _forget(self) -> None:
+        self._state = self.session.state()
+        self._pools: dict[str, GreenPool | None] = {}
+        self._writer = Writer()
+        self._given: dict[str, str] = {}
+        self._sent: dict[str, str] = {}
 
     def close(self) -> None:
         """Close all idle connections; those in use close when their exchange ends.
 
         The next request opens new ones and starts without cookies, as with upstream's client.
         """
-        adapter = self._adapter
-        self._open()
-        adapter.close()
+        self._forget()
+        self.session.cookies.clear()
+        self.session.close()
 
     def request(
         self,
@@ -66,6 +73,7 @@ class Transport:
         headers: dict[str, str],
         body: Body,
         timeout: float | None,
+        deadline: float | None = None,
     ) -> Answer:
         """Send a request, follow redirects, read the whole answer.
 
@@ -73,9 +81,11 @@ class Transport:
             method: HTTP method.
             endpoint: Path below the base URL, not escaped.
             params: Query parameters, none of them None. None: those of the endpoint.
-            headers: The caller's headers.
+            headers: The caller's headers; not changed any more once they were given.
             body: The encoded body; a list is sent in chunks.
             timeout: Seconds for each phase (connect, write, read). None: no limit.
+            deadline: When a timer will kill this greenlet, by `time.monotonic()`. None: there is
+                none.
 
         Returns:
             The answer, whatever its status.
@@ -97,48 +107,62 @@ class Transport:
             method.upper(),
             origin.root,
             origin.target(endpoint, params),
-            {**_STANDING_HEADERS, **headers, **origin.headers},
+            self._merged(headers, origin.headers),
             body,
         )
         for _ in range(MAX_REDIRECTS + 1):
-            answer = self._exchange(step, timeout)
+            answer = self._exchange(step, timeout, deadline)
             redirected = next_step(step, answer.status, answer.headers)
             if redirected is None:
                 return answer
             step = redirected
         raise TransportError("Exceeded maximum allowed redirects.")
 
-    def _exchange(self, step: Step, timeout: float | None) -> Answer:
+    def _merged(self, headers: dict[str, str], origins: dict[str, str]) -> dict[str, str]:
+        """Add the standing headers; those of a client come as the same object, call after call."""
+        if self.session.headers:
+            given = {name.lower() for name in headers}
+            extra: Any = self.session.headers.items()
+            own = {name: value for name, value in extra if name.lower() not in given}
+            return {**_STANDING_HEADERS, **own, **headers, **origins}
+        if headers is not self._given:
+            self._given, self._sent = headers, {**_STANDING_HEADERS, **headers, **origins}
+        return self._sent
+
+    def _exchange(self, step: Step, timeout: float | None, deadline: float | None) -> Answer:
         cookies = self._cookies
-        headers, url = step.headers, step.root + step.target
+        method, root, target, headers, body = step
+        url = root + target
         cookie = cookies.header(url)
         if cookie is not None:
             headers = {**headers, "Cookie": cookie}
-        pool = self._pools.get(step.root) or self._new_pool(step.root)
+        pool = self._pool(root)
+        if pool is None:
+            return self.session.exchange(method, root, target, headers, body, timeout)
         if pool.forwards:
-            answer, response = pool.exchange(
-                step.method, url, {**headers, **pool.proxy_headers}, step.body, timeout
-            )
-        else:
-            answer, response = pool.exchange(step.method, step.target, headers, step.body, timeout)
+            target, headers = url, {**headers, **pool.proxy_headers}
+        message = self._writer.write(method, root, target, headers, body)
+        answer, response = pool.exchange(message, timeout, deadline)
         if "set-cookie" in answer.headers:
             cookies.keep(url, response)
         return answer
 
-    def _new_pool(self, root: str) -> GreenPool:
-        """Let requests decide, once per origin, about the proxy and the pool."""
-        pools, adapter = self._pools, self._adapter
-        proxies = requests.utils.get_environ_proxies(root)  # may look up names, on Windows
-        request = requests.Request("GET", root).prepare()
-        try:
-            pool: Any = adapter.get_connection_with_tls_context(request, self._verify, proxies)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as exc:
-            reason = str(exc) if isinstance(exc, requests.exceptions.InvalidSchema) else "malformed"
-        else:
-            pool.forwards = pool.proxy is not None and root.startswith("http://")
-            return pools.setdefault(root, pool)
-        # Outside the handler, because the errors there show the proxy's URL with its password.
-        raise TransportError(f"the proxy that the environment names cannot be used: {reason}")
+    def _pool(self, root: str) -> GreenPool | None:
+        """Return the pool of an origin; None where the session sends by itself."""
+        if self.session.state() != self._state:
+            self._forget()
+        if root not in self._pools:
+            pool = self.session.pool(root)  # may wait: another may have been quicker
+            self._pools.setdefault(root, pool)
+        return self._pools[root]
 
     def __repr__(self) -> str:
         return f"Transport({self._origin.root if self._origin else 'not used yet'})"
+
+
+def _adapter_class() -> type[GreenAdapter]:
+    if settings().transport == "urllib3":
+        return GreenAdapter
+    from pywats_green.transport.fast import FastAdapter  # noqa: PLC0415  # needs an extra
+
+    return FastAdapter

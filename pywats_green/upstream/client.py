@@ -127,8 +127,10 @@ class GreenHttpClient(AsyncHttpClient):
         headers: dict[str, str] | None = None,
         retry: bool | None = None,
     ) -> Response:
-        await MAY_BLOCK
-        return exchange_of(self).run(self, method, endpoint, params, data, headers, retry)
+        deadline = await MAY_BLOCK
+        return exchange_of(self).run(
+            self, method, endpoint, params, data, headers, retry, deadline=deadline
+        )
 
     async def close(self) -> None:
         """Close the connections; the next call opens new ones, as upstream's client does."""

@@ -37,6 +37,8 @@ _native_thread_id = monkey.get_original("threading", "get_ident")
 
 _ATTRIBUTE = "_green_exchange"
 
+_decode = json.JSONDecoder().decode  # `json.loads` guesses the encoding first
+
 
 def exchange_of(client: Any) -> Exchange:
     """Return the exchange that belongs to one of upstream's clients, made at its first call.
@@ -78,6 +80,8 @@ class Exchange:
         self.thread_id = _native_thread_id()
         self._is_blocking = isinstance(client, HttpClient)
         self.transport = Transport(client.base_url, verify=client.verify_ssl)
+        self._standing: dict[str, str] = {}
+        self._checked: dict[str, str] = {}
 
     def run(
         self,
@@ -88,10 +92,13 @@ class Exchange:
         data: Any,
         headers: dict[str, str] | None,
         retry: bool | None,
+        *,
+        deadline: float | None = None,
     ) -> Response:
         """Make a call, with the attempts that the client's retry configuration allows.
 
-        The arguments are those of upstream's `_make_request`.
+        The arguments are those of upstream's `_make_request`, and `deadline`: when a timer will
+        kill this greenlet, by `time.monotonic()`; None: there is none.
 
         Returns:
             The answer, whatever its status.
@@ -110,7 +117,9 @@ class Exchange:
             client._rate_limiter.acquire()
             answer = error = None
             try:
-                answer = self._attempt(client, method, endpoint, params, data, headers, attempt)
+                answer = self._attempt(
+                    client, method, endpoint, params, data, headers, attempt, deadline
+                )
             except (WatsConnectionError, WatsTimeoutError) as exc:
                 error = exc
             delay = _retry_delay(config, method, attempt, answer, error) if may_retry else None
@@ -136,15 +145,18 @@ class Exchange:
         data: Any,
         headers: dict[str, str] | None,
         attempt: int,
+        deadline: float | None,
     ) -> Response:
         """Send the request once and translate what goes wrong into upstream's errors."""
         query = {k: v for k, v in params.items() if v is not None} if params else None
         started = time.perf_counter()
         try:
-            sent = checked_headers(client._headers, headers)
+            sent = self._headers(client._headers, headers)
             body = encode_body(data, is_blocking=self._is_blocking)
+            if body.headers:
+                sent = {**body.headers, **sent}
             answer = self.transport.request(
-                method, endpoint, query, {**body.headers, **sent}, body.content, client.timeout
+                method, endpoint, query, sent, body.content, client.timeout, deadline
             )
             if client._trace_stack:
                 self._trace(client, method, endpoint, query, data, answer, started, attempt)
@@ -165,6 +177,15 @@ class Exchange:
             raise PyWATSError(f"HTTP request failed: {self._words(exc)}") from exc
         except Exception as exc:
             raise PyWATSError(f"HTTP request failed: {exc}") from exc
+
+    def _headers(self, standing: dict[str, str], extra: dict[str, str] | None) -> dict[str, str]:
+        """Merge and check the headers of a call; those of the client are checked once."""
+        if extra:
+            return checked_headers(standing, extra)
+        if standing != self._standing:
+            self._checked = checked_headers(standing, None)
+            self._standing = dict(standing)
+        return self._checked
 
     def _words(self, exc: TransportError) -> str:
         """Word an error as the client whose place we take: asyncio has its own for the system's."""
@@ -204,13 +225,21 @@ def _response(answer: Answer) -> Response:
     """Parse an answer as upstream's `_handle_response` does."""
     data = None
     if answer.content:
-        try:
-            data = json.loads(answer.content)
-        except ValueError:
-            data = _text(answer) or None
+        data = _parse(answer)
     return Response(
         status_code=answer.status, data=data, headers=answer.headers, raw=answer.content
     )
+
+
+def _parse(answer: Answer) -> Any:
+    try:
+        return _decode(answer.content.decode())
+    except ValueError:  # not UTF-8, or not JSON, or with a byte order mark
+        pass
+    try:
+        return json.loads(answer.content)
+    except ValueError:
+        return _text(answer) or None
 
 
 def _text(answer: Answer) -> str:

@@ -1,4 +1,4 @@
-"""What users can ask about, and do with, the caches of their clients."""
+"""What users can ask about, and do with, their clients."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pywats_green.cache import CacheManager
+from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.queue.processor_statistics import queue_statistics
 from pywats_green.upstream.pool import Pool, require_items
+from pywats_green.upstream.seams import is_installed
 
 if TYPE_CHECKING:
+    import requests
     from pywats import pyWATS
     from pywats.core.client import HttpClient
     from pywats.shared.result import Failure, Success
@@ -26,6 +29,39 @@ def cache_of(client: pyWATS | HttpClient) -> CacheManager | None:
     """
     cache = getattr(getattr(client, "_http_client", client), "_cache", None)
     return cache if isinstance(cache, CacheManager) else None
+
+
+def session_of(client: pyWATS | HttpClient) -> requests.Session:
+    """Return the requests session that owns the configuration of a client.
+
+    What is set on it counts from the next call on: `verify`, `cert`, `proxies`, `headers` (those
+    of pywats come before them), `cookies`, `auth`, `params`, `hooks`, adapters mounted on it.
+    With an adapter of another kind, or with `auth`, `params` or hooks, requests itself sends,
+    which takes about twice the time. Of a `.netrc` nothing is taken.
+
+    Args:
+        client: A `pyWATS`, or a `HttpClient` of pywats.
+
+    Returns:
+        The session. It belongs to the client and lives as long.
+
+    Raises:
+        InvalidArgumentError: The client is not green.
+    """
+    # They import pywats, which importing the package when disabled does not.
+    from pywats.core.client import HttpClient  # noqa: PLC0415
+
+    from pywats_green.upstream.client import GreenHttpClient  # noqa: PLC0415
+    from pywats_green.upstream.exchange import exchange_of  # noqa: PLC0415
+
+    http_client = getattr(client, "_http_client", client)
+    is_green = isinstance(http_client, GreenHttpClient)
+    if not (is_green or (is_installed() and isinstance(http_client, HttpClient))):
+        raise InvalidArgumentError(
+            f"{type(client).__name__} is not a green client: make a pyWATS or a HttpClient after "
+            "importing pywats_green"
+        )
+    return exchange_of(http_client).transport.session
 
 
 def warm(
