@@ -1,6 +1,7 @@
 import copy
 import dataclasses
 import pickle
+from importlib import metadata
 
 import pytest
 
@@ -17,7 +18,12 @@ def restored():  # type: ignore[no-untyped-def]
 
 def test_defaults() -> None:
     assert Settings() == Settings(
-        keepalive_expiry=30.0, dns_ttl=60.0, ca_bundle=None, client_cert=None, client_key=None
+        keepalive_expiry=30.0,
+        dns_ttl=60.0,
+        ca_bundle=None,
+        client_cert=None,
+        client_key=None,
+        transport="urllib3",
     )
 
 
@@ -50,6 +56,9 @@ def test_an_unknown_name_is_refused_and_nothing_changes() -> None:
         {"ca_bundle": ""},
         {"ca_bundle": 5},
         {"client_key": "key.pem"},
+        {"transport": "httpx"},
+        {"transport": ""},
+        {"transport": None},
     ],
 )
 def test_a_bad_value_is_refused_at_once(change: dict[str, object]) -> None:
@@ -73,6 +82,33 @@ def test_bad_lives_are_refused(lives: object) -> None:
         configure(ttl=lives)
 
 
+@pytest.mark.parametrize("version", ["2.5", "2.5.0", "2.6.1", "2.10rc1", "3.0", "10.0"])
+def test_the_other_transport_can_be_chosen_where_it_is_installed(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata, "version", {"geventhttpclient": version}.__getitem__)
+    assert configure(transport="geventhttpclient").transport == "geventhttpclient"
+    assert configure(dns_ttl=5).transport == "geventhttpclient"
+
+
+@pytest.mark.parametrize("version", [None, "1.9", "2.4.0", "unknown"])
+def test_a_transport_that_is_not_installed_says_how_to_install_it(
+    version: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(package: str) -> str:
+        if version is None:
+            raise metadata.PackageNotFoundError(package)
+        return version
+
+    monkeypatch.setattr(metadata, "version", found)
+    before = settings()
+    with pytest.raises(SettingsError, match=r'pip install "pywats-green\[fast\]"'):
+        configure(transport="geventhttpclient")
+    with pytest.raises(SettingsError, match=r"PYWATS_GREEN_TRANSPORT=.*pywats-green\[fast\]"):
+        from_environment({"PYWATS_GREEN_TRANSPORT": "geventhttpclient"})
+    assert settings() is before
+
+
 def test_environment() -> None:
     found = from_environment(
         {
@@ -81,6 +117,7 @@ def test_environment() -> None:
             "PYWATS_GREEN_CLIENT_CERT": "cert.pem",
             "PYWATS_GREEN_CLIENT_KEY": "key.pem",
             "PYWATS_GREEN_TTL": "process=3600, asset=0",
+            "PYWATS_GREEN_TRANSPORT": "urllib3",
             "DNS_TTL": "7",
         }
     )

@@ -10,6 +10,7 @@ import http.client
 import io
 import re
 from email.errors import MissingHeaderBodySeparatorDefect
+from email.parser import HeaderParser
 from typing import Any, NamedTuple
 
 import gevent
@@ -23,7 +24,11 @@ _PIECE = 1_048_576  # bytes to read or to decode before the other greenlets get 
 _MOMENT = 1e-6
 
 _FOLD = re.compile(r"[ \t]*\r?\n[ \t]+")
-_EARLY = range(102, 200)  # interim answers; http.client skips 100 itself
+# Without the search for a body that headers of an email go on with.
+_parser = HeaderParser(http.client.HTTPMessage)
+
+_WITHOUT_BODY = frozenset({204, 304})
+_EARLY = frozenset(range(100, 200)) - {101}  # interim answers; 101 is the last of its connection
 
 
 class Answer(NamedTuple):
@@ -98,26 +103,66 @@ class Response(http.client.HTTPResponse):
     Args:
         stream: Of the connection; in the place of the socket.
         method: Of the request.
+
+    Attributes:
+        fields: The headers, as `Answer` has them.
     """
+
+    fields: dict[str, str]
+    _method: str | None  # the standard library's
 
     def __init__(self, stream: Stream, method: str | None = None) -> None:
         super().__init__(stream, method=method)  # type: ignore[arg-type]  # it calls makefile alone
         self.stream = stream
 
     def begin(self) -> None:
-        """Read the head.
+        """Read the head, in the steps of the standard library, and find where the body ends.
+
+        The standard library parses the headers as a whole email and looks each one up in a list,
+        which took a quarter of a call.
 
         Raises:
-            http.client.HTTPException: It is none; RemoteDisconnected when it was cut.
+            TransportError: Nobody can say where the answer ends, or a header is none.
+            http.client.HTTPException: It is no answer; RemoteDisconnected when it was cut.
             OSError: The connection broke off or the time is over.
         """
         try:
-            super().begin()
+            version, status, reason = self._read_status()
+            lines = http.client._read_headers(self.fp)  # type: ignore[attr-defined]  # noqa: SLF001
         except http.client.HTTPException:
             if not self.stream.has_ended:
                 raise
         if self.stream.has_ended:  # where `http.client` sees the end of the head, or a short line
             raise http.client.RemoteDisconnected("cut in the middle of the head")
+        if not version.startswith("HTTP/1."):
+            raise http.client.UnknownProtocol(version)
+        self.code = self.status = status
+        self.reason, self.version = reason.strip(), 10 if version == "HTTP/1.0" else 11
+        self.headers = self.msg = _parser.parsestr(b"".join(lines).decode("latin-1"))
+        self.fields = _fields(self.headers)
+        self._find_end()
+
+    def _find_end(self) -> None:
+        """Set what `read` goes by; RFC 9112, 6.3."""
+        status, fields = self.status, self.fields
+        if status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+            raise TransportError("the server switched to a protocol that nobody asked for")
+        coding = fields.get("transfer-encoding")
+        self.chunked = coding is not None and coding.lower() == "chunked"
+        self.chunk_left = self.length = None
+        if not self.chunked:
+            if coding is not None:
+                raise TransportError("Only Transfer-Encoding: chunked is supported")
+            self.length = _length(fields)
+        if self._method == "HEAD" or status in _WITHOUT_BODY:
+            self.length = 0
+        connection = fields.get("connection", "").lower()
+        if self.version == 11:  # noqa: PLR2004  # HTTP/1.1, as the standard library writes it
+            self.will_close = "close" in connection
+        else:
+            self.will_close = "keep-alive" not in connection
+        if self.length is None and not self.chunked:
+            self.will_close = True
 
     def _read_status(self) -> tuple[str, int, str]:
         while True:
@@ -141,53 +186,53 @@ def read_answer(response: Response) -> Answer:
         TransportError: The answer is damaged or was cut.
         OSError: The connection broke off or the time is over.
     """
-    headers = _headers(response)
-    _check_framing(response, headers)
+    fields = response.fields
     content = _read_body(response)
-    if content and "content-encoding" in headers:
-        content = _decode(content, headers["content-encoding"])
-    return Answer(response.status, headers, content)
+    if content and "content-encoding" in fields:
+        content = decoded(content, fields["content-encoding"])
+    return Answer(response.status, fields, content)
 
 
-def _headers(response: http.client.HTTPResponse) -> dict[str, str]:
-    message = response.headers
-    if any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in message.defects):
-        line, *_ = str(message.get_payload()).splitlines() or [""]  # what was not taken for one
-        raise TransportError(f"illegal header line: {bytearray(line.encode('latin-1'))!r}")
-    headers: dict[str, str] = {}
+def _fields(message: http.client.HTTPMessage) -> dict[str, str]:
+    if message.defects:
+        _refuse_damage(message)
+    fields: dict[str, str] = {}
     for name, text in message.raw_items():
         key = name.lower()
         value = _FOLD.sub(" ", text).strip() if "\n" in text else text.strip()
-        headers[key] = f"{headers[key]}, {value}" if key in headers else value
-    if not all(map(str.isascii, headers.values())):
-        headers = _as_utf8(headers)
-    return headers
+        fields[key] = f"{fields[key]}, {value}" if key in fields else value
+    if not all(map(str.isascii, fields.values())):
+        fields = as_utf8(fields)
+    return fields
 
 
-def _as_utf8(headers: dict[str, str]) -> dict[str, str]:
+def _refuse_damage(message: http.client.HTTPMessage) -> None:
+    if any(isinstance(defect, MissingHeaderBodySeparatorDefect) for defect in message.defects):
+        line, *_ = str(message.get_payload()).splitlines() or [""]  # what was not taken for one
+        raise TransportError(f"illegal header line: {bytearray(line.encode('latin-1'))!r}")
+
+
+def as_utf8(fields: dict[str, str]) -> dict[str, str]:
     """Take the values for UTF-8 if all of them are that, as httpx does, else leave them Latin-1."""
     try:
-        return {name: value.encode("latin-1").decode() for name, value in headers.items()}
+        return {name: value.encode("latin-1").decode() for name, value in fields.items()}
     except UnicodeDecodeError:
-        return headers
+        return fields
 
 
-def _check_framing(response: http.client.HTTPResponse, headers: dict[str, str]) -> None:
-    """Refuse an answer of which nobody can say where it ends."""
-    if response.status == http.HTTPStatus.SWITCHING_PROTOCOLS:
-        raise TransportError("the server switched to a protocol that nobody asked for")
-    if response.chunked:
-        return
-    if "transfer-encoding" in headers:
-        raise TransportError("Only Transfer-Encoding: chunked is supported")
-    length = headers.get("content-length")
-    if length is not None and not length.isdigit():
+def _length(fields: dict[str, str]) -> int | None:
+    """Return the length of the body in bytes, as the headers say; None: they say nothing."""
+    length = fields.get("content-length")
+    if length is None:
+        return None
+    if not length.isdigit():
         lengths = {part.strip() for part in length.split(",")}
         if len(lengths) > 1:
             raise TransportError("conflicting Content-Length headers")
-        headers["content-length"] = length = lengths.pop()  # the same, said twice
+        fields["content-length"] = length = lengths.pop()  # the same, said twice
         if not length.isdigit():
             raise TransportError("bad Content-Length")
+    return int(length)
 
 
 def _read_body(response: Response) -> bytes:
@@ -201,6 +246,8 @@ def _read_body(response: Response) -> bytes:
                 gevent.sleep(_MOMENT)  # a quick sender would never let the others run
     except http.client.IncompleteRead as exc:
         raise TransportError(_CUT.format("incomplete chunked read")) from exc
+    except ValueError as exc:  # what `read` makes of a negative size
+        raise TransportError(f"illegal chunk header: {exc}") from exc
     if response.chunked and response.stream.has_ended:  # `http.client` takes it for the last line
         raise TransportError(_CUT.format("incomplete chunked read"))
     content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -213,7 +260,12 @@ def _read_body(response: Response) -> bytes:
 _CUT = "peer closed connection without sending complete message body ({})"
 
 
-def _decode(content: bytes, encoding: str) -> bytes:
+def decoded(content: bytes, encoding: str) -> bytes:
+    """Undo the content encodings of a body.
+
+    Raises:
+        TransportError: It is not encoded as it says.
+    """
     response = urllib3.HTTPResponse(
         io.BytesIO(content), headers={"content-encoding": encoding}, preload_content=False
     )

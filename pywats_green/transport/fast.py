@@ -13,7 +13,7 @@ from typing import Any
 from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 from geventhttpclient.header import Headers
 
-from pywats_green.transport.answers import Answer, Stream, _as_utf8, _decode
+from pywats_green.transport.answers import Answer, Stream, as_utf8, decoded
 from pywats_green.transport.connections import GreenConnection, GreenTLSConnection, read_from
 from pywats_green.transport.pools import GreenAdapter, GreenPool, GreenTLSPool
 
@@ -23,7 +23,7 @@ _STARTS = (b"HTTP/1.1 ", b"HTTP/1.0 ")  # llhttp takes other versions and protoc
 _FIRST_FINAL = 200  # status; what is below is no answer yet
 
 
-class _Parser(HTTPResponseParser):
+class _Parser(HTTPResponseParser):  # type: ignore[misc]  # of no known type
     """Takes one answer apart; llhttp calls the methods whose names begin with `_on_`.
 
     The header lines go into lists with no code of ours between, so the whole head must be fed in
@@ -70,10 +70,10 @@ class _Parser(HTTPResponseParser):
         if headers.get("transfer-encoding", "chunked") != "chunked":
             return None
         if not all(map(str.isascii, values)):
-            headers = _as_utf8(headers)
+            headers = as_utf8(headers)
         content = b"".join(self.pieces)
         if content and "content-encoding" in headers:
-            content = _decode(content, headers["content-encoding"])
+            content = decoded(content, headers["content-encoding"])
         return Answer(status, headers, content)
 
     def info(self) -> Headers:

@@ -1,7 +1,8 @@
 """Makes the calls of one pass and writes down what came of each.
 
-`python -m parity.driver green|plain SERVERS.json OUT.json PASS...`, with `tests` on the path. The
-test runs it once with pywats_green and once without, and compares the two files.
+`python -m parity.driver plain|green|fast SERVERS.json OUT.json PASS...`, with `tests` on the path.
+The test runs it without pywats_green, with it, and with it on its optional transport, and compares
+the files.
 """
 
 # ruff: noqa: E402
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import sys
 
-GREEN = sys.argv[1] == "green"
+GREEN = sys.argv[1] != "plain"
 
 from parity import determinism
 
@@ -21,6 +22,8 @@ if GREEN:
     import pywats_green
 
     assert pywats_green.is_active()
+    if sys.argv[1] == "fast":
+        pywats_green.configure(transport="geventhttpclient")
 
 import json
 import tempfile

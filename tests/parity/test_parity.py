@@ -1,8 +1,9 @@
 """Every public method of the ten domains, and the wire below them: green does what upstream does.
 
-The same calls are made twice, by upstream alone in one process and green in another, each against
-servers of its own in the same state. Results, exceptions and the requests as the servers saw them
-must be the same, but for the differences that are listed.
+The same calls are made by upstream alone in one process, by green in another and by green on its
+optional transport in a third, each against servers of its own in the same state. Results,
+exceptions and the requests as the servers saw them must be the same, but for the differences that
+are listed.
 """
 
 from __future__ import annotations
@@ -20,11 +21,18 @@ import pytest
 from parity.differences import LISTED, WORDS, Difference
 from parity.passes import DOMAINS, PASSES
 from parity.servers import RUN_TIMEOUT, driver
+from parity.wire import KINDS
+from pywats_green import SettingsError
+from pywats_green.config import Settings
 
-# The first test waits for both drivers.
+# The first test waits for the drivers.
 pytestmark = pytest.mark.timeout(RUN_TIMEOUT + 20)
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "upstream-differences.md"
+FAST_PASSES = ("strict", "strict faults", *KINDS)
+"""What runs over the optional transport too: each method once, each fault once, and the wire. The
+other passes differ above the transport."""
+
 SHOWN = 260
 """How many characters of each side a failure shows, from a little before the first difference."""
 
@@ -43,44 +51,55 @@ class Found(NamedTuple):
         return f"{self.where}\n  upstream: {self.plain[shown]}\n  green:    {self.green[shown]}"
 
 
-class Runs(NamedTuple):
-    """What both drivers wrote down."""
+class Run(NamedTuple):
+    """What a driver wrote down."""
 
-    plain: dict[str, Any]
-    green: dict[str, Any]
-    stderr: dict[str, str]
+    records: dict[str, Any]
+    stderr: str
+
+
+def _drivers() -> dict[str, list[str]]:
+    """Return the passes that each driver runs."""
+    drivers = {"plain": list(PASSES), "green": list(PASSES)}
+    try:
+        Settings(transport="geventhttpclient")
+    except SettingsError:
+        return drivers  # the extra is not installed
+    return {**drivers, "fast": list(FAST_PASSES)}
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("parity")
-    folders = {mode: folder / mode for mode in ("plain", "green")}
+    drivers = _drivers()
     with ExitStack() as stack:
         started = [
-            stack.enter_context(driver(mode, place, list(PASSES)))
-            for mode, place in folders.items()
+            stack.enter_context(driver(mode, folder / mode, passes))
+            for mode, passes in drivers.items()
         ]
         ended = [process.wait(timeout=RUN_TIMEOUT) for process in started]
     stderr = {
-        mode: (place / "stderr.txt").read_text(encoding="utf-8", errors="replace")
-        for mode, place in folders.items()
+        mode: (folder / mode / "stderr.txt").read_text(encoding="utf-8", errors="replace")
+        for mode in drivers
     }
-    assert ended == [0, 0], stderr
-    plain, green = (
-        json.loads((place / "out.json").read_text(encoding="utf-8")) for place in folders.values()
-    )
-    return Runs(plain, green, stderr)
+    assert set(ended) == {0}, stderr
+    outs = {mode: (folder / mode / "out.json").read_text(encoding="utf-8") for mode in drivers}
+    return {mode: Run(json.loads(outs[mode]), stderr[mode]) for mode in drivers}
 
 
 @pytest.fixture(scope="module")
-def found(runs: Runs) -> list[Found]:
-    return [
-        difference
-        for name, groups in runs.plain.items()
-        if name != "methods"
-        for group, records in groups.items()
-        for difference in _compared(f"{name}/{group}", records, runs.green[name][group])
-    ]
+def found(runs: dict[str, Run]) -> dict[str, list[Found]]:
+    """What each green driver did differently."""
+    return {
+        mode: [
+            difference
+            for name in run.records.keys() - {"methods"}
+            for group, records in runs["plain"].records[name].items()
+            for difference in _compared(f"{name}/{group}", records, run.records[name][group])
+        ]
+        for mode, run in runs.items()
+        if mode != "plain"
+    }
 
 
 def _compared(
@@ -103,9 +122,9 @@ def _accounted_for(difference: Found, by: tuple[Difference, ...]) -> bool:
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_every_public_method_has_a_row(runs: Runs, domain: str) -> None:
-    public = set(runs.plain["methods"][domain])
-    called = {record["method"] for record in runs.plain["strict"][domain]}
+def test_every_public_method_has_a_row(runs: dict[str, Run], domain: str) -> None:
+    public = set(runs["plain"].records["methods"][domain])
+    called = {record["method"] for record in runs["plain"].records["strict"][domain]}
     assert public, "introspection found nothing"
     assert public - called == set(), f"add rows to tests/parity/tables/{domain}.py"
     if metadata.version("pywats-api").startswith("0.6"):
@@ -113,18 +132,27 @@ def test_every_public_method_has_a_row(runs: Runs, domain: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["plain", "green"])
-def test_every_row_is_called_as_written(runs: Runs, mode: str) -> None:
+def test_every_row_is_called_as_written(runs: dict[str, Run], mode: str) -> None:
     if not metadata.version("pywats-api").startswith("0.6"):
         pytest.skip("the rows are written for the methods of 0.6")
-    records = [record for group in getattr(runs, mode)["strict"].values() for record in group]
+    strict = runs[mode].records["strict"]
+    records = [record for group in strict.values() for record in group]
     assert [record["row"] for record in records if "unresolved" in record["outcome"]] == []
 
 
-@pytest.mark.parametrize("name", [name for name in PASSES if name != "methods"])
-def test_green_does_what_upstream_does(found: list[Found], name: str) -> None:
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [
+        *(("green", name) for name in PASSES if name != "methods"),
+        *(("fast", name) for name in FAST_PASSES),
+    ],
+)
+def test_green_does_what_upstream_does(found: dict[str, list[Found]], mode: str, name: str) -> None:
+    if mode not in found:
+        pytest.skip("the extra [fast] is not installed")
     unaccounted = [
         difference
-        for difference in found
+        for difference in found[mode]
         if difference.where.startswith(f"{name}/")
         and not _accounted_for(difference, (*LISTED, *WORDS))
     ]
@@ -133,14 +161,16 @@ def test_green_does_what_upstream_does(found: list[Found], name: str) -> None:
 
 
 @pytest.mark.parametrize("listed", [*LISTED, *WORDS], ids=lambda listed: listed.key)
-def test_a_listed_difference_still_occurs(found: list[Found], listed: Difference) -> None:
-    assert any(listed.covers(*each) for each in found), "take it off the list"
+def test_a_listed_difference_still_occurs(
+    found: dict[str, list[Found]], listed: Difference
+) -> None:
+    assert any(listed.covers(*each) for each in found["green"]), "take it off the list"
 
 
-def test_green_prints_no_traceback_of_its_own(runs: Runs) -> None:
-    tracebacks = {mode: text.count("Traceback") for mode, text in runs.stderr.items()}
-    if tracebacks["green"] > tracebacks["plain"]:
-        pytest.fail(runs.stderr["green"], pytrace=False)
+def test_green_prints_no_traceback_of_its_own(runs: dict[str, Run]) -> None:
+    tracebacks = {mode: run.stderr.count("Traceback") for mode, run in runs.items()}
+    if max(tracebacks.values()) > tracebacks["plain"]:
+        pytest.fail("\n".join(run.stderr for run in runs.values()), pytrace=False)
 
 
 def test_the_document_lists_what_is_listed_here() -> None:

@@ -142,6 +142,7 @@ def test_broken_answers_are_refused_in_httpxs_words(name: str, connect: Connect)
     [
         head("Transfer-Encoding: chunked") + CHUNKED[:1],
         head("Transfer-Encoding: chunked") + b"xyz\r\nab\r\n",
+        head("Transfer-Encoding: chunked") + b"-5\r\nab\r\n0\r\n\r\n",
         head(status="HTTP/1.1 101 Switching Protocols"),
         head("Content-Length: 2", status="HTTP/1.1 2000 Long") + b"ab",
     ],

@@ -216,7 +216,7 @@ def test_an_answer_that_came_before_the_body_was_sent_is_read(connect: Connect) 
         assert (answer.status, answer.content) == (413, b"too big")
 
 
-def test_an_unused_transport_can_be_closed_and_shown() -> None:
+def test_an_unused_transport_can_be_closed_and_shown(carrier: str) -> None:
     transport = Transport("http://user:word@[broken")
     assert "word" not in repr(transport)
     transport.close()
@@ -238,7 +238,9 @@ assert all(ask(f"/parent{i}") == b"/parent%d" % i for i in range(20))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_uses_connections_of_its_own(run_python: Callable[..., Any]) -> None:
+def test_a_forked_child_uses_connections_of_its_own(
+    carrier: str, run_python: Callable[..., Any]
+) -> None:
     peers: dict[str, set[int]] = {"parent": set(), "child": set()}
 
     def handle(sock: socket.socket) -> None:
@@ -250,7 +252,8 @@ def test_a_forked_child_uses_connections_of_its_own(run_python: Callable[..., An
 
     with Server(handle=handle) as server:
         # A process with gevent's threads may be forked; Python 3.12 warns of it all the same.
-        finished = run_python(FORK, server.url, warnings="default")
+        env = {"PYWATS_GREEN_TRANSPORT": carrier}
+        finished = run_python(FORK, server.url, env=env, warnings="default")
     assert finished.returncode == 0, finished.stderr
     assert len(peers["parent"]) == 1, "the parent's connection was disturbed"
     assert len(peers["child"]) == 1
