@@ -21,6 +21,7 @@ if not _disabled:
     patch()
 
 from pywats_green._version import __version__
+from pywats_green.batching import batching
 from pywats_green.cache import CacheManager, cache_control, cached
 from pywats_green.config import Settings, configure, settings
 from pywats_green.exceptions import (
@@ -104,6 +105,7 @@ __all__ = [
     "UnreadableReportError",
     "UnsupportedPywatsError",
     "__version__",
+    "batching",
     "cache_control",
     "cache_of",
     "cached",

@@ -62,6 +62,7 @@ class Settings:
     stale_while_revalidate: float = 0.0
     ttl: Mapping[str, float] = dataclasses.field(default_factory=dict)
     transport: str = "urllib3"
+    bulk_writes: bool = False
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -77,6 +78,7 @@ class Settings:
         _require_bytes("cache_max_bytes", self.cache_max_bytes)
         _require_lives(self.ttl)
         _require_transport(self.transport)
+        _require_flag("bulk_writes", self.bulk_writes)
         object.__setattr__(self, "ttl", FrozenLives(self.ttl))  # frozen, as the rest
         if self.client_key is not None and self.client_cert is None:
             raise SettingsError("client_key is set without client_cert: set both")
@@ -86,6 +88,11 @@ def _require_seconds(name: str, value: object) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not 0 <= value < float("inf"):  # type: ignore[operator]
         raise SettingsError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
+
+
+def _require_flag(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise SettingsError(f"{name} must be True or False, not {value!r}")
 
 
 def _require_path(name: str, value: object) -> None:
@@ -133,6 +140,15 @@ def _parse_lives(text: str) -> dict[str, float]:
     return {domain.strip(): float(life) for domain, _, life in pairs}
 
 
+def _parse_flag(text: str) -> bool:
+    """Read "1" or "true", "0" or "false"."""
+    flags = {"1": True, "true": True, "0": False, "false": False}
+    try:
+        return flags[text.strip().lower()]
+    except KeyError:
+        raise ValueError(f"choose from {', '.join(flags)}") from None
+
+
 # How the text of an environment variable becomes the value of a setting.
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "keepalive_expiry": float,
@@ -145,6 +161,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "stale_while_revalidate": float,
     "ttl": _parse_lives,
     "transport": str,
+    "bulk_writes": _parse_flag,
 }
 
 
@@ -215,6 +232,8 @@ cached; the mapping takes the place of the one before; as variable: `process=360
 | live clients |
     | `transport` | urllib3 | who reads the answers: `urllib3`, or the quicker \
 `geventhttpclient`, which needs `pip install "pywats-green[fast]"` | new clients |
+    | `bulk_writes` | False | whether pywats' own loops of writes (`bulk_save_revisions`, `save()` \
+of a box build) are sent in bulk or at once; as variable: `1` or `true` | live clients |
 
     Without `ca_bundle`, the first of `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and
     `SSL_CERT_DIR` counts that is set, else the bundle of certifi.

@@ -13,8 +13,8 @@ PACKAGE = Path(pywats_green.__file__).parent
 
 # From the leaves up. A room may import the rooms of the lines above its own, and itself.
 FLOORS = [
-    {"_version", "config", "exceptions", "typing", "progress"},
-    {"patching", "bridge", "context"},
+    {"_version", "config", "exceptions", "typing", "progress", "retry_after"},
+    {"patching", "bridge", "context", "events"},
     {"pool", "cache", "transport", "queue", "batching", "profiler", "throttle"},
     {"upstream"},
     {"testing"},

@@ -59,6 +59,9 @@ def test_an_unknown_name_is_refused_and_nothing_changes() -> None:
         {"transport": "httpx"},
         {"transport": ""},
         {"transport": None},
+        {"bulk_writes": 1},
+        {"bulk_writes": "true"},
+        {"bulk_writes": None},
     ],
 )
 def test_a_bad_value_is_refused_at_once(change: dict[str, object]) -> None:
@@ -118,6 +121,7 @@ def test_environment() -> None:
             "PYWATS_GREEN_CLIENT_KEY": "key.pem",
             "PYWATS_GREEN_TTL": "process=3600, asset=0",
             "PYWATS_GREEN_TRANSPORT": "urllib3",
+            "PYWATS_GREEN_BULK_WRITES": "true",
             "DNS_TTL": "7",
         }
     )
@@ -126,7 +130,21 @@ def test_environment() -> None:
         client_cert="cert.pem",
         client_key="key.pem",
         ttl={"process": 3600.0, "asset": 0.0},
+        bulk_writes=True,
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "flag"), [("1", True), ("True", True), ("0", False), ("FALSE", False), ("", False)]
+)
+def test_a_flag_in_the_environment(text: str, flag: bool) -> None:
+    assert from_environment({"PYWATS_GREEN_BULK_WRITES": text}).bulk_writes is flag
+
+
+@pytest.mark.parametrize("text", ["yes", "2", "on please"])
+def test_a_flag_that_is_none(text: str) -> None:
+    with pytest.raises(SettingsError, match="PYWATS_GREEN_BULK_WRITES=.*choose from 1, true"):
+        from_environment({"PYWATS_GREEN_BULK_WRITES": text})
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "nan"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextvars import Context, copy_context
+from contextvars import Context
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,7 +12,7 @@ import gevent
 import gevent.pool
 from gevent.queue import SimpleQueue
 
-from pywats_green.context import carry
+from pywats_green.context import capture, carry
 from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.pool.lookahead import Results, Started
 from pywats_green.pool.outcome import Outcome, attempt, attempt_within, outcome_of, unwrap
@@ -67,7 +67,7 @@ class Pool(gevent.pool.Pool):
         Returns:
             The greenlet; `get()` gives its value or raises its error.
         """
-        return self._spawn(copy_context(), func, *args, **kwargs)
+        return self._spawn(capture(), func, *args, **kwargs)
 
     def _spawn(
         self, captured: Context, func: Callable[..., Any], *args: Any, **kwargs: Any
@@ -101,7 +101,8 @@ class Pool(gevent.pool.Pool):
             BaseException: The first error in that order, after all items were started; those
                 that still run go on, as with gevent's (leave a `with` block to kill them).
         """
-        started = [self.spawn(attempt, func, (item,)) for item in iterable]
+        captured = capture()
+        started = [self._spawn(captured, attempt, func, (item,)) for item in iterable]
         return [unwrap(greenlet) for greenlet in started]
 
     def imap(  # type: ignore[override]  # gevent's returns its own iterator class
@@ -140,7 +141,7 @@ class Pool(gevent.pool.Pool):
             maxsize = self.size
         elif maxsize is not None and not (isinstance(maxsize, int) and maxsize >= 1):
             raise InvalidArgumentError(f"maxsize must be at least 1, or None, not {maxsize!r}")
-        captured = copy_context()
+        captured = capture()
         return Results(
             zip(*iterables),  # noqa: B905  # the shortest ends it, as with the builtin map
             lambda args: self._spawn(captured, attempt, func, args),
@@ -177,7 +178,7 @@ class Pool(gevent.pool.Pool):
             Exception: What `on_settled` raises; nothing is left running.
         """
         outcomes = [Outcome(None, gevent.GreenletExit())] * len(items)
-        captured = copy_context()
+        captured = capture()
         waiting = deque(enumerate(items))
         running: dict[Started, int] = {}
         finished: SimpleQueue[Started] = SimpleQueue()

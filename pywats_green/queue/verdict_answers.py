@@ -6,11 +6,11 @@ that is asked of it is `status_code`, and `headers`, `data`, `text` where they a
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from typing import Any
+
+from pywats_green.retry_after import seconds_asked
 
 # No server is obeyed for longer than this, be it mistaken or hostile.
 LONGEST_RETRY_AFTER = 3600.0
@@ -83,21 +83,8 @@ def retry_after(response: Any, now: float) -> float | None:
     Returns:
         Seconds, 0 or more and at most an hour; None: it does not ask, or not legibly.
     """
-    value = _header(response, "retry-after")
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        until = _seconds_since_1970(value)
-        if until is None:
-            return None
-        # The server's own clock, where it shows it: ours may be wrong.
-        dated = _seconds_since_1970(_header(response, "date") or "")
-        seconds = until - (now if dated is None else dated)
-    if math.isnan(seconds):
-        return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+    asked = seconds_asked(_header(response, "retry-after"), _header(response, "date"), now)
+    return None if asked is None else min(asked, LONGEST_RETRY_AFTER)
 
 
 def described(response: Any) -> str:
@@ -139,10 +126,3 @@ def _header(response: Any, name: str) -> str | None:
         if str(key).lower() == name:
             return str(value).strip()
     return None
-
-
-def _seconds_since_1970(date: str) -> float | None:
-    try:
-        return parsedate_to_datetime(date).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None

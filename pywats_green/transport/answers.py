@@ -17,6 +17,7 @@ import gevent
 import urllib3
 
 from pywats_green.exceptions import TransportError
+from pywats_green.transport.streams import Again, Piece, Stream
 
 _BUFFER = 65_536  # bytes; most answers come with one system call
 _PIECE = 1_048_576  # bytes to read or to decode before the other greenlets get their turn
@@ -45,63 +46,11 @@ class Answer(NamedTuple):
     content: bytes
 
 
-class Stream(io.BufferedReader):
-    """What a connection receives, answer after answer.
-
-    Attributes:
-        sock: What it receives from.
-        has_ended: Whether the server has closed its side and everything was read.
-    """
-
-    raw: _Receiving
-
-    def __init__(self, sock: Any) -> None:
-        super().__init__(_Receiving(sock), _BUFFER)
-        self.sock = sock
-
-    def makefile(self, _mode: str) -> Stream:
-        """Return itself: `http.client` asks a socket for a file to read an answer from."""
-        return self
-
-    def close(self) -> None:
-        """Do nothing: `http.client` closes its file after each answer, the connection goes on."""
-
-    @property
-    def has_ended(self) -> bool:  # noqa: D102  # see the class
-        return self.raw.has_ended
-
-    def holds_more(self) -> bool:
-        """Tell whether more was received than was read, without receiving anything."""
-        self.raw.is_shut = True
-        try:
-            return bool(self.peek(1))
-        finally:
-            self.raw.is_shut = False
-
-
-class _Receiving(io.RawIOBase):
-    has_ended = False
-    is_shut = False
-
-    def __init__(self, sock: Any) -> None:
-        self._receive = sock.recv_into
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        if self.is_shut:
-            return None
-        count: int = self._receive(buffer)
-        self.has_ended = count == 0
-        return count
-
-
 class Response(http.client.HTTPResponse):
     """An answer of the standard library that was not cut, with interim answers skipped.
 
     Args:
-        stream: Of the connection; in the place of the socket.
+        stream: In the place of the socket.
         method: Of the request.
 
     Attributes:
@@ -111,7 +60,7 @@ class Response(http.client.HTTPResponse):
     fields: dict[str, str]
     _method: str | None  # the standard library's
 
-    def __init__(self, stream: Stream, method: str | None = None) -> None:
+    def __init__(self, stream: Stream | Piece, method: str | None = None) -> None:
         super().__init__(stream, method=method)  # type: ignore[arg-type]  # it calls makefile alone
         self.stream = stream
 
@@ -173,19 +122,62 @@ class Response(http.client.HTTPResponse):
                 pass
 
 
-def read_answer(response: Response) -> Answer:
-    """Read the rest of an answer.
+def receive(sock: Any, method: str) -> tuple[Answer, Response, bool]:
+    """Receive an answer.
+
+    Nearly every answer has come when the first piece, or a few, are there, and is read out of
+    them. While it is waited for, nothing is held for it: not a buffer for each call in flight. Any
+    other is read again, from its first byte, as it comes.
 
     Args:
-        response: One whose headers were read. The caller closes it.
+        sock: Connected; its time limit counts for each wait.
+        method: Of the request.
 
     Returns:
-        The whole answer.
+        The answer; the response with its headers as they came; whether another answer can come
+        after it.
 
     Raises:
         TransportError: The answer is damaged or was cut.
+        http.client.HTTPException: It is no answer.
         OSError: The connection broke off or the time is over.
     """
+    piece = Piece(sock.recv(_BUFFER))
+    if piece.has_head:
+        response = Response(piece, method)
+        try:
+            response.begin()
+            if response.chunked or _fill(piece, sock, response.length):
+                return _read(response), response, _can_go_on(response)
+        except (TransportError, http.client.HTTPException, ValueError):
+            pass  # said again below, of all that comes
+    return receive_again(piece.getvalue(), sock, method)
+
+
+def receive_again(received: bytes, sock: Any, method: str) -> tuple[Answer, Response, bool]:
+    """As `receive`, with care, for an answer of which some bytes were received already."""
+    response = Response(Stream(Again(received, sock)), method)
+    response.begin()
+    return _read(response), response, _can_go_on(response)
+
+
+def _fill(piece: Piece, sock: Any, length: int | None) -> bool:
+    """Receive what is missing of a body; False: it is long, or cut, or ends with the connection."""
+    if length is None:
+        return False
+    while piece.left < length:
+        more = sock.recv(_BUFFER) if length <= _BUFFER else b""
+        if not more:
+            return False
+        piece.append(more)
+    return True
+
+
+def _can_go_on(response: Response) -> bool:
+    return not (response.will_close or response.stream.holds_more())
+
+
+def _read(response: Response) -> Answer:
     fields = response.fields
     content = _read_body(response)
     if content and "content-encoding" in fields:

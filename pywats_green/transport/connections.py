@@ -13,9 +13,10 @@ from gevent import monkey
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from pywats_green.config import settings
-from pywats_green.transport.answers import Answer, Response, Stream, read_answer
+from pywats_green.transport.answers import Answer, Response, receive
 from pywats_green.transport.messages import Message
 from pywats_green.transport.resolver import Address, Resolver
+from pywats_green.transport.streams import Stream
 
 resolver = Resolver()
 
@@ -40,7 +41,6 @@ class GreenConnection(HTTPConnection):
     """Knows a dead connection without a switch to the hub, and makes one exchange at a time."""
 
     idle_since = 0.0
-    _stream: Stream | None = None
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers.
@@ -113,35 +113,17 @@ class GreenConnection(HTTPConnection):
         else:
             sock.settimeout(timeout)
         was_sent = _send(sock, message)
-        answer, response, can_go_on = self._read(sock, message.method)
+        answer, response, can_go_on = self._receive(sock, message.method)
         if not (was_sent and can_go_on):
             self.close()
         return answer, response
 
-    def _read(self, sock: Any, method: str) -> tuple[Answer, http.client.HTTPResponse, bool]:
-        stream = self._stream
-        if stream is None or stream.sock is not sock:
-            stream = self._stream = Stream(sock)
-        return read_from(stream, method)
+    # Where another way to receive takes its place.
+    _receive = staticmethod(receive)
 
     def response_class(self, sock: Any, method: str | None = None) -> Response:  # type: ignore[override]
         """Make what reads a proxy's answer to CONNECT; http.client's hook."""
         return Response(Stream(sock), method)
-
-
-def read_from(stream: Stream, method: str) -> tuple[Answer, http.client.HTTPResponse, bool]:
-    """Read an answer; see `GreenConnection.exchange`.
-
-    Returns:
-        The answer, the closed response, and whether another answer can come after it.
-    """
-    response = Response(stream, method)
-    try:
-        response.begin()
-        answer = read_answer(response)
-    finally:
-        response.close()
-    return answer, response, not (response.will_close or stream.holds_more())
 
 
 def _send(sock: Any, message: Message) -> bool:

@@ -13,8 +13,8 @@ from typing import Any
 from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 from geventhttpclient.header import Headers
 
-from pywats_green.transport.answers import Answer, Stream, as_utf8, decoded
-from pywats_green.transport.connections import GreenConnection, GreenTLSConnection, read_from
+from pywats_green.transport.answers import Answer, as_utf8, decoded, receive_again
+from pywats_green.transport.connections import GreenConnection, GreenTLSConnection
 from pywats_green.transport.pools import GreenAdapter, GreenPool, GreenTLSPool
 
 _BUFFER = 65_536  # bytes; most answers come with one system call
@@ -91,11 +91,12 @@ def _joined(names: list[str], values: list[str]) -> dict[str, str]:
 class FastConnection(GreenConnection):
     """Reads plain answers with the quick parser, all others as the default transport does."""
 
-    def _read(self, sock: Any, method: str) -> tuple[Answer, Any, bool]:
-        received, parser = _receive(sock, method)
+    @staticmethod
+    def _receive(sock: Any, method: str) -> tuple[Answer, Any, bool]:
+        received, parser = _parse(sock, method)
         answer = None if parser is None else parser.answer()
         if parser is None or answer is None:
-            return read_from(Stream(_Again(received, sock)), method)
+            return receive_again(received, sock, method)
         return answer, parser, parser.should_keep_alive()
 
 
@@ -137,7 +138,7 @@ class FastAdapter(GreenAdapter):
         return manager
 
 
-def _receive(sock: Any, method: str) -> tuple[bytes, _Parser | None]:
+def _parse(sock: Any, method: str) -> tuple[bytes, _Parser | None]:
     """Receive an answer; return all bytes of it, and the parser if it has seen all of them."""
     received, parser = b"", None
     for _ in range(_PIECES):
@@ -154,19 +155,3 @@ def _receive(sock: Any, method: str) -> tuple[bytes, _Parser | None]:
         if parser.is_complete:
             return received, parser
     return received, None
-
-
-class _Again:
-    """A socket from which some bytes were received already, and are received once more."""
-
-    def __init__(self, received: bytes, sock: Any) -> None:
-        self._left = memoryview(received)
-        self._sock = sock
-
-    def recv_into(self, buffer: Any) -> int:
-        count = min(len(self._left), len(buffer))
-        if not count:
-            return int(self._sock.recv_into(buffer))
-        buffer[:count] = self._left[:count]
-        self._left = self._left[count:]
-        return count

@@ -12,9 +12,12 @@ from typing import Any
 
 from pywats.core.client import HttpClient, Response
 
+from pywats_green import events
 from pywats_green.upstream import exchange
 from pywats_green.upstream.caching import attach, caching_of
 from pywats_green.upstream.epochs import wrote
+from pywats_green.upstream.observing import observed
+from pywats_green.upstream.reads import serve
 
 _SIGNATURE = inspect.signature(HttpClient)
 
@@ -58,16 +61,7 @@ def get(original: Callable[..., Any]) -> Callable[..., Response]:
     def get(
         self: Any, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
-        caching = caching_of(self) if kwargs.pop("cache", True) else None
-        if caching is not None:
-            read = caching.read_of(self._headers, endpoint, params, kwargs.get("headers"))
-            if read is not None:
-                return caching.hit(read) or caching.load(
-                    read,
-                    lambda: self._make_request("GET", endpoint, params=params, **kwargs),
-                    self.timeout,
-                )
-        return _noted(self, "GET", endpoint, params=params, **kwargs)
+        return _called(_get, self, "GET", endpoint, params=params, **kwargs)
 
     return get
 
@@ -84,7 +78,7 @@ def writing(method: str) -> Callable[[Callable[..., Any]], Callable[..., Respons
             params: dict[str, Any] | None = None,
             **kwargs: Any,
         ) -> Response:
-            return _noted(self, method, endpoint, data=data, params=params, **kwargs)
+            return _called(_noted, self, method, endpoint, data=data, params=params, **kwargs)
 
         return write
 
@@ -101,9 +95,34 @@ def delete(original: Callable[..., Any]) -> Callable[..., Response]:
     def delete(
         self: Any, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
-        return _noted(self, "DELETE", endpoint, params=params, **kwargs)
+        return _called(_noted, self, "DELETE", endpoint, params=params, **kwargs)
 
     return delete
+
+
+def _called(
+    call: Callable[..., Response], client: Any, method: str, endpoint: str, **kwargs: Any
+) -> Response:
+    """Make a call, and an event of it where somebody listens."""
+    if not events.listeners:
+        return call(client, method, endpoint, **kwargs)
+    with observed(client, method, endpoint, kwargs["params"]) as event:
+        response = call(client, method, endpoint, **kwargs)
+        event.status = response.status_code
+        return response
+
+
+def _get(client: Any, method: str, endpoint: str, **kwargs: Any) -> Response:
+    """Serve a GET from the cache, with others in a query, or by a request of its own."""
+    served = serve(client, endpoint, kwargs)
+    if served is None:
+        return _noted(client, method, endpoint, **kwargs)
+    if isinstance(served, Response):
+        return served
+    del kwargs["params"]
+    return served.ask(
+        lambda path, params: _noted(client, method, path, params=params, **kwargs)
+    )
 
 
 def _noted(client: Any, method: str, endpoint: str, **kwargs: Any) -> Response:

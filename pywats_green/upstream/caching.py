@@ -25,6 +25,7 @@ from pywats_green.config import settings
 from pywats_green.transport import server_of, sorted_query
 from pywats_green.upstream.domains import Rule, rule_of
 from pywats_green.upstream.epochs import epoch_of, is_unsettled
+from pywats_green.upstream.observing import note_cache
 from pywats_green.upstream.packing import Packed, Unpackable
 
 UPSTREAM_TTL = 300.0  # what pyWATS gives its client when the user says nothing
@@ -107,7 +108,11 @@ class ClientCache:
         if current_control().refresh:
             return None
         packed = self.manager.hit(read.key)
-        return None if packed is MISSING else packed.unpack()
+        if packed is MISSING:
+            return None
+        note_cache("hit")
+        response: Response = packed.unpack()
+        return response
 
     def load(self, read: Read, fetch: Callable[[], Response], timeout: float | None) -> Response:
         """Return the answer for a read that was no hit: from the server, or from who asks it now.
@@ -136,7 +141,9 @@ class ClientCache:
             refresh=current_control().refresh,
         )
         if fetched and fetched[-1][0] is packed:
+            note_cache("miss")
             return fetched[-1][1]  # who loaded it has the answer itself
+        note_cache("stale" if fetched else "coalesced")
         return packed.unpack()
 
     def _life(self, rule: Rule, wanted: float | None) -> float:

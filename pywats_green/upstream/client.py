@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from pywats.core.async_client import AsyncHttpClient
 from pywats.core.client import Response
 
+from pywats_green import events
 from pywats_green.bridge import MAY_BLOCK, drive
 from pywats_green.transport import without_user_info
 from pywats_green.upstream.caching import attach, caching_of
 from pywats_green.upstream.epochs import wrote
 from pywats_green.upstream.exchange import close, exchange_of
+from pywats_green.upstream.observing import observed
 from pywats_green.upstream.outcome import passes_breaker, refusal
+from pywats_green.upstream.reads import serve
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # in typing from Python 3.11
@@ -39,47 +43,64 @@ class GreenHttpClient(AsyncHttpClient):
         self, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """GET, from the cache where it may be."""
-        caching = caching_of(self) if kwargs.pop("cache", True) else None
-        if caching is not None:
-            read = caching.read_of(self._headers, endpoint, params, kwargs.get("headers"))
-            if read is not None:
-                response = caching.hit(read)
-                if response is not None:
-                    return response
-                await MAY_BLOCK  # be it for the server or for another who asks it now
-                response = caching.load(
-                    read,
-                    lambda: drive(self._make_request("GET", endpoint, params=params, **kwargs)),
-                    self.timeout,
-                )
-                if not response.is_success:  # be it one that another asked for
-                    refusal.set(response)
-                return response
-        return await self._noted("GET", endpoint, params=params, **kwargs)
+        return await self._called(self._get, "GET", endpoint, params=params, **kwargs)
 
     async def post(
         self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """POST, and take note of what it touches."""
-        return await self._noted("POST", endpoint, data=data, params=params, **kwargs)
+        return await self._called(self._noted, "POST", endpoint, data=data, params=params, **kwargs)
 
     async def put(
         self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """PUT, and take note of what it touches."""
-        return await self._noted("PUT", endpoint, data=data, params=params, **kwargs)
+        return await self._called(self._noted, "PUT", endpoint, data=data, params=params, **kwargs)
 
     async def patch(
         self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """PATCH, and take note of what it touches."""
-        return await self._noted("PATCH", endpoint, data=data, params=params, **kwargs)
+        return await self._called(
+            self._noted, "PATCH", endpoint, data=data, params=params, **kwargs
+        )
 
     async def delete(
         self, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """DELETE, and take note of what it touches."""
-        return await self._noted("DELETE", endpoint, params=params, **kwargs)
+        return await self._called(self._noted, "DELETE", endpoint, params=params, **kwargs)
+
+    async def _called(
+        self,
+        call: Callable[..., Awaitable[Response]],
+        method: str,
+        endpoint: str,
+        **kwargs: Any,
+    ) -> Response:
+        """Make a call, and an event of it where somebody listens."""
+        if not events.listeners:
+            return await call(method, endpoint, **kwargs)
+        with observed(self, method, endpoint, kwargs["params"]) as event:
+            response = await call(method, endpoint, **kwargs)
+            event.status = response.status_code
+            return response
+
+    async def _get(self, method: str, endpoint: str, **kwargs: Any) -> Response:
+        """Serve a GET from the cache, with others in a query, or by a request of its own."""
+        served = serve(self, endpoint, kwargs)
+        if served is None:
+            return await self._noted(method, endpoint, **kwargs)
+        if isinstance(served, Response):
+            return served
+        await MAY_BLOCK  # be it for the server or for another who asks it now
+        del kwargs["params"]
+        response = served.ask(
+            lambda path, params: drive(self._noted(method, path, params=params, **kwargs))
+        )
+        if not response.is_success:  # be it one that another asked for
+            refusal.set(response)
+        return response
 
     async def _noted(self, method: str, endpoint: str, **kwargs: Any) -> Response:
         """Make a request and take note of what it touches; a few GETs write, too."""

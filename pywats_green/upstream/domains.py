@@ -2,17 +2,16 @@
 
 A family is a set of reads that are invalidated together: one per domain, `app` for what the server
 says of itself, `other` for paths that are not known here. The write routes are in
-`pywats_green.upstream.writes`. Paths are compared as IIS does: by whole segments, without case,
-percent-decoded; a query does not count.
+`pywats_green.upstream.writes`.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import unquote
 
 from pywats_green.config import DOMAINS
+from pywats_green.upstream.paths import segments_of
 from pywats_green.upstream.writes import WRITES
 
 ALL_FAMILIES = DOMAINS
@@ -183,27 +182,16 @@ def _build() -> _Node:
     root = _Node(_UNKNOWN)
     for rule in sorted(RULES, key=lambda rule: rule.prefix.count("/")):  # outer ones first
         node = root
-        for segment in _segments(rule.prefix):
+        for segment in segments_of(rule.prefix):
             node = node.below(segment)
         node.rule = rule
     for method, template, touches in WRITES:
         node = root
-        for segment in _segments(template):
+        for segment in segments_of(template):
             node = node.below(segment)
         # Where a write changes anything, paths that are not known here may show it too.
         node.writes[method] = (*touches, "other") if touches else ()
     return root
-
-
-def _segments(path: str) -> list[str]:
-    """Split a path; a path that climbs has none here, for it does not lead where it says."""
-    path = path.partition("?")[0].partition("#")[0].lower()
-    if "%" in path or "\\" in path:
-        path = unquote(path).replace("\\", "/").lower()
-    segments = [segment for segment in path.split("/") if segment]
-    if "/." in path and not {".", ".."}.isdisjoint(segments):
-        return []
-    return segments
 
 
 _ROOT = _build()
@@ -220,7 +208,7 @@ def rule_of(path: str) -> Rule:
         The rule with the longest prefix; for an unknown path one of the family "other".
     """
     node = _ROOT
-    for segment in _segments(path):
+    for segment in segments_of(path):
         below = node.segments.get(segment)
         if below is None:
             break
@@ -242,7 +230,7 @@ def touched_by(method: str, path: str) -> tuple[str, ...]:
         rows.
     """
     method = method.upper()
-    touched = _find(_ROOT, method, _segments(path), 0)
+    touched = _find(_ROOT, method, segments_of(path), 0)
     if touched is not None:
         return touched
     return () if method in _READ_METHODS else ALL_FAMILIES

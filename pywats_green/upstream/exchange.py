@@ -29,6 +29,8 @@ from pywats_green.exceptions import (
     TransportTimeoutError,
 )
 from pywats_green.transport import Answer, Transport, without_user_info
+from pywats_green.upstream.observing import note_attempts
+from pywats_green.upstream.throttling import admit, settle
 from pywats_green.upstream.wire import checked_headers, encode_body
 
 logger = get_logger("pywats.core.async_client")  # users filter by upstream's names
@@ -114,7 +116,8 @@ class Exchange:
             endpoint = f"/{endpoint}"
         started = time.time()
         for attempt in itertools.count():
-            client._rate_limiter.acquire()
+            hold = admit(client)
+            note_attempts(1)
             answer = error = None
             try:
                 answer = self._attempt(
@@ -122,6 +125,8 @@ class Exchange:
                 )
             except (WatsConnectionError, WatsTimeoutError) as exc:
                 error = exc
+            finally:
+                is_put_off = settle(client, hold, answer)
             delay = _retry_delay(config, method, attempt, answer, error) if may_retry else None
             if delay is None:
                 break
@@ -130,7 +135,8 @@ class Exchange:
                 "Retry %d/%d for %s %s after %.2fs (%s)",
                 *(attempt + 1, config.max_attempts, method, endpoint, delay, cause),
             )
-            gevent.sleep(delay)
+            if not is_put_off:  # else the next attempt waits with all others, for as long
+                gevent.sleep(delay)
         if answer is None:
             raise error  # type: ignore[misc]  # one of the two is set
         _count_metrics(client, method, endpoint, answer, started)

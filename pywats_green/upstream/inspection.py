@@ -95,7 +95,15 @@ def stats() -> dict[str, dict[str, Any]]:
         By room. "cache": those of all live clients' caches, added up (see
         `CacheManager.get_stats`; `caches` is how many they are). "queue": those of all live
         queue processors (depth, age of the oldest in seconds, in flight, rate per second).
+        "throttle": what calls wait for: `waiting` now; `waits` and `wait_seconds` so far;
+        `refused`, answers with the status 429; `holds`, seconds left by server.
     """
-    from pywats_green.upstream.caching import cache_statistics  # noqa: PLC0415  # imports pywats
+    # These import pywats.
+    from pywats_green.upstream.caching import cache_statistics  # noqa: PLC0415
+    from pywats_green.upstream.throttling import throttle_statistics  # noqa: PLC0415
 
-    return {"cache": cache_statistics(), "queue": queue_statistics()}
+    return {
+        "cache": cache_statistics(),
+        "queue": queue_statistics(),
+        "throttle": throttle_statistics(),
+    }

@@ -47,6 +47,7 @@ _REQUEST = ("self", "method", "endpoint", "params", "data", "headers", "retry")
 _READ = ("self", "endpoint", "params", "kwargs")
 _WRITE = ("self", "endpoint", "data", "params", "kwargs")
 _RUN_SYNC = ("coro", "timeout", "correlation_id")
+_LIMITER = ("self", "max_requests", "window_seconds", "enabled")
 _RETRY = ("config", "method", "attempt", "response", "exception")
 
 _SYNC = "pywats.pywats"
@@ -54,6 +55,7 @@ _ASYNC_CLIENT = "pywats.core.async_client"
 _CLIENT_MODULE = "pywats.core.client"
 _BOX_BUILD = "pywats.domains.product.sync_box_build"
 _PROCESS = "pywats.domains.process.async_service"
+_PRODUCT = "pywats.domains.product.async_service"
 
 SEAMS = (
     # pyWATS builds its client from this name; AsyncWATS does not use it and stays as it is.
@@ -73,6 +75,12 @@ SEAMS = (
     Seam(_PROCESS, "AsyncProcessService._ensure_cache_started", ("self",), "calls.cache_starter"),
     # Would be answered from the client's cache again.
     Seam(_PROCESS, "AsyncProcessService.clear_cache", ("self",), "calls.process_clearer"),
+    # Loops of single writes; replaced for what `configure(bulk_writes=True)` turns on.
+    Seam(
+        _PRODUCT, "AsyncProductService.bulk_save_revisions", ("self", "revisions"),
+        "bulk.revision_saver",
+    ),
+    Seam(_PRODUCT, "AsyncBoxBuildTemplate.save", ("self",), "bulk.box_build_saver"),
     # The plain blocking client, on the same transport and with the same cache.
     Seam(_CLIENT_MODULE, "HttpClient.__init__", ("self", *_CLIENT), "blocking.initialise"),
     Seam(_CLIENT_MODULE, "HttpClient._make_request", _REQUEST, "blocking.make_request"),
@@ -103,6 +111,8 @@ RELIED_ON = (
     Seam(_SYNC, "SyncServiceWrapper.__init__", ("self", "async_service", "config"), None),
     Seam("pywats.core.parallel", "_classify_exception", ("exc",), None),
     Seam("pywats.core.retry", "should_retry", _RETRY, None),
+    Seam("pywats.core.throttle", "RateLimiter.acquire", ("self", "timeout"), None),
+    Seam("pywats.core.throttle", "RateLimiter.__init__", _LIMITER, None),
 )
 
 

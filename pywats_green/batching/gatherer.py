@@ -1,0 +1,153 @@
+"""Gathers look-ups of one kind for a window of time, and sends them as queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import copy_context
+from typing import Any, NamedTuple
+
+import gevent
+
+from pywats_green.batching.batch import MISSING, Batch, Ticket
+from pywats_green.batching.learned import Learned
+from pywats_green.batching.source import Key, Source
+from pywats_green.batching.splitting import first_part
+
+_PAIR = 2  # look-ups that are worth a query
+
+
+class _Entry(NamedTuple):
+    """A key that waits to be sent."""
+
+    size: int
+    tickets: list[Ticket]
+
+
+class Gatherer:
+    """Gathers the look-ups of one kind that one client makes in one `batching()` block.
+
+    Args:
+        source: Knows the look-ups.
+        learned: What the client knows of the route; shared by all its gatherers for it.
+        window: Seconds that look-ups are gathered, from the first; a full query does not wait.
+            0: those that are ready to run now.
+        most: Upper bound of keys in one query. None: what is learned.
+    """
+
+    def __init__(self, source: Source, learned: Learned, window: float, most: int | None) -> None:
+        self._source = source
+        self._learned = learned
+        self._window = window
+        self._most = most
+        self._is_closed = False
+        self._waiting: dict[Key, _Entry] = {}
+        self._timer: gevent.Greenlet[..., None] | None = None
+
+    def get(self, key: Key, single: Callable[[], Any]) -> Any:
+        """Look a key up, together with others where that is possible.
+
+        Args:
+            key: What to look up.
+            single: Makes the single call, in this greenlet.
+
+        Returns:
+            What the single call gives.
+
+        Raises:
+            BaseException: What the single call raises.
+        """
+        size = self._source.size(key)
+        if self._is_closed or self._allowed() < _PAIR or size > self._source.room:
+            return single()
+        ticket = Ticket(copy_context())
+        self._join(key, size, ticket)
+        try:
+            ticket.wait()
+        except BaseException:
+            self._leave(key, ticket)
+            raise
+        if ticket.answer is not MISSING:
+            return self._source.answer(ticket.answer)
+        outcome = None
+        try:
+            outcome = single()
+        finally:
+            if ticket.batch is not None:
+                ticket.batch.came_back(ticket, outcome)
+        return outcome
+
+    def close(self) -> None:
+        """Send what still waits, and gather nothing any more."""
+        self._is_closed = True
+        self._window_over()
+
+    def _allowed(self) -> int:
+        return self._learned.allows(self._most)
+
+    def _join(self, key: Key, size: int, ticket: Ticket) -> None:
+        entry = self._waiting.get(key)
+        if entry is None:
+            entry = self._waiting[key] = _Entry(size, [])
+        entry.tickets.append(ticket)
+        if self._timer is None:
+            self._timer = (
+                gevent.spawn_later(self._window, self._window_over)
+                if self._window
+                else gevent.spawn(self._window_over)
+            )
+        self._send(everything=False)
+
+    def _leave(self, key: Key, ticket: Ticket) -> None:
+        if ticket.batch is not None:
+            ticket.batch.leave(key, ticket)
+            return
+        entry = self._waiting.get(key)
+        if entry is not None and ticket in entry.tickets:
+            entry.tickets.remove(ticket)
+            if not entry.tickets:
+                del self._waiting[key]
+                self._stop_idle_timer()
+
+    def _window_over(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not gevent.getcurrent() and timer is not None:
+            timer.kill(block=False)
+        self._send(everything=True)
+
+    def _proof_over(self) -> None:
+        self._send(everything=self._timer is None)
+
+    def _send(self, *, everything: bool) -> None:
+        """Send the queries that are full, or everything."""
+        while self._waiting:
+            allowed = self._allowed()
+            if allowed < _PAIR:
+                self._let_go(list(self._waiting))
+            elif self._learned.is_being_proven:
+                self._learned.hold(self._proof_over)
+                return
+            else:
+                sizes = ((key, entry.size) for key, entry in self._waiting.items())
+                keys, is_full = first_part(sizes, allowed, self._source.room)
+                if not (is_full or everything):
+                    return
+                self._dispatch(keys)
+        self._stop_idle_timer()
+
+    def _dispatch(self, keys: list[Key]) -> None:
+        if sum(len(self._waiting[key].tickets) for key in keys) < _PAIR:
+            self._let_go(keys)
+            return
+        tickets = {key: self._waiting.pop(key).tickets for key in keys}
+        Batch(self._source, self._learned, tickets).start()
+
+    def _let_go(self, keys: list[Key]) -> None:
+        """Let look-ups make their single calls."""
+        for key in keys:
+            for ticket in self._waiting.pop(key).tickets:
+                ticket.call()
+
+    def _stop_idle_timer(self) -> None:
+        if not self._waiting and self._timer is not None:
+            self._timer.kill(block=False)
+            self._timer = None

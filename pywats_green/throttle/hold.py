@@ -1,0 +1,177 @@
+"""A server asked to be left alone: all calls to it wait, then go on a few at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from pywats_green.throttle.line import Line, StartTimer, start_timer
+from pywats_green.throttle.tally import Tally
+
+FIRST_WIDTH = 2  # calls in flight when a hold is over
+# Seconds after a hold in which few may be in flight. WATS counts requests by the minute: then
+# what it had counted is forgotten.
+REOPENING = 60.0
+
+
+class Hold:
+    """One server that asked to be left alone: closed for a while, then narrow, then forgotten.
+
+    A greenlet enters before it sends, and leaves when the answer is there or it gives up. After
+    the hold two may be inside at once, and with each success one more.
+
+    Args:
+        tally: Counts the waits.
+        start_timer: Starts a timer.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        tally: Tally,
+        *,
+        start_timer: StartTimer = start_timer,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._until = float("-inf")
+        self._width = FIRST_WIDTH
+        self._inside = 0
+        self._line = Line(self._look, self._take, tally, start_timer=start_timer, clock=clock)
+
+    def extend(self, seconds: float) -> None:
+        """Let nobody in for so many seconds from now, unless it is longer already."""
+        self._until = max(self._until, self._clock() + seconds)
+        self._width = FIRST_WIDTH
+
+    @property
+    def seconds_left(self) -> float:
+        """How long nobody is let in yet; 0: it is reopening."""
+        return max(self._until - self._clock(), 0.0)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it can be forgotten: nobody waits, nor would have to, and a call succeeded."""
+        if self._line or self._look() > 0:
+            return False
+        return self._width > FIRST_WIDTH or self._clock() >= self._until + REOPENING
+
+    def enter(self) -> None:
+        """Wait for the turn, first come first served.
+
+        Raises:
+            BaseException: The caller was killed; it is not inside.
+        """
+        if self._line or not self._take():
+            self._line.wait()
+
+    def leave(self, *, succeeded: bool) -> None:
+        """Make room for the next; after a success, for one more."""
+        self._inside -= 1
+        if succeeded and not self.seconds_left:  # else it was sent before the server asked again
+            self._width += 1
+        self._line.attend()
+
+    def _look(self) -> float:
+        now = self._clock()
+        if now < self._until:
+            return self._until - now
+        if self._inside < self._width:
+            return 0.0
+        return max(self._until + REOPENING - now, 0.0)  # who leaves makes us look before that
+
+    def _take(self) -> bool:
+        if self._look() > 0:
+            return False
+        self._inside += 1
+        return True
+
+
+class Holds:
+    """The holds that the calls of one native thread meet, by server; usually there are none.
+
+    Other native threads may call `extend` and `seconds_left`, nothing else.
+
+    Args:
+        tally: Counts the waits.
+        start_timer: Starts a timer.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        tally: Tally,
+        *,
+        start_timer: StartTimer = start_timer,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tally = tally
+        self._start_timer = start_timer
+        self._clock = clock
+        self._by_server: dict[str, Hold] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_server)
+
+    def extend(self, server: str, seconds: float) -> None:
+        """Hold all calls to a server for so many seconds from now, unless it is longer already."""
+        hold = self._by_server.get(server)
+        if hold is None:
+            # Closed before anybody can see it.
+            hold = Hold(self._tally, start_timer=self._start_timer, clock=self._clock)
+            hold.extend(seconds)
+            hold = self._by_server.setdefault(server, hold)
+        hold.extend(seconds)
+
+    def seconds_left(self) -> dict[str, float]:
+        """Return for how long calls are held yet, by server."""
+        left = {server: hold.seconds_left for server, hold in list(self._by_server.items())}
+        return {server: seconds for server, seconds in left.items() if seconds > 0}
+
+    def admit(self, server: str, acquire: Callable[[Callable[[], bool]], bool]) -> Hold | None:
+        """Wait until a call may be sent: for the hold of its server, and for a slot.
+
+        Args:
+            server: The server's name.
+            acquire: Waits for a slot of a rate limit and tells whether it took one. It is given
+                `may_go`, and may give up when that says no: a slot that is taken while the server
+                is held would be out of date when the call is sent.
+
+        Returns:
+            What to give back to `leave`, whatever becomes of the call. None: nothing is held.
+
+        Raises:
+            BaseException: The caller was killed, or what `acquire` raises; nothing is kept.
+        """
+        has_slot = False
+        while True:
+            hold = self._by_server.get(server)
+            if hold is not None:
+                hold.enter()
+            is_clear = False
+            try:
+                has_slot = has_slot or acquire(partial(self._is_clear, server, hold))
+                is_clear = has_slot and self._is_clear(server, hold)
+            finally:
+                if not is_clear and hold is not None:
+                    self.leave(server, hold, succeeded=False)
+            if is_clear:
+                return hold
+
+    def leave(self, server: str, hold: Hold, *, succeeded: bool) -> None:
+        """Give back what `admit` returned.
+
+        Args:
+            server: The server's name.
+            hold: What `admit` returned.
+            succeeded: Whether the server answered, and not that it is too much.
+        """
+        hold.leave(succeeded=succeeded)
+        if hold.is_over and self._by_server.get(server) is hold:
+            del self._by_server[server]
+
+    def _is_clear(self, server: str, entered: Hold | None) -> bool:
+        """Tell whether a call may be sent that has entered this hold, or none."""
+        hold = self._by_server.get(server)
+        return hold is None or (hold is entered and not hold.seconds_left)

@@ -1,0 +1,146 @@
+"""A line before something scarce: first come, first served, and one wake-up for each."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+import gevent
+from gevent.event import Event
+
+from pywats_green.throttle.tally import Tally
+
+
+class Timer(Protocol):
+    """A timer that was started."""
+
+    def close(self) -> None:
+        """Stop it, if it has not gone off."""
+
+
+StartTimer: TypeAlias = Callable[[float, Callable[[], None]], Timer]
+
+
+def start_timer(seconds: float, callback: Callable[[], None]) -> Timer:
+    """Start a timer of this native thread's hub.
+
+    Args:
+        seconds: More than 0.
+        callback: Called in the hub, where nothing may block.
+    """
+    loop = gevent.get_hub().loop
+    loop.update_now()  # its idea of now may be old, and the timer would come early
+    timer = loop.timer(seconds)
+    timer.start(callback)
+    return timer
+
+
+class _Place:
+    """One place in a line."""
+
+    __slots__ = ("called", "may_go")
+
+    def __init__(self, may_go: Callable[[], bool]) -> None:
+        self.called = Event()
+        self.may_go = may_go
+
+
+class Line:
+    """Where greenlets of one native thread wait for something that comes free piece by piece.
+
+    When a piece is free, the first in line is woken, and nobody else. It helps itself, and calls
+    the next when it leaves: so nothing is set aside for a greenlet that may be killed before it
+    runs, and many that wait cost no more than one timer.
+
+    Args:
+        look: Tells in how many seconds to look again; 0: something seems to be free. Called in
+            the hub, too: it must not block.
+        take: Takes a piece; False: none was free. It may block for a short lock.
+        tally: Counts the waits.
+        start_timer: Starts a timer.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[], float],
+        take: Callable[[], bool],
+        tally: Tally,
+        *,
+        start_timer: StartTimer = start_timer,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._look = look
+        self._take = take
+        self._tally = tally
+        self._start_timer = start_timer
+        self._clock = clock
+        self._waiting: deque[_Place] = deque()
+        self._timer: Timer | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def wait(
+        self,
+        may_go: Callable[[], bool] = lambda: True,
+        on_wait: Callable[[], None] = lambda: None,
+    ) -> bool:
+        """Stand in line and take a piece when it is the caller's turn.
+
+        Args:
+            may_go: Asked when the caller is called: False sends it out of the line, without a
+                piece.
+            on_wait: Called once the caller stands in line.
+
+        Returns:
+            Whether a piece was taken; False: `may_go` said no.
+
+        Raises:
+            BaseException: The caller was killed; the next in line gets what it would have got.
+        """
+        place = _Place(may_go)
+        self._waiting.append(place)
+        started = self._clock()
+        self._tally.began()
+        try:
+            if self._waiting[0] is place:
+                self.attend()
+            on_wait()
+            while True:
+                place.called.wait()
+                place.called.clear()
+                if not may_go():
+                    return False
+                if self._waiting[0] is place:
+                    if self._take():
+                        return True
+                    self.attend()  # another was quicker, one who does not stand in this line
+        finally:
+            self._waiting.remove(place)
+            self.attend()
+            self._tally.ended(self._clock() - started)
+
+    def attend(self) -> None:
+        """Call the first in line, or set the timer to look again.
+
+        To be called when something came free at another time than `look` had told.
+        """
+        if self._timer is not None:
+            self._timer.close()
+            self._timer = None
+        if not self._waiting:
+            return
+        delay = self._look()
+        if delay <= 0:
+            self._waiting[0].called.set()
+        else:
+            self._timer = self._start_timer(delay, self.attend)
+
+    def send_away(self) -> None:
+        """Call all who may not go any more: they leave the line, in their order."""
+        for place in self._waiting:
+            if not place.may_go():
+                place.called.set()

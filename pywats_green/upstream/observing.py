@@ -1,0 +1,38 @@
+"""Makes the events of `pywats_green.events` for upstream's clients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pywats_green.events import RequestEvent, current
+from pywats_green.transport import without_user_info
+from pywats_green.upstream.routes import template_of
+
+
+def observed(
+    client: Any, method: str, endpoint: str, params: Mapping[str, Any] | None
+) -> RequestEvent:
+    """Return the event of a call, a context manager to make the call in.
+
+    Args:
+        client: An `AsyncHttpClient` or a `HttpClient` of pywats.
+        method: HTTP method.
+        endpoint: As the caller gave it.
+        params: As the caller gave them.
+    """
+    return RequestEvent(method, endpoint, params, without_user_info(client.base_url), template_of)
+
+
+def note_cache(outcome: str) -> None:
+    """Note on the event of the running call, if there is one, what the cache did for it."""
+    event = current.get()
+    if event is not None:
+        event.cache = outcome
+
+
+def note_attempts(attempts: int) -> None:
+    """Note on the event of the running call, if there is one, how many requests it sent."""
+    event = current.get()
+    if event is not None:
+        event.attempts += attempts

@@ -1,0 +1,16 @@
+"""Paths as IIS compares them: by whole segments, without case, percent-decoded, without query."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+
+def segments_of(path: str) -> list[str]:
+    """Split a path; a path that climbs has none here, for it does not lead where it says."""
+    path = path.partition("?")[0].partition("#")[0].lower()
+    if "%" in path or "\\" in path:
+        path = unquote(path).replace("\\", "/").lower()
+    segments = [segment for segment in path.split("/") if segment]
+    if "/." in path and not {".", ".."}.isdisjoint(segments):
+        return []
+    return segments

@@ -1,0 +1,78 @@
+"""Route templates, worked out from upstream's own `Routes`: what a path is an example of."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from pywats.core.routes import Routes
+
+from pywats_green.upstream.paths import segments_of
+
+
+class _Node:
+    """The templates by segments of the path."""
+
+    __slots__ = ("any_segment", "segments", "template")
+
+    def __init__(self) -> None:
+        self.segments: dict[str, _Node] = {}
+        self.any_segment: _Node | None = None
+        self.template: str | None = None
+
+
+def _templates(holder: Any) -> Iterator[str]:
+    """Yield the paths of a class and of those in it; a function gets its parameters' names."""
+    for name, value in vars(holder).items():
+        if name.startswith("_"):
+            continue
+        if inspect.isclass(value):
+            yield from _templates(value)
+        elif isinstance(value, staticmethod):
+            parameters = inspect.signature(value.__func__).parameters
+            yield value.__func__(*(f"{{{parameter}}}" for parameter in parameters))
+        else:
+            yield value
+
+
+def _build() -> _Node:
+    root = _Node()
+    for template in sorted(set(_templates(Routes))):
+        node = root
+        for segment in template.strip("/").split("/"):
+            if "{" in segment:
+                node.any_segment = node = node.any_segment or _Node()
+            else:
+                node = node.segments.setdefault(segment.lower(), _Node())
+        node.template = node.template or template  # of spellings that differ in case, the first
+    return root
+
+
+_ROOT = _build()
+
+
+@lru_cache(maxsize=4096)
+def template_of(path: str) -> str:
+    """Return the route template of a path.
+
+    Args:
+        path: As given to a client, such as "/api/Product/X1"; a query does not count.
+
+    Returns:
+        Such as "/api/Product/{part_number}"; for a path that upstream has no route for, the path.
+    """
+    return _find(_ROOT, segments_of(path), 0) or path.partition("?")[0]
+
+
+def _find(node: _Node, segments: list[str], at: int) -> str | None:
+    """Walk down to a template: by name where there is one, else by placeholder."""
+    if at == len(segments):
+        return node.template
+    for below in (node.segments.get(segments[at]), node.any_segment):
+        if below is not None:
+            template = _find(below, segments, at + 1)
+            if template is not None:
+                return template
+    return None

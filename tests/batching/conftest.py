@@ -1,0 +1,76 @@
+"""Shared by the tests of batching."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from pywats import pyWATS
+
+from pywats_green import Pool
+from pywats_green.testing import WatsServer
+
+QUERY = "GET /api/Product/Query"
+SINGLE = "GET /api/Product/{partNumber}"
+
+
+def outcome(function: Callable[[], Any]) -> Any:
+    """What a call gives, in a form that can be compared."""
+    try:
+        value = function()
+    except Exception as exc:  # noqa: BLE001  # whatever it is, it is compared
+        return type(exc).__name__, str(exc)
+    return value.model_dump() if hasattr(value, "model_dump") else value
+
+
+def outcomes(function: Callable[[Any], Any], keys: Iterable[Any], size: int = 100) -> list[Any]:
+    return Pool(size).map(lambda key: outcome(lambda: function(key)), keys)
+
+
+def part_numbers(count: int, start: int = 0) -> list[str]:
+    return [f"PN-{number:05d}" for number in range(start, start + count)]
+
+
+def planted(part_number: str, name: str = "planted") -> dict[str, Any]:
+    """A product as the server keeps it."""
+    return {
+        "partNumber": part_number,
+        "name": name,
+        "description": "d",
+        "nonSerial": False,
+        "state": 1,
+        "productId": "0000000a-0000-4000-8000-0000ffffffff",
+        "xmlData": "",
+        "revisions": [{"revision": "A", "partNumber": part_number, "state": 1}],
+        "tags": [],
+    }
+
+
+class Counts:
+    """How often the server was asked by which route, since the last look."""
+
+    def __init__(self, server: WatsServer) -> None:
+        self._server = server
+        self._before: dict[str, int] = {}
+        self.new()
+
+    def new(self) -> dict[str, int]:
+        now = dict(self._server.stats()["requests"])
+        fresh = {route: count - self._before.get(route, 0) for route, count in now.items()}
+        self._before = now
+        return {route: count for route, count in fresh.items() if count}
+
+
+@pytest.fixture
+def counts(server: WatsServer) -> Counts:
+    return Counts(server)
+
+
+@pytest.fixture
+def proven(api: pyWATS, counts: Counts) -> pyWATS:
+    """A client that has proven the route of products."""
+    from pywats_green import batching
+
+    with batching(window=0.0):
+        Pool(2).map(api.product.get_product, part_numbers(2))
+    assert counts.new() == {QUERY: 1, SINGLE: 1}
+    return api

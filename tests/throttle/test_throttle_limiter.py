@@ -1,0 +1,356 @@
+"""Upstream's limiter: its numbers stay true, its waiters are served in order, nothing gets lost."""
+
+import logging
+import random
+import types
+from typing import Any
+
+import gevent
+import pytest
+from pywats.core.throttle import RateLimiter
+from throttle_clock import Crowd, HandClock, run_all
+
+from pywats_green.throttle import Tally
+from pywats_green.upstream import throttling
+
+SERVER = "http://127.0.0.1:1"
+
+
+def _client(limiter: Any, url: str = SERVER) -> Any:
+    return types.SimpleNamespace(_rate_limiter=limiter, base_url=url)
+
+
+def _crowd(*clients: Any) -> Crowd:
+    """Greenlets that each make an attempt, by the clients in turn."""
+    turn = iter(range(1_000_000))
+    return Crowd(lambda: throttling.admit(clients[next(turn) % len(clients)]))
+
+
+def _refused(client: Any, retry_after: str = "5") -> bool:
+    """An attempt of the client is answered with 429."""
+    answer: Any = types.SimpleNamespace(status_code=429, headers={"retry-after": retry_after})
+    return throttling.settle(client, None, answer)
+
+
+def test_disabled_nothing_waits_and_nothing_is_counted(by_hand: HandClock, tally: Tally) -> None:
+    limiter = RateLimiter(1, 60, enabled=False)
+    crowd = _crowd(_client(limiter))
+    crowd.come(100)
+    assert crowd.through == list(range(100))
+    assert crowd.results == [None] * 100
+    assert limiter.stats["total_requests"] == limiter.current_usage == tally.waits == 0
+
+
+def test_the_numbers_are_those_of_upstreams_object(by_hand: HandClock, tally: Tally) -> None:
+    limiter = RateLimiter(10, 60)
+    crowd = _crowd(_client(limiter), _client(limiter))  # two clients share it
+    crowd.come(15)
+    assert len(crowd.through) == 10
+    assert limiter.stats["current_usage"] == 10
+    assert throttling.throttle_statistics()["waiting"] == 5
+    by_hand.turn(60.1)
+    assert limiter.stats == {
+        "total_requests": 15,
+        "total_wait_time_seconds": pytest.approx(300, abs=0.1),
+        "throttle_count": 5,
+        "current_usage": 5,
+        "available_slots": 5,
+        "max_requests": 10,
+        "window_seconds": 60,
+        "enabled": True,
+    }
+    assert crowd.through == list(range(15))
+    assert (tally.waiting, tally.waits) == (0, 5)
+
+
+def test_slots_that_upstream_takes_count(by_hand: HandClock) -> None:
+    limiter = RateLimiter(3, 60)
+    assert limiter.acquire()
+    crowd = _crowd(_client(limiter))
+    crowd.come(2)
+    assert crowd.through == [0, 1]
+    assert limiter.acquire(timeout=1) is False  # ours count for upstream, too
+    crowd.come(1)
+    by_hand.now += 60.1
+    assert limiter.acquire()
+    assert limiter.acquire()
+    assert limiter.acquire()  # before the line looks, somebody else has taken all
+    by_hand.turn(59)
+    assert crowd.through == [0, 1]
+    by_hand.turn(2)
+    assert crowd.through == [0, 1, 2]
+
+
+def test_each_is_woken_once_and_in_order(
+    by_hand: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+    take = throttling._Slots._take
+
+    def counted(slots: Any) -> bool:
+        nonlocal tries
+        tries += 1
+        return take(slots)
+
+    monkeypatch.setattr(throttling._Slots, "_take", counted)
+    crowd = _crowd(_client(RateLimiter(500, 60)))
+    crowd.come(1500)
+    tries = 0
+    by_hand.turn(121)
+    assert crowd.through == list(range(1500))
+    assert tries == 1000
+    assert by_hand.most_timers == 1
+
+
+def test_who_comes_as_a_slot_comes_free_does_not_overtake(by_hand: HandClock) -> None:
+    crowd = _crowd(_client(RateLimiter(1, 60)))
+    crowd.come(2)
+    by_hand.now += 60.1  # nobody has been called yet
+    crowd.come(1)
+    assert crowd.through == [0]
+    by_hand.turn(0)
+    assert crowd.through == [0, 1]
+    gevent.killall(crowd.greenlets)
+
+
+@pytest.mark.parametrize("change", ["raised", "disabled", "reset"])
+def test_waiters_see_a_change_within_a_second(change: str, by_hand: HandClock) -> None:
+    limiter = RateLimiter(1, 3600)
+    crowd = _crowd(_client(limiter))
+    crowd.come(3)
+    by_hand.turn(10)
+    assert crowd.through == [0]
+    if change == "raised":
+        limiter.max_requests = 3
+    elif change == "disabled":
+        limiter.enabled = False
+    else:
+        limiter.reset()
+    by_hand.turn(1)
+    assert crowd.through == ([0, 1] if change == "reset" else [0, 1, 2])
+
+
+def test_a_limit_that_is_lowered_counts_at_once(by_hand: HandClock) -> None:
+    limiter = RateLimiter(4, 60)
+    crowd = _crowd(_client(limiter))
+    for _ in range(4):
+        crowd.come(1)
+        by_hand.turn(1)
+    limiter.max_requests = 2
+    crowd.come(1)
+    by_hand.turn(58)  # the first two are over, two are left
+    assert len(crowd.through) == 4
+    by_hand.turn(1)
+    assert len(crowd.through) == 5
+
+
+@pytest.mark.parametrize("most", [0, -1])
+def test_a_limit_of_none_lets_nobody_through_and_does_not_spin(
+    most: int, by_hand: HandClock
+) -> None:
+    limiter = RateLimiter(most, 1)
+    crowd = _crowd(_client(limiter))
+    crowd.come(2)
+    by_hand.turn(100)
+    assert crowd.through == []
+    gevent.killall(crowd.greenlets)
+
+
+def test_a_fractional_limit_works_as_upstreams(by_hand: HandClock) -> None:
+    limiter = RateLimiter(5 / 2, 60)  # type: ignore[arg-type]
+    crowd = _crowd(_client(limiter))
+    crowd.come(5)
+    assert len(crowd.through) == 3
+    by_hand.turn(61)
+    assert len(crowd.through) == 5
+
+
+def test_a_limiter_with_its_own_acquire_is_called(by_hand: HandClock) -> None:
+    calls = []
+
+    class Own(RateLimiter):
+        def acquire(self, timeout: float | None = None) -> bool:
+            calls.append(timeout)
+            return False
+
+    class NotEvenOne:
+        def acquire(self) -> None:
+            calls.append(None)
+
+    replaced = RateLimiter(1, 60)
+    replaced.acquire = lambda: bool(calls.append(None))  # type: ignore[method-assign]
+    for limiter in (Own(1, 60), NotEvenOne(), replaced):
+        crowd = _crowd(_client(limiter))
+        crowd.come(3)
+        assert crowd.through == [0, 1, 2]
+    assert calls == [None] * 9
+    assert _refused(_client(NotEvenOne()))
+
+
+def test_a_subclass_with_upstreams_acquire_is_served_in_order(by_hand: HandClock) -> None:
+    class Named(RateLimiter):
+        name = "line 4"
+
+    crowd = _crowd(_client(Named(1, 10)))
+    crowd.come(3)
+    by_hand.turn(10.1)
+    assert crowd.through == [0, 1]
+    gevent.killall(crowd.greenlets)
+
+
+def test_one_line_of_log_for_all_that_wait(
+    by_hand: HandClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    limiter = RateLimiter(2, 60)
+    crowd = _crowd(_client(limiter))
+    with caplog.at_level(logging.INFO, "pywats.core.throttle"):
+        crowd.come(20)
+        by_hand.turn(61)
+        crowd.come(20)
+        assert [record.getMessage() for record in caplog.records] == [
+            "Rate limit reached (2 requests/60s). Waiting 60.00s..."
+        ]
+        gevent.killall(crowd.greenlets)
+        by_hand.turn(61)
+        crowd.come(3)  # two of them need not wait: that was the end, and the third begins anew
+    assert len(caplog.records) == 2
+    gevent.killall(crowd.greenlets)
+
+
+def test_a_429_holds_all_clients_of_the_server_whatever_their_limiter(by_hand: HandClock) -> None:
+    limited, free = _client(RateLimiter(9, 60)), _client(RateLimiter(enabled=False))
+    own = _client(types.SimpleNamespace(acquire=lambda: None), SERVER + "/")
+    other = _client(free._rate_limiter, "http://127.0.0.1:2")
+    assert _refused(limited)
+    held, unheld = _crowd(limited, free, own), _crowd(other)
+    held.come(6)
+    unheld.come(6)
+    assert (held.through, len(unheld.through)) == ([], 6)
+    assert limited._rate_limiter.current_usage == 0  # no slot is taken before it can be used
+    assert throttling.throttle_statistics() == {
+        "waiting": 6, "waits": 6, "wait_seconds": 0.0, "refused": 1, "holds": {SERVER: 5.0},
+    }  # fmt: skip
+    by_hand.turn(5)
+    assert held.through == [0, 1]
+    assert throttling.throttle_statistics()["holds"] == {}
+    gevent.killall(held.greenlets)
+
+
+@pytest.mark.parametrize("retry_after", ["0", "-1", "soon"])
+def test_a_429_that_does_not_ask_for_time_holds_nobody(
+    retry_after: str, by_hand: HandClock
+) -> None:
+    client = _client(RateLimiter(enabled=False))
+    assert not _refused(client, retry_after)
+    crowd = _crowd(client)
+    crowd.come(5)
+    assert len(crowd.through) == 5
+
+
+def test_those_who_wait_for_a_slot_go_and_wait_for_the_server_in_order(
+    by_hand: HandClock,
+) -> None:
+    limiter = RateLimiter(2, 10)
+    client, other = _client(limiter), _client(limiter, "http://127.0.0.1:2")
+    crowd, others = _crowd(client), _crowd(other)
+    crowd.come(6)
+    others.come(1)
+    assert crowd.through == [0, 1]
+    _refused(client, "60")
+    crowd.come(1)  # comes last, and goes last
+    by_hand.turn(10.1)
+    assert others.through == [0]  # the slots were not spent on who could not go
+    by_hand.turn(20)
+    assert limiter.current_usage == 0
+    for _ in range(10):
+        by_hand.turn(10.1)
+        for hold in crowd.results:
+            if hold is not None:
+                hold.leave(succeeded=True)
+        crowd.results.clear()
+    assert crowd.through == list(range(7))
+
+
+def test_one_line_of_log_for_a_hold(by_hand: HandClock, caplog: pytest.LogCaptureFixture) -> None:
+    client = _client(RateLimiter(enabled=False), "http://somebody:secret@127.0.0.1:1")
+    with caplog.at_level(logging.INFO, "pywats.core.throttle"):
+        for _ in range(10):
+            _refused(client)
+    assert [record.getMessage() for record in caplog.records] == [
+        "HTTP 429: http://127.0.0.1:1 asks to be left alone for 5.00s. All calls to it wait..."
+    ]
+
+
+def test_another_native_thread_obeys_too() -> None:
+    client = _client(RateLimiter(enabled=False))
+
+    def elsewhere() -> tuple[bool, dict[str, float]]:
+        try:
+            with gevent.Timeout(0.05):
+                throttling.admit(client)
+        except gevent.Timeout:
+            return True, throttling.throttle_statistics()["holds"]
+        return False, {}
+
+    pool = gevent.get_hub().threadpool
+    throttling_there = pool.apply(elsewhere)
+    assert throttling_there == (False, {})
+    _refused(client)
+    was_held, left = pool.apply(elsewhere)
+    assert was_held
+    assert 4 < left[SERVER] <= 5
+
+
+def test_no_slot_is_lost_and_the_window_never_exceeded_though_many_are_killed(
+    by_hand: HandClock,
+) -> None:
+    """Seeded chaos; afterwards, as many slots are free, and as quickly, as if nothing had been."""
+    most, window = 7, 10.0
+    for seed in range(25):
+        chance = random.Random(seed)
+        limiter = RateLimiter(most, window)
+        clients = [_client(limiter), _client(limiter, "http://127.0.0.1:2")]
+        sent: list[float] = []
+        running: list[gevent.Greenlet] = []
+
+        def call(client: Any, chance: random.Random, limiter: RateLimiter, sent: Any) -> None:
+            hold = throttling.admit(client)
+            sent.append(by_hand.now)
+            answer: Any = None
+            try:
+                gevent.sleep(0)  # where a kill may strike
+                status = chance.choice([200, 200, 404, 503, 429])
+                headers = {"retry-after": str(chance.choice([0, 1, 3]))}
+                answer = types.SimpleNamespace(status_code=status, headers=headers)
+            finally:
+                throttling.settle(client, hold, answer)
+
+        for _ in range(150):
+            step = chance.random()
+            if step < 0.5:
+                running.append(gevent.spawn(call, chance.choice(clients), chance, limiter, sent))
+            elif step < 0.7 and running:
+                chance.choice(running).kill(block=False)
+            elif step < 0.75:
+                limiter.acquire(timeout=0)  # upstream's own code takes a slot
+            else:
+                by_hand.turn(chance.choice([0.01, 0.5, 2.0]))
+            if chance.random() < 0.3:
+                run_all()
+            assert limiter.current_usage <= most
+        gaps = [late - early for early, late in zip(sent, sent[most:], strict=False)]
+        assert min(gaps) >= window
+
+        by_hand.turn(2000)
+        assert all(greenlet.dead for greenlet in running)
+        assert not by_hand.timers
+        tally = throttling._tally
+        assert tally.waiting == 0
+        for client in clients:  # wide again, and at full rate
+            crowd = _crowd(client)
+            crowd.come(most)
+            for hold in crowd.results:
+                throttling.settle(client, hold, types.SimpleNamespace(status_code=200, headers={}))  # type: ignore[arg-type]
+            run_all()
+            by_hand.turn(window + 0.1)
+            assert len(crowd.through) == most
