@@ -8,7 +8,7 @@ else
 BIN := .venv/bin
 endif
 
-.PHONY: demo test lint typecheck perf clean
+.PHONY: demo test lint typecheck perf gate clean
 
 demo: $(BIN)/.installed
 	$(BIN)/python -m pywats_green demo
@@ -23,8 +23,15 @@ lint: $(BIN)/.tools
 typecheck: $(BIN)/.tools
 	$(BIN)/mypy
 
-perf: $(BIN)/.tools
-	$(PYTEST) perf -s
+# All of it, or what pytest's -k finds: make perf ONLY="test_a_hit and plain"
+perf: $(BIN)/.perf
+	$(BIN)/python perf $(if $(ONLY),-k "$(ONLY)")
+
+# Is HEAD slower than BASE? make gate BASE=v1.0 HEAD=HEAD GATE="--tolerance 0.05"
+BASE ?= main
+HEAD ?= HEAD
+gate:
+	$(PYTHON) perf/gate.py $(BASE) $(HEAD) $(GATE)
 
 clean:
 	rm -rf .venv
@@ -32,6 +39,10 @@ clean:
 $(BIN)/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(BIN)/.perf: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[perf,fast]"
 	touch $@
 
 $(BIN)/.tools: $(BIN)/.installed

@@ -1,17 +1,69 @@
 """The start button first, as in tests/conftest.py; the contestants are processes of their own."""
 
-import sys
-from pathlib import Path
+import pywats_green  # isort: split
 
-import pywats_green  # noqa: F401
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import pytest
+from machine import fingerprint
 from pywats.core.throttle import configure_throttling
+from recording import Records
+from stage import EFFORT, Cores, Stage, divided_cores
+
+from pywats_green.testing import WatsServer
+
+assert pywats_green.is_active()
+
+MACHINE = fingerprint()
+RECORDS = Records()
+CORES = divided_cores()
 
 
 @pytest.fixture(autouse=True)
 def unthrottled() -> None:
     """Upstream's default of 500 requests a minute would be what every benchmark measures."""
     configure_throttling(enabled=False)
+
+
+@pytest.fixture(scope="session")
+def cores() -> Cores:
+    return CORES
+
+
+@pytest.fixture(scope="session")
+def records() -> Records:
+    return RECORDS
+
+
+@pytest.fixture(scope="module")
+def stage(cores: Cores) -> Iterator[Stage]:
+    """A server for each file, pinned to its core, and the contestants that play against it."""
+    with WatsServer() as server:
+        if cores.server and server.pid is not None:
+            os.sched_setaffinity(server.pid, cores.server)
+        stage = Stage(server, cores)
+        yield stage
+        stage.close()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """A cell that broke has its place in the report, too."""
+    if report.failed:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        text = report.longreprtext if crash is None else crash.message
+        RECORDS.broken[report.nodeid] = text.strip().partition("\n")[0]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write what does not fit into pytest-benchmark's records to a file beside them."""
+    path = session.config.getoption("benchmark_json")
+    if path is not None:
+        run = {"machine": MACHINE, "quick": EFFORT.quick, "cores": CORES.words, **RECORDS.as_dict()}
+        Path(path).with_name("run.json").write_text(json.dumps(run), "utf-8")

@@ -1,123 +1,99 @@
-"""One contestant of a comparison, in a process of its own.
+"""One contestant, in a process of its own: plays rounds when it is told to.
 
-Reads the number of calls of a round from stdin, makes them, writes the seconds they took: so the
-harness can let the contestants take turns on a machine whose speed changes.
+    python perf/contestant.py '{"flavour": "green", "url": ..., "token": ..., "concurrency": 50}'
 
-    python perf/contestant.py NAME URL TOKEN CONCURRENCY
+It answers each line of JSON on stdin with one on stdout: `{"open": NAME}` makes a play ready,
+`{"play": NAME, "calls": N}` plays a round of it. So the harness lets contestants take turns on a
+machine whose speed changes, and each has an interpreter that nobody else has warmed or littered.
 """
 
 from __future__ import annotations
 
+import gc
+import json
+import os
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
+from typing import Any
 
-NAME, URL, TOKEN, CONCURRENCY = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+OPTIONS: dict[str, Any] = json.loads(sys.argv[1])
+FLAVOUR: str = OPTIONS["flavour"]  # upstream, green, or fast: green over geventhttpclient
 
-if NAME.startswith("green"):
+if OPTIONS.get("cpus"):
+    os.sched_setaffinity(0, OPTIONS["cpus"])
+
+if FLAVOUR != "upstream":
     import pywats_green
 
-from pywats import AsyncWATS, pyWATS  # noqa: E402
-from pywats.core.client import HttpClient  # noqa: E402
-from pywats.core.throttle import configure_throttling  # noqa: E402
-
-configure_throttling(enabled=False)  # the limiter would be what is measured
-KEYS = [f"PN-{number:05d}" for number in range(1000)]
-Round = Callable[[int], object]
+from play import Play, Setting  # noqa: E402
 
 
-def keys(count: int) -> Iterator[str]:
-    return (KEYS[number % len(KEYS)] for number in range(count))
+def plays() -> dict[str, Callable[[Setting], Play]]:
+    """All plays by name; imported here, below pywats_green."""
+    import crud
+    import growth
+    import holding
+    import layers
+    import lookups
+
+    return {**lookups.PLAYS, **crud.PLAYS, **layers.PLAYS, **holding.PLAYS, **growth.PLAYS}
 
 
-def spend(values: Iterable[object]) -> None:
-    """Use values up without keeping them: the garbage collector would walk what is kept."""
-    deque(values, maxlen=0)
+def obstacle() -> str | None:
+    """Why this flavour cannot play here; None where it can."""
+    if FLAVOUR != "fast":
+        return None
+    try:
+        pywats_green.configure(transport="geventhttpclient")
+    except (pywats_green.SettingsError, ImportError) as exc:
+        return f"no transport geventhttpclient here: {exc}"
+    return None
 
 
-def client() -> pyWATS:
-    return pyWATS(base_url=URL, token=TOKEN, enable_cache=False)
+def played(play: Play, calls: int) -> dict[str, Any]:
+    if play.prepare is not None:
+        play.prepare(calls)
+    gc.collect()
+    cpu, start = time.process_time(), time.perf_counter()
+    result = play.run(calls)
+    seconds = time.perf_counter() - start
+    answer = {"seconds": seconds, "cpu": time.process_time() - cpu}
+    return {**answer, "result": result} if isinstance(result, dict) else answer
 
 
-def green() -> Round:
-    """One shared pyWATS, a Pool."""
-    api, pool = client(), pywats_green.Pool(CONCURRENCY)
-    return lambda count: pool.map(api.product.get_product, keys(count))
-
-
-def green_http_client() -> Round:
-    """One shared HttpClient, a Pool."""
-    http, pool = HttpClient(URL, TOKEN, enable_cache=False), pywats_green.Pool(CONCURRENCY)
-    return lambda count: pool.map(http.get, (f"/api/Product/{key}" for key in keys(count)))
-
-
-def sequential() -> Round:
-    """One call after another."""
-    api = client()
-    return lambda count: spend(api.product.get_product(key) for key in keys(count))
-
-
-def cached() -> Round:
-    """The same key again and again, from the cache."""
-    api = pyWATS(base_url=URL, token=TOKEN)
-    return lambda count: spend(api.product.get_product(KEYS[0]) for _ in range(count))
-
-
-def threads() -> Round:
-    """Threads with a pyWATS each: upstream's own cannot be shared."""
-    import threading
-    from concurrent.futures import ThreadPoolExecutor
-
-    local, pool = threading.local(), ThreadPoolExecutor(CONCURRENCY)
-
-    def call(key: str) -> object:
-        if not hasattr(local, "api"):
-            local.api = client()
-        return local.api.product.get_product(key)
-
-    return lambda count: list(pool.map(call, keys(count)))
-
-
-def async_gather() -> Round:
-    """AsyncWATS with as many workers gathered: the rewrite that this package replaces."""
-    import asyncio
-
-    loop = asyncio.new_event_loop()
-    api = AsyncWATS(base_url=URL, token=TOKEN, enable_cache=False)
-
-    async def run(count: int) -> None:
-        todo = keys(count)
-
-        async def worker() -> None:
-            for key in todo:
-                await api.product.get_product(key)
-
-        await asyncio.gather(*(worker() for _ in range(CONCURRENCY)))
-
-    return lambda count: loop.run_until_complete(run(count))
-
-
-CONTESTANTS: dict[str, Callable[[], Round]] = {
-    "green": green,
-    "green-http-client": green_http_client,
-    "green-sequential": sequential,
-    "sequential": sequential,
-    "green-cached": cached,
-    "cached": cached,
-    "threads": threads,
-    "async": async_gather,
-}
+def answered(
+    order: dict[str, Any],
+    known: dict[str, Callable[[Setting], Play]],
+    opened: dict[str, Play],
+    setting: Setting,
+) -> dict[str, Any]:
+    """Carry out an order; what goes wrong in it is an answer, too."""
+    name = order.get("open") or order["play"]
+    try:
+        if name not in opened:
+            opened[name] = known[name](setting)
+        return {} if "open" in order else played(opened[name], order["calls"])
+    except Exception as exc:  # noqa: BLE001  # the other contestants play on
+        return {"error": f"{type(exc).__name__}: {exc}"}
 
 
 def main() -> None:
-    play = CONTESTANTS[NAME]()
-    play(2 * CONCURRENCY)  # connections and caches of the interpreter
-    print("ready", flush=True)
+    absent = obstacle()
+    if absent is not None:
+        print(json.dumps({"absent": absent}), flush=True)
+        return
+    from pywats.core.throttle import configure_throttling
+
+    if not OPTIONS.get("throttled"):
+        configure_throttling(enabled=False)  # else the limiter would be what is measured
+    known = plays()
+    opened: dict[str, Play] = {}
+    setting = Setting(FLAVOUR, OPTIONS["url"], OPTIONS["token"], OPTIONS["concurrency"])
+    print(json.dumps({"ready": os.getpid()}), flush=True)
     for line in sys.stdin:
-        start = time.perf_counter()
-        play(int(line))
-        print(time.perf_counter() - start, flush=True)
+        print(json.dumps(answered(json.loads(line), known, opened, setting)), flush=True)
+    os._exit(0)  # calls that are held, and upstream's threads, are not waited for
 
 
 if __name__ == "__main__":

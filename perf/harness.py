@@ -1,95 +1,207 @@
-"""Lets contestants take turns in one run, and reports ratios of medians."""
+"""Lets contestants take turns in one run: each round is played by all, one after another.
+
+A machine's speed changes from minute to minute; that of neighbouring rounds hardly differs. So what
+counts is the ratio within a round, and of all rounds the median.
+"""
 
 from __future__ import annotations
 
-import statistics
+import json
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+FEWEST = 3  # rounds that give an interval
+FAILED = "failed: "  # begins the reason of a contestant that is absent because it failed
 CONTESTANT = Path(__file__).with_name("contestant.py")
 
 
-class Contestant:
-    """A process that plays rounds; see contestant.py."""
+class BrokenError(Exception):
+    """A contestant failed in the middle of its play."""
 
-    def __init__(self, name: str, url: str, token: str, concurrency: int) -> None:
-        self.name = name
+
+class AbsentError(Exception):
+    """A contestant cannot play here; the text says why."""
+
+
+class Lap(NamedTuple):
+    """One round of one contestant, seconds for all its calls."""
+
+    calls: int
+    seconds: float
+    cpu: float
+    result: dict[str, Any] | None
+
+
+class Contestant:
+    """A process that plays rounds; see contestant.py.
+
+    Args:
+        flavour: upstream, green or fast.
+        server: The embedded server.
+        concurrency: Calls at once.
+        cpus: The cores it may use; empty: any.
+        throttled: True leaves upstream's limiter at its default.
+    """
+
+    def __init__(
+        self,
+        flavour: str,
+        server: Any,
+        concurrency: int = 1,
+        *,
+        cpus: Sequence[int] = (),
+        throttled: bool = False,
+    ) -> None:
+        self.flavour = flavour
+        options = {
+            "flavour": flavour, "url": server.url, "token": server.token, "cpus": list(cpus),
+            "concurrency": concurrency, "throttled": throttled,
+        }  # fmt: skip
         self._process = subprocess.Popen(
-            [sys.executable, str(CONTESTANT), name, url, token, str(concurrency)],
+            [sys.executable, str(CONTESTANT), json.dumps(options)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
+        self._greeting: dict[str, Any] | None = None
 
     def __enter__(self) -> Contestant:  # noqa: PYI034  # not subclassed
-        assert self._read() == "ready"
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.stdin.close()  # type: ignore[union-attr]
-        self._process.wait(timeout=30)
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._process.stdout.close()  # type: ignore[union-attr]
 
-    def _read(self) -> str:
+    def open(self, play: str) -> None:
+        """Make a play ready.
+
+        Raises:
+            AbsentError: This flavour cannot play here.
+            BrokenError: It failed, or its process ended.
+        """
+        if self._greeting is None:
+            self._greeting = self._read()
+        if "absent" in self._greeting:
+            raise AbsentError(self._greeting["absent"])
+        self._ask(open=play)
+
+    def play(self, play: str, calls: int) -> Lap:
+        """Play a round.
+
+        Raises:
+            BrokenError: It failed, or its process ended.
+        """
+        answer = self._ask(play=play, calls=calls)
+        return Lap(calls, answer["seconds"], answer["cpu"], answer.get("result"))
+
+    def _ask(self, **order: Any) -> dict[str, Any]:
+        self._process.stdin.write(json.dumps(order) + "\n")  # type: ignore[union-attr]
+        self._process.stdin.flush()  # type: ignore[union-attr]
+        return self._read()
+
+    def _read(self) -> dict[str, Any]:
         line = self._process.stdout.readline()  # type: ignore[union-attr]
         if not line:
-            raise RuntimeError(f"{self.name} ended with status {self._process.wait()}")
-        return line.strip()
-
-    def seconds_per_call(self, calls: int) -> float:
-        self._process.stdin.write(f"{calls}\n")  # type: ignore[union-attr]
-        self._process.stdin.flush()  # type: ignore[union-attr]
-        return float(self._read()) / calls
+            raise BrokenError(f"{self.flavour} ended with status {self._process.wait()}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise BrokenError(answer["error"])
+        return answer
 
 
-class Result(NamedTuple):
-    """Seconds per call of each contestant, round by round, in the same order."""
+class Player(NamedTuple):
+    """A contestant in a cell.
 
-    rounds: dict[str, list[float]]
+    Attributes:
+        name: As the report calls it.
+        contestant: Its process.
+        play: What it plays.
+        wave: It plays whole multiples of so many calls.
+    """
 
-    def rate(self, name: str) -> float:
-        """Calls per second, the median of the rounds."""
-        return 1 / statistics.median(self.rounds[name])
-
-    def ratio(self, faster: str, slower: str) -> float:
-        """How many times faster, the median of the ratios of neighbouring rounds."""
-        pairs = zip(self.rounds[slower], self.rounds[faster], strict=True)
-        return statistics.median(slow / fast for slow, fast in pairs)
-
-    def table(self, baseline: str) -> str:
-        lines = [f"{'contestant':<20}{'calls/s':>10}{'x ' + baseline:>16}"]
-        lines += [
-            f"{name:<20}{self.rate(name):>10.0f}{self.ratio(name, baseline):>16.2f}"
-            for name in self.rounds
-        ]
-        return "\n".join(lines)
+    name: str
+    contestant: Contestant
+    play: str
+    wave: int = 1
 
 
-def compare(
-    server: Any, names: Sequence[tuple[str, int]], *, concurrency: int, rounds: int
-) -> Result:
-    """Play `rounds` rounds; each contestant plays its number of calls in each.
+@dataclass
+class Cell:
+    """What was measured under one set of conditions.
+
+    Attributes:
+        group: The group of the report.
+        name: The cell's name in it.
+        conditions: Such as concurrency and latency.
+        laps: Of each contestant, round by round, in the same order.
+        absent: Contestants that did not run, and why.
+    """
+
+    group: str
+    name: str
+    conditions: dict[str, Any]
+    laps: dict[str, list[Lap]] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+
+
+def take_turns(
+    cell: Cell,
+    players: Sequence[Player],
+    *,
+    rounds: int,
+    seconds: float,
+    budget: float = float("inf"),
+) -> Cell:
+    """Play all rounds of a cell.
 
     Args:
-        server: The embedded server.
-        names: Contestant and calls a round.
-        concurrency: Calls at once.
-        rounds: How many rounds each plays, in turns.
+        cell: Filled by this.
+        players: Those who take turns; who cannot play, or fails, is noted as absent.
+        rounds: How many rounds each plays; every other one in the opposite order.
+        seconds: How long a round of one of them should take; the number of calls follows from a
+            first round, which does not count, and is one wave at least.
+        budget: Seconds for all rounds; there are fewer of them, though not less than three, where
+            they would take longer.
     """
-    with ExitStack() as stack:
-        players = [
-            (
-                stack.enter_context(Contestant(name, server.url, server.token, concurrency)),
-                calls,
-            )
-            for name, calls in names
-        ]
-        times: dict[str, list[float]] = {name: [] for name, _ in names}
-        for _ in range(rounds):
-            for player, calls in players:
-                times[player.name].append(player.seconds_per_call(calls))
-        return Result(times)
+    calls: dict[Player, int] = {}
+    of_a_round = 0.0
+    for player in players:
+        with noted(cell, player):
+            player.contestant.open(player.play)
+            player.contestant.play(player.play, player.wave)  # opens connections
+            first = player.contestant.play(player.play, player.wave)
+            waves = max(1, round(seconds / first.seconds))
+            calls[player] = player.wave * waves
+            of_a_round += waves * first.seconds
+            cell.laps[player.name] = []
+    if of_a_round * rounds > budget:
+        rounds = max(min(FEWEST, rounds), int(budget / of_a_round))
+    for number in range(rounds):
+        for player in list(calls)[:: -1 if number % 2 else 1]:
+            if player.name in cell.laps:
+                with noted(cell, player):
+                    lap = player.contestant.play(player.play, calls[player])
+                    cell.laps[player.name].append(lap)
+    return cell
+
+
+@contextmanager
+def noted(cell: Cell, player: Player) -> Iterator[None]:
+    """Note who cannot play or fails; the others go on without it."""
+    try:
+        yield
+    except AbsentError as exc:
+        cell.absent[player.name] = str(exc)
+    except BrokenError as exc:
+        cell.absent[player.name] = FAILED + str(exc)
+        cell.laps.pop(player.name, None)

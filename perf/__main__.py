@@ -1,0 +1,104 @@
+"""Runs the suite and writes its report.
+
+    python perf                     all of it, into perf/results, and the README's block
+    python perf -k EXPRESSION ...   some of it (pytest's arguments), into perf/results/partial
+    python perf --report            no run: report, charts and README from perf/results/results.json
+
+PERF_QUICK=1 plays few cells and few rounds, into perf/results/partial as well. The exit status is 1
+where a key row misses its bar or a cell broke; the report is written in any case.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from bars import KEY_ROWS, missed
+from report import bar_table, markdown, readme_block, with_block
+from results import Results, condensed, load
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+RESULTS, PARTIAL = HERE / "results", HERE / "results" / "partial"
+ONE_TEST = 600  # seconds at most; the first test of a cell plays all of it
+
+
+def play(folder: Path, arguments: list[str]) -> Results | None:
+    """Run the suite; what fails in it is told by the results, None where it did not even start."""
+    records, run = folder / "raw.json", folder / "run.json"
+    for old in (records, run):
+        old.unlink(missing_ok=True)
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", str(HERE), "-v", "-p", "no:cacheprovider"),
+            # A cell that broke leaves its benchmark unused; that is no error of its own.
+            *("-W", "default::pytest_benchmark.logger.PytestBenchmarkWarning"),
+            *(f"--timeout={ONE_TEST}", f"--benchmark-json={records}", "--benchmark-quiet"),
+            *arguments,
+        ],
+        cwd=ROOT,
+        check=False,
+    )
+    if not run.exists():
+        return None
+    measured = json.loads(records.read_text("utf-8"))["benchmarks"] if records.exists() else []
+    return Results(condensed(json.loads(run.read_text("utf-8")), measured))
+
+
+def keep(results: Results, folder: Path) -> None:
+    """Write the results as JSON, one cell or figure a line."""
+    text = json.dumps(results.content, separators=(",", ":"))
+    for start in ('{"group"', '{"name"'):
+        text = text.replace(start, "\n" + start)
+    folder.joinpath("results.json").write_text(text + "\n", "utf-8")
+
+
+def write(results: Results, folder: Path) -> None:
+    folder.joinpath("results.md").write_text(markdown(results), "utf-8")
+    try:
+        from charts import draw
+    except ImportError as exc:  # the figures are worth more than their pictures
+        print(f"no charts: {exc}: pip install -e '.[perf]'")
+    else:
+        draw(results, folder)
+
+
+def refresh_readme(results: Results) -> None:
+    readme = ROOT / "README.md"
+    readme.write_text(with_block(readme.read_text("utf-8"), readme_block(results)), "utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    whole = not arguments and os.environ.get("PERF_QUICK", "") in ("", "0")
+    if arguments == ["--report"]:
+        results = load(RESULTS / "results.json")
+        write(results, RESULTS)
+        refresh_readme(results)
+        return 0
+    folder = RESULTS if whole else PARTIAL
+    folder.mkdir(parents=True, exist_ok=True)
+    results = play(folder, arguments)
+    if results is None:
+        print("pytest did not run: nothing to report")
+        return 1
+    keep(results, folder)
+    write(results, folder)
+    if whole:
+        refresh_readme(results)
+    print("\n".join(bar_table(results, KEY_ROWS)))
+    print(f"Report: {folder / 'results.md'}")
+    behind = missed(results)
+    if not whole:
+        behind = [row for row in behind if row.measured(results) is not None]
+    for row in behind:
+        print(f"missed: {row.what}")
+    for test, why in results.content["broken"].items():
+        print(f"broken: {test}: {why}")
+    return 1 if behind or results.content["broken"] else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,143 @@
+"""What must hold: the key rows with bar and goal, and the bars of other parts of the package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from estimates import Estimate
+from harness import FAILED
+from results import Results
+
+
+class Row(NamedTuple):
+    """One thing that is to be reached.
+
+    Attributes:
+        what: In words.
+        only: The tests that measure it, for `make perf ONLY=...`.
+        measured: Takes the estimate from the results; None where it was not measured.
+        bar: What must be reached; the run fails where a key row does not.
+        goal: What is aimed at; None: no more than the bar.
+        at_least: False where less is better.
+        unit: Of bar, goal and estimate.
+    """
+
+    what: str
+    only: str
+    measured: Callable[[Results], Estimate | None]
+    bar: float
+    goal: float | None = None
+    at_least: bool = True
+    unit: str = ""
+
+    @property
+    def command(self) -> str:
+        return f'make perf ONLY="{self.only}"'
+
+    def reaches(self, value: float, mark: float) -> bool:
+        return value >= mark if self.at_least else value <= mark
+
+    def verdict(self, results: Results) -> str:
+        """What the median says."""
+        found = self.measured(results)
+        if found is None:
+            return "not measured"
+        if not self.reaches(found.median, self.bar):
+            return "**missed**"
+        if self.goal is not None and self.reaches(found.median, self.goal):
+            return "goal reached"
+        return "holds"
+
+
+def times_as_fast(
+    group: str, cell: str, faster: str, slower: str
+) -> Callable[..., Estimate | None]:
+    return lambda results: results.ratio(group, cell, slower, faster)
+
+
+def figure(name: str) -> Callable[[Results], Estimate | None]:
+    def measured(results: Results) -> Estimate | None:
+        found = results.figure(name)
+        return None if found is None else found.estimate
+
+    return measured
+
+
+at_50 = partial(times_as_fast, "concurrent", "50 at a time, 0 ms")
+one_by_one = partial(times_as_fast, "sequential", "get_product, 0 ms")
+hit = partial(times_as_fast, "cache hit")
+AT_50, ONE_BY_ONE = "test_concurrent[50-0-", "test_one_after_another"
+
+KEY_ROWS = (
+    Row("throughput, 50 at a time, no latency: default / AsyncWATS", AT_50,
+        at_50("green", "AsyncWATS"), 8, 12),
+    Row("the same, `[fast]` / AsyncWATS", AT_50, at_50("green fast", "AsyncWATS"), 13, 18),
+    Row("the same, default / threads with a client each", AT_50, at_50("green", "threads"), 7, 12),
+    Row("one call after another: default / upstream", ONE_BY_ONE,
+        one_by_one("green", "upstream"), 3, 4),
+    Row("the same, `[fast]` / upstream", ONE_BY_ONE, one_by_one("green fast", "upstream"), 3.5, 5),
+    Row("cache hit / upstream's hit, a plain product", "test_a_hit and plain",
+        hit("product plain", "green", "upstream"), 10, 14),
+    Row("50 ms, 50 at a time: wall / ideal", "test_against_the_ideal",
+        figure("wall / ideal: green"), 1.12, 1.04, at_least=False),
+    Row("RSS per call in flight, 1,000 in flight", "test_calls_in_flight",
+        figure("RSS per call in flight: green"), 25, 12, at_least=False, unit="kB"),
+    Row("native threads above idle, 1,000 in flight", "test_calls_in_flight",
+        figure("native threads above idle: green"), 1, 0, at_least=False),
+)  # fmt: skip
+
+DRAIN, DEPTH, CACHE = "test_drain", "test_depth", "test_cache"
+
+FURTHER_ROWS = (
+    Row("cache hit / upstream's hit, a product with two revisions", "test_a_hit and revisions",
+        hit("product with two revisions", "green", "upstream"), 5),
+    Row("`CacheManager.get` / bare `TLRUCache.get`", "test_get_against",
+        figure("CacheManager.get / bare TLRUCache.get"), 3, at_least=False),
+    Row("cache contention: 200 greenlets / one, the same reads", "test_contention",
+        figure("the same 100,000 hits: 200 greenlets / one"), 1.2, at_least=False),
+    *(
+        Row(f"a shift at {latency} ms with the cache / without: {what}", "test_a_shift",
+            figure(f"a shift at {latency} ms: {what}"), bar, at_least=False)
+        for latency in (5, 50) for what, bar in (("requests", 0.7), ("time", 0.5))
+    ),
+    Row("1,000 look-ups batched, default limit: time", "test_batched",
+        figure("time: batched, default limit"), 2, at_least=False, unit="s"),
+    Row("the same: requests", "test_batched",
+        figure("requests: batched, default limit"), 80, at_least=False),
+    Row("a call with the profiler / without", "test_profiled",
+        times_as_fast("profiler", "get_product, 0 ms", "green", "green profiled"), 1.02,
+        at_least=False),
+    Row("drain of 1,000 reports, 50 ms: wall, the disk apart / ideal", DRAIN,
+        figure("drain: wall, the disk apart / ideal"), 1.25, at_least=False),
+    Row("the same: upstream's `process_pending` / wall", DRAIN,
+        figure("drain: upstream's process_pending / wall"), 30),
+    Row("10,000 reports wait: until the first is sent", DEPTH,
+        figure("10,000 files: until the first is sent"), 1, at_least=False, unit="s"),
+    Row("the same: memory for each", DEPTH,
+        figure("10,000 files: memory for each"), 3, at_least=False, unit="kB"),
+    Row("the same: cost of each / with 1,000 waiting", DEPTH,
+        figure("cost of a report, 10,000 files / 1,000"), 1.5, at_least=False),
+    Row("objects left by 100,000 calls", "test_nothing_stays_behind",
+        figure("objects left by 100,000 calls"), 0, at_least=False),
+)  # fmt: skip
+
+
+def missed(results: Results) -> list[Row]:
+    """The key rows that do not reach their bar, or were not measured without a reason.
+
+    Python 3.10 has no `[fast]`: its rows are excused where that contestant says why it is absent.
+    """
+    excused = any(
+        item["contestant"] == "green fast" and not item["reason"].startswith(FAILED)
+        for item in results.content["absent"]
+    )
+
+    def is_missed(row: Row) -> bool:
+        found = row.measured(results)
+        if found is None:
+            return not (excused and "[fast]" in row.what)
+        return not row.reaches(found.median, row.bar)
+
+    return [row for row in KEY_ROWS if is_missed(row)]

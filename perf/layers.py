@@ -1,0 +1,107 @@
+"""Plays that stop at one layer of a call, so that their costs can be told apart.
+
+Each makes the same look-up as often as it is told, through the same Pool: a round trip of the bare
+bytes over gevent sockets, the transport's exchange, `HttpClient.get`, `product.get_product`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from lookups import KEYS, uncached
+from play import Play, Setting
+from pywats.core.client import HttpClient
+
+PATH = f"/api/Product/{KEYS[0]}"
+CHUNK = 65536
+
+
+def pooled(setting: Setting, call: Callable[[object], Any]) -> Play:
+    import pywats_green
+
+    pool = pywats_green.Pool(setting.concurrency)
+    return Play(lambda count: pool.map(call, itertools.repeat(None, count)))
+
+
+def plain_client(setting: Setting) -> HttpClient:
+    return HttpClient(setting.url, setting.token, enable_cache=False)
+
+
+def bytes_of_a_request(setting: Setting) -> bytes:
+    """What our client puts on the wire, seen by a server of one answer."""
+    from gevent.server import StreamServer
+
+    seen: list[bytes] = []
+
+    def answer(connection: socket.socket, _: object) -> None:
+        seen.append(connection.recv(CHUNK))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+
+    server = StreamServer(("127.0.0.1", 0), answer)
+    server.start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    plain_client(setting._replace(url=url)).get(PATH)
+    server.stop()
+    return seen[0]
+
+
+def length_of_answer(head: bytes) -> int:
+    """How long an answer is, from the part of it that holds the headers."""
+    end = head.index(b"\r\n\r\n") + 4
+    fields = head[:end].lower().split(b"\r\n")
+    lengths = [int(field[15:]) for field in fields if field.startswith(b"content-length:")]
+    return end + lengths[0]
+
+
+def bare_socket(setting: Setting) -> Play:
+    """The bytes of request and answer and nothing else, over kept connections."""
+    address = (urlsplit(setting.url).hostname, urlsplit(setting.url).port)
+    request, idle = bytes_of_a_request(setting), []
+
+    def round_trip(_: object) -> bytes:
+        connection = idle.pop() if idle else socket.create_connection(address)
+        connection.sendall(request)
+        answer = connection.recv(CHUNK)
+        length = length_of_answer(answer)
+        while len(answer) < length:
+            answer += connection.recv(CHUNK)
+        idle.append(connection)
+        return answer
+
+    return pooled(setting, round_trip)
+
+
+def transport(setting: Setting) -> Play:
+    """`Transport.request`: headers, target, connection, answer; no JSON."""
+    from pywats_green.upstream.exchange import exchange_of
+
+    http = plain_client(setting)
+    exchange, headers = exchange_of(http).transport, dict(http._headers)  # noqa: SLF001
+    return pooled(
+        setting, lambda _: exchange.request("GET", PATH, None, dict(headers), None, http.timeout)
+    )
+
+
+def http_client(setting: Setting) -> Play:
+    """`HttpClient.get`: limiter, retries, errors, JSON."""
+    http = plain_client(setting)
+    return pooled(setting, lambda _: http.get(PATH))
+
+
+def service(setting: Setting) -> Play:
+    """`product.get_product`: pywats' service, repository and model on top."""
+    api = uncached(setting)
+    return pooled(setting, lambda _: api.product.get_product(KEYS[0]))
+
+
+LAYERS = {
+    "bare gevent socket": bare_socket,
+    "transport": transport,
+    "HttpClient.get": http_client,
+    "product.get_product": service,
+}
+PLAYS: dict[str, Callable[[Setting], Play]] = {f"layer {k}": play for k, play in LAYERS.items()}

@@ -1,0 +1,166 @@
+"""Plays that look up products: one after another, or many at once in each contestant's way."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from play import Play, Setting
+from pywats import AsyncWATS, pyWATS
+from pywats.core.client import HttpClient
+from pywats.core.config import SyncConfig
+
+PRODUCTS = 1000
+DEADLINE = 5.0  # seconds; upstream's own of 30 would only be waited for
+ADDRESS = re.compile("0x[0-9a-f]+")
+KEYS = [f"PN-{number:05d}" for number in range(PRODUCTS)]
+
+
+def keys(count: int) -> Iterator[str]:
+    return itertools.islice(itertools.cycle(KEYS), count)
+
+
+def paths(count: int) -> Iterator[str]:
+    return map("/api/Product/{}".format, keys(count))
+
+
+def client(setting: Setting, **options: Any) -> pyWATS:
+    return pyWATS(**{"base_url": setting.url, "token": setting.token, **options})
+
+
+def uncached(setting: Setting) -> pyWATS:
+    return client(setting, enable_cache=False)
+
+
+def sequential(setting: Setting) -> Play:
+    """One call after another."""
+    api = uncached(setting)
+    return Play(lambda count: [api.product.get_product(key) for key in keys(count)])
+
+
+def cached(setting: Setting) -> Play:
+    """The same key again and again, from the cache."""
+    api = client(setting)
+    return Play(lambda count: [api.product.get_product(KEYS[0]) for _ in range(count)])
+
+
+def pool(setting: Setting) -> Play:
+    """One shared pyWATS, a green Pool."""
+    import pywats_green
+
+    api, greenlets = uncached(setting), pywats_green.Pool(setting.concurrency)
+    return Play(lambda count: greenlets.map(api.product.get_product, keys(count)))
+
+
+def pool_of_http_client(setting: Setting) -> Play:
+    """One shared HttpClient, a green Pool."""
+    import pywats_green
+
+    http = HttpClient(setting.url, setting.token, enable_cache=False)
+    greenlets = pywats_green.Pool(setting.concurrency)
+    return Play(lambda count: greenlets.map(http.get, paths(count)))
+
+
+def batched(setting: Setting) -> Play:
+    """One shared pyWATS, a green Pool inside `batching()`; a client of its own for each round."""
+    import pywats_green
+
+    greenlets = pywats_green.Pool(setting.concurrency)
+    fresh: list[pyWATS] = []
+
+    def run(count: int) -> dict[str, int]:
+        with pywats_green.batching():
+            found = greenlets.map(fresh[-1].product.get_product, keys(count))
+        return {"found": sum(product is not None for product in found)}
+
+    return Play(run, lambda _: fresh.append(uncached(setting)))
+
+
+def profiled(setting: Setting) -> Play:
+    """One call after another, watched by the profiler."""
+    import pywats_green
+
+    api = uncached(setting)
+
+    def run(count: int) -> None:
+        with pywats_green.profile_queries():
+            for key in keys(count):
+                api.product.get_product(key)
+
+    return Play(run)
+
+
+def threads(setting: Setting) -> Play:
+    """Threads with a pyWATS each, since upstream's cannot be shared."""
+    local = threading.local()
+
+    def equip() -> None:
+        local.api = uncached(setting)
+
+    def look_up(key: str) -> object:
+        return local.api.product.get_product(key)
+
+    executor = ThreadPoolExecutor(setting.concurrency, initializer=equip)
+    return Play(lambda count: list(executor.map(look_up, keys(count))))
+
+
+def http_client_threads(setting: Setting) -> Play:
+    """Threads that share a HttpClient, upstream's plain client; its answers stay plain JSON."""
+    http = HttpClient(setting.url, setting.token, enable_cache=False)
+    http.get(next(paths(1)))  # it makes its httpx client late; several threads would make several
+    executor = ThreadPoolExecutor(setting.concurrency)
+    return Play(lambda count: list(executor.map(http.get, paths(count))))
+
+
+def gather(setting: Setting) -> Play:
+    """AsyncWATS with as many workers gathered: the rewrite that this package replaces."""
+    loop = asyncio.new_event_loop()
+    api = AsyncWATS(base_url=setting.url, token=setting.token, enable_cache=False)
+
+    async def run(count: int) -> list[Any]:
+        todo = keys(count)
+
+        async def worker() -> list[Any]:
+            return [await api.product.get_product(key) for key in todo]
+
+        return await asyncio.gather(*(worker() for _ in range(setting.concurrency)))
+
+    return Play(lambda count: loop.run_until_complete(run(count)))
+
+
+def shared_by_threads(setting: Setting) -> Play:
+    """One pyWATS shared by threads: the program that a user writes first. Counts what fails."""
+    api = client(setting, enable_cache=False, sync_config=SyncConfig(timeout=DEADLINE))
+    executor = ThreadPoolExecutor(setting.concurrency)
+
+    def call(key: str) -> str:
+        try:
+            api.product.get_product(key)
+        except Exception as exc:  # noqa: BLE001  # whatever it raises is the result
+            return ADDRESS.sub("0x...", f"{type(exc).__name__}: {exc}")
+        return "success"
+
+    def run(count: int) -> dict[str, Any]:
+        return {"outcomes": dict(Counter(executor.map(call, keys(count))).most_common())}
+
+    return Play(run)
+
+
+PLAYS: dict[str, Callable[[Setting], Play]] = {
+    "sequential": sequential,
+    "cached": cached,
+    "pool": pool,
+    "pool of http client": pool_of_http_client,
+    "batched": batched,
+    "profiled": profiled,
+    "threads": threads,
+    "http client threads": http_client_threads,
+    "gather": gather,
+    "shared by threads": shared_by_threads,
+}

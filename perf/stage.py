@@ -1,0 +1,136 @@
+"""The stage of a run: the server on a core of its own, and contestants that stay between cells."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Hashable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from harness import Cell, Contestant, Player, take_turns
+
+
+class Effort(NamedTuple):
+    """How much a run measures; PERF_QUICK=1 looks only whether everything works."""
+
+    quick: bool
+
+    def rounds(self, full: int) -> int:
+        return 2 if self.quick else full
+
+    def seconds(self, full: float) -> float:
+        return 0.02 if self.quick else full
+
+
+EFFORT = Effort(quick=os.environ.get("PERF_QUICK", "") not in ("", "0"))
+
+
+@dataclass(frozen=True)
+class Cores:
+    """Which core the server is pinned to, and which the contestants share; empty: not pinned."""
+
+    server: tuple[int, ...] = ()
+    contestants: tuple[int, ...] = ()
+
+    @property
+    def words(self) -> str:
+        if not self.server:
+            return "not pinned: one core only, or a system without sched_setaffinity"
+        return f"server on core {self.server[0]}, contestants on {list(self.contestants)}"
+
+
+def divided_cores() -> Cores:
+    """Give the server the first core and the contestants the others, where there are others."""
+    if not hasattr(os, "sched_setaffinity"):
+        return Cores()
+    first, *others = sorted(os.sched_getaffinity(0))
+    return Cores((first,), tuple(others)) if others else Cores()
+
+
+class Part(NamedTuple):
+    """Who plays what in a cell.
+
+    Attributes:
+        flavour: Of the contestant.
+        play: What it plays.
+        at_once: False for plays of one call after another: their rounds may be of any length.
+        at_most: Calls at once beyond which it does not run; None: any number.
+        why: The reason for that.
+    """
+
+    flavour: str
+    play: str
+    at_once: bool = True
+    at_most: int | None = None
+    why: str = ""
+
+
+class Stage:
+    """Where cells are played; each once, however many tests look at it.
+
+    Args:
+        server: The embedded server.
+        cores: How the cores are divided.
+    """
+
+    def __init__(self, server: Any, cores: Cores) -> None:
+        self.server, self.cores = server, cores
+        self._cells: dict[Hashable, Cell | Exception] = {}
+        self._troupe: dict[str, Contestant] = {}
+        self._troupe_of: Hashable = None
+        self._exits = ExitStack()
+
+    def close(self) -> None:
+        """End all contestants; the next cell starts them anew."""
+        self._exits.close()
+        self._troupe, self._troupe_of = {}, None
+
+    def cell(self, key: Hashable, play: Callable[[], Cell]) -> Cell:
+        """Return the cell of that key, played when it is first asked for."""
+        if key not in self._cells:
+            try:
+                self._cells[key] = play()
+            except Exception as exc:  # noqa: BLE001  # each test of the cell shows it
+                self._cells[key] = exc
+        found = self._cells[key]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def contestant(self, flavour: str, concurrency: int = 1, **options: Any) -> Contestant:
+        """Start a contestant; the caller ends it."""
+        return Contestant(flavour, self.server, concurrency, cpus=self.cores.contestants, **options)
+
+    def take_turns(
+        self,
+        cell: Cell,
+        parts: dict[str, Part],
+        concurrency: int,
+        *,
+        rounds: int,
+        seconds: float,
+        budget: float = float("inf"),
+    ) -> Cell:
+        """Let contestants take turns; those of the same concurrency stay for the next cell."""
+        for name, part in parts.items():
+            if part.at_most is not None and concurrency > part.at_most:
+                cell.absent[name] = part.why
+        present = {name: part for name, part in parts.items() if name not in cell.absent}
+        self._engage({name: part.flavour for name, part in present.items()}, concurrency)
+        players = [
+            Player(name, self._troupe[name], part.play, concurrency if part.at_once else 1)
+            for name, part in present.items()
+        ]
+        rounds, seconds = EFFORT.rounds(rounds), EFFORT.seconds(seconds)
+        return take_turns(cell, players, rounds=rounds, seconds=seconds, budget=budget)
+
+    def _engage(self, flavours: dict[str, str], concurrency: int) -> None:
+        troupe = (concurrency, tuple(flavours.items()))
+        if troupe == self._troupe_of:
+            return
+        self.close()
+        self._troupe_of = troupe
+        for name, flavour in flavours.items():
+            contestant = self.contestant(flavour, concurrency)
+            self._troupe[name] = self._exits.enter_context(contestant)

@@ -1,0 +1,44 @@
+"""1,000 look-ups inside `batching()` under upstream's default limit, and what they would cost."""
+
+from typing import Any
+
+import pytest
+from recording import Records
+from stage import EFFORT, Stage
+
+import pywats_green
+
+LOOK_UPS, AT_ONCE, LATENCY = 1000, 200, 0.03
+LIMIT, WINDOW = 500, 60.0  # upstream's default: requests, seconds
+
+
+def run(stage: Stage, play: str, *, throttled: bool) -> dict[str, Any]:
+    """One round in a fresh process, whose limiter has counted nothing yet."""
+    with stage.contestant("green", AT_ONCE, throttled=throttled) as contestant:
+        contestant.open(play)
+        before = stage.server.stats()["total"]
+        lap = contestant.play(play, LOOK_UPS)
+        requests = stage.server.stats()["total"] - before
+    return {"seconds": lap.seconds, "requests": requests, **(lap.result or {})}
+
+
+def test_batched_and_not(stage: Stage, records: Records) -> None:
+    if not callable(getattr(pywats_green, "batching", None)):
+        pytest.skip("pywats_green.batching does not exist yet")
+    stage.server.configure(latency=LATENCY)
+    ways = {"batched, default limit": ("batched", True), "not batched, no limit": ("pool", False)}
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
+    for _ in range(EFFORT.rounds(5)):
+        for name, (play, throttled) in ways.items():
+            found[name].append(run(stage, play, throttled=throttled))
+    note = f"{LOOK_UPS} get_product, {AT_ONCE} at a time, 30 ms"
+    for name, runs in found.items():
+        records.figure(f"time: {name}", [lap["seconds"] for lap in runs], "s", note)
+        records.figure(f"requests: {name}", [float(lap["requests"]) for lap in runs], "", note)
+    assert all(lap["found"] == LOOK_UPS for lap in found["batched, default limit"])
+    records.figure(
+        "time: not batched, default limit",
+        [(LOOK_UPS - 1) // LIMIT * WINDOW],
+        "s",
+        "by arithmetic: 500 pass at once, the next 500 a minute later",
+    )

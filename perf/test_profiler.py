@@ -1,0 +1,86 @@
+"""What `profile_queries()` adds to a call, in CPU time: in this process, on and off in turns."""
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import pytest
+from pywats import pyWATS
+from recording import Records
+from stage import EFFORT, Stage
+
+from pywats_green import Pool
+from pywats_green.events import subscribe
+from pywats_green.upstream.profiling import profile_queries
+
+KEY = "PN-00000"
+Way = Callable[[], AbstractContextManager[Any]]
+
+
+@pytest.fixture
+def api(stage: Stage) -> Iterator[pyWATS]:
+    stage.server.configure(latency=0.0)
+    url, token = stage.server.url, stage.server.token
+    with pyWATS(base_url=url, token=token, enable_cache=False) as client:
+        yield client
+
+
+@pytest.fixture
+def cached(stage: Stage) -> Iterator[pyWATS]:
+    with pyWATS(base_url=stage.server.url, token=stage.server.token) as client:
+        yield client
+
+
+def cpu(play: Callable[[int], Any], calls: int, way: Way) -> float:
+    """Seconds of this process for a call."""
+    gc.collect()
+    with way():
+        start = time.process_time()
+        play(calls)
+        return (time.process_time() - start) / calls
+
+
+def take_turns(
+    play: Callable[[int], Any], calls: int, rounds: int, on: Way
+) -> tuple[list[float], list[float]]:
+    """Play rounds with and without, those of a pair in alternating order; a first is not counted."""
+    play(calls)
+    times: tuple[list[float], list[float]] = ([], [])
+    for number in range(EFFORT.rounds(rounds)):
+        for which in (0, 1)[:: -1 if number % 2 else 1]:
+            times[which].append(cpu(play, calls, on if which else nullcontext))
+    return times
+
+
+def test_of_a_call(records: Records, api: pyWATS) -> None:
+    """A look-up that the server answers, 50 at a time, no latency: the dearest case there is."""
+    pool = Pool(50)
+    off, on = take_turns(
+        lambda count: pool.map(api.product.get_product, [KEY] * count), 300, 61, profile_queries
+    )
+    percent = [100 * (b / a - 1) for a, b in zip(off, on, strict=True)]
+    records.figure("profile_queries(): CPU added to a call", percent, "%", "50 at a time, 0 ms")
+
+
+@pytest.mark.parametrize("listener", ["profile_queries()", "a listener that does nothing"])
+def test_in_microseconds(records: Records, cached: pyWATS, listener: str) -> None:
+    """The same work on a cache hit, where no socket's noise hides it."""
+
+    def play(count: int) -> None:
+        for _ in range(count):
+            cached.product.get_product(KEY)
+
+    way = profile_queries if listener == "profile_queries()" else _listening
+    off, on = take_turns(play, 100, 301, way)
+    added = [1e6 * (b - a) for a, b in zip(off, on, strict=True)]
+    records.figure(f"{listener}: CPU added to a call", added, "us", "on a cache hit")
+
+
+class _listening:  # noqa: N801  # stands where a function stands
+    def __enter__(self) -> None:
+        self._cancel = subscribe(lambda _: None)
+
+    def __exit__(self, *_: object) -> None:
+        self._cancel()

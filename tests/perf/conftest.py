@@ -1,0 +1,6 @@
+"""perf/ is a folder of scripts: its modules are found by their names."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "perf"))
