@@ -14,7 +14,7 @@ import pytest
 from machine import fingerprint
 from pywats.core.throttle import configure_throttling
 from recording import Records
-from stage import EFFORT, Cores, Stage, divided_cores
+from stage import EFFORT, Stage, server_core
 
 from pywats_green.testing import WatsServer
 
@@ -22,7 +22,7 @@ assert pywats_green.is_active()
 
 MACHINE = fingerprint()
 RECORDS = Records()
-CORES = divided_cores()
+CORE = server_core()
 
 
 @pytest.fixture(autouse=True)
@@ -32,22 +32,17 @@ def unthrottled() -> None:
 
 
 @pytest.fixture(scope="session")
-def cores() -> Cores:
-    return CORES
-
-
-@pytest.fixture(scope="session")
 def records() -> Records:
     return RECORDS
 
 
 @pytest.fixture(scope="module")
-def stage(cores: Cores) -> Iterator[Stage]:
+def stage() -> Iterator[Stage]:
     """A server for each file, pinned to its core, and the contestants that play against it."""
     with WatsServer() as server:
-        if cores.server and server.pid is not None:
-            os.sched_setaffinity(server.pid, cores.server)
-        stage = Stage(server, cores)
+        if CORE is not None and server.pid is not None:
+            os.sched_setaffinity(server.pid, {CORE})
+        stage = Stage(server)
         yield stage
         stage.close()
 
@@ -65,5 +60,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write what does not fit into pytest-benchmark's records to a file beside them."""
     path = session.config.getoption("benchmark_json")
     if path is not None:
-        run = {"machine": MACHINE, "quick": EFFORT.quick, "cores": CORES.words, **RECORDS.as_dict()}
+        pinned = "the server is not pinned" if CORE is None else f"the server on core {CORE}"
+        run = {"machine": MACHINE, "quick": EFFORT.quick, "cores": pinned, **RECORDS.as_dict()}
         Path(path).with_name("run.json").write_text(json.dumps(run), "utf-8")

@@ -20,9 +20,6 @@ from typing import Any
 OPTIONS: dict[str, Any] = json.loads(sys.argv[1])
 FLAVOUR: str = OPTIONS["flavour"]  # upstream, green, or fast: green over geventhttpclient
 
-if OPTIONS.get("cpus"):
-    os.sched_setaffinity(0, OPTIONS["cpus"])
-
 if FLAVOUR != "upstream":
     import pywats_green
 

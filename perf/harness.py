@@ -44,7 +44,6 @@ class Contestant:
         flavour: upstream, green or fast.
         server: The embedded server.
         concurrency: Calls at once.
-        cpus: The cores it may use; empty: any.
         throttled: True leaves upstream's limiter at its default.
     """
 
@@ -54,12 +53,11 @@ class Contestant:
         server: Any,
         concurrency: int = 1,
         *,
-        cpus: Sequence[int] = (),
         throttled: bool = False,
     ) -> None:
         self.flavour = flavour
         options = {
-            "flavour": flavour, "url": server.url, "token": server.token, "cpus": list(cpus),
+            "flavour": flavour, "url": server.url, "token": server.token,
             "concurrency": concurrency, "throttled": throttled,
         }  # fmt: skip
         self._process = subprocess.Popen(

@@ -1,11 +1,10 @@
-"""The stage of a run: the server on a core of its own, and contestants that stay between cells."""
+"""The stage of a run: the server on a fixed core, and contestants that stay between cells."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from harness import Cell, Contestant, Player, take_turns
@@ -26,26 +25,16 @@ class Effort(NamedTuple):
 EFFORT = Effort(quick=os.environ.get("PERF_QUICK", "") not in ("", "0"))
 
 
-@dataclass(frozen=True)
-class Cores:
-    """Which core the server is pinned to, and which the contestants share; empty: not pinned."""
+def server_core() -> int | None:
+    """Return the core that the server is pinned to; None: there is only one, or no pinning here.
 
-    server: tuple[int, ...] = ()
-    contestants: tuple[int, ...] = ()
-
-    @property
-    def words(self) -> str:
-        if not self.server:
-            return "not pinned: one core only, or a system without sched_setaffinity"
-        return f"server on core {self.server[0]}, contestants on {list(self.contestants)}"
-
-
-def divided_cores() -> Cores:
-    """Give the server the first core and the contestants the others, where there are others."""
+    The contestants may use any, as users' programs: upstream's threads hand over to each other
+    quicker on one core than on two, and pinned to one they would not be what users have.
+    """
     if not hasattr(os, "sched_setaffinity"):
-        return Cores()
+        return None
     first, *others = sorted(os.sched_getaffinity(0))
-    return Cores((first,), tuple(others)) if others else Cores()
+    return first if others else None
 
 
 class Part(NamedTuple):
@@ -71,11 +60,10 @@ class Stage:
 
     Args:
         server: The embedded server.
-        cores: How the cores are divided.
     """
 
-    def __init__(self, server: Any, cores: Cores) -> None:
-        self.server, self.cores = server, cores
+    def __init__(self, server: Any) -> None:
+        self.server = server
         self._cells: dict[Hashable, Cell | Exception] = {}
         self._troupe: dict[str, Contestant] = {}
         self._troupe_of: Hashable = None
@@ -100,7 +88,7 @@ class Stage:
 
     def contestant(self, flavour: str, concurrency: int = 1, **options: Any) -> Contestant:
         """Start a contestant; the caller ends it."""
-        return Contestant(flavour, self.server, concurrency, cpus=self.cores.contestants, **options)
+        return Contestant(flavour, self.server, concurrency, **options)
 
     def take_turns(
         self,

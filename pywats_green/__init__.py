@@ -49,14 +49,24 @@ if TYPE_CHECKING:
     from pywats_green.queue.converter import ConverterPool
     from pywats_green.queue.folder import FolderQueue
     from pywats_green.queue.summary import DrainSummary
+    from pywats_green.upstream.fetching import (
+        fetch_assets,
+        fetch_products,
+        fetch_report_headers,
+        fetch_units,
+    )
     from pywats_green.upstream.queues import QueueProcessor
 
-# Imported when they are first asked for: a program without a queue need not wait for them.
+# Imported when they are first asked for: a program that does not use them need not wait for them.
 _LATER = {
     "ConverterPool": "pywats_green.queue.converter",
     "DrainSummary": "pywats_green.queue.summary",
     "FolderQueue": "pywats_green.queue.folder",
     "QueueProcessor": "pywats_green.upstream.queues",
+    "fetch_assets": "pywats_green.upstream.fetching",
+    "fetch_products": "pywats_green.upstream.fetching",
+    "fetch_report_headers": "pywats_green.upstream.fetching",
+    "fetch_units": "pywats_green.upstream.fetching",
 }
 
 
@@ -110,6 +120,10 @@ __all__ = [
     "cache_of",
     "cached",
     "configure",
+    "fetch_assets",
+    "fetch_products",
+    "fetch_report_headers",
+    "fetch_units",
     "get_many",
     "install",
     "is_active",

@@ -22,6 +22,9 @@ The line is worked out when somebody asks. A plain tuple, because those cost the
 nothing once it has seen them, and a profile keeps very many.
 """
 
+Way: TypeAlias = tuple[Place | None, CodeType | None]
+"""How the user's code came to a call: from which place, and by which service of upstream's."""
+
 pool_place: ContextVar[Place | None] = ContextVar("pywats_green.pool_place", default=None)
 """Where the Pool was called that runs this greenlet; only known while somebody listens."""
 
@@ -60,10 +63,27 @@ def carry(target: greenlet, captured: Context) -> None:
 _BETWEEN = frozenset({"pywats", "pywats_green", "gevent", "greenlet", "threading", "concurrent"})
 _SERVICES = "pywats.domains."
 
-_between: dict[str, bool] = {}  # by file: those of `_BETWEEN`, and whether one is a service
+OUTSIDE, BETWEEN, SERVICE = range(3)
+
+_kinds: dict[str, int] = {}  # by file
 
 
-def way_in(frame: FrameType | None) -> tuple[Place | None, CodeType | None]:
+def kind_of(frame: FrameType) -> int:
+    """Tell whose code a frame runs: OUTSIDE is the user's, SERVICE a service of upstream's."""
+    file = frame.f_code.co_filename
+    kind = _kinds.get(file)
+    if kind is None:
+        module = str(frame.f_globals.get("__name__"))
+        if module.partition(".")[0] not in _BETWEEN:
+            kind = OUTSIDE
+        else:
+            kind = SERVICE if module.startswith(_SERVICES) else BETWEEN
+        if not file.startswith("<"):  # generated code shares such names
+            _kinds[file] = kind
+    return kind
+
+
+def way_in(frame: FrameType | None) -> Way:
     """Find by which way the user's code came here.
 
     Args:
@@ -75,16 +95,10 @@ def way_in(frame: FrameType | None) -> tuple[Place | None, CodeType | None]:
     """
     service = None
     while frame is not None:
-        code = frame.f_code
-        is_service = _between.get(code.co_filename)
-        if is_service is None:
-            module = str(frame.f_globals.get("__name__"))
-            if module.partition(".")[0] not in _BETWEEN:
-                return (code, frame.f_lasti), service
-            is_service = module.startswith(_SERVICES)
-            if not code.co_filename.startswith("<"):  # generated code shares such names
-                _between[code.co_filename] = is_service
-        if is_service:
-            service = code
+        kind = kind_of(frame)
+        if kind == OUTSIDE:
+            return (frame.f_code, frame.f_lasti), service
+        if kind == SERVICE:
+            service = frame.f_code
         frame = frame.f_back
     return None, service

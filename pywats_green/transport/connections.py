@@ -131,7 +131,10 @@ def _send(sock: Any, message: Message) -> bool:
     head, body = message.head, message.body
     try:
         if len(body) < _TOGETHER:
-            sock.sendall(head + body)
+            data = head + body
+            sent = sock.send(data)  # all of it, as a rule; `sendall` takes twice the time
+            if sent < len(data):
+                sock.sendall(data[sent:])
         else:
             sock.sendall(head)
             sock.sendall(body)

@@ -95,9 +95,10 @@ class GreenPool(HTTPConnectionPool):
         Raises:
             TransportError: As `Transport.request`.
         """
-        connection: Any = self._get_conn()  # a stale one comes closed, and is connected again
+        connection = self._borrow()
         try:
-            if connection.is_closed:
+            if not connection.is_connected:
+                connection.close()  # where it is stale
                 self._connect(connection, timeout)
             exchanged = connection.exchange(message, timeout, deadline)
         except (OSError, http.client.HTTPException) as exc:
@@ -106,8 +107,21 @@ class GreenPool(HTTPConnectionPool):
         except BaseException:  # a kill too: nobody may find what is left of its answer
             connection.close()
             raise
-        self._put_conn(connection)
+        if self.pool is None:
+            connection.close()
+        else:
+            self.pool.put(connection)
         return exchanged  # type: ignore[no-any-return]
+
+    def _borrow(self) -> Any:
+        """Return an idle connection, or a new one that is not connected yet.
+
+        urllib3's own `_get_conn` and `_put_conn` do the same in three times the time.
+        """
+        try:
+            return self.pool.get()  # type: ignore[union-attr]  # not closed while it is in use
+        except queue.Empty:
+            return self._new_conn()
 
     def _connect(self, connection: Any, timeout: float | None) -> None:
         connection.timeout = timeout

@@ -40,8 +40,9 @@ class Session(requests.Session):
     def state(self) -> tuple[Any, ...]:
         """Return what routes are made from, to be compared with a later one."""
         return (
-            self.verify, self.cert, self.trust_env, bool(self.auth or self.params),
-            bool(self.hooks["response"]), *self.proxies.items(), *self.adapters.items(),
+            self.verify, self.cert, self.trust_env,
+            bool(self.auth or self.params or self.hooks["response"]),
+            *self.proxies.items(), *self.adapters.items(),
         )  # fmt: skip
 
     def pool(self, root: str) -> GreenPool | None:

@@ -120,9 +120,7 @@ def _get(client: Any, method: str, endpoint: str, **kwargs: Any) -> Response:
     if isinstance(served, Response):
         return served
     del kwargs["params"]
-    return served.ask(
-        lambda path, params: _noted(client, method, path, params=params, **kwargs)
-    )
+    return served.ask(lambda path, params: _noted(client, method, path, params=params, **kwargs))
 
 
 def _noted(client: Any, method: str, endpoint: str, **kwargs: Any) -> Response:

@@ -43,44 +43,47 @@ class GreenHttpClient(AsyncHttpClient):
         self, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """GET, from the cache where it may be."""
-        return await self._called(self._get, "GET", endpoint, params=params, **kwargs)
+        if events.listeners:
+            return await self._observed(self._get, "GET", endpoint, params=params, **kwargs)
+        return await self._get("GET", endpoint, params=params, **kwargs)
 
     async def post(
         self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """POST, and take note of what it touches."""
-        return await self._called(self._noted, "POST", endpoint, data=data, params=params, **kwargs)
+        return await self._write("POST", endpoint, data=data, params=params, **kwargs)
 
     async def put(
         self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """PUT, and take note of what it touches."""
-        return await self._called(self._noted, "PUT", endpoint, data=data, params=params, **kwargs)
+        return await self._write("PUT", endpoint, data=data, params=params, **kwargs)
 
     async def patch(
         self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """PATCH, and take note of what it touches."""
-        return await self._called(
-            self._noted, "PATCH", endpoint, data=data, params=params, **kwargs
-        )
+        return await self._write("PATCH", endpoint, data=data, params=params, **kwargs)
 
     async def delete(
         self, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """DELETE, and take note of what it touches."""
-        return await self._called(self._noted, "DELETE", endpoint, params=params, **kwargs)
+        return await self._write("DELETE", endpoint, params=params, **kwargs)
 
-    async def _called(
+    async def _write(self, method: str, endpoint: str, **kwargs: Any) -> Response:
+        if events.listeners:
+            return await self._observed(self._noted, method, endpoint, **kwargs)
+        return await self._noted(method, endpoint, **kwargs)
+
+    async def _observed(
         self,
         call: Callable[..., Awaitable[Response]],
         method: str,
         endpoint: str,
         **kwargs: Any,
     ) -> Response:
-        """Make a call, and an event of it where somebody listens."""
-        if not events.listeners:
-            return await call(method, endpoint, **kwargs)
+        """Make a call, and an event of it."""
         with observed(self, method, endpoint, kwargs["params"]) as event:
             response = await call(method, endpoint, **kwargs)
             event.status = response.status_code

@@ -1,0 +1,210 @@
+"""Sends pywats' own loops of writes in bulk or at once, where `bulk_writes` is set.
+
+Upstream's loops themselves still run: they are handed the answers, one by one, by what stands in
+for their repository. So order, results, errors and what is left pending stay theirs.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import wraps
+from itertools import groupby
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from pywats.core.routes import Routes
+from pywats.domains.product.models import ProductRevision
+
+from pywats_green.bridge import MAY_BLOCK
+from pywats_green.config import settings
+from pywats_green.pool import Outcome, Pool
+from pywats_green.upstream.calls import run_sync
+from pywats_green.upstream.client import GreenHttpClient
+from pywats_green.upstream.outcome import refusal
+
+
+class Call(NamedTuple):
+    """A call of a repository."""
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+_MOST = 100  # revisions in one request: a body of some hundred kilobytes, far below IIS' limits
+_AT_ONCE = 10
+
+
+def revision_saver(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap `AsyncProductService.bulk_save_revisions`: one request where upstream sends one each."""
+
+    @wraps(original)
+    async def bulk_save_revisions(
+        self: Any, revisions: Sequence[ProductRevision]
+    ) -> list[ProductRevision]:
+        if not _applies(self._repository):
+            return await original(self, revisions)  # type: ignore[no-any-return]
+        revisions = list(revisions)
+        service = copy.copy(self)
+        if _are_different(revisions):
+            service._repository = _BulkSaved(self._repository, revisions)
+        return await original(service, revisions)  # type: ignore[no-any-return]
+
+    return bulk_save_revisions
+
+
+def box_build_saver(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap `AsyncBoxBuildTemplate.save`: the requests of each of its three steps go at once."""
+
+    @wraps(original)
+    async def save(self: Any) -> Any:
+        repository = self._service._repository
+        if not _applies(repository):
+            return await original(self)
+        played = _played_by(self, _AtOnce(repository, await _rehearse(original, self)).answer)
+        try:
+            await original(played)
+        finally:
+            self._relations = played._relations
+        return self
+
+    return save
+
+
+def _applies(repository: Any) -> bool:
+    return settings().bulk_writes and isinstance(repository._http_client, GreenHttpClient)
+
+
+def _are_different(revisions: Sequence[Any]) -> bool:
+    """Tell whether there are several, and none twice: of those upstream returns each state."""
+    if len(revisions) < 2 or not all(isinstance(each, ProductRevision) for each in revisions):  # noqa: PLR2004
+        return False
+    names = {
+        ((each.part_number or "").casefold(), each.product_id, each.revision.casefold())
+        for each in revisions
+    }
+    return len(names) == len(revisions)
+
+
+class _BulkSaved:
+    """Stands in for the repository while revisions are saved.
+
+    Args:
+        repository: The real one.
+        revisions: All that will be saved, in order.
+    """
+
+    def __init__(self, repository: Any, revisions: Sequence[ProductRevision]) -> None:
+        self._repository = repository
+        self._unsent = deque(revisions)
+        self._answers: deque[ProductRevision | None] = deque()
+
+    async def save_revision(self, revision: ProductRevision) -> Any:
+        """Return what the request for this one would; the first of a part sends the part."""
+        if not self._answers:
+            part = [self._unsent.popleft() for _ in range(min(_MOST, len(self._unsent)))]
+            self._answers.extend(await self._send(part))
+        answer = self._answers.popleft()
+        return answer or await self._repository.save_revision(revision)
+
+    async def _send(self, part: Sequence[ProductRevision]) -> Sequence[ProductRevision | None]:
+        """Save several with one request.
+
+        Returns:
+            What was saved, in order. Unless the answer is beyond doubt, only None: to save a
+            revision again does no harm, and then result and error are those of the loop.
+        """
+        payload = [each.model_dump(by_alias=True, exclude_none=True, mode="json") for each in part]
+        response = await self._repository._http_client.put(Routes.Product.REVISIONS, data=payload)
+        refusal.set(None)  # this answer is not the user's
+        try:
+            saved = [ProductRevision.model_validate(each) for each in response.data]
+        except (TypeError, ValueError):
+            saved = []
+        if response.is_success and len(saved) == len(part) and all(map(_is_same, part, saved)):
+            return saved
+        return [None] * len(part)
+
+
+def _is_same(sent: ProductRevision, saved: ProductRevision) -> bool:
+    return (
+        saved.revision == sent.revision
+        and sent.part_number in (None, saved.part_number)
+        and sent.product_id in (None, saved.product_id)
+    )
+
+
+class _StandIn:
+    """Stands in for a repository: has any method, and leaves its answer to a function."""
+
+    def __init__(self, answer: Callable[[Call], Awaitable[Any]]) -> None:
+        self._answer = answer
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        return lambda *args, **kwargs: self._answer(Call(name, args, kwargs))
+
+
+async def _rehearse(save: Callable[[Any], Awaitable[Any]], template: Any) -> list[Call]:
+    """Return the calls that `save` will make, in order; nothing is sent, nothing changed."""
+    calls: list[Call] = []
+
+    async def note(call: Call) -> None:
+        calls.append(call)
+
+    rehearsing = _played_by(template, note)
+    for name in ("_to_delete", "_to_update", "_to_add"):
+        setattr(rehearsing, name, list(getattr(template, name)))
+    await save(rehearsing)
+    return calls
+
+
+def _played_by(template: Any, answer: Callable[[Call], Awaitable[Any]]) -> Any:
+    """Return a template that shares what is pending, and whose repository is a stand-in."""
+    played = copy.copy(template)
+    played._service = SimpleNamespace(_repository=_StandIn(answer))
+    return played
+
+
+class _AtOnce:
+    """The answers of calls; those of one step (deletions, updates, additions) are made at once.
+
+    Args:
+        repository: Makes them.
+        calls: All of them, in order.
+    """
+
+    def __init__(self, repository: Any, calls: Iterable[Call]) -> None:
+        self._repository = repository
+        self._steps = [list(step) for _, step in groupby(calls, lambda call: call.name)]
+        self._outcomes: deque[Outcome] = deque()
+
+    async def answer(self, _: Call) -> Any:
+        """Return or raise what the next call does; the first of a step sends the step."""
+        if not self._outcomes:
+            await MAY_BLOCK
+            self._outcomes.extend(Pool(_AT_ONCE).settle(self._maker(), self._steps.pop(0)))
+        outcome = self._outcomes.popleft()
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.value
+
+    def _maker(self) -> Callable[[Call], Any]:
+        """Return what makes the calls of a step, until one fails.
+
+        As they are started in order, all before the first that failed have been made.
+        """
+        has_failed = False
+
+        def make(call: Call) -> Any:
+            nonlocal has_failed
+            if has_failed:
+                return None
+            try:
+                return run_sync(getattr(self._repository, call.name)(*call.args, **call.kwargs))
+            except BaseException:
+                has_failed = True
+                raise
+
+        return make

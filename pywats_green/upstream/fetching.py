@@ -1,0 +1,269 @@
+"""Batch fetch: many keys, few queries, a dict.
+
+The look-ups are upstream's own, made inside `batching()` in groups that fit into one query each. So
+proof, cache, limits and the exactness of the results are those of `batching()`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+
+import gevent
+from pywats import pyWATS
+from pywats.core.exceptions import EmptyResponseError, NotFoundError
+from pywats.core.routes import Routes
+from pywats.domains.asset import Asset
+from pywats.domains.product import Product
+from pywats.domains.production import Unit
+from pywats.domains.report import ReportHeader, ReportType
+
+from pywats_green.batching import Key, batching
+from pywats_green.exceptions import InvalidArgumentError
+from pywats_green.pool import Outcome, Pool
+from pywats_green.upstream.batch_forms import BatchForm, look_up_of
+from pywats_green.upstream.batches import learned_of
+from pywats_green.upstream.pool import require_items
+
+K = TypeVar("K", bound=Hashable)
+M = TypeVar("M")
+
+_PAIR = 2  # parts of a unit's key; and the fewest keys that are worth a query
+
+
+class _LookUp(NamedTuple):
+    """What is asked for one key.
+
+    Attributes:
+        endpoint: That the service asks.
+        params: That it asks it with.
+        args: Of the service's method.
+    """
+
+    endpoint: str
+    params: Mapping[str, Any] | None
+    args: tuple[Any, ...]
+
+
+def fetch_products(
+    api: pyWATS, part_numbers: Iterable[str], *, concurrency: int = 200
+) -> dict[str, Product]:
+    """Fetch many products, with as few requests as the server allows.
+
+    Each is what `api.product.get_product` gives, an object of its own; see docs/guides/batching.md
+    for what travels together. What stands in the client's cache is not asked for.
+
+    Args:
+        api: The client.
+        part_numbers: The keys, read to the end first; each is asked for once.
+        concurrency: How many look-ups are under way at once, 1 or more, and so the most requests;
+            look-ups that travel in one query count each.
+
+    Returns:
+        The products by part number, in the order of the keys. What does not exist is absent: where
+        the single call returns None or raises `NotFoundError` or `EmptyResponseError`.
+
+    Raises:
+        InvalidArgumentError: `part_numbers` is a single text or holds something else than texts,
+            `api` is no `pyWATS`, or `concurrency` no whole number of at least 1.
+        Exception: What a single call raises, such as `ValueError` for a blank key. The first error
+            ends the fetch: what is still under way is given up.
+    """
+    keys = {key: _path(Routes.Product.product, key) for key in _texts("part_numbers", part_numbers)}
+    return _fetch(api, lambda: api.product.get_product, keys, concurrency)
+
+
+def fetch_assets(
+    api: pyWATS, serial_numbers: Iterable[str], *, concurrency: int = 200
+) -> dict[str, Asset]:
+    """Fetch many assets, with as few requests as the server allows.
+
+    As `fetch_products`, of what `api.asset.get_asset_by_serial` gives.
+
+    Args:
+        api: The client.
+        serial_numbers: The keys.
+        concurrency: How many look-ups are under way at once, 1 or more.
+
+    Returns:
+        The assets by serial number, in the order of the keys; what does not exist is absent.
+
+    Raises:
+        InvalidArgumentError: As `fetch_products`.
+        Exception: What a single call raises.
+    """
+    keys = {key: _path(Routes.Asset.asset, key) for key in _texts("serial_numbers", serial_numbers)}
+    return _fetch(api, lambda: api.asset.get_asset_by_serial, keys, concurrency)
+
+
+def fetch_units(
+    api: pyWATS, pairs: Iterable[tuple[str, str]], *, concurrency: int = 200
+) -> dict[tuple[str, str], Unit]:
+    """Fetch many units, with as few requests as the server allows.
+
+    As `fetch_products`, of what `api.production.get_unit` gives.
+
+    Args:
+        api: The client.
+        pairs: The keys: (serial number, part number).
+        concurrency: How many look-ups are under way at once, 1 or more.
+
+    Returns:
+        The units by pair, in the order of the pairs; what does not exist is absent.
+
+    Raises:
+        InvalidArgumentError: As `fetch_products`, or something is no pair of texts.
+        Exception: What a single call raises.
+    """
+    items = require_items("pairs", pairs)  # type: ignore[arg-type]
+    keys = {pair: _path(Routes.Production.unit, *pair) for pair in map(_pair, items)}
+    return _fetch(api, lambda: api.production.get_unit, keys, concurrency)
+
+
+def fetch_report_headers(
+    api: pyWATS,
+    ids: Iterable[str | UUID],
+    *,
+    report_type: ReportType | str = ReportType.UUT,
+    concurrency: int = 200,
+) -> dict[str | UUID, ReportHeader]:
+    """Fetch many report headers by the reports' ids, with as few requests as the server allows.
+
+    As `fetch_products`, of what `api.report.query_headers(report_type, odata_filter="uuid eq ...")`
+    gives; upstream has no call for a single header.
+
+    Args:
+        api: The client.
+        ids: The keys.
+        report_type: As for `query_headers`: `ReportType` or "uut" or "uur". A query reads one type.
+        concurrency: How many look-ups are under way at once, 1 or more.
+
+    Returns:
+        The headers by id as it was given, in the order of the ids. What does not exist, or is a
+        report of the other type, is absent.
+
+    Raises:
+        InvalidArgumentError: As `fetch_products`, something is no GUID, or the report type is none
+            of the two.
+        Exception: What a single call raises.
+    """
+    kind = _report_type(report_type)
+    keys = {key: _header(kind, key) for key in require_items("ids", ids)}  # type: ignore[arg-type]
+
+    def get(condition: str) -> ReportHeader | None:
+        found = api.report.query_headers(kind, odata_filter=condition)
+        return found[0] if found else None
+
+    return _fetch(api, lambda: get, keys, concurrency)  # type: ignore[arg-type]
+
+
+def _texts(name: str, keys: Iterable[str]) -> list[str]:
+    texts = require_items(name, keys)
+    for text in texts:
+        if not isinstance(text, str):
+            raise InvalidArgumentError(f"{name} must hold texts, not {text!r}")
+    return texts
+
+
+def _pair(given: Any) -> tuple[str, str]:
+    is_pair = isinstance(given, (tuple, list)) and len(given) == _PAIR
+    if not (is_pair and all(isinstance(part, str) for part in given)):
+        raise InvalidArgumentError(f"pairs must hold (serial number, part number), not {given!r}")
+    return given[0], given[1]
+
+
+def _path(route: Callable[..., str], *key: str) -> _LookUp:
+    return _LookUp(route(*key), None, key)
+
+
+def _report_type(given: ReportType | str) -> ReportType:
+    if isinstance(given, str) and not isinstance(given, ReportType):
+        given = {"uut": ReportType.UUT, "uur": ReportType.UUR}.get(given.lower(), given)
+    if not isinstance(given, ReportType):
+        raise InvalidArgumentError(f"report_type must be 'uut' or 'uur', not {given!r}")
+    return given
+
+
+def _header(kind: ReportType, identifier: str | UUID) -> _LookUp:
+    try:
+        condition = f"uuid eq {UUID(str(identifier))}"
+    except ValueError:
+        raise InvalidArgumentError(f"ids must hold GUIDs, not {identifier!r}") from None
+    params = {"reportType": kind.value, "$filter": condition}
+    return _LookUp(Routes.Report.QUERY_HEADER, params, (condition,))
+
+
+def _fetch(
+    api: pyWATS,
+    method: Callable[[], Callable[..., M | None]],
+    keys: Mapping[K, _LookUp],
+    concurrency: int,
+) -> dict[K, M]:
+    """Look keys up, together where that is possible.
+
+    Args:
+        api: The client.
+        method: Returns the service's method that looks one up.
+        keys: What is asked for each.
+        concurrency: How many look-ups at once.
+    """
+    if not isinstance(api, pyWATS):
+        raise InvalidArgumentError(f"api must be a pyWATS, not {type(api).__name__}")
+    pool = Pool(concurrency)
+    get = method()
+    found: dict[K, M | None] = {}
+
+    def look_up(key: K) -> None:
+        try:
+            found[key] = get(*keys[key].args)
+        except (NotFoundError, EmptyResponseError):
+            found[key] = None
+
+    def look_up_all(group: Sequence[K]) -> None:
+        _settled(Pool(concurrency).settle(look_up, group, fail_fast=True))
+
+    client: Any = api._http_client  # type: ignore[attr-defined]
+    groups, alone = _grouped(client, keys, concurrency)
+    if groups:
+        at_once = Pool(max(concurrency // max(map(len, groups)), 1))
+        with batching(window=0):
+            _settled(at_once.settle(look_up_all, groups, fail_fast=True))
+    _settled(pool.settle(look_up, alone, fail_fast=True))
+    return {key: model for key in keys if (model := found[key]) is not None}
+
+
+def _grouped(client: Any, keys: Mapping[K, _LookUp], most: int) -> tuple[list[list[K]], list[K]]:
+    """Divide keys into those that fit into one query, and those that have to go alone."""
+    by_form: defaultdict[BatchForm, defaultdict[Key, list[K]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    alone: list[K] = []
+    for key, (endpoint, params, _) in keys.items():
+        asked = look_up_of(endpoint, params)
+        if asked is None:
+            alone.append(key)
+        else:
+            form, written = asked
+            by_form[form][written].append(key)  # an id can be spelled in several ways
+    groups: list[list[K]] = []
+    for form, written_keys in by_form.items():
+        allowed = learned_of(client, form).allows(most)
+        if allowed < _PAIR:
+            alone += chain(*written_keys.values())
+        else:
+            queries = form.queries(written_keys, client.base_url, allowed)
+            groups += [list(chain(*map(written_keys.__getitem__, query))) for query in queries]
+    return groups, alone
+
+
+def _settled(outcomes: Sequence[Outcome]) -> None:
+    """Raise the first error; those of the look-ups that it ended do not count."""
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    for error in errors:
+        if not isinstance(error, gevent.GreenletExit):
+            raise error
+    if errors:
+        raise errors[0]
