@@ -8,9 +8,16 @@ from pywats import pyWATS
 
 from pywats_green import Pool
 from pywats_green.testing import WatsServer
+from pywats_green.upstream import epochs
 
 QUERY = "GET /api/Product/Query"
 SINGLE = "GET /api/Product/{partNumber}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_unsettled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the writes that other tests killed: for a while, nothing they touch is cached."""
+    monkeypatch.setattr(epochs, "_unsettled", {})
 
 
 def outcome(function: Callable[[], Any]) -> Any:
