@@ -1,6 +1,5 @@
 """What `profile_queries()` adds to a call, in CPU time: in this process, on and off in turns."""
 
-import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -35,7 +34,6 @@ def cached(stage: Stage) -> Iterator[pyWATS]:
 
 def cpu(play: Callable[[int], Any], calls: int, way: Way) -> float:
     """Seconds of this process for a call."""
-    gc.collect()
     with way():
         start = time.process_time()
         play(calls)
@@ -43,9 +41,9 @@ def cpu(play: Callable[[int], Any], calls: int, way: Way) -> float:
 
 
 def take_turns(
-    play: Callable[[int], Any], calls: int, rounds: int, on: Way
+    play: Callable[[int], Any], calls: int, rounds: int, on: Way = profile_queries
 ) -> tuple[list[float], list[float]]:
-    """Play rounds with and without, those of a pair in alternating order; a first is not counted."""
+    """Play rounds off and on, each pair in another order than the last."""
     play(calls)
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(EFFORT.rounds(rounds)):
@@ -54,14 +52,21 @@ def take_turns(
     return times
 
 
-def test_of_a_call(records: Records, api: pyWATS) -> None:
-    """A look-up that the server answers, 50 at a time, no latency: the dearest case there is."""
+@pytest.mark.parametrize("how", ["50 at a time", "one after another"])
+def test_of_a_call(records: Records, api: pyWATS, how: str) -> None:
+    """A look-up that the server answers at once: with latency the share only gets smaller."""
+
+    def one_by_one(count: int) -> None:
+        for _ in range(count):
+            api.product.get_product(KEY)
+
     pool = Pool(50)
-    off, on = take_turns(
-        lambda count: pool.map(api.product.get_product, [KEY] * count), 300, 61, profile_queries
-    )
+    if how == "50 at a time":
+        off, on = take_turns(lambda n: pool.map(api.product.get_product, [KEY] * n), 50, 401)
+    else:
+        off, on = take_turns(one_by_one, 20, 401)
     percent = [100 * (b / a - 1) for a, b in zip(off, on, strict=True)]
-    records.figure("profile_queries(): CPU added to a call", percent, "%", "50 at a time, 0 ms")
+    records.figure("profile_queries(): CPU added to a call", percent, "%", f"{how}, 0 ms")
 
 
 @pytest.mark.parametrize("listener", ["profile_queries()", "a listener that does nothing"])

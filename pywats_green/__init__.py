@@ -41,8 +41,10 @@ from pywats_green.exceptions import (
     UnreadableReportError,
     UnsupportedPywatsError,
 )
+from pywats_green.profiler import QueryProfile
 from pywats_green.upstream.inspection import cache_of, session_of, stats, warm
 from pywats_green.upstream.pool import Pool, get_many
+from pywats_green.upstream.profiling import profile_queries
 from pywats_green.upstream.seams import install, is_installed, uninstall
 
 if TYPE_CHECKING:
@@ -106,6 +108,7 @@ __all__ = [
     "NativeThreadError",
     "Pool",
     "PywatsGreenError",
+    "QueryProfile",
     "QueueBusyError",
     "QueueFolderError",
     "QueueItemError",
@@ -127,6 +130,7 @@ __all__ = [
     "get_many",
     "install",
     "is_active",
+    "profile_queries",
     "session_of",
     "settings",
     "stats",

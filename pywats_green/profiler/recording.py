@@ -1,0 +1,168 @@
+"""Writes down the calls of a block: as little as possible while they run, the rest when asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from sys import _getframe as current_frame
+from types import CodeType
+from typing import Any, NamedTuple
+
+from pywats_green.bridge import drive
+from pywats_green.context import Place, Way, pool_place, way_in
+from pywats_green.events import RequestEvent, subscribe
+
+MOST_CALLS = 100_000
+"""Calls that one recording keeps, of about 400 bytes each; later ones are only counted."""
+
+
+class Row(NamedTuple):
+    """What is noted of a call; kept as a plain tuple, in this order.
+
+    No error stands in it: that would hold the frames it was raised in, and all that is in them.
+    """
+
+    method: str
+    endpoint: str
+    params: tuple[tuple[str, Any], ...]
+    server: str
+    started: float
+    elapsed: float
+    attempts: int
+    cache: str | None
+    is_batched: bool
+    status: int | None
+    error: str | None
+    place: Place | None
+    pool_place: Place | None
+    service: CodeType | None
+    in_batching: bool
+
+
+class Recording:
+    """The calls of one block.
+
+    Args:
+        scope: Asked in the context of a call; gives None where look-ups are not gathered.
+        most: Calls that are kept.
+
+    Attributes:
+        rows: Of the calls, in the order of their ends; each has the fields of a `Row`.
+        sent: Requests sent, retries and those of dropped calls included.
+        dropped: Calls that found no room.
+        started: By `time.perf_counter()`, in seconds.
+        ended: Likewise; None while the block runs.
+        usual: See `_way_in`.
+    """
+
+    __slots__ = ("_most", "dropped", "ended", "rows", "scope", "sent", "started", "usual")
+
+    def __init__(self, scope: Callable[[], object], most: int = MOST_CALLS) -> None:
+        self.scope = scope
+        self.rows: list[tuple[Any, ...]] = []
+        self.sent = 0
+        self.dropped = 0
+        self.started = time.perf_counter()
+        self.ended: float | None = None
+        self.usual: dict[tuple[int, int], tuple[CodeType, CodeType, bool]] = {}
+        self._most = most
+
+    def add(self, row: tuple[Any, ...], attempts: int) -> None:
+        """Keep a call; after the end of the block, none."""
+        if self.ended is not None:
+            return
+        self.sent += attempts
+        if len(self.rows) < self._most:
+            self.rows.append(row)
+        else:
+            self.dropped += 1
+
+
+_open: ContextVar[tuple[Recording, ...]] = ContextVar("pywats_green.recordings", default=())
+
+
+# How many frames above `_way_in` are the client's own method, and, where a service that has a
+# repository was called as users call it: the service, the bridge, and who called the service.
+_CLIENT, _SERVICE, _BRIDGE, _ABOVE = 5, 7, 8, 11
+
+
+def _way_in(usual: dict[tuple[int, int], tuple[CodeType, CodeType, bool]]) -> Way:
+    """As `way_in`, from the client's method on, with fewer looks where the way is a usual one.
+
+    Python makes an object of a frame that is looked at; of a dozen frames they would cost more than
+    all the rest of a recording. What drives the coroutine of a service is always called in the
+    same way, so who stands behind it needs to be walked to only once.
+
+    Args:
+        usual: The ways that were walked, by the identities of service and caller; holds both, so
+            that no other code gets their identities, and whether the caller is a user's.
+    """
+    try:
+        above = current_frame(_ABOVE)
+    except ValueError:  # a stack as short as this
+        return way_in(current_frame(_CLIENT))
+    service, code = current_frame(_SERVICE).f_code, above.f_code
+    known = usual.get((id(service), id(code)))
+    if known is not None:
+        return ((code, above.f_lasti) if known[2] else None), service
+    way = place, outermost = way_in(current_frame(_CLIENT))
+    is_usual = outermost is service and current_frame(_BRIDGE).f_code is drive.__code__
+    if is_usual and (above.f_back is None if place is None else place == (code, above.f_lasti)):
+        usual[id(service), id(code)] = service, code, place is not None
+    return way
+
+
+def _note(event: RequestEvent) -> None:
+    """Write down a call. This is what a profile costs a call, hence the plain tuple."""
+    recordings = _open.get()
+    if not recordings:
+        return
+    first = recordings[0]
+    place, service = _way_in(first.usual)
+    params, error, attempts = event.params, event.error, event.attempts
+    row = (
+        event.method, event.endpoint, tuple(params.items()) if params else (), event.server,
+        event.started, event.elapsed, attempts, event.cache, event.is_batched,
+        event.status, None if error is None else type(error).__name__,
+        place, pool_place.get(), service, first.scope() is not None,
+    )  # fmt: skip
+    for found in recordings:
+        found.add(row, attempts)
+
+
+class _Listening:
+    """One subscription for all recordings of the process, while there are any."""
+
+    def __init__(self) -> None:
+        self._recordings = 0
+        self._cancel: Callable[[], None] = lambda: None
+
+    def begin(self) -> None:
+        self._recordings += 1
+        if self._recordings == 1:
+            self._cancel = subscribe(_note)
+
+    def end(self) -> None:
+        self._recordings -= 1
+        if not self._recordings:
+            self._cancel()
+
+
+_listening = _Listening()
+
+
+@contextmanager
+def record_calls(scope: Callable[[], object], most: int = MOST_CALLS) -> Iterator[Recording]:
+    """Record the calls of this context while the block runs; see `Recording` for the arguments."""
+    found = Recording(scope, most)
+    _open.set((*_open.get(), found))
+    _listening.begin()
+    try:
+        yield found
+    finally:
+        found.ended = time.perf_counter()
+        _listening.end()
+        # Not by a token: a fixture may end in another context than it began in.
+        _open.set(tuple(other for other in _open.get() if other is not found))

@@ -1,0 +1,132 @@
+"""The fixture `max_requests`, in pytest runs of their own, as a user's project has it."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CONFTEST = """
+from collections.abc import Iterator
+
+import pytest
+from pywats import pyWATS
+
+from pywats_green.testing import WatsServer
+
+
+@pytest.fixture(scope="session")
+def server():
+    with WatsServer() as server:
+        yield server
+
+
+@pytest.fixture
+def api(server):
+    with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as client:
+        yield client
+"""
+
+TESTS = """
+import pytest
+
+KEYS = [f"PN-{number:05d}" for number in range(8)]
+
+
+def test_within(api, max_requests):
+    max_requests(8)
+    for key in KEYS:
+        api.product.get_product(key)
+
+
+def test_over(api, max_requests):
+    max_requests(7)
+    for key in KEYS:
+        api.product.get_product(key)  # the line
+
+
+def test_block_over(api, max_requests):
+    api.product.get_product("PN-00001")
+    with max_requests(0) as profile:
+        assert profile.request_count == 0
+    with max_requests(1):
+        api.product.get_product("PN-00001")
+        api.product.get_product("PN-00002")
+    pytest.exit("the block must have failed")
+
+
+def test_block_within(api, max_requests):
+    with max_requests(1):
+        api.product.get_product("PN-00001")
+    for key in KEYS:
+        api.product.get_product(key)
+
+
+def test_two_limits(api, max_requests):
+    max_requests(9)
+    api.product.get_product("PN-00001")
+    with max_requests(8):
+        for key in KEYS:
+            api.product.get_product(key)
+
+
+def test_own_error(api, max_requests):
+    max_requests(0)
+    api.product.get_product("PN-00001")
+    raise ZeroDivisionError("my own")
+
+
+def test_expected(api, max_requests):
+    with pytest.raises(pytest.fail.Exception, match="2 requests were sent, at most 1"):
+        with max_requests(1):
+            api.product.get_product("PN-00001")
+            api.product.get_product("PN-00002")
+
+
+def test_nothing_stays(api):
+    from pywats_green import events
+
+    assert events.listeners == ()
+"""
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    (tmp_path / "test_sample.py").write_text(TESTS, encoding="utf-8")
+
+    def run(*args: str, conftest: str = CONFTEST) -> "subprocess.CompletedProcess[str]":
+        (tmp_path / "conftest.py").write_text(conftest, encoding="utf-8")
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", "-rA", *args],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def test_it_fails_the_test_with_the_report(run: Run) -> None:
+    done = run("-p", "pywats_green.testing.plugin")
+    assert "3 failed, 5 passed" in done.stdout, done.stdout + done.stderr
+    for name in ("over", "block_over", "own_error"):
+        assert f"FAILED test_sample.py::test_{name}" in done.stdout
+    assert "ERROR" not in done.stdout
+    assert "8 requests were sent, at most 7 were allowed" in done.stdout
+    line = TESTS.splitlines().index("        api.product.get_product(key)  # the line") + 1
+    assert f"test_sample.py:{line} in test_over" in done.stdout
+    assert "products = pywats_green.fetch_products(api, part_numbers)" in done.stdout
+    assert "2 requests were sent, at most 1 were allowed" in done.stdout
+    assert "ZeroDivisionError: my own" in done.stdout
+    assert "at most 0 were allowed" not in done.stdout
+
+
+def test_from_a_conftest(run: Run) -> None:
+    plugins = 'pytest_plugins = ["pywats_green.testing.plugin"]\n'
+    done = run("-p", "pywats_green", "-k", "within", conftest=plugins + CONFTEST)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
