@@ -10,8 +10,7 @@ from sys import _getframe as current_frame
 from types import CodeType
 from typing import Any, NamedTuple
 
-from pywats_green.bridge import drive
-from pywats_green.context import Place, Way, pool_place, way_in
+from pywats_green.context import Place, pool_place, way_in
 from pywats_green.events import RequestEvent, subscribe
 
 MOST_CALLS = 100_000
@@ -54,10 +53,9 @@ class Recording:
         dropped: Calls that found no room.
         started: By `time.perf_counter()`, in seconds.
         ended: Likewise; None while the block runs.
-        usual: See `_way_in`.
     """
 
-    __slots__ = ("_most", "dropped", "ended", "rows", "scope", "sent", "started", "usual")
+    __slots__ = ("_most", "dropped", "ended", "rows", "scope", "sent", "started")
 
     def __init__(self, scope: Callable[[], object], most: int = MOST_CALLS) -> None:
         self.scope = scope
@@ -66,7 +64,6 @@ class Recording:
         self.dropped = 0
         self.started = time.perf_counter()
         self.ended: float | None = None
-        self.usual: dict[tuple[int, int], tuple[CodeType, CodeType, bool]] = {}
         self._most = most
 
     def add(self, row: tuple[Any, ...], attempts: int) -> None:
@@ -83,44 +80,13 @@ class Recording:
 _open: ContextVar[tuple[Recording, ...]] = ContextVar("pywats_green.recordings", default=())
 
 
-# How many frames above `_way_in` are the client's own method, and, where a service that has a
-# repository was called as users call it: the service, the bridge, and who called the service.
-_CLIENT, _SERVICE, _BRIDGE, _ABOVE = 5, 7, 8, 11
-
-
-def _way_in(usual: dict[tuple[int, int], tuple[CodeType, CodeType, bool]]) -> Way:
-    """As `way_in`, from the client's method on, with fewer looks where the way is a usual one.
-
-    Python makes an object of a frame that is looked at; of a dozen frames they would cost more than
-    all the rest of a recording. What drives the coroutine of a service is always called in the
-    same way, so who stands behind it needs to be walked to only once.
-
-    Args:
-        usual: The ways that were walked, by the identities of service and caller; holds both, so
-            that no other code gets their identities, and whether the caller is a user's.
-    """
-    try:
-        above = current_frame(_ABOVE)
-    except ValueError:  # a stack as short as this
-        return way_in(current_frame(_CLIENT))
-    service, code = current_frame(_SERVICE).f_code, above.f_code
-    known = usual.get((id(service), id(code)))
-    if known is not None:
-        return ((code, above.f_lasti) if known[2] else None), service
-    way = place, outermost = way_in(current_frame(_CLIENT))
-    is_usual = outermost is service and current_frame(_BRIDGE).f_code is drive.__code__
-    if is_usual and (above.f_back is None if place is None else place == (code, above.f_lasti)):
-        usual[id(service), id(code)] = service, code, place is not None
-    return way
-
-
 def _note(event: RequestEvent) -> None:
     """Write down a call. This is what a profile costs a call, hence the plain tuple."""
     recordings = _open.get()
     if not recordings:
         return
     first = recordings[0]
-    place, service = _way_in(first.usual)
+    place, service = way_in(current_frame(1))
     params, error, attempts = event.params, event.error, event.attempts
     row = (
         event.method, event.endpoint, tuple(params.items()) if params else (), event.server,
