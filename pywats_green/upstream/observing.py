@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from pywats_green.events import RequestEvent, current
 from pywats_green.transport import without_user_info
 from pywats_green.upstream.routes import template_of
+
+_shown = lru_cache(maxsize=256)(without_user_info)
 
 
 def observed(
@@ -21,7 +24,7 @@ def observed(
         endpoint: As the caller gave it.
         params: As the caller gave them.
     """
-    return RequestEvent(method, endpoint, params, without_user_info(client.base_url), template_of)
+    return RequestEvent(method, endpoint, params, _shown(client.base_url), template_of)
 
 
 def note_cache(outcome: str) -> None:

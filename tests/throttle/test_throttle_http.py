@@ -237,4 +237,5 @@ def test_a_server_with_a_limit_of_its_own_is_not_hammered(
     server.configure(rate_limit=None)
     assert [product.part_number for product in products] == numbers
     # At most those that were in flight when the first refusal came, and few at each reopening.
-    assert throttle_statistics()["refused"] < 40
+    # Each of them on its own would be refused again at each of its attempts, hundreds of times.
+    assert throttle_statistics()["refused"] < 80
