@@ -114,13 +114,13 @@ class Batch:
         self._judge()
 
     def _run(self) -> None:
-        found: dict[Key, Any] = {}
+        trusted: dict[Key, Any] = {}
         try:
             found = self._ask()
-            if found and not self._learned.is_proven and not self._prove(found):
-                found = {}
+            if found and (self._learned.is_proven or self._prove(found)):
+                trusted = found
         finally:
-            self._hand_out(found)
+            self._hand_out(trusted)
 
     def _ask(self) -> dict[Key, Any]:
         try:

@@ -6,13 +6,18 @@ import math
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
+
+from gevent import monkey
 
 from pywats_green.batching.gatherer import Gatherer
 from pywats_green.exceptions import InvalidArgumentError
 
+_native_thread_id: Any = monkey.get_original("threading", "get_ident")
+
 
 class Scope:
-    """One `batching()` block.
+    """One `batching()` block, of the native thread that makes it.
 
     Args:
         window: Seconds that look-ups are gathered, from the first.
@@ -23,7 +28,13 @@ class Scope:
         self.window = window
         self.max_batch = max_batch
         self.is_open = True
+        self._thread_id = _native_thread_id()
         self._gatherers: dict[Hashable, Gatherer] = {}
+
+    @property
+    def counts_here(self) -> bool:
+        """Whether it is open, and of this native thread: a query would use its connections."""
+        return self.is_open and bool(self._thread_id == _native_thread_id())
 
     def gatherer(self, key: Hashable, make: Callable[[Scope], Gatherer]) -> Gatherer:
         """Return the gatherer under a key, made where there is none yet."""
@@ -31,6 +42,11 @@ class Scope:
         if gatherer is None:
             gatherer = self._gatherers[key] = make(self)
         return gatherer
+
+    def release(self, key: Hashable, gatherer: Gatherer) -> None:
+        """Forget a gatherer if it is idle: it holds its client, and a block may last for long."""
+        if gatherer.is_idle and self._gatherers.get(key) is gatherer:
+            del self._gatherers[key]
 
     def close(self) -> None:
         """End the block: what still waits is sent at once, and nothing is gathered any more."""
@@ -44,9 +60,13 @@ _scope: ContextVar[Scope | None] = ContextVar("pywats_green.batching", default=N
 
 
 def current_scope() -> Scope | None:
-    """Return the innermost block of this context; None outside, and after its end."""
+    """Return the innermost block of this context.
+
+    Returns:
+        None outside, after its end, and in another native thread that was given the context.
+    """
     scope = _scope.get()
-    return scope if scope is not None and scope.is_open else None
+    return scope if scope is not None and scope.counts_here else None
 
 
 @contextmanager
@@ -79,9 +99,12 @@ def batching(*, window: float = 0.002, max_batch: int | None = None) -> Iterator
             f"max_batch must be a whole number of at least 1, or None, not {max_batch!r}"
         )
     scope = Scope(window, max_batch)
-    token = _scope.set(scope)
+    outer = _scope.get()
+    _scope.set(scope)
     try:
         yield
     finally:
         scope.close()
-        _scope.reset(token)
+        # Not by a token: a generator, such as a fixture, may end in another context than it began.
+        if _scope.get() is scope:
+            _scope.set(outer)

@@ -76,6 +76,11 @@ class Gatherer:
                 ticket.batch.came_back(ticket, outcome)
         return outcome
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be sent; then it holds nothing that a new one would not."""
+        return not self._waiting
+
     def close(self) -> None:
         """Send what still waits, and gather nothing any more."""
         self._is_closed = True

@@ -36,6 +36,7 @@ class Learned:
         self.limit = limit
         self.is_proven = False
         self.is_being_proven = False
+        self._first_limit = limit
         self._name = name
         self._clock = clock
         self._is_refuted = False
@@ -75,7 +76,9 @@ class Learned:
         # Of several that were under way at once, each would halve it; they say the same.
         self.limit = min(self.limit, max(keys // 2, 1))
         if self.limit < _PAIR:
-            self._warn("the server refuses its queries")
+            # Not for its size then, and maybe for one key that it cannot stand.
+            self.limit = self._first_limit
+            self._rest("the server refuses its queries")
 
     def judge(self, answered: int, missed: int) -> None:
         """Take note of how useful a query was.
@@ -90,8 +93,11 @@ class Learned:
             self._useless += 1
             if self._useless >= _PATIENCE:
                 self._useless = 0
-                self._rests_until = self._clock() + _REST
-                self._warn(f"its queries answer too little; next try in {_REST:.0f} s")
+                self._rest("its queries answer too little")
+
+    def _rest(self, reason: str) -> None:
+        self._rests_until = self._clock() + _REST
+        self._warn(f"{reason}; next try in {_REST:.0f} s")
 
     def _warn(self, reason: str) -> None:
         if not self._has_warned:

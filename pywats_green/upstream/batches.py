@@ -13,6 +13,7 @@ from pywats_green import events
 from pywats_green.batching import Gatherer, Key, Learned, QueryRefusedError, Scope, current_scope
 from pywats_green.transport import without_user_info
 from pywats_green.upstream.batch_forms import BatchForm, look_up_of
+from pywats_green.upstream.observing import observed
 from pywats_green.upstream.outcome import passes_breaker
 
 Fetch = Callable[[str, "dict[str, Any] | None"], Response]
@@ -64,9 +65,12 @@ def get(
         source = _Source(client, form, fetch)
         return Gatherer(source, learned_of(client, form), scope.window, scope.max_batch)
 
-    found: Response = scope.gatherer((id(client), form), gatherer).get(
-        key, lambda: fetch(endpoint, params)
-    )
+    name = (id(client), form)  # the gatherer holds the client
+    gathering = scope.gatherer(name, gatherer)
+    try:
+        found: Response = gathering.get(key, lambda: fetch(endpoint, params))
+    finally:
+        scope.release(name, gathering)
     return found
 
 
@@ -124,13 +128,22 @@ class _Source:
         # A query is ours, not the user's: that it fails must not close the client for his calls.
         token = passes_breaker.set(True)
         try:
-            response = self._fetch(*self._form.query(keys))
+            response = self._observed(*self._form.query(keys))
         finally:
             passes_breaker.reset(token)
         breaker = _breaker_of(self._client)
         if breaker is not None:
             breaker._on_success()  # as each of the calls that it stands for would have told it
         return response
+
+    def _observed(self, endpoint: str, params: dict[str, Any]) -> Response:
+        """Send a query, with an event of its own: none of those who wait for it has sent it."""
+        if not events.listeners:
+            return self._fetch(endpoint, params)
+        with observed(self._client, "GET", endpoint, params) as event:
+            response = self._fetch(endpoint, params)
+            event.status = response.status_code
+            return response
 
     def fullness(self, found: _Found) -> int:
         """Count the members that hold anything."""
@@ -155,7 +168,8 @@ class _Source:
         event = events.current.get()
         if event is not None:
             event.is_batched = True
-        raw = json.dumps(found.data, separators=(",", ":")).encode()
+        text = json.dumps(found.data, separators=(",", ":"), ensure_ascii=False)
+        raw = text.encode(errors="backslashreplace")  # half a character, as JSON writes it
         return Response(status_code=200, data=json.loads(raw), headers=dict(found.headers), raw=raw)
 
 

@@ -3,11 +3,15 @@
 import gc
 import logging
 import time
+import weakref
+from collections.abc import Iterator
+from contextvars import copy_context
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import gevent
 import pytest
+from gevent.event import Event
 from pywats import pyWATS
 from pywats.core.client import HttpClient
 from pywats.core.exceptions import NotFoundError
@@ -107,6 +111,26 @@ def test_an_answer_is_that_of_the_single_call(api: pyWATS) -> None:
         assert answer.raw == single.raw  # type: ignore[union-attr]
         assert answer.headers["content-type"] == single.headers["content-type"]  # type: ignore[union-attr]
         assert "content-length" not in answer.headers  # type: ignore[union-attr]
+
+
+def test_letters_of_all_scripts_are_sent_and_parsed_as_the_server_does(
+    api: pyWATS, server: WatsServer
+) -> None:
+    server.put_state("products", [planted("ÄÖ-1", "名前 😀"), planted("ÄÖ-2")])
+    paths = ["/api/Product/ÄÖ-1", "/api/Product/ÄÖ-2"]
+    singles: list[Any] = pywats_green.get_many(api, paths)
+    with batching(window=WINDOW):
+        pywats_green.get_many(api, paths)
+        batched: list[Any] = pywats_green.get_many(api, paths)
+    assert [answer.data for answer in batched] == [answer.data for answer in singles]
+    assert [answer.raw for answer in batched] == [answer.raw for answer in singles]
+
+
+def test_half_a_character_is_an_escape(api: pyWATS) -> None:
+    source = batches._Source(api._http_client, PRODUCT, None)  # type: ignore[arg-type]
+    answer = source.answer(batches._Found({"name": "\ud83d"}, {}))
+    assert answer.raw == b'{"name":"\\ud83d"}'
+    assert answer.data == {"name": "\ud83d"}
 
 
 @pytest.mark.parametrize(
@@ -731,6 +755,66 @@ def _greenlets() -> list[Any]:
     ]
 
 
+def test_a_block_does_not_keep_clients_alive(server: WatsServer) -> None:
+    with batching(window=WINDOW):
+        with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as client:
+            outcomes(client.product.get_product, part_numbers(4))
+        held = weakref.ref(client._http_client)
+        del client
+        gevent.sleep(0)
+        gc.collect()
+        assert held() is None
+
+
+def test_a_block_that_ends_in_another_context() -> None:
+    def fixture() -> Iterator[None]:
+        with batching():
+            yield
+
+    block = fixture()
+    context = copy_context()
+    context.run(next, block)
+    assert context.run(current_scope) is not None
+    assert next(block, "ended") == "ended"
+    assert context.run(current_scope) is None
+
+
+# --- native threads -----------------------------------------------------------------------------
+
+
+def test_a_client_of_another_native_thread_is_refused_as_ever(proven: pyWATS) -> None:
+    def foreign() -> Any:
+        return outcome(lambda: proven.product.get_product("PN-00001"))
+
+    pool = Pool(4)
+    with batching(window=60.0):
+        calls = [pool.spawn(proven.product.get_product, key) for key in part_numbers(4)]
+        gevent.sleep(0)
+        thread = gevent.get_hub().threadpool.spawn(copy_context().run, foreign)
+        assert thread.get(timeout=5)[0] == "NativeThreadError"
+    gevent.joinall(calls, timeout=20, raise_error=True)
+
+
+def test_a_block_does_not_reach_into_another_native_thread(server: WatsServer) -> None:
+    begun, native = gevent.get_hub().loop.async_(), Event()
+    begun.start(native.set)
+
+    def own() -> Any:
+        with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as client:
+            pool = Pool(4)
+            calls = [pool.spawn(client.product.get_product, key) for key in part_numbers(4)]
+            gevent.sleep(0)
+            begun.send()
+            gevent.joinall(calls)
+            return [outcome(call.get) for call in calls]
+
+    with batching(window=60.0):
+        thread = gevent.get_hub().threadpool.spawn(copy_context().run, own)
+        assert native.wait(20)
+    begun.close()
+    assert [product["part_number"] for product in thread.get(timeout=20)] == part_numbers(4)
+
+
 # --- what listeners see ------------------------------------------------------------------------
 
 
@@ -740,11 +824,34 @@ def test_listeners_see_one_request_and_who_was_answered_by_it(proven: pyWATS) ->
     with batching(window=WINDOW):
         outcomes(proven.product.get_product, [*part_numbers(3), "nothing"])
     cancel()
-    assert {(event.endpoint, event.is_batched, event.status) for event in seen} == {
-        *((f"/api/Product/{key}", True, 200) for key in part_numbers(3)),
-        ("/api/Product/nothing", False, 404),
-    }
-    assert sum(event.attempts for event in seen) == 2
+    assert sorted((e.endpoint, e.attempts, e.is_batched, e.status) for e in seen) == [
+        *((f"/api/Product/{key}", 0, True, 200) for key in part_numbers(3)),
+        ("/api/Product/Query", 1, False, 200),
+        ("/api/Product/nothing", 1, False, 404),
+    ]
+    (query,) = (event for event in seen if event.endpoint.endswith("Query"))
+    assert query.method == "GET"
+    assert query.params is not None
+    assert query.params["$top"] == 8
+    assert query.route == "/api/Product/Query"
+
+
+def test_listeners_see_the_proof_and_a_query_that_failed(api: pyWATS, server: WatsServer) -> None:
+    def seen() -> list[Any]:
+        noted: list[events.RequestEvent] = []
+        cancel = events.subscribe(noted.append)
+        with batching(window=WINDOW):
+            outcomes(api.product.get_product, part_numbers(3))
+        cancel()
+        kinds = ((e.endpoint.endswith("Query"), e.attempts, e.is_batched, e.status) for e in noted)
+        return sorted(kinds, key=str)
+
+    server.fail(QUERY, 503)
+    single, batched = (False, 1, False, 200), (False, 0, True, 200)
+    assert seen() == [single, single, single, (True, 1, False, 503)]
+    assert seen() == [batched, batched, single, (True, 1, False, 200)]
+    server.fail(QUERY, mode="reset")
+    assert seen() == [single, single, single, (True, 1, False, None)]
 
 
 # --- where it is not ----------------------------------------------------------------------------

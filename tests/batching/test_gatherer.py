@@ -199,6 +199,28 @@ def test_a_refused_query_is_not_called_useless() -> None:
     assert bench.learned.allows(1) == 1
 
 
+def test_two_keys_that_are_refused_do_not_end_it_for_good() -> None:
+    bench = Bench(limit=16)
+    bench.source.error = QueryRefusedError()
+    bench.map("a", "b")
+    bench.source.error = None
+    assert bench.map("a", "b", "c") == ["single a", "single b", "single c"]
+    bench.now = _REST
+    assert bench.map("a", "b", "c") == ["query a", "query b", "query c"]
+
+
+def test_a_comparison_that_fails_hands_nothing_out(capsys: pytest.CaptureFixture[str]) -> None:
+    bench = Bench(is_proven=False)
+
+    def fail(*_: Any) -> bool:
+        raise RecursionError
+
+    bench.source.compare = fail  # type: ignore[method-assign]
+    assert bench.map("a", "b", "c") == ["single a", "single b", "single c"]
+    assert not bench.learned.is_proven
+    assert "RecursionError" in capsys.readouterr().err  # it is no secret
+
+
 def test_the_last_to_leave_takes_the_query_along() -> None:
     bench = Bench()
     bench.source.go.clear()
