@@ -22,6 +22,7 @@ from pywats.models import UUTReport
 
 from pywats_green import NativeThreadError, Pool, get_many
 from pywats_green.testing import WatsServer
+from pywats_green.upstream.calls import run_sync
 
 KEYS = [f"PN-{number:05d}" for number in range(100)]
 
@@ -217,6 +218,17 @@ def test_an_error_carries_the_answer_that_caused_it(api: pyWATS, server: WatsSer
     with pytest.raises(PyWATSError) as caught_later:
         api.product.get_product("PN-00001")
     assert not hasattr(caught_later.value, "response")
+
+
+def test_an_error_carries_no_answer_to_an_earlier_request(api: pyWATS, server: WatsServer) -> None:
+    async def ask_then_write() -> None:
+        assert not (await api._http_client.get("/api/Product/none")).is_success
+        await api._http_client.post("/api/Report/WSJF", data={})
+
+    server.fail("POST /api/Report/WSJF", mode="reset", times=1)
+    with pytest.raises(PyWATSError) as caught:
+        run_sync(ask_then_write())
+    assert not hasattr(caught.value, "response")
 
 
 # --- deadlines and kills ------------------------------------------------------------------------

@@ -104,7 +104,7 @@ class Response(http.client.HTTPResponse):
                 raise TransportError("Only Transfer-Encoding: chunked is supported")
             self.length = _length(fields)
         if self._method == "HEAD" or status in _WITHOUT_BODY:
-            self.length = 0
+            self.chunked, self.length = False, 0
         connection = fields.get("connection", "").lower()
         if self.version == 11:  # noqa: PLR2004  # HTTP/1.1, as the standard library writes it
             self.will_close = "close" in connection

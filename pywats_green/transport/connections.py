@@ -16,7 +16,7 @@ from pywats_green.config import settings
 from pywats_green.transport.answers import Answer, Response, receive
 from pywats_green.transport.messages import Message
 from pywats_green.transport.resolver import Address, Resolver
-from pywats_green.transport.streams import Stream
+from pywats_green.transport.streams import Lasting
 
 resolver = Resolver()
 
@@ -108,10 +108,11 @@ class GreenConnection(HTTPConnection):
             http.client.HTTPException: The answer is not HTTP.
         """
         sock = self.sock
-        if timeout is None or (deadline is not None and deadline <= time.monotonic() + timeout):
-            sock.settimeout(None)
-        else:
-            sock.settimeout(timeout)
+        if timeout is not None and deadline is not None:
+            now = time.monotonic()
+            if now < deadline <= now + timeout:  # one that is over has no timer any more
+                timeout = None
+        sock.settimeout(timeout)
         was_sent = _send(sock, message)
         answer, response, can_go_on = self._receive(sock, message.method)
         if not (was_sent and can_go_on):
@@ -122,8 +123,8 @@ class GreenConnection(HTTPConnection):
     _receive = staticmethod(receive)
 
     def response_class(self, sock: Any, method: str | None = None) -> Response:  # type: ignore[override]
-        """Make what reads a proxy's answer to CONNECT; http.client's hook."""
-        return Response(Stream(sock), method)
+        """Make what reads a proxy's answer to CONNECT, and any where requests itself sends."""
+        return Response(Lasting(sock), method)
 
 
 def _send(sock: Any, message: Message) -> bool:

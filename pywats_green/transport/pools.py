@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import os
 import queue
+import ssl
 import time
 import weakref
 from collections import deque
@@ -113,6 +114,11 @@ class GreenPool(HTTPConnectionPool):
             self.pool.put(connection)
         return exchanged  # type: ignore[no-any-return]
 
+    def close_idle(self) -> None:
+        """Close the idle connections; the pool goes on."""
+        if self.pool is not None:
+            self.pool.clear()  # type: ignore[attr-defined]
+
     def _borrow(self) -> Any:
         """Return an idle connection, or a new one that is not connected yet.
 
@@ -152,7 +158,8 @@ class GreenAdapter(HTTPAdapter):
     """
 
     def __init__(self, *, verify: bool) -> None:
-        self._verify = verify
+        self._verify: bool | str = verify
+        self._contexts: dict[Any, ssl.SSLContext] = {}
         super().__init__(pool_connections=_ORIGINS, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -169,7 +176,7 @@ class GreenAdapter(HTTPAdapter):
         if proxy.lower().startswith("socks"):
             raise InvalidSchema("SOCKS proxies are not supported: name an HTTP proxy")
         if proxy.lower().startswith("https"):
-            context = make_context(self._verify)
+            context = self._context(self._verify, None)
             # The second name is for older urllib3, where the first counts for tunnels alone.
             kwargs |= {"proxy_ssl_context": context, "ssl_context": context}
         manager = super().proxy_manager_for(proxy, **kwargs)
@@ -180,11 +187,30 @@ class GreenAdapter(HTTPAdapter):
         self, request: Any, verify: Any, cert: Any = None
     ) -> Any:
         """Name host and TLS context of a request; requests' hook for contexts of one's own."""
+        if verify != self._verify:
+            self._verify = verify
+            self.proxy_manager.clear()  # which hold the context for the proxy itself
         host, _ = super().build_connection_pool_key_attributes(request, verify, None)
         if host["scheme"] != "https":
             return host, {}
-        # One for all connections: urllib3 would read the CA bundle again for each of them.
-        return host, {"ssl_context": make_context(verify, cert)}
+        return host, {"ssl_context": self._context(verify, cert)}
+
+    def _context(self, verify: Any, cert: Any) -> ssl.SSLContext:
+        """Return the one context for all connections; pools, and their connections, go by it."""
+        current = settings()
+        key = (verify, repr(cert), current.ca_bundle, current.client_cert, current.client_key)
+        if key not in self._contexts:
+            self._contexts[key] = make_context(verify, cert)
+        return self._contexts[key]
+
+    def cert_verify(self, *args: Any, **kwargs: Any) -> None:
+        """Leave the pool as it is: its context says whom we trust, and requests would add to it."""
+
+    def close(self) -> None:
+        """Close all idle connections; files of certificates are read again afterwards."""
+        super().close()
+        self.proxy_manager.clear()
+        self._contexts.clear()
 
 
 def _forget_connections() -> None:
@@ -192,8 +218,7 @@ def _forget_connections() -> None:
     resolver.clear()
     for pool in list(_pools):
         with contextlib.suppress(OSError):
-            if pool.pool is not None:
-                pool.pool.clear()  # type: ignore[attr-defined]
+            pool.close_idle()
 
 
 if hasattr(os, "register_at_fork"):

@@ -26,6 +26,8 @@ class Step(NamedTuple):
         target: Path and query.
         headers: To send.
         body: To send; a list in chunks.
+        is_trusted: Whether all the way here may see the token.
+        is_first: Whether it is the caller's own request.
     """
 
     method: str
@@ -33,6 +35,8 @@ class Step(NamedTuple):
     target: str
     headers: dict[str, str]
     body: Body
+    is_trusted: bool = True
+    is_first: bool = True
 
     def __repr__(self) -> str:
         return f"Step({self.method} {self.root})"  # the token is among the headers
@@ -59,11 +63,16 @@ def next_step(step: Step, status: int, headers: dict[str, str]) -> Step | None:
     method, body = step.method, step.body
     if (status in _SEE_OTHER and method != "HEAD") or (status, method) == (301, "POST"):
         method = "GET"
+    is_trusted = step.is_trusted and _may_keep_token(here, there)
+    dropped = {"cookie"} if is_trusted else {"cookie", "authorization"}
     if method != step.method:
         body = None
-    dropped = {"cookie"} if _may_keep_token(here, there) else {"cookie", "authorization"}
+        dropped |= {"content-length", "transfer-encoding"}
+    root = root_of(there)
+    if root != step.root:
+        dropped.add("host")
     kept = {name: value for name, value in step.headers.items() if name.lower() not in dropped}
-    return Step(method, root_of(there), there.raw_path.decode("ascii"), kept, body)
+    return Step(method, root, there.raw_path.decode("ascii"), kept, body, is_trusted, False)
 
 
 def _destination(here: httpx.URL, location: str) -> httpx.URL:

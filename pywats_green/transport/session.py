@@ -7,19 +7,21 @@ itself.
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import requests
 import urllib3
 
+from pywats_green.config import settings
 from pywats_green.exceptions import (
     TransportConnectError,
     TransportError,
     TransportTimeoutError,
 )
 from pywats_green.transport.answers import Answer
-from pywats_green.transport.messages import Body
 from pywats_green.transport.pools import GreenAdapter, GreenPool
+from pywats_green.transport.redirects import Step
 
 
 class Session(requests.Session):
@@ -70,41 +72,47 @@ class Session(requests.Session):
         # Outside the handler, because the errors there show the proxy's URL with its password.
         raise TransportError(f"the proxy that the environment names cannot be used: {reason}")
 
-    def exchange(
-        self,
-        method: str,
-        root: str,
-        target: str,
-        headers: dict[str, str],
-        body: Body,
-        timeout: float | None,
-    ) -> Answer:
+    def own_headers(self) -> dict[str, str]:
+        """Return the headers that are set, as text; None means none, as in requests."""
+        given: Any = self.headers.items()
+        return {
+            name: value.decode("latin-1") if isinstance(value, bytes) else value
+            for name, value in given
+            if value is not None
+        }
+
+    def exchange(self, step: Step, timeout: float | None) -> Answer:
         """Make an exchange as requests makes it, without redirects.
 
+        The session's parameters belong to the caller's own request, and its authentication to
+        where the token may go, as with requests.
+
         Args:
-            method: HTTP method.
-            root: Scheme and authority of the origin.
-            target: Path and query, escaped.
-            headers: To send.
-            body: To send; a list in chunks.
+            step: The request.
             timeout: Seconds for each phase (connect, read). None: no limit.
 
         Raises:
             TransportError: As `Transport.request`.
         """
-        url = root + target
+        url, body = step.root + step.target, step.body
+        params = self.params if step.is_first else None
         request = requests.PreparedRequest()
         data: Any = iter(body) if isinstance(body, list) else body
         # Without `prepare_request`, which would let a .netrc take the place of the token.
-        request.prepare(
-            method, url, headers, data=data, params=self.params, auth=self.auth, hooks=self.hooks
-        )
-        if not self.params:
+        request.prepare(step.method, url, step.headers, data=data, params=params)
+        if not params:
             request.url = url  # not escaped once more
+        if step.is_trusted:
+            request.prepare_auth(self.auth)  # after the URL, which it may sign
+        request.prepare_hooks(self.hooks)  # behind those of the authentication
+        found, current = self._found(step.root), settings()
+        if self.verify is True and current.ca_bundle:
+            found["verify"] = current.ca_bundle
+        if not found["cert"] and current.client_cert:
+            pair = (current.client_cert, current.client_key)
+            found["cert"] = pair if current.client_key else current.client_cert
         try:
-            response = self.send(
-                request, timeout=timeout, allow_redirects=False, **self._found(root)
-            )
+            response = self.send(request, timeout=timeout, allow_redirects=False, **found)
         except requests.RequestException as exc:
             raise _fault(exc) from exc
         received = {name.lower(): value for name, value in response.headers.items()}
@@ -115,11 +123,21 @@ class Session(requests.Session):
         return {**self.merge_environment_settings(root, {}, False, self.verify or False, None)}
 
 
+_NOT_CONNECTED = (
+    urllib3.exceptions.NewConnectionError, ConnectionRefusedError, socket.gaierror,
+)  # fmt: skip
+
+
 def _fault(exc: requests.RequestException) -> TransportError:
-    if isinstance(exc, requests.Timeout):
+    cause = exc.args[0] if exc.args else None
+    reason = getattr(cause, "reason", cause)
+    if isinstance(reason, urllib3.exceptions.ProxyError):
+        reason = reason.original_error
+    elif isinstance(reason, urllib3.exceptions.ProtocolError):
+        reason = reason.args[-1]  # where our connections raise what the system says
+    if isinstance(exc, requests.Timeout) or isinstance(reason, TimeoutError):
         return TransportTimeoutError(str(exc))
-    reason = getattr(exc.args[0] if exc.args else None, "reason", None)
-    could_not_connect = isinstance(reason, urllib3.exceptions.NewConnectionError)
+    could_not_connect = isinstance(reason, _NOT_CONNECTED)
     if could_not_connect or isinstance(exc, requests.exceptions.SSLError):
         return TransportConnectError(str(exc))
     return TransportError(str(exc))

@@ -78,6 +78,18 @@ class Stream(io.BufferedReader):
         return bool(self.peek(1))
 
 
+class Lasting(Stream):
+    """The same, open until it is closed, as `http.client` closes the socket before it reads on."""
+
+    def __init__(self, sock: Any) -> None:
+        self._hold = sock.makefile("rb", buffering=0)  # keeps the descriptor
+        super().__init__(sock)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._hold.close()
+
+
 class _Receiving(io.RawIOBase):
     has_ended = False
     is_shut = False

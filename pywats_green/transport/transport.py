@@ -121,27 +121,24 @@ class Transport:
     def _merged(self, headers: dict[str, str], origins: dict[str, str]) -> dict[str, str]:
         """Add the standing headers; those of a client come as the same object, call after call."""
         if self.session.headers:
-            given = {name.lower() for name in headers}
-            extra: Any = self.session.headers.items()
-            own = {name: value for name, value in extra if name.lower() not in given}
-            return {**_STANDING_HEADERS, **own, **headers, **origins}
+            own = _over(_STANDING_HEADERS, self.session.own_headers())
+            return {**_over(own, headers), **origins}
         if headers is not self._given:
-            self._given, self._sent = headers, {**_STANDING_HEADERS, **headers, **origins}
+            self._given, self._sent = headers, {**_over(_STANDING_HEADERS, headers), **origins}
         return self._sent
 
     def _exchange(self, step: Step, timeout: float | None, deadline: float | None) -> Answer:
         cookies = self._cookies
-        method, root, target, headers, body = step
-        url = root + target
+        url, target, headers = step.root + step.target, step.target, step.headers
         cookie = cookies.header(url)
         if cookie is not None:
-            headers = {**headers, "Cookie": cookie}
-        pool = self._pool(root)
+            headers = _over({"Cookie": cookie}, headers)
+        pool = self._pool(step.root)
         if pool is None:
-            return self.session.exchange(method, root, target, headers, body, timeout)
+            return self.session.exchange(step._replace(headers=headers), timeout)
         if pool.forwards:
             target, headers = url, {**headers, **pool.proxy_headers}
-        message = self._writer.write(method, root, target, headers, body)
+        message = self._writer.write(step.method, step.root, target, headers, step.body)
         answer, response = pool.exchange(message, timeout, deadline)
         if "set-cookie" in answer.headers:
             cookies.keep(url, response)
@@ -150,14 +147,24 @@ class Transport:
     def _pool(self, root: str) -> GreenPool | None:
         """Return the pool of an origin; None where the session sends by itself."""
         if self.session.state() != self._state:
+            for pool in self._pools.values():
+                if pool is not None:
+                    pool.close_idle()
             self._forget()
-        if root not in self._pools:
+        pools = self._pools
+        if root not in pools:
             pool = self.session.pool(root)  # may wait: another may have been quicker
-            self._pools.setdefault(root, pool)
-        return self._pools[root]
+            pools.setdefault(root, pool)
+        return pools[root]
 
     def __repr__(self) -> str:
         return f"Transport({self._origin.root if self._origin else 'not used yet'})"
+
+
+def _over(standing: dict[str, str], headers: dict[str, str]) -> dict[str, str]:
+    """Put headers over standing ones; names are one, however they are written."""
+    given = {name.lower() for name in headers}
+    return {**{k: v for k, v in standing.items() if k.lower() not in given}, **headers}
 
 
 def _adapter_class() -> type[GreenAdapter]:

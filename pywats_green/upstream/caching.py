@@ -22,6 +22,7 @@ from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 from pywats_green.cache import CacheManager, StaleRules, current_control
 from pywats_green.cache.vault import MISSING
 from pywats_green.config import settings
+from pywats_green.events import current as current_event
 from pywats_green.transport import server_of, sorted_query
 from pywats_green.upstream.domains import Rule, rule_of
 from pywats_green.upstream.epochs import epoch_of, is_unsettled
@@ -123,13 +124,18 @@ class ClientCache:
             timeout: The client's, in seconds.
         """
         fetched: list[tuple[Packed | Unpackable, Response]] = []
+        is_over = False
 
         def loader() -> Packed | Unpackable:
+            if is_over:  # renewed in the background, in a context of its own
+                current_event.set(None)
             response = fetch()
             fetched.append((Packed.of(response), response))
             return fetched[-1][0]
 
         stale = _stale_rules()
+        refresh = current_control().refresh
+        is_stale = not refresh and self.manager.has_stale(read.key, stale.while_revalidate)
         impatient = stale.if_error and timeout and self.manager.has_stale(read.key, stale.if_error)
         packed = self.manager.get_or_load(
             read.key,
@@ -138,12 +144,13 @@ class ClientCache:
             keep=_is_kept,
             stale=stale,
             # What another began to read may be older than a call that wants it fresh.
-            refresh=current_control().refresh,
+            refresh=refresh,
         )
+        is_over = True
         if fetched and fetched[-1][0] is packed:
             note_cache("miss")
             return fetched[-1][1]  # who loaded it has the answer itself
-        note_cache("stale" if fetched else "coalesced")
+        note_cache("stale" if fetched or is_stale else "coalesced")
         return packed.unpack()
 
     def _life(self, rule: Rule, wanted: float | None) -> float:

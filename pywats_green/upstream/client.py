@@ -98,6 +98,7 @@ class GreenHttpClient(AsyncHttpClient):
             return served
         await MAY_BLOCK  # be it for the server or for another who asks it now
         del kwargs["params"]
+        refusal.set(None)
         response = served.ask(
             lambda path, params: drive(self._noted(method, path, params=params, **kwargs))
         )
@@ -136,6 +137,7 @@ class GreenHttpClient(AsyncHttpClient):
         retry: bool | None = None,
     ) -> Response:
         exchange_of(self)  # refuses a foreign thread before the circuit breaker can count it
+        refusal.set(None)  # an earlier request's says nothing of how this one ends
         send = self._execute_request if passes_breaker.get() else super()._make_request
         response = await send(method, endpoint, params, data, headers, retry)
         if not response.is_success:

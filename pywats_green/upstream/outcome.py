@@ -6,8 +6,9 @@ from contextvars import ContextVar
 
 from pywats.core.client import Response
 
-# The last answer of this call that was no success. Upstream loses its status in some errors (a
-# report that is refused raises a ValueError), so it is put on the error itself, as `response`.
+# The answer to the last request of this call, if it was no success. Upstream loses its status in
+# some errors (a report that is refused raises a ValueError), so it is put on the error itself, as
+# `response`.
 refusal: ContextVar[Response | None] = ContextVar("pywats_green.refusal", default=None)
 
 # Whether calls of this context pass the circuit breaker by, neither asking nor feeding it: a

@@ -13,7 +13,15 @@ from pywats.core.client import HttpClient, Response
 from pywats.core.exceptions import NotFoundError, PyWATSError, ServerError
 
 import pywats_green
-from pywats_green import InvalidArgumentError, Pool, cache_control, cache_of, configure, settings
+from pywats_green import (
+    InvalidArgumentError,
+    Pool,
+    cache_control,
+    cache_of,
+    configure,
+    events,
+    settings,
+)
 from pywats_green.testing import WatsServer
 from pywats_green.upstream import epochs, packing
 
@@ -626,3 +634,21 @@ def test_the_bound_in_bytes(server: WatsServer) -> None:
     stats = cache_of(api).get_stats()  # type: ignore[union-attr]
     assert 0 < stats["bytes"] <= 5_000
     assert stats["evictions"] > 30
+
+
+def test_the_event_of_a_stale_answer_and_of_its_renewal(server: WatsServer) -> None:
+    configure(stale_while_revalidate=60.0)
+    api = client(server, cache_ttl=0.01)
+    seen: list[events.RequestEvent] = []
+    cancel = events.subscribe(seen.append)
+    try:
+        api.product.get_product("PN-00001")
+        gevent.sleep(0.02)
+        api.product.get_product("PN-00001")
+        wait = gevent.Timeout.start_new(10.0)
+        while asked(server) < 2:
+            gevent.sleep(0.005)
+        wait.close()
+    finally:
+        cancel()
+    assert [(event.cache, event.attempts) for event in seen] == [("miss", 1), ("stale", 0)]

@@ -70,6 +70,8 @@ WHOLE = {
     "chunked and length": head("Transfer-Encoding: chunked", "Content-Length: 999") + CHUNKED,
     "204": head(status="HTTP/1.1 204 No Content"),
     "204 with length": head("Content-Length: 5", status="HTTP/1.1 204 No Content"),
+    "204, chunked": head("Transfer-Encoding: chunked", status="HTTP/1.1 204 No Content"),
+    "304, chunked": head("Transfer-Encoding: chunked", status="HTTP/1.1 304 Not Modified"),
     "304": head("Content-Length: 5", status="HTTP/1.1 304 Not Modified"),
     "gzip": reply(200, GZIPPED, [("Content-Encoding", "gzip")]),
     "gzip, chunked": head("Content-Encoding: gzip", "Transfer-Encoding: chunked")

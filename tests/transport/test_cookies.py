@@ -95,3 +95,11 @@ def test_many_calls_at_once_keep_all_cookies(connect: Connect) -> None:
     (header,) = sent(server)
     assert header is not None
     assert sorted(header.split("; ")) == sorted(f"c{number}={number}" for number in range(200))
+
+
+def test_the_callers_own_cookies_go_in_their_place(connect: Connect) -> None:
+    with Server(setting("sid=1")) as server:
+        transport = connect(server.url)
+        ask(transport, "/set")
+        transport.request("GET", "/x", None, {"cookie": "mine=1"}, None, 5.0)
+    assert sent(server) == [None, "mine=1"]

@@ -20,7 +20,7 @@ from pywats_green import configure
 from pywats_green.testing import WatsServer
 from pywats_green.transport import Transport
 
-from .servers import Server, full_listener, read_request, reply, wait_until
+from .servers import BOUND, Server, full_listener, read_request, reply, wait_until
 
 Connect = Callable[..., Transport]
 DESCRIPTORS = Path("/proc/self/fd")
@@ -168,3 +168,23 @@ def test_killed_during_the_handshake(connect: Connect) -> None:
         asking.kill()
         wait_until(lambda: server.closed == 1, "the server to see it")
         wait_until(lambda: open_descriptors() == before, "the descriptors to be closed")
+
+
+def test_killed_while_requests_itself_reads(connect: Connect) -> None:
+    asked, gone = Event(), Event()
+
+    def handle(sock: socket.socket) -> None:
+        sock.recv(10_000)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n")
+        asked.set()
+        if not sock.recv(1):
+            gone.set()
+
+    with Server(handle=handle) as server:
+        transport = connect(server.url)
+        transport.session.hooks["response"].append(lambda r, **_: None)
+        asking = gevent.spawn(transport.request, "GET", "/x", None, {}, None, None)
+        asked.wait(BOUND)
+        gevent.sleep(0.02)  # the head is read by then
+        asking.kill()
+        assert gone.wait(BOUND)

@@ -198,3 +198,14 @@ def test_a_redirect_out_of_reach_is_a_connect_error(connect: Callable[..., Trans
         pass
     with Server(redirect(302, f"{gone.url}/there")) as server:
         compare(connect, server, "GET", "/start")
+
+
+def test_what_was_said_of_a_body_or_a_host_goes_with_it() -> None:
+    given = {"Content-Length": "1", "transfer-encoding": "chunked", "Host": "one", "X-A": "1"}
+    step = Step("POST", "http://one.example", "/start", given, [b"a"])
+    there = {"location": "http://other.example/there"}
+    followed, again = next_step(step, 303, there), next_step(step, 307, {"location": "/there"})
+    assert followed is not None
+    assert again is not None
+    assert (followed.method, followed.body, followed.headers) == ("GET", None, {"X-A": "1"})
+    assert (again.body, again.headers) == ([b"a"], given)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Callable
 from typing import Any
 
+import gevent
 import pytest
 import requests
 import trustme
+from gevent.event import Event
 from pywats import AsyncWATS, pyWATS
 from pywats.core.client import HttpClient
 from requests.adapters import HTTPAdapter
@@ -23,7 +26,7 @@ from pywats_green.exceptions import (
 )
 from pywats_green.transport import Transport
 
-from .servers import Seen, Server, reply, reset
+from .servers import BOUND, Seen, Server, reply, reset, wait_until
 
 Connect = Callable[..., Transport]
 
@@ -156,11 +159,20 @@ def test_it_outlives_close(connect: Connect) -> None:
     assert server.seen[1].headers["x-station"] == "7"
 
 
-def test_faults_by_way_of_the_session(connect: Connect) -> None:
+def hook(session: requests.Session) -> None:
+    session.hooks["response"].append(lambda r, **_: None)
+
+
+def mount(session: requests.Session) -> None:
+    session.mount("http://", Counting())
+
+
+@pytest.mark.parametrize("send_by", [mount, hook])
+def test_faults_by_way_of_the_session(
+    send_by: Callable[[requests.Session], None], connect: Connect
+) -> None:
     def late(seen: Seen) -> bytes:
         del seen
-        import gevent
-
         gevent.sleep(1)
         return reply()
 
@@ -175,7 +187,7 @@ def test_faults_by_way_of_the_session(connect: Connect) -> None:
             ("http://127.0.0.1:1", TransportConnectError),
         ):
             transport = connect(url)
-            transport.session.mount("http://", Counting())
+            send_by(transport.session)
             with pytest.raises(error) as caught:
                 transport.request("GET", "/x", None, {"Authorization": "Basic x"}, None, 0.2)
             assert type(caught.value) is error
@@ -195,3 +207,153 @@ def test_session_of_a_client() -> None:
         with pytest.raises(InvalidArgumentError, match="AsyncWATS is not a green client"):
             session_of(foreign)  # type: ignore[arg-type]
     assert [seen.headers["x-station"] for seen in server.seen] == ["7", "7"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("send_by", [mount, hook])
+def test_a_proxy_out_of_reach_is_a_connect_error_by_way_of_the_session(
+    send_by: Callable[[requests.Session], None], scheme: str, connect: Connect
+) -> None:
+    transport = connect(f"{scheme}://wats.example")
+    send_by(transport.session)
+    transport.session.proxies[scheme] = "http://127.0.0.1:1"
+    with pytest.raises(TransportConnectError):
+        call(transport)
+
+
+def test_an_answer_that_ends_its_connection_by_way_of_the_session(connect: Connect) -> None:
+    gone = Event()
+
+    def handle(sock: Any) -> None:
+        sock.recv(10_000)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n")
+        gevent.sleep(0.02)  # the head is read by then
+        sock.sendall(b"hello")
+        if not sock.recv(1):
+            gone.set()
+
+    with Server(handle=handle) as server:
+        transport = connect(server.url)
+        hook(transport.session)
+        assert call(transport).content == b"hello"
+        assert gone.wait(BOUND)
+
+
+def tls_server(authority: trustme.CA) -> Server:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return Server(context=context)
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_tls_connections_are_kept_by_way_of_the_session(connect: Connect) -> None:
+    with tls_server(trustme.CA()) as server:
+        transport = connect(server.url, verify=False)
+        hook(transport.session)
+        for _ in range(5):
+            call(transport)
+        assert server.opened == 1
+
+
+def test_nobody_else_is_trusted_by_way_of_the_session(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted, other = trustme.CA(), trustme.CA()
+    with tls_server(other) as server, contextlib.ExitStack() as stack:
+        ours = stack.enter_context(trusted.cert_pem.tempfile())
+        requests_own = stack.enter_context(other.cert_pem.tempfile())
+        monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", requests_own)
+        configure(ca_bundle=ours)
+        transport = connect(server.url)
+        hook(transport.session)
+        with pytest.raises(TransportConnectError, match="certificate verify failed"):
+            call(transport)
+
+
+def test_our_certificates_count_for_a_mounted_adapter(connect: Connect) -> None:
+    authority = trustme.CA()
+    with tls_server(authority) as server, authority.cert_pem.tempfile() as path:
+        configure(ca_bundle=path)
+        transport = connect(server.url)
+        transport.session.mount("https://", Counting())
+        assert call(transport).status == 200
+
+
+def test_verify_of_the_session_counts_for_an_https_proxy(connect: Connect) -> None:
+    authority = trustme.CA()
+    with tls_server(authority) as proxy, authority.cert_pem.tempfile() as path:
+        transport = connect("http://wats.example")
+        transport.session.proxies["http"] = proxy.url
+        with pytest.raises(TransportError, match="certificate verify failed"):
+            call(transport)
+        transport.session.verify = path
+        assert call(transport).status == 200
+        transport.session.verify = True
+        with pytest.raises(TransportError, match="certificate verify failed"):
+            call(transport)
+
+
+def test_a_change_leaves_no_connections_behind(connect: Connect) -> None:
+    authority = trustme.CA()
+    with tls_server(authority) as server, authority.cert_pem.tempfile() as path:
+        transport = connect(server.url)
+        for number in range(6):
+            transport.session.verify = path if number % 2 else False
+            call(transport)
+        wait_until(lambda: server.opened - server.closed == 1, "the others to be closed")
+
+
+def test_credentials_of_the_session_go_to_no_other_origin(connect: Connect) -> None:
+    def redirect(seen: Seen) -> bytes:
+        away = seen.target.startswith("/near")
+        return reply(302, headers=[("Location", f"{other.url}/y" if away else "/near")])
+
+    with Server() as other, Server(redirect) as server:
+        transport = connect(server.url)
+        transport.session.auth, transport.session.params = ("user", "secret"), {"key": "1"}
+        call(transport, Authorization="Basic x")
+    assert [seen.target for seen in server.seen] == ["/x?key=1", "/near"]
+    assert all(seen.headers["authorization"] != "Basic x" for seen in server.seen)
+    assert other.seen[0].target == "/y"
+    assert "authorization" not in other.seen[0].headers
+
+
+class Signing(AuthBase):
+    def __call__(self, request: Any) -> Any:
+        request.url += "?signature=1"
+        return request
+
+
+def test_authentication_may_sign_the_url(connect: Connect) -> None:
+    with Server() as server:
+        transport = connect(server.url)
+        transport.session.auth = Signing()
+        call(transport)
+    assert server.seen[0].target == "/x?signature=1"
+
+
+def test_a_header_is_sent_once_however_its_name_is_written(connect: Connect) -> None:
+    heads: list[bytes] = []
+
+    def handle(sock: Any) -> None:
+        while data := sock.recv(10_000):
+            heads.append(data.lower())
+            sock.sendall(reply())
+
+    with Server(handle=handle) as server:
+        transport = connect(server.url)
+        call(transport, **{"accept-encoding": "identity"})
+        transport.session.headers["user-agent"] = "me"
+        call(transport)
+    assert heads[0].count(b"accept-encoding") == heads[1].count(b"user-agent") == 1
+    assert b"identity" in heads[0]
+    assert b"user-agent: me\r\n" in heads[1]
+
+
+def test_headers_of_the_session_may_be_bytes_or_none(connect: Connect) -> None:
+    with Server() as server:
+        transport = connect(server.url)
+        transport.session.headers.update({"X-Bytes": b"7", "X-None": None})  # type: ignore[dict-item]
+        call(transport)
+    assert server.seen[0].headers["x-bytes"] == "7"
+    assert "x-none" not in server.seen[0].headers

@@ -115,3 +115,11 @@ def test_a_call_after_one_that_timed_out_gets_its_own_answer(connect: Connect) -
         answer = transport.request("GET", "/y", None, {}, None, 5.0)
         assert answer.content == b"/y"
         assert server.opened == 2
+
+
+def test_a_deadline_that_is_over_ends_nothing_any_more(connect: Connect) -> None:
+    """Its timer has gone off; what a `finally` asks for then has the limits of a phase."""
+    with Server(handle=lambda sock: gevent.sleep(60)) as server:
+        transport = connect(server.url)
+        with gevent.Timeout(5), pytest.raises(TransportTimeoutError):
+            transport.request("GET", "/x", None, {}, None, SHORT, time.monotonic() - 1.0)
