@@ -8,7 +8,7 @@ of rules, and of words, for what is an answer and what is none.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from geventhttpclient._parser import HTTPParseError, HTTPResponseParser
 from geventhttpclient.header import Headers
@@ -116,26 +116,10 @@ class FastTLSPool(GreenTLSPool):
     ConnectionCls = FastTLSConnection
 
 
-_POOL_CLASSES = {"http": FastPool, "https": FastTLSPool}
-
-
 class FastAdapter(GreenAdapter):
     """The adapter with these pools in it, for direct connections and through proxies."""
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make requests' pool manager, with our pools in it."""
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOL_CLASSES
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Make requests' manager for a proxy, with our pools in it.
-
-        Raises:
-            InvalidSchema: The proxy speaks SOCKS.
-        """
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = _POOL_CLASSES
-        return manager
+    pool_classes: ClassVar[dict[str, type[GreenPool]]] = {"http": FastPool, "https": FastTLSPool}
 
 
 def _parse(sock: Any, method: str) -> tuple[bytes, _Parser | None]:

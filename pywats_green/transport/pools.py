@@ -10,7 +10,7 @@ import ssl
 import time
 import weakref
 from collections import deque
-from typing import Any
+from typing import Any, ClassVar
 
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema
@@ -146,7 +146,6 @@ class GreenTLSPool(GreenPool, HTTPSConnectionPool):
     ConnectionCls = GreenTLSConnection
 
 
-_POOL_CLASSES = {"http": GreenPool, "https": GreenTLSPool}
 _pools: weakref.WeakSet[GreenPool] = weakref.WeakSet()
 
 
@@ -157,6 +156,8 @@ class GreenAdapter(HTTPAdapter):
         verify: Whether to verify TLS certificates.
     """
 
+    pool_classes: ClassVar[dict[str, type[GreenPool]]] = {"http": GreenPool, "https": GreenTLSPool}
+
     def __init__(self, *, verify: bool) -> None:
         self._verify: bool | str = verify
         self._contexts: dict[Any, ssl.SSLContext] = {}
@@ -165,7 +166,7 @@ class GreenAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make requests' pool manager, with our pools in it."""
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = _POOL_CLASSES
+        self.poolmanager.pool_classes_by_scheme = self.pool_classes
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Make requests' manager for a proxy, with our pools in it.
@@ -180,7 +181,7 @@ class GreenAdapter(HTTPAdapter):
             # The second name is for older urllib3, where the first counts for tunnels alone.
             kwargs |= {"proxy_ssl_context": context, "ssl_context": context}
         manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = _POOL_CLASSES
+        manager.pool_classes_by_scheme = self.pool_classes
         return manager
 
     def build_connection_pool_key_attributes(

@@ -14,11 +14,12 @@ from pywats_green.batching import Gatherer, Key, Learned, QueryRefusedError, Sco
 from pywats_green.transport import without_user_info
 from pywats_green.upstream.batch_forms import BatchForm, look_up_of
 from pywats_green.upstream.observing import observed
-from pywats_green.upstream.outcome import passes_breaker
+from pywats_green.upstream.outcome import passes_breaker, time_share
 
 Fetch = Callable[[str, "dict[str, Any] | None"], Response]
 
 _REFUSED = 400
+_TIME_SHARE = 0.5  # of the client's time limit; the rest is for single calls, where it hangs
 
 _ATTRIBUTE = "_green_batches"
 
@@ -126,11 +127,12 @@ class _Source:
 
     def _ask(self, keys: Sequence[Key]) -> Response:
         # A query is ours, not the user's: that it fails must not close the client for his calls.
-        token = passes_breaker.set(True)
+        past, share = passes_breaker.set(True), time_share.set(_TIME_SHARE)
         try:
             response = self._observed(*self._form.query(keys))
         finally:
-            passes_breaker.reset(token)
+            passes_breaker.reset(past)
+            time_share.reset(share)
         breaker = _breaker_of(self._client)
         if breaker is not None:
             breaker._on_success()  # as each of the calls that it stands for would have told it

@@ -30,6 +30,7 @@ from pywats_green.exceptions import (
 )
 from pywats_green.transport import Answer, Transport, without_user_info
 from pywats_green.upstream.observing import note_attempts
+from pywats_green.upstream.outcome import time_share
 from pywats_green.upstream.throttling import admit, settle
 from pywats_green.upstream.wire import checked_headers, encode_body
 
@@ -161,8 +162,9 @@ class Exchange:
             body = encode_body(data, is_blocking=self._is_blocking)
             if body.headers:
                 sent = {**body.headers, **sent}
+            limit = client.timeout and client.timeout * time_share.get()
             answer = self.transport.request(
-                method, endpoint, query, sent, body.content, client.timeout, deadline
+                method, endpoint, query, sent, body.content, limit, deadline
             )
             if client._trace_stack:
                 self._trace(client, method, endpoint, query, data, answer, started, attempt)

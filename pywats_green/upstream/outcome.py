@@ -1,4 +1,4 @@
-"""What the client knows of a call and upstream's errors do not say: carried beside the call."""
+"""What is carried beside a call, where upstream's arguments and errors have no place for it."""
 
 from __future__ import annotations
 
@@ -14,3 +14,7 @@ refusal: ContextVar[Response | None] = ContextVar("pywats_green.refusal", defaul
 # Whether calls of this context pass the circuit breaker by, neither asking nor feeding it: a
 # queue's own attempts must not close the client for everybody else.
 passes_breaker: ContextVar[bool] = ContextVar("pywats_green.passes_breaker", default=False)
+
+# The share of the client's time limit that a request of this context may take: a query that stands
+# for single calls leaves them time to be made where it hangs.
+time_share: ContextVar[float] = ContextVar("pywats_green.time_share", default=1.0)

@@ -707,8 +707,19 @@ def test_the_deadline_of_each_waiter_counts(proven: pyWATS, server: WatsServer) 
     assert _greenlets() == []
 
 
+def test_a_query_that_hangs_leaves_time_for_the_single_calls(server: WatsServer) -> None:
+    server.fail(QUERY, mode="hang", times=None)
+    with (
+        pyWATS(base_url=server.url, token=server.token, enable_cache=False, timeout=2.0) as api,
+        batching(window=WINDOW),
+    ):
+        products = Pool(4).map(api.product.get_product, part_numbers(4))
+    assert [product.part_number for product in products] == part_numbers(4)
+
+
 def test_the_deadline_of_the_client_counts(server: WatsServer) -> None:
     server.fail(QUERY, mode="hang", times=None)
+    server.fail(SINGLE, mode="hang", times=None)
     with (
         pyWATS(base_url=server.url, token=server.token, enable_cache=False, timeout=0.3) as api,
         batching(window=WINDOW),

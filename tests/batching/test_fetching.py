@@ -339,6 +339,7 @@ def test_a_timeout_of_the_caller_ends_it(api: pyWATS, server: WatsServer) -> Non
 
 def test_the_deadline_of_each_call_counts(server: WatsServer) -> None:
     server.fail(QUERY, mode="hang", times=None)
+    server.fail(SINGLE, mode="hang", times=None)
     with (
         pyWATS(base_url=server.url, token=server.token, timeout=0.2) as api,
         pytest.raises(TimeoutError, match="timed out after 0.2s"),
