@@ -3,8 +3,8 @@
 import pywats_green  # isort: split
 
 import json
-import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,15 +14,13 @@ import pytest
 from machine import fingerprint
 from pywats.core.throttle import configure_throttling
 from recording import Records
-from stage import EFFORT, Stage, server_core
-
-from pywats_green.testing import WatsServer
+from stage import CORE, EFFORT, Stage, pinned_server
 
 assert pywats_green.is_active()
 
 MACHINE = fingerprint()
 RECORDS = Records()
-CORE = server_core()
+STARTED = time.monotonic()
 
 
 @pytest.fixture(autouse=True)
@@ -38,10 +36,8 @@ def records() -> Records:
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    """A server for each file, pinned to its core, and the contestants that play against it."""
-    with WatsServer() as server:
-        if CORE is not None and server.pid is not None:
-            os.sched_setaffinity(server.pid, {CORE})
+    """A server for each file, and the contestants that play against it."""
+    with pinned_server() as server:
         stage = Stage(server)
         yield stage
         stage.close()
@@ -60,6 +56,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write what does not fit into pytest-benchmark's records to a file beside them."""
     path = session.config.getoption("benchmark_json")
     if path is not None:
-        pinned = "the server is not pinned" if CORE is None else f"the server on core {CORE}"
-        run = {"machine": MACHINE, "quick": EFFORT.quick, "cores": pinned, **RECORDS.as_dict()}
+        pinned = "the server is not pinned" if CORE is None else f"the server is on core {CORE}"
+        run = {
+            "machine": MACHINE,
+            "quick": EFFORT.quick,
+            "cores": f"{pinned}, its clients on any",
+            "minutes": (time.monotonic() - STARTED) / 60,
+            **RECORDS.as_dict(),
+        }
         Path(path).with_name("run.json").write_text(json.dumps(run), "utf-8")

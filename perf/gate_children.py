@@ -28,8 +28,8 @@ class Child:
 
     Args:
         command: The command line.
-        core: The core it runs on, as a position among those allowed to us; where there is one
-            core only, or the system cannot say, it runs where it likes.
+        core: The core it runs on, as a position among those allowed to us; None: any, until it is
+            pinned. Where there is one core only, or the system cannot say, it runs where it likes.
         seed: Python's hash seed: the same for the two sides of a pair, so that it is no
             difference between them.
 
@@ -37,7 +37,7 @@ class Child:
         GateError: It ended, or did not answer in time.
     """
 
-    def __init__(self, command: Sequence[str], *, core: int, seed: int = 0) -> None:
+    def __init__(self, command: Sequence[str], *, core: int | None, seed: int = 0) -> None:
         self._command = command
         # Neither the tree in which the gate stands nor the user's settings belong to a revision.
         environment = {
@@ -70,6 +70,11 @@ class Child:
         except (subprocess.TimeoutExpired, ValueError):
             process.kill()
             process.wait()
+
+    def pin(self, core: int) -> None:
+        """From now on it runs on that core: it may start up on any, which is quicker."""
+        if (allowed := _only(core)) is not None:
+            os.sched_setaffinity(self._process.pid, allowed)
 
     def ask(self, line: str) -> dict[str, Any]:
         """Send a command and wait for its answer."""
@@ -125,6 +130,9 @@ def worker(
 ) -> Child:
     """Start an environment at work on one metric; its first answer says whether it can.
 
+    It may use any core until it is pinned. Under a tracer, whose child it is then, it has its core
+    from the start.
+
     Args:
         environment: The installed revision.
         metric: A name of `gate_workload.METRICS`.
@@ -137,20 +145,28 @@ def worker(
     script = str(HERE / "gate_workload.py")
     return Child(
         [*tracer, str(environment.python), script, metric, server.url, server.token, str(folder)],
-        core=WORKER_CORE,
+        core=WORKER_CORE if tracer else None,
         seed=seed,
     )
 
 
+def _only(number: int | None) -> set[int] | None:
+    """That core among those allowed to us; None where there is no choice."""
+    if number is None or not hasattr(os, "sched_setaffinity"):
+        return None
+    allowed = sorted(os.sched_getaffinity(0))
+    return {allowed[number]} if len(allowed) > 1 else None
+
+
 @contextmanager
-def _on_core(number: int) -> Iterator[None]:
+def _on_core(number: int | None) -> Iterator[None]:
     """Processes started meanwhile inherit the core: server and worker do not push each other."""
-    if not hasattr(os, "sched_setaffinity"):
+    core = _only(number)
+    if core is None:
         yield
         return
     allowed = os.sched_getaffinity(0)
-    if len(allowed) > 1:
-        os.sched_setaffinity(0, {sorted(allowed)[number]})
+    os.sched_setaffinity(0, core)
     try:
         yield
     finally:

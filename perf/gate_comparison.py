@@ -13,7 +13,15 @@ from gate_report import Report
 from gate_timing import METRICS, Plan, Sides, Tell, time_metric
 
 
-def compare(base: Environment, head: Environment, plan: Plan, scratch: Path, tell: Tell) -> Report:
+def compare(
+    base: Environment,
+    head: Environment,
+    plan: Plan,
+    scratch: Path,
+    tell: Tell,
+    *,
+    counters: bool = True,
+) -> Report:
     """Compare two installed revisions.
 
     Args:
@@ -22,6 +30,7 @@ def compare(base: Environment, head: Environment, plan: Plan, scratch: Path, tel
         plan: How long, and how strict.
         scratch: A directory for files of the workers.
         tell: Is told of progress, in short lines.
+        counters: False takes the times alone.
 
     Raises:
         GateError: A process ended, or did not answer.
@@ -30,7 +39,7 @@ def compare(base: Environment, head: Environment, plan: Plan, scratch: Path, tel
     today = datetime.now(timezone.utc).isoformat(" ", "seconds")
     report = Report(base.revision, head.revision, plan.tolerance, today)
     tracer, why = find_tracer()
-    if tracer is None:
+    if tracer is None and counters:
         report.notes.append(f"System calls were not counted: {why}.")
     with Server(head) as server:
         sides = Sides(base, head, server, scratch)
@@ -40,6 +49,7 @@ def compare(base: Environment, head: Environment, plan: Plan, scratch: Path, tel
                 report.missing[metric.text] = timings
                 continue
             report.timings += timings
-            report.counts += count(sides, metric, tracer, tell)
+            if counters:
+                report.counts += count(sides, metric, tracer, tell)
     report.seconds = time.monotonic() - started
     return report

@@ -78,7 +78,8 @@ def prove(revision: Revision, plan: Plan, folder: Path, tell: Tell) -> tuple[Rep
     inject(tree, burns)
     tell("installing the slow copy")
     slow = install(tree, folder / "c", f"{revision}, slowed by {percent(SLOWDOWN)}", like=base)
-    caught = compare(base, slow, plan, folder / "slow", tell)
+    # The times alone: what burns makes no calls, so nothing that is counted could catch it.
+    caught = compare(base, slow, plan, folder / "slow", tell, counters=False)
     caught.notes.append(
         "Burnt in every call: "
         + ", ".join(f"{name} {seconds * 1e6:.1f} us" for name, seconds in burns.items())

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from gate_children import Child, Server, worker
+from gate_children import WORKER_CORE, Child, Server, worker
 from gate_decision import Interval, Verdict, bootstrap, judge
 from gate_environments import Environment
 
@@ -110,7 +110,7 @@ class Sides(NamedTuple):
 
 
 def time_metric(sides: Sides, metric: Metric, plan: Plan, tell: Tell) -> list[Timing] | str:
-    """Repeat a metric until both clocks decide, or the cap is reached.
+    """Repeat a metric until both clocks decide or one fails, or the cap is reached.
 
     Returns:
         A timing for each clock; or, where a revision lacks what is measured, which one and what.
@@ -132,11 +132,13 @@ def _repetitions(plan: Plan, timings: list[Timing]) -> Iterator[int]:
     while done < upto:
         yield done
         done += 1
-        doubt = done == upto and any(
-            timing.verdict(plan.tolerance) is Verdict.INCONCLUSIVE for timing in timings
-        )
-        if doubt:
+        if done == upto and _in_doubt({timing.verdict(plan.tolerance) for timing in timings}):
             upto = min(upto + plan.step, plan.most)
+
+
+def _in_doubt(verdicts: set[Verdict]) -> bool:
+    """Whether more would tell more; what failed by one clock has failed, whichever it is."""
+    return Verdict.INCONCLUSIVE in verdicts and Verdict.FAIL not in verdicts
 
 
 def _seconds(answers: list[dict[str, float]], timing: Timing) -> list[float]:
@@ -168,6 +170,7 @@ def _repeat(
             missing = player.answer().get("missing")
             if missing:
                 return f"{side} has {missing}"
+            player.pin(WORKER_CORE)
         base, head = workers
         rounds: dict[Child, list[dict[str, float]]] = {base: [], head: []}
         for pair in range(PAIRS):

@@ -10,12 +10,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 FEWEST = 3  # rounds that give an interval
+# Calls that open the first connections. Where 1,000 at once are its first calls, AsyncWATS takes
+# many times as long for them as for any later ones; it need not pay, nor the run wait, for that.
+OPENING = 50
 FAILED = "failed: "  # begins the reason of a contestant that is absent because it failed
 CONTESTANT = Path(__file__).with_name("contestant.py")
 
@@ -72,7 +75,8 @@ class Contestant:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.stdin.close()  # type: ignore[union-attr]
+        with suppress(BrokenPipeError):  # it ended before, with an order unread
+            self._process.stdin.close()  # type: ignore[union-attr]
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
@@ -103,8 +107,11 @@ class Contestant:
         return Lap(calls, answer["seconds"], answer["cpu"], answer.get("result"))
 
     def _ask(self, **order: Any) -> dict[str, Any]:
-        self._process.stdin.write(json.dumps(order) + "\n")  # type: ignore[union-attr]
-        self._process.stdin.flush()  # type: ignore[union-attr]
+        try:
+            self._process.stdin.write(json.dumps(order) + "\n")  # type: ignore[union-attr]
+            self._process.stdin.flush()  # type: ignore[union-attr]
+        except BrokenPipeError:
+            pass  # it ended; the answer, which does not come, says so
         return self._read()
 
     def _read(self) -> dict[str, Any]:
@@ -167,7 +174,7 @@ def take_turns(
         players: Those who take turns; who cannot play, or fails, is noted as absent.
         rounds: How many rounds each plays; every other one in the opposite order.
         seconds: How long a round of one of them should take; the number of calls follows from a
-            first round, which does not count, and is one wave at least.
+            wave before the rounds, which does not count, and is one wave at least.
         budget: Seconds for all rounds; there are fewer of them, though not less than three, where
             they would take longer.
     """
@@ -176,7 +183,7 @@ def take_turns(
     for player in players:
         with noted(cell, player):
             player.contestant.open(player.play)
-            player.contestant.play(player.play, player.wave)  # opens connections
+            player.contestant.play(player.play, min(player.wave, OPENING))
             first = player.contestant.play(player.play, player.wave)
             waves = max(1, round(seconds / first.seconds))
             calls[player] = player.wave * waves

@@ -82,20 +82,6 @@ def batched(setting: Setting) -> Play:
     return Play(run, lambda _: fresh.append(uncached(setting)))
 
 
-def profiled(setting: Setting) -> Play:
-    """One call after another, watched by the profiler."""
-    import pywats_green
-
-    api = uncached(setting)
-
-    def run(count: int) -> None:
-        with pywats_green.profile_queries():
-            for key in keys(count):
-                api.product.get_product(key)
-
-    return Play(run)
-
-
 def threads(setting: Setting) -> Play:
     """Threads with a pyWATS each, since upstream's cannot be shared."""
     local = threading.local()
@@ -158,7 +144,6 @@ PLAYS: dict[str, Callable[[Setting], Play]] = {
     "pool": pool,
     "pool of http client": pool_of_http_client,
     "batched": batched,
-    "profiled": profiled,
     "threads": threads,
     "http client threads": http_client_threads,
     "gather": gather,

@@ -14,16 +14,16 @@ NOT_RIVALS = ("python alone",)  # shown for what it is subtracted from
 WEIGHED = ("RSS per call in flight", "address space per call in flight")
 
 
-class Loss(NamedTuple):
-    """Green is `times` as quick, or as light, as the rival, and that is not clearly ahead."""
+class Comparison(NamedTuple):
+    """Green is `times` as quick, or as light, as the rival."""
 
     where: str
     rival: str
     times: Estimate
 
 
-def in_time(results: Results) -> Iterator[Loss]:
-    """Cells in which a rival is as fast as green over its default transport, or faster."""
+def in_time(results: Results) -> Iterator[Comparison]:
+    """Green over its default transport against each rival of each cell."""
     for group in GROUPS:
         for cell in results.cells(group):
             laps = cell["contestants"]
@@ -31,12 +31,11 @@ def in_time(results: Results) -> Iterator[Loss]:
                 if "green" not in laps or rival.startswith("green") or rival in NOT_RIVALS:
                     continue
                 times = ratio(of_rival["seconds"], laps["green"]["seconds"])
-                if times.low <= CLEARLY:
-                    yield Loss(f"{group}: {cell['cell']}", rival, times)
+                yield Comparison(f"{group}: {cell['cell']}", rival, times)
 
 
-def in_memory(results: Results) -> Iterator[Loss]:
-    """What a rival needs less memory for; its repetitions are runs of their own, not rounds."""
+def in_memory(results: Results) -> Iterator[Comparison]:
+    """What calls in flight weigh; a rival's repetitions are runs of their own, not rounds."""
     for title in WEIGHED:
         ours = results.figure(f"{title}: green")
         for figure in results.figures:
@@ -45,9 +44,14 @@ def in_memory(results: Results) -> Iterator[Loss]:
                 continue
             median = ours.estimate.median
             times = Estimate(*(value / median for value in figure.estimate))
-            if times.low <= CLEARLY:
-                yield Loss(f"{title} ({figure.note})", rival, times)
+            yield Comparison(f"{title} ({figure.note})", rival, times)
 
 
-def losses(results: Results) -> list[Loss]:
+def comparisons(results: Results) -> list[Comparison]:
+    """All that the contestants were compared in."""
     return [*in_time(results), *in_memory(results)]
+
+
+def losses(results: Results) -> list[Comparison]:
+    """The comparisons that green does not clearly win."""
+    return [found for found in comparisons(results) if found.times.low <= CLEARLY]

@@ -7,7 +7,7 @@ from typing import Any
 
 from bars import FURTHER_ROWS, KEY_ROWS, Row
 from estimates import estimate
-from losses import CLEARLY, losses
+from losses import CLEARLY, comparisons, losses
 from results import Results
 from tables import number, span, table
 
@@ -18,7 +18,8 @@ MICRO = 1e6
 
 RATIOS = (
     "Ratios are medians over neighbouring rounds of contestants that take turns; the interval is "
-    "bootstrapped over the rounds."
+    "bootstrapped over the rounds. Where fewer than six rounds were played it is their least and "
+    "greatest value, and holds the truth less often than 95 times in 100."
 )
 NOT_AHEAD = (
     "Every cell in which another contestant is as fast as green over its default transport, or "
@@ -30,9 +31,7 @@ NOT_CACHED = (
     "minutes; green asks the server, because on a line the next step hangs on them "
     "([what is cached](../../docs/guides/performance.md))."
 )
-MORE = (
-    "All figures, and where green does not win: [perf/results/results.md](perf/results/results.md)."
-)
+MORE = "All figures: [perf/results/results.md](perf/results/results.md#where-green-does-not-win)."
 
 
 def machine_line(results: Results) -> str:
@@ -43,6 +42,17 @@ def machine_line(results: Results) -> str:
         f"{machine['date'][:10]}, {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['python']}, pywats-api {versions['pywats-api']}, gevent {versions['gevent']}"
     )
+
+
+def minutes(results: Results) -> str:
+    """How long the run took, the installation apart."""
+    return f"{results.content['minutes']:.1f} minutes"
+
+
+def tally(results: Results) -> str:
+    """Say in one sentence how often green does not win."""
+    behind, played = len(losses(results)), len(comparisons(results))
+    return f"In {behind} of {played} comparisons green is not clearly ahead of the other."
 
 
 def bar_table(results: Results, rows: tuple[Row, ...], *, command: bool = False) -> list[str]:
@@ -67,7 +77,7 @@ def readme_block(results: Results) -> str:
     """What stands between the markers in the README, the markers included."""
     lines = [
         BEGIN,
-        f"Measured by `make perf` on {machine_line(results)}:",
+        f"Measured by `make perf` in {minutes(results)} on {machine_line(results)}:",
         "",
         *table(
             ["what", "measured, median [95 %]", "reproduce with"],
@@ -77,7 +87,7 @@ def readme_block(results: Results) -> str:
                 for row in KEY_ROWS
             ],
         ),
-        MORE,
+        f"{tally(results)} {MORE}",
         END,
     ]  # fmt: skip
     return "\n".join(lines)
@@ -104,6 +114,7 @@ def heading(results: Results) -> list[str]:
         f"- {machine_line(results)}",
         f"- {machine['kernel']}; {results.content['cores']}",
         f"- revision {machine['revision']}{' with changes' if machine['dirty'] else ''}",
+        f"- it took {minutes(results)}, the installation apart",
         f"- load before: {'unknown' if load is None else ', '.join(f'{x:.2f}' for x in load)}",
         "- " + ", ".join(f"{name} {version}" for name, version in machine["versions"].items()),
         "",
@@ -226,6 +237,7 @@ def where_green_does_not_win(results: Results) -> list[str]:
     rows = [[loss.where, loss.rival, span(loss.times)] for loss in losses(results)]
     return [
         "## Where green does not win", "",
+        tally(results), "",
         NOT_AHEAD, "",
         *table(["cell", "contestant", "green is times as fast (as light)"], rows),
     ]  # fmt: skip

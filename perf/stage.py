@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable
-from contextlib import ExitStack
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 from harness import Cell, Contestant, Player, take_turns
+
+from pywats_green.testing import WatsServer
 
 
 class Effort(NamedTuple):
@@ -35,6 +37,18 @@ def server_core() -> int | None:
         return None
     first, *others = sorted(os.sched_getaffinity(0))
     return first if others else None
+
+
+CORE = server_core()
+
+
+@contextmanager
+def pinned_server(**options: Any) -> Iterator[WatsServer]:
+    """The embedded server on its core."""
+    with WatsServer(**options) as server:
+        if CORE is not None and server.pid is not None:
+            os.sched_setaffinity(server.pid, {CORE})
+        yield server
 
 
 class Part(NamedTuple):

@@ -2,11 +2,8 @@
 
 from typing import Any
 
-import pytest
 from recording import Records
 from stage import EFFORT, Stage
-
-import pywats_green
 
 LOOK_UPS, AT_ONCE, LATENCY = 1000, 200, 0.03
 LIMIT, WINDOW = 500, 60.0  # upstream's default: requests, seconds
@@ -23,8 +20,6 @@ def run(stage: Stage, play: str, *, throttled: bool) -> dict[str, Any]:
 
 
 def test_batched_and_not(stage: Stage, records: Records) -> None:
-    if not callable(getattr(pywats_green, "batching", None)):
-        pytest.skip("pywats_green.batching does not exist yet")
     stage.server.configure(latency=LATENCY)
     ways = {"batched, default limit": ("batched", True), "not batched, no limit": ("pool", False)}
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}

@@ -21,6 +21,7 @@ os._exit(0)
 FAST = "pywats_green.configure(transport='geventhttpclient')"
 IMPORTS = {
     "python alone": "pass",
+    "pywats alone": "from pywats import pyWATS",
     "pywats, requests, gevent": "import gevent, requests; from pywats import pyWATS",
     "green": "import pywats_green; from pywats import pyWATS",
     "green fast": f"import pywats_green; {FAST}; from pywats import pyWATS",
@@ -41,7 +42,7 @@ def turns(stage: Stage, cell: Cell, programs: dict[str, str]) -> Cell:
             cell.absent[name] = exc.stderr.strip().splitlines()[-1]
             continue
         cell.laps[name] = []
-    for _ in range(EFFORT.rounds(9)):
+    for _ in range(EFFORT.rounds(7)):
         for name, laps in cell.laps.items():
             source = programs[name].format(url=server.url, token=server.token)
             laps.append(Lap(1, seconds(source), 0.0, None))

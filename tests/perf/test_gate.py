@@ -160,6 +160,18 @@ def test_doubt_ends_at_the_cap(play: Callable[..., list[Timing]]) -> None:
     assert timings[0].verdict(0.10) is Verdict.INCONCLUSIVE
 
 
+@pytest.mark.parametrize(
+    ("verdicts", "doubt"),
+    [
+        ({Verdict.INCONCLUSIVE, Verdict.PASS}, True),
+        ({Verdict.INCONCLUSIVE, Verdict.FAIL}, False),
+        ({Verdict.PASS}, False),
+    ],
+)
+def test_one_clock_that_failed_decides(verdicts: set[Verdict], doubt: bool) -> None:
+    assert gate_timing._in_doubt(verdicts) is doubt
+
+
 # --- counters
 
 

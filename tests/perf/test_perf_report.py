@@ -66,6 +66,7 @@ def raw() -> dict[str, Any]:
             },
             "quick": False,
             "cores": "not pinned",
+            "minutes": 12.34,
             "figures": [
                 figure("wall / ideal: green", [1.02, 1.03, 1.05]),
                 figure("RSS per call in flight: green", [20.0, 21.0], "kB", "1,000 in flight"),
@@ -165,7 +166,8 @@ def test_the_block_is_put_between_its_markers(results: Results) -> None:
     assert with_block(with_block(readme, block), block) == with_block(readme, block)
     assert block.startswith(BEGIN)
     assert block.endswith(END)
-    assert "2026-01-02, A CPU, 2 cores" in block
+    assert "in 12.3 minutes on 2026-01-02, A CPU, 2 cores" in block
+    assert "In 2 of 7 comparisons green is not clearly ahead" in block
 
 
 @pytest.mark.skipif(not RESULTS.exists(), reason="no results are committed yet")

@@ -1,10 +1,11 @@
 """How contestants take turns, who is noted as absent, and how rounds reach pytest-benchmark."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from harness import AbsentError, BrokenError, Cell, Lap, Player, take_turns
+from harness import AbsentError, BrokenError, Cell, Contestant, Lap, Player, take_turns
 from machine import fingerprint
 from recording import FAILED, Records, Tape
 
@@ -39,6 +40,23 @@ def test_they_take_turns_and_every_other_round_backwards() -> None:
     cell = take_turns(Cell("g", "c", {}), players(turns), rounds=3, seconds=0.3)
     assert turns == ["a10", "a10", "b10", "b10", *("a30", "b30"), *("b30", "a30"), *("a30", "b30")]
     assert [len(laps) for laps in cell.laps.values()] == [3, 3]
+
+
+def test_the_first_wave_is_not_the_first_thing_played() -> None:
+    turns: list[str] = []
+    crowd = [Player("a", Fake("a", turns), "some", 1000)]
+    take_turns(Cell("g", "c", {}), crowd, rounds=1, seconds=0)
+    assert turns == ["a50", "a1000", "a1000"]
+
+
+def test_a_contestant_whose_process_ended_is_broken_at_every_order() -> None:
+    server = SimpleNamespace(url="http://127.0.0.1:1", token="none")
+    with Contestant("upstream", server) as contestant:
+        contestant._process.kill()
+        contestant._process.wait()
+        for _ in range(2):
+            with pytest.raises(BrokenError, match="ended with status"):
+                contestant.play("sequential", 1)
 
 
 def test_a_round_has_one_wave_at_least() -> None:
