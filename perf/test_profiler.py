@@ -1,5 +1,6 @@
 """What `profile_queries()` adds to a call, in CPU time: in this process, on and off in turns."""
 
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -66,7 +67,30 @@ def test_of_a_call(records: Records, api: pyWATS, how: str) -> None:
     else:
         off, on = take_turns(one_by_one, 20, 401)
     percent = [100 * (b / a - 1) for a, b in zip(off, on, strict=True)]
-    records.figure("profile_queries(): CPU added to a call", percent, "%", f"{how}, 0 ms")
+    records.figure(f"CPU that the profiler adds, {how}", percent, "%", "of a call, no latency")
+
+
+def test_of_a_call_at_5_ms(records: Records, stage: Stage, api: pyWATS) -> None:
+    """The time of a call to a server as near as servers are; its CPU is measured above."""
+    stage.server.configure(latency=0.005)
+    calls = []
+    for _ in range(EFFORT.rounds(15)):
+        start = time.perf_counter()
+        for _ in range(40):
+            api.product.get_product(KEY)
+        calls.append((time.perf_counter() - start) / 40)
+    stage.server.configure(latency=0.0)
+
+    def one_by_one(count: int) -> None:
+        for _ in range(count):
+            api.product.get_product(KEY)
+
+    off, on = take_turns(one_by_one, 20, 101)
+    call = statistics.median(calls)
+    percent = [100 * (b - a) / call for a, b in zip(off, on, strict=True)]
+    records.figure(
+        "CPU that the profiler adds, one after another, 5 ms", percent, "%", "of the call's time"
+    )
 
 
 @pytest.mark.parametrize("listener", ["profile_queries()", "a listener that does nothing"])
@@ -80,7 +104,7 @@ def test_in_microseconds(records: Records, cached: pyWATS, listener: str) -> Non
     way = profile_queries if listener == "profile_queries()" else _listening
     off, on = take_turns(play, 100, 301, way)
     added = [1e6 * (b - a) for a, b in zip(off, on, strict=True)]
-    records.figure(f"{listener}: CPU added to a call", added, "us", "on a cache hit")
+    records.figure(f"CPU that {listener} adds to a cache hit", added, "us", "")
 
 
 class _listening:  # noqa: N801  # stands where a function stands
