@@ -13,6 +13,8 @@ from pywats_green.testing.app.application import Application, Outcome
 from pywats_green.testing.app.messages import Reply, Request, message_reply
 
 LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+# Seconds. asyncio's timers come up to a millisecond late; so the latency is right on average.
+_HALF_A_TICK = 0.0005
 CLOSE_AFTER = 0.02
 """Seconds after which the mode "close_after" closes a connection that it left alive."""
 
@@ -120,7 +122,8 @@ class HttpProtocol(asyncio.Protocol):
         outcome = app.answer(request)
         self._busy = True
         if outcome.delay > 0:
-            self._timer = self._loop.call_later(outcome.delay, self._resume, request, outcome)
+            delay = max(outcome.delay - _HALF_A_TICK, 0.0)
+            self._timer = self._loop.call_later(delay, self._resume, request, outcome)
         else:
             self._finish(request, outcome)
 
