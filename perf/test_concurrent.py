@@ -34,8 +34,8 @@ def played(stage: Stage, concurrency: int, latency: int) -> Cell:
     )
     stage.server.configure(latency=latency / 1000)
     if (concurrency, latency) == (50, 0):  # of the key rows
-        return stage.take_turns(cell, PARTS, concurrency, rounds=11, seconds=0.5, budget=60)
-    return stage.take_turns(cell, PARTS, concurrency, rounds=5, seconds=0.2, budget=6)
+        return stage.take_turns(cell, PARTS, concurrency, rounds=17, seconds=0.5, budget=80)
+    return stage.take_turns(cell, PARTS, concurrency, rounds=5, seconds=0.2, budget=5)
 
 
 @replayed
