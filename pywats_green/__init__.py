@@ -41,13 +41,12 @@ from pywats_green.exceptions import (
     UnreadableReportError,
     UnsupportedPywatsError,
 )
-from pywats_green.profiler import QueryProfile
 from pywats_green.upstream.inspection import cache_of, session_of, stats, warm
 from pywats_green.upstream.pool import Pool, get_many
-from pywats_green.upstream.profiling import profile_queries
 from pywats_green.upstream.seams import install, is_installed, uninstall
 
 if TYPE_CHECKING:
+    from pywats_green.profiler import QueryProfile
     from pywats_green.queue.converter import ConverterPool
     from pywats_green.queue.folder import FolderQueue
     from pywats_green.queue.summary import DrainSummary
@@ -57,6 +56,7 @@ if TYPE_CHECKING:
         fetch_report_headers,
         fetch_units,
     )
+    from pywats_green.upstream.profiling import profile_queries
     from pywats_green.upstream.queues import QueueProcessor
 
 # Imported when they are first asked for: a program that does not use them need not wait for them.
@@ -64,11 +64,13 @@ _LATER = {
     "ConverterPool": "pywats_green.queue.converter",
     "DrainSummary": "pywats_green.queue.summary",
     "FolderQueue": "pywats_green.queue.folder",
+    "QueryProfile": "pywats_green.profiler",
     "QueueProcessor": "pywats_green.upstream.queues",
     "fetch_assets": "pywats_green.upstream.fetching",
     "fetch_products": "pywats_green.upstream.fetching",
     "fetch_report_headers": "pywats_green.upstream.fetching",
     "fetch_units": "pywats_green.upstream.fetching",
+    "profile_queries": "pywats_green.upstream.profiling",
 }
 
 

@@ -37,7 +37,8 @@ def _templates(holder: Any) -> Iterator[str]:
             yield value
 
 
-def _build() -> _Node:
+@lru_cache(maxsize=1)  # built when somebody first asks
+def _templates_by_segment() -> _Node:
     root = _Node()
     for template in sorted(set(_templates(Routes))):
         node = root
@@ -50,9 +51,6 @@ def _build() -> _Node:
     return root
 
 
-_ROOT = _build()
-
-
 @lru_cache(maxsize=4096)
 def template_of(path: str) -> str:
     """Return the route template of a path.
@@ -63,7 +61,7 @@ def template_of(path: str) -> str:
     Returns:
         Such as "/api/Product/{part_number}"; for a path that upstream has no route for, the path.
     """
-    return _find(_ROOT, segments_of(path), 0) or path.partition("?")[0]
+    return _find(_templates_by_segment(), segments_of(path), 0) or path.partition("?")[0]
 
 
 def _find(node: _Node, segments: list[str], at: int) -> str | None:
