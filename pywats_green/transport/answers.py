@@ -68,7 +68,7 @@ class Response(http.client.HTTPResponse):
         """Read the head, in the steps of the standard library, and find where the body ends.
 
         The standard library parses the headers as a whole email and looks each one up in a list,
-        which took a quarter of a call.
+        which every call would pay for.
 
         Raises:
             TransportError: Nobody can say where the answer ends, or a header is none.

@@ -37,7 +37,7 @@ def session_of(client: pyWATS | HttpClient) -> requests.Session:
     What is set on it counts from the next call on: `verify`, `cert`, `proxies`, `headers` (those
     of pywats come before them), `cookies`, `auth`, `params`, `hooks`, adapters mounted on it.
     With an adapter of another kind, or with `auth`, `params` or hooks, requests itself sends,
-    which takes about twice the time. Of a `.netrc` nothing is taken.
+    which takes longer. Of a `.netrc` nothing is taken.
 
     Args:
         client: A `pyWATS`, or a `HttpClient` of pywats.
