@@ -70,7 +70,9 @@ class Session(requests.Session):
             pool.forwards = pool.proxy is not None and root.startswith("http://")
             return pool  # type: ignore[no-any-return]
         # Outside the handler, because the errors there show the proxy's URL with its password.
-        raise TransportError(f"the proxy that the environment names cannot be used: {reason}")
+        raise TransportError(
+            f"the proxy that the session or the environment names cannot be used: {reason}"
+        )
 
     def own_headers(self) -> dict[str, str]:
         """Return the headers that are set, as text; None means none, as in requests."""
