@@ -10,6 +10,7 @@ import re
 import sys
 import threading
 import warnings
+from importlib import import_module
 from types import FrameType
 
 from gevent import monkey
@@ -19,7 +20,9 @@ from pywats_green.exceptions import ImportOrderError, ImportOrderWarning
 # All of these must be patched. `queue` too: without it, ThreadPoolExecutor waits on a native
 # SimpleQueue inside a greenlet and freezes the hub.
 PATCHED_MODULES = (
-    "socket", "ssl", "select", "threading", "time", "queue", "subprocess", "signal", "os",
+    "socket", "ssl", "select", "threading", "time", "queue", "subprocess",
+    # Of these gevent replaces nothing on Windows, and so never records them as patched there.
+    *(name for name in ("signal", "os") if import_module(f"gevent.{name}").__implements__),
 )  # fmt: skip
 
 # Modules that copy sockets or locks when imported, in the order in which a user meets them.

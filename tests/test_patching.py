@@ -17,6 +17,14 @@ def test_importing_it_first_patches_and_installs_without_a_warning(run_python) -
     assert (done.stdout, done.stderr, done.returncode) == ("green\n", "", 0)
 
 
+def test_a_platform_where_gevent_replaces_nothing_of_os_and_signal(run_python) -> None:  # type: ignore[no-untyped-def]
+    as_on_windows = (
+        "import gevent.os, gevent.signal as s\ngevent.os.__implements__ = s.__implements__ = []\n"
+    )
+    done = run_python(f"{as_on_windows}import pywats_green\nfrom pywats import pyWATS\n{CHECK}")
+    assert (done.stdout, done.stderr, done.returncode) == ("green\n", "", 0)
+
+
 def test_importing_it_again_changes_nothing(run_python) -> None:  # type: ignore[no-untyped-def]
     done = run_python(
         "import pywats_green, importlib, pywats.pywats as p\n"
