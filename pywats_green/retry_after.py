@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-import math
+import re
 from email.utils import parsedate_to_datetime
+
+LONGEST = 300.0
+"""Seconds, at most, for which any server is left alone.
+
+WATS counts requests by the minute, so whoever asks for more is mistaken (a wrong clock, a proxy in
+between) or hostile. Where it is neither, what comes too early is a call or two each time.
+"""
+
+# What float() reads beyond this ("nan", "inf", "1_000") would stop every timer, or nobody meant.
+_SECONDS = re.compile(r"\s*[+-]?[0-9]+(\.[0-9]*)?\s*")
 
 
 def seconds_asked(value: str | None, date: str | None, now: float) -> float | None:
@@ -15,20 +25,20 @@ def seconds_asked(value: str | None, date: str | None, now: float) -> float | No
         now: Seconds since 1970, where the answer bears no date of its own.
 
     Returns:
-        Seconds, 0 or more; None: it does not ask, or not legibly.
+        Seconds, from 0 to `LONGEST`; None: it does not ask, or not legibly.
     """
     if value is None:
         return None
-    try:
+    if _SECONDS.fullmatch(value):
         seconds = float(value)
-    except ValueError:
+    else:
         until = _seconds_since_1970(value)
         if until is None:
             return None
         # The server's own clock, where it shows it: ours may be wrong.
         sent = _seconds_since_1970(date or "")
         seconds = until - (now if sent is None else sent)
-    return None if math.isnan(seconds) else max(seconds, 0.0)
+    return min(max(seconds, 0.0), LONGEST)
 
 
 def _seconds_since_1970(date: str) -> float | None:

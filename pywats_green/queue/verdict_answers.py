@@ -12,9 +12,6 @@ from typing import Any
 
 from pywats_green.retry_after import seconds_asked
 
-# No server is obeyed for longer than this, be it mistaken or hostile.
-LONGEST_RETRY_AFTER = 3600.0
-
 # What a server says when it has this report. The subject must stand at the start of a clause and
 # be the report, its id, or nothing ("a product of this report already exists" is of another kind,
 # and so is an id that another report bears): a report that is taken for delivered is never sent
@@ -81,10 +78,9 @@ def retry_after(response: Any, now: float) -> float | None:
         now: Seconds since 1970, for a date where the answer bears no Date of its own.
 
     Returns:
-        Seconds, 0 or more and at most an hour; None: it does not ask, or not legibly.
+        Seconds, from 0 to 300; None: it does not ask, or not legibly.
     """
-    asked = seconds_asked(_header(response, "retry-after"), _header(response, "date"), now)
-    return None if asked is None else min(asked, LONGEST_RETRY_AFTER)
+    return seconds_asked(_header(response, "retry-after"), _header(response, "date"), now)
 
 
 def described(response: Any) -> str:

@@ -31,7 +31,7 @@ from pywats_green.exceptions import (
 from pywats_green.transport import Answer, Transport, without_user_info
 from pywats_green.upstream.observing import note_attempts
 from pywats_green.upstream.outcome import time_share
-from pywats_green.upstream.throttling import admit, settle
+from pywats_green.upstream.throttling import admit, pause_asked, settle
 from pywats_green.upstream.wire import checked_headers, encode_body
 
 logger = get_logger("pywats.core.async_client")  # users filter by upstream's names
@@ -268,15 +268,13 @@ def _retry_delay(
     error: PyWATSError | None,
 ) -> float | None:
     """Ask upstream's retry logic; return the seconds to wait, or None to give up."""
-    if answer is not None and "retry-after" in answer.headers:
-        # Upstream looks for "Retry-After" in headers whose names are lower-case, and never
-        # finds it; shown under that name, it does.
-        answer = Response(
-            status_code=answer.status_code, headers={"Retry-After": answer.headers["retry-after"]}
-        )
+    # Upstream looks for "Retry-After" in headers whose names are lower-case, and never finds it.
     again, delay = should_retry(config, method, attempt, answer, error)
     if not again:
         return None
+    asked = None if answer is None else pause_asked(answer)
+    if asked is not None:
+        delay = asked
     config.record_retry(delay)
     return delay
 

@@ -26,7 +26,7 @@ class QueueProcessor(processor.QueueProcessor):
     exception carries as `response`; where there is none, by the exception:
 
     - 408, 425, 429, 5xx, a connection that broke, a time limit: sent again after a pause with full
-      jitter, or the one that Retry-After asks for (an hour at most). After a 429, and wherever
+      jitter, or the one that Retry-After asks for (300 s at most). After a 429, and wherever
       Retry-After was given, nothing else is sent meanwhile.
     - 409 with a body that says the server has this report: delivered.
     - 401 and 403: given back, nothing counted; the drain pauses, and tries one report at times.

@@ -30,10 +30,6 @@ _ATTRIBUTE = "_green_slots"
 _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500  # and above
 
-# Seconds. WATS counts requests by the minute, so more is a mistake (a wrong clock, a proxy in
-# between). Where it is none, what comes too early is a call or two each time.
-LONGEST_HOLD = 300.0
-
 _RELOOK = 1.0  # seconds; upstream's waiters look for changed settings as often
 _MOMENT = 1e-4  # seconds; a slot is free when its time is past, not when it has come
 _SHORTEST_WAIT = 0.001  # seconds; what upstream does not count
@@ -87,7 +83,7 @@ def settle(client: Any, hold: Hold | None, answer: Response | None) -> bool:
     asked, is_new = 0.0, False
     if answer is not None and status == _TOO_MANY_REQUESTS:
         _tally.refused += 1
-        asked = _asked(answer)
+        asked = pause_asked(answer) or 0.0
         is_new = asked > 0 and _put_off(client, asked)
     if hold is not None:
         succeeded = status is not None and status < _SERVER_ERRORS and status != _TOO_MANY_REQUESTS
@@ -135,11 +131,10 @@ def _all_holds() -> list[Holds]:
     return [holds for ref in list(_everywhere) if (holds := ref()) is not None]
 
 
-def _asked(answer: Response) -> float:
-    """Return the seconds for which an answer asks to be left alone; 0: it does not ask."""
+def pause_asked(answer: Response) -> float | None:
+    """Return the seconds for which an answer asks to be left alone; None: it does not ask."""
     headers = answer.headers
-    asked = seconds_asked(headers.get("retry-after"), headers.get("date"), time.time())
-    return min(asked or 0.0, LONGEST_HOLD)
+    return seconds_asked(headers.get("retry-after"), headers.get("date"), time.time())
 
 
 def _put_off(client: Any, seconds: float) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -13,9 +14,12 @@ from pywats.core.client import HttpClient
 from pywats.core.exceptions import PyWATSError
 from pywats.core.throttle import configure_throttling
 from throttle_clock import run_all
+from transport.servers import Server, reply
 
 from pywats_green import Pool
 from pywats_green.testing import WatsServer
+from pywats_green.throttle import Holds
+from pywats_green.upstream import exchange
 from pywats_green.upstream.throttling import throttle_statistics
 
 PRODUCT = "GET /api/Product/{partNumber}"
@@ -177,6 +181,35 @@ def test_a_retry_waits_in_the_hold_and_not_twice(
     assert throttle_statistics()["waits"] == 2
     assert sum("asks to be left alone" in record.getMessage() for record in caplog.records) == 2
     assert server.token not in caplog.text
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("asked", "waited"),
+    [
+        ("0", 0.0),
+        ("-5", 0.0),
+        ("45", 45.0),  # beyond `max_delay`, which bounds our own back-off alone
+        ("86400", 300.0),
+        ("Thu, 01 Jan 1970 00:02:00 GMT", 20.0),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", 300.0),
+        *((illegible, 0.25) for illegible in ("nan", "inf", "-inf", "1e400", "1_0", "soon", "")),
+    ],
+)
+def test_what_a_retry_waits_for(
+    status: int, asked: str, waited: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(exchange, "gevent", SimpleNamespace(sleep=slept.append))
+    monkeypatch.setattr(Holds, "admit", lambda self, *_: slept.extend(self.seconds_left().values()))
+    headers = [("Retry-After", asked), ("Date", "Thu, 01 Jan 1970 00:01:40 GMT")]
+    answers = iter([reply(status, headers=headers), reply(200, b'"26.1"')])
+    retry = RetryConfig(max_attempts=2, base_delay=0.25, max_delay=30.0, jitter=False)
+    with Server(lambda _: next(answers)) as server:
+        api = pyWATS(base_url=server.url, token="t", enable_cache=False, retry_config=retry)
+        assert api.analytics.get_version() == "26.1"
+        api.close()
+    assert slept == pytest.approx([waited], abs=1.0 if waited > 1 else 0.0)
 
 
 def test_after_a_hold_few_are_in_flight_and_then_more(
