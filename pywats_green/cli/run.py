@@ -18,6 +18,10 @@ import gevent
 from pywats_green.cli.errors import WRONG_USE, CommandError
 from pywats_green.upstream.seams import is_installed
 
+# The interpreter goes on writing into the namespace of the module it started with, without holding
+# on to it: were it freed once another takes its place, the process would crash at its end.
+_started_with = sys.modules["__main__"]
+
 BYTECODE_SUFFIXES = tuple(importlib.machinery.BYTECODE_SUFFIXES)
 
 

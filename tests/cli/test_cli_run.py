@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from commandline import TIMEOUT, environment
 
 # How a script is started does not depend on gevent; without it a test takes a third of the time.
 QUICK = {"PYWATS_GREEN_DISABLE": "1"}
@@ -177,6 +178,48 @@ def test_wrong_encoding_is_a_syntax_error(both, tmp_path):
     assert plain.returncode == green.returncode == 1
     assert "SyntaxError" in green.stderr
     assert "pywats_green" not in green.stderr
+
+
+BROKEN = {
+    "syntax": b"def f(:\n",
+    "indentation": b"if True:\npass\n",
+    "not utf-8": b"print('\xe9')\n",
+    "unknown encoding": b"# -*- coding: no-such -*-\n",
+    "null byte": b"x = 1\0\n",
+    "raises": b"1 / 0\n",
+    "exits": b"raise SystemExit(3)\n",
+}
+
+
+@pytest.mark.parametrize("container", ["script.py", "folder"])
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_script_under_the_installed_command(tmp_path, name, container):
+    """Whose `__main__` is a file of pip's, which the script's takes the place of."""
+    command = write(
+        tmp_path / "pywats-green",
+        "import sys\nfrom pywats_green.__main__ import main\nsys.exit(main())\n",
+    )
+    script = tmp_path / container
+    if container == "folder":
+        script.mkdir()
+        (script / "__main__.py").write_bytes(BROKEN[name])
+    else:
+        script.write_bytes(BROKEN[name])
+    ends = [
+        subprocess.run(
+            [sys.executable, *start, str(script)],
+            capture_output=True,
+            env=environment(PYTHONMALLOC="debug", **QUICK),
+            timeout=TIMEOUT,
+            check=False,
+        )
+        for start in ([], [str(command), "run"])
+    ]
+    plain, green = ends
+    assert green.returncode == plain.returncode == (3 if name == "exits" else 1)
+    assert green.stderr.splitlines()[-1:] == plain.stderr.splitlines()[-1:] or (
+        b"SyntaxError" in green.stderr and b"SyntaxError" in plain.stderr
+    )
 
 
 def test_folder_archive_and_bytecode(both, tmp_path):
