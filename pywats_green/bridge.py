@@ -9,7 +9,6 @@ may block; only then does the bridge arm the timer, so a call that never blocks 
 from __future__ import annotations
 
 import inspect
-import time
 from asyncio import _get_running_loop
 from collections.abc import Coroutine, Generator
 from traceback import walk_tb
@@ -18,6 +17,7 @@ from typing import Any, TypeVar
 
 import gevent
 
+from pywats_green.deadlines import Deadline, DeadlineExceeded, set_deadline
 from pywats_green.exceptions import EventLoopRequiredError
 
 T = TypeVar("T")
@@ -64,25 +64,25 @@ def drive(coroutine: Coroutine[Any, float | None, T], timeout: float | None = No
         TimeoutError: The builtin one, with upstream's text, when the time is over.
         EventLoopRequiredError: The coroutine awaited what only an event loop can finish.
     """
-    deadline = None if timeout is None else time.monotonic() + timeout
-    timer: gevent.Timeout | None = None
+    deadline: Deadline | None = None
     reply: float | None = None
     try:
         while True:
             awaited = coroutine.send(reply)
             reply = None
             if awaited is MAY_BLOCK:
-                reply = deadline
-                if timer is None and deadline is not None:
-                    timer = gevent.Timeout.start_new(max(deadline - time.monotonic(), 0.0))
+                if deadline is None and timeout is not None:
+                    # Until now it cannot have waited: the clock starts where waiting may.
+                    deadline = set_deadline(timeout)
+                reply = None if deadline is None else deadline.at
             elif awaited is None:
                 gevent.sleep(0)  # what `asyncio.sleep(0)` yields: let the others run
             else:
                 raise EventLoopRequiredError(_describe(coroutine, awaited))
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
-    except gevent.Timeout as expired:
-        if expired is not timer:
+    except DeadlineExceeded as expired:
+        if expired.deadline is not deadline:
             raise
         raise TimeoutError(f"Operation timed out after {timeout}s") from None
     except RuntimeError as exc:
@@ -90,8 +90,8 @@ def drive(coroutine: Coroutine[Any, float | None, T], timeout: float | None = No
             raise
         raise EventLoopRequiredError(_locate(exc.__traceback__)) from exc
     finally:
-        if timer is not None:
-            timer.close()
+        if deadline is not None:
+            deadline.cancel()
         coroutine.close()  # runs its `finally` blocks when we leave it half-way
 
 
