@@ -77,7 +77,7 @@ def bare_socket(setting: Setting) -> Play:
 
 def transport(setting: Setting) -> Play:
     """`Transport.request`: headers, target, connection, answer; no JSON."""
-    from pywats_green.upstream.exchange import exchange_of
+    from pywats_green.upstream.client.exchange import exchange_of
 
     http = plain_client(setting)
     exchange, headers = exchange_of(http).transport, dict(http._headers)  # noqa: SLF001

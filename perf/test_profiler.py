@@ -13,7 +13,7 @@ from stage import EFFORT, Stage
 
 from pywats_green import Pool
 from pywats_green.events import subscribe
-from pywats_green.upstream.profiling import profile_queries
+from pywats_green.upstream.features.profiling import profile_queries
 
 KEY = "PN-00000"
 Way = Callable[[], AbstractContextManager[Any]]

@@ -16,7 +16,7 @@ from stage import EFFORT, pinned_server
 
 from pywats_green.queue.folder import FolderQueue
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.queues import QueueProcessor
+from pywats_green.upstream.features.queues.processor import QueueProcessor
 
 LATENCY = 0.05
 REPORTS = 1000

@@ -41,23 +41,23 @@ from pywats_green.exceptions import (
     UnreadableReportError,
     UnsupportedPywatsError,
 )
-from pywats_green.upstream.inspection import cache_of, session_of, stats, warm
-from pywats_green.upstream.pool import Pool, get_many
-from pywats_green.upstream.seams import install, is_installed, uninstall
+from pywats_green.upstream.features.inspection import cache_of, session_of, stats, warm
+from pywats_green.upstream.features.pool import Pool, get_many
+from pywats_green.upstream.hooks.seams import install, is_installed, uninstall
 
 if TYPE_CHECKING:
     from pywats_green.profiler import QueryProfile
     from pywats_green.queue.converter import ConverterPool
     from pywats_green.queue.folder import FolderQueue
     from pywats_green.queue.summary import DrainSummary
-    from pywats_green.upstream.fetching import (
+    from pywats_green.upstream.features.fetching import (
         fetch_assets,
         fetch_products,
         fetch_report_headers,
         fetch_units,
     )
-    from pywats_green.upstream.profiling import profile_queries
-    from pywats_green.upstream.queues import QueueProcessor
+    from pywats_green.upstream.features.profiling import profile_queries
+    from pywats_green.upstream.features.queues.processor import QueueProcessor
 
 # Imported when they are first asked for: a program that does not use them need not wait for them.
 _LATER = {
@@ -65,12 +65,12 @@ _LATER = {
     "DrainSummary": "pywats_green.queue.summary",
     "FolderQueue": "pywats_green.queue.folder",
     "QueryProfile": "pywats_green.profiler",
-    "QueueProcessor": "pywats_green.upstream.queues",
-    "fetch_assets": "pywats_green.upstream.fetching",
-    "fetch_products": "pywats_green.upstream.fetching",
-    "fetch_report_headers": "pywats_green.upstream.fetching",
-    "fetch_units": "pywats_green.upstream.fetching",
-    "profile_queries": "pywats_green.upstream.profiling",
+    "QueueProcessor": "pywats_green.upstream.features.queues.processor",
+    "fetch_assets": "pywats_green.upstream.features.fetching",
+    "fetch_products": "pywats_green.upstream.features.fetching",
+    "fetch_report_headers": "pywats_green.upstream.features.fetching",
+    "fetch_units": "pywats_green.upstream.features.fetching",
+    "profile_queries": "pywats_green.upstream.features.profiling",
 }
 
 

@@ -22,7 +22,7 @@ from pywats.models import UUTReport
 
 from pywats_green import NativeThreadError, Pool, get_many
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.calls import run_sync
+from pywats_green.upstream.hooks.calls import run_sync
 
 KEYS = [f"PN-{number:05d}" for number in range(100)]
 

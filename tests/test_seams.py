@@ -14,7 +14,7 @@ from pywats import pyWATS
 import pywats_green
 from pywats_green import EventLoopRequiredError, UnsupportedPywatsError
 from pywats_green.testing import WatsServer
-from pywats_green.upstream import seams, versions
+from pywats_green.upstream.hooks import seams, versions
 
 
 @pytest.fixture

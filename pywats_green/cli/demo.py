@@ -20,7 +20,7 @@ from pywats_green.cli.errors import WRONG_USE, CommandError, redact
 from pywats_green.cli.measuring import Comparison, Job, Run, green, one_by_one
 from pywats_green.progress import Bar, ProgressCallback
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.seams import is_installed
+from pywats_green.upstream.hooks.seams import is_installed
 
 SAMPLE = 15
 

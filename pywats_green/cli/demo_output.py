@@ -11,7 +11,7 @@ from pywats_green._version import __version__
 from pywats_green.cli.errors import redact
 from pywats_green.cli.measuring import Comparison, Run
 from pywats_green.cli.table import GAP, aligned
-from pywats_green.upstream.versions import DISTRIBUTION
+from pywats_green.upstream.hooks.versions import DISTRIBUTION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,8 @@ from pywats_green.cli.queue_progress import LiveBar, Pauses, told_lines
 from pywats_green.cli.table import aligned
 from pywats_green.queue.running_signals import stopping_on_signals
 from pywats_green.queue.summary import DrainSummary
-from pywats_green.upstream.queues import QueueProcessor
-from pywats_green.upstream.seams import is_installed
+from pywats_green.upstream.features.queues.processor import QueueProcessor
+from pywats_green.upstream.hooks.seams import is_installed
 
 NOT_CONFIGURED = 3
 SERVER_AWAY = 4

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pywats_green.progress import ProgressCallback
-from pywats_green.upstream.pool import Pool
+from pywats_green.upstream.features.pool import Pool
 
 CALL_TIMEOUT = 60.0  # seconds for one call, so that a server that hangs ends the command
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import gevent
 
 from pywats_green.cli.errors import WRONG_USE, CommandError
-from pywats_green.upstream.seams import is_installed
+from pywats_green.upstream.hooks.seams import is_installed
 
 # The interpreter goes on writing into the namespace of the module it started with, without holding
 # on to it: were it freed once another takes its place, the process would crash at its end.

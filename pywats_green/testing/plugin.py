@@ -15,7 +15,7 @@ from typing import TypeAlias
 import pytest
 
 from pywats_green.profiler import QueryProfile
-from pywats_green.upstream.profiling import profile_queries
+from pywats_green.upstream.features.profiling import profile_queries
 
 
 class RequestLimit:

@@ -8,7 +8,7 @@ from pywats import pyWATS
 
 from pywats_green import Pool
 from pywats_green.testing import WatsServer
-from pywats_green.upstream import epochs
+from pywats_green.upstream.client import epochs
 
 QUERY = "GET /api/Product/Query"
 SINGLE = "GET /api/Product/{partNumber}"

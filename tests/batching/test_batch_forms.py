@@ -6,7 +6,7 @@ import pytest
 from pywats.core.routes import Routes
 
 from pywats_green.transport import sorted_query
-from pywats_green.upstream.batch_forms import (
+from pywats_green.upstream.tables.batch_forms import (
     ASSET,
     ASSET_BY_ID,
     LONGEST_URL,

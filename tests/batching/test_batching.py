@@ -21,8 +21,8 @@ import pywats_green
 from pywats_green import InvalidArgumentError, Pool, batching, cache_of, events
 from pywats_green.batching import current_scope
 from pywats_green.testing import WatsServer
-from pywats_green.upstream import batches
-from pywats_green.upstream.batch_forms import ASSET, PRODUCT, UNIT
+from pywats_green.upstream.client import batches
+from pywats_green.upstream.tables.batch_forms import ASSET, PRODUCT, UNIT
 
 from .conftest import QUERY, SINGLE, Counts, outcome, outcomes, part_numbers, planted
 

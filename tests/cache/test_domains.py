@@ -19,16 +19,16 @@ from pywats.core.routes import Routes
 
 from pywats_green import configure, settings
 from pywats_green.config import DOMAINS
-from pywats_green.upstream.caching import UPSTREAM_TTL, ClientCache
-from pywats_green.upstream.domains import (
+from pywats_green.upstream.client.cache import UPSTREAM_TTL, ClientCache
+from pywats_green.upstream.hooks.versions import installed_version
+from pywats_green.upstream.tables.domains import (
     ALL_FAMILIES,
     FRESH_METHODS,
     RULES,
     rule_of,
     touched_by,
 )
-from pywats_green.upstream.versions import installed_version
-from pywats_green.upstream.writes import WRITES
+from pywats_green.upstream.tables.writes import WRITES
 
 UPSTREAM = Path(pywats.__file__).parent
 

@@ -23,7 +23,7 @@ from pywats_green import (
     settings,
 )
 from pywats_green.testing import WatsServer
-from pywats_green.upstream import epochs, packing
+from pywats_green.upstream.client import epochs, packing
 
 ROUTE = "GET /api/Product/{partNumber}"
 
@@ -85,7 +85,7 @@ def test_a_hit_equals_the_answer_and_belongs_to_its_reader(api: pyWATS) -> None:
 
 
 def test_an_unpacked_answer_is_a_response_like_any_other() -> None:
-    from pywats_green.upstream.packing import Packed
+    from pywats_green.upstream.client.packing import Packed
 
     original = Response(status_code=201, data={"a": [1]}, headers={"x": "y"}, raw=b'{"a": [1]}')
     unpacked = Packed(original).unpack()

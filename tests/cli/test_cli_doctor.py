@@ -10,7 +10,7 @@ from pywats_green.__main__ import main
 from pywats_green.cli.checks import SECTIONS, traps
 from pywats_green.cli.checks.traps import TRAPS, look
 from pywats_green.cli.checks.versions import parsed
-from pywats_green.upstream.seams import RELIED_ON, SEAMS
+from pywats_green.upstream.hooks.seams import RELIED_ON, SEAMS
 
 
 def rows(result) -> dict[str, dict[str, str]]:

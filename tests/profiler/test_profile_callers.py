@@ -14,7 +14,7 @@ from pywats.pywats import _run_sync  # type: ignore[attr-defined]
 from pywats_green import Pool, cached, get_many, warm
 from pywats_green.profiler import QueryProfile
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.profiling import profile_queries
+from pywats_green.upstream.features.profiling import profile_queries
 
 KEYS = [f"PN-{number:05d}" for number in range(6)]
 

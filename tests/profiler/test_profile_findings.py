@@ -16,7 +16,7 @@ from pywats_green import Pool, batching, get_many
 from pywats_green.profiler import Call, Caller, Finding, QueryProfile
 from pywats_green.profiler.findings import busy, find
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.profiling import _Adviser, profile_queries
+from pywats_green.upstream.features.profiling import _Adviser, profile_queries
 
 PRODUCT = "/api/Product/{part_number}"
 KEYS = [f"PN-{number:05d}" for number in range(40)]

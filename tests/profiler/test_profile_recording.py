@@ -14,7 +14,7 @@ from pywats.domains.production import Unit
 from pywats_green import Pool, batching, events
 from pywats_green.profiler import record_calls
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.profiling import profile_queries
+from pywats_green.upstream.features.profiling import profile_queries
 
 SINGLE = "/api/Product/{part_number}"
 SERVERS_SINGLE = "GET /api/Product/{partNumber}"

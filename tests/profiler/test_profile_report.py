@@ -11,7 +11,7 @@ from pywats_green import Pool, batching
 from pywats_green.profiler import QueryProfile, record_calls
 from pywats_green.profiler.report import seconds
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.profiling import _Adviser, profile_queries
+from pywats_green.upstream.features.profiling import _Adviser, profile_queries
 
 KEYS = [f"PN-{number:05d}" for number in range(20)]
 

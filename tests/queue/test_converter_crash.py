@@ -16,7 +16,7 @@ from pywats import pyWATS
 from pywats_green.queue.converter import ConverterPool
 from pywats_green.queue.folder import FolderQueue
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.queues import QueueProcessor
+from pywats_green.upstream.features.queues.processor import QueueProcessor
 
 TIMEOUT = 60.0
 

@@ -17,7 +17,7 @@ from pywats import pyWATS
 
 from pywats_green.queue.folder import FolderQueue
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.queues import QueueProcessor
+from pywats_green.upstream.features.queues.processor import QueueProcessor
 
 WSJF = "POST /api/Report/WSJF"
 
@@ -200,7 +200,7 @@ import sys
 import pywats_green
 from pywats import pyWATS
 from pywats.core.throttle import configure_throttling
-from pywats_green.upstream.queues import QueueProcessor
+from pywats_green.upstream.features.queues.processor import QueueProcessor
 
 folder, url, token, concurrency, how = sys.argv[1:]
 configure_throttling(enabled=False)

@@ -17,7 +17,7 @@ from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.verdict import Kind, Verdicts
 from pywats_green.queue.verdict_answers import is_already_there, retry_after
-from pywats_green.upstream.queues_verdicts import WatsVerdicts
+from pywats_green.upstream.features.queues.dispositions import WatsVerdicts
 
 REPORT_ID = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
 

@@ -15,9 +15,9 @@ from pywats.queue import MemoryQueue, QueueItemStatus
 from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.queue.processor_statistics import queue_statistics
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.outcome import passes_breaker
-from pywats_green.upstream.queues import QueueProcessor
-from pywats_green.upstream.queues_memory import UpstreamSource
+from pywats_green.upstream.client.outcome import passes_breaker
+from pywats_green.upstream.features.queues.processor import QueueProcessor
+from pywats_green.upstream.features.queues.sources import UpstreamSource
 
 HERE = Path(__file__).parent
 WSJF = "POST /api/Report/WSJF"
@@ -171,7 +171,7 @@ with warnings.catch_warnings():
     from pywats_client.queue import PersistentQueue
 from pywats import pyWATS
 from pywats.core.throttle import configure_throttling
-from pywats_green.upstream.queues import QueueProcessor
+from pywats_green.upstream.features.queues.processor import QueueProcessor
 configure_throttling(enabled=False)
 folder, url, token, step = sys.argv[2:]
 
@@ -259,7 +259,7 @@ def test_a_persistent_queue_goes_back_to_upstream_half_drained(
 DISABLED = """
 import sys
 import pywats_green
-from pywats_green.upstream.queues import QueueProcessor
+from pywats_green.upstream.features.queues.processor import QueueProcessor
 from pywats_green.queue.folder import FolderQueue
 assert "pywats" not in sys.modules
 folder, url, token = sys.argv[1:]

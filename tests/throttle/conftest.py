@@ -11,7 +11,7 @@ import pytest
 from throttle_clock import HandClock
 
 from pywats_green.throttle import Holds, Line, Tally
-from pywats_green.upstream import throttling
+from pywats_green.upstream.client import admission
 
 
 @pytest.fixture
@@ -22,15 +22,15 @@ def clock() -> HandClock:
 @pytest.fixture
 def tally(monkeypatch: pytest.MonkeyPatch) -> Tally:
     tally = Tally()
-    monkeypatch.setattr(throttling, "_tally", tally)
+    monkeypatch.setattr(admission, "_tally", tally)
     return tally
 
 
 @pytest.fixture(autouse=True)
 def no_holds(monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
     """What one test held must not stop the next."""
-    monkeypatch.setattr(throttling, "_here", throttling._NativeLocal())
-    monkeypatch.setattr(throttling, "_everywhere", [])
+    monkeypatch.setattr(admission, "_here", admission._NativeLocal())
+    monkeypatch.setattr(admission, "_everywhere", [])
 
 
 @pytest.fixture
@@ -39,12 +39,12 @@ def by_hand(monkeypatch: pytest.MonkeyPatch, clock: HandClock, tally: Tally) -> 
     from pywats.core import throttle
 
     fake_time = types.SimpleNamespace(monotonic=clock, time=clock)
-    monkeypatch.setattr(throttling, "time", fake_time)
+    monkeypatch.setattr(admission, "time", fake_time)
     monkeypatch.setattr(throttle, "time", fake_time)
     seams: dict[str, Any] = {"clock": clock, "start_timer": clock.start_timer}
-    monkeypatch.setattr(throttling, "Line", partial(Line, **seams))
-    throttling._here.holds = holds = Holds(tally, **seams)
-    throttling._everywhere.append(weakref.ref(holds))
+    monkeypatch.setattr(admission, "Line", partial(Line, **seams))
+    admission._here.holds = holds = Holds(tally, **seams)
+    admission._everywhere.append(weakref.ref(holds))
     return clock
 
 

@@ -19,8 +19,8 @@ from transport.servers import Server, reply
 from pywats_green import Pool
 from pywats_green.testing import WatsServer
 from pywats_green.throttle import Holds
-from pywats_green.upstream import exchange
-from pywats_green.upstream.throttling import throttle_statistics
+from pywats_green.upstream.client import exchange
+from pywats_green.upstream.client.admission import throttle_statistics
 
 PRODUCT = "GET /api/Product/{partNumber}"
 VERSION = "GET /api/App/Version"

@@ -11,7 +11,7 @@ from pywats.core.throttle import RateLimiter
 from throttle_clock import Crowd, HandClock, run_all
 
 from pywats_green.throttle import Tally
-from pywats_green.upstream import throttling
+from pywats_green.upstream.client import admission
 
 SERVER = "http://127.0.0.1:1"
 
@@ -23,13 +23,13 @@ def _client(limiter: Any, url: str = SERVER) -> Any:
 def _crowd(*clients: Any) -> Crowd:
     """Greenlets that each make an attempt, by the clients in turn."""
     turn = iter(range(1_000_000))
-    return Crowd(lambda: throttling.admit(clients[next(turn) % len(clients)]))
+    return Crowd(lambda: admission.admit(clients[next(turn) % len(clients)]))
 
 
 def _refused(client: Any, retry_after: str = "5") -> bool:
     """An attempt of the client is answered with 429."""
     answer: Any = types.SimpleNamespace(status_code=429, headers={"retry-after": retry_after})
-    return throttling.settle(client, None, answer)
+    return admission.settle(client, None, answer)
 
 
 def test_disabled_nothing_waits_and_nothing_is_counted(by_hand: HandClock, tally: Tally) -> None:
@@ -47,7 +47,7 @@ def test_the_numbers_are_those_of_upstreams_object(by_hand: HandClock, tally: Ta
     crowd.come(15)
     assert len(crowd.through) == 10
     assert limiter.stats["current_usage"] == 10
-    assert throttling.throttle_statistics()["waiting"] == 5
+    assert admission.throttle_statistics()["waiting"] == 5
     by_hand.turn(60.1)
     assert limiter.stats == {
         "total_requests": 15,
@@ -85,14 +85,14 @@ def test_each_is_woken_once_and_in_order(
     by_hand: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries = 0
-    take = throttling._Slots._take
+    take = admission._Slots._take
 
     def counted(slots: Any) -> bool:
         nonlocal tries
         tries += 1
         return take(slots)
 
-    monkeypatch.setattr(throttling._Slots, "_take", counted)
+    monkeypatch.setattr(admission._Slots, "_take", counted)
     crowd = _crowd(_client(RateLimiter(500, 60)))
     crowd.come(1500)
     tries = 0
@@ -227,12 +227,12 @@ def test_a_429_holds_all_clients_of_the_server_whatever_their_limiter(by_hand: H
     unheld.come(6)
     assert (held.through, len(unheld.through)) == ([], 6)
     assert limited._rate_limiter.current_usage == 0  # no slot is taken before it can be used
-    assert throttling.throttle_statistics() == {
+    assert admission.throttle_statistics() == {
         "waiting": 6, "waits": 6, "wait_seconds": 0.0, "refused": 1, "holds": {SERVER: 5.0},
     }  # fmt: skip
     by_hand.turn(5)
     assert held.through == [0, 1]
-    assert throttling.throttle_statistics()["holds"] == {}
+    assert admission.throttle_statistics()["holds"] == {}
     gevent.killall(held.greenlets)
 
 
@@ -287,9 +287,9 @@ def test_another_native_thread_obeys_too() -> None:
     def elsewhere() -> tuple[bool, dict[str, float]]:
         try:
             with gevent.Timeout(0.05):
-                throttling.admit(client)
+                admission.admit(client)
         except gevent.Timeout:
-            return True, throttling.throttle_statistics()["holds"]
+            return True, admission.throttle_statistics()["holds"]
         return False, {}
 
     pool = gevent.get_hub().threadpool
@@ -314,7 +314,7 @@ def test_no_slot_is_lost_and_the_window_never_exceeded_though_many_are_killed(
         running: list[gevent.Greenlet] = []
 
         def call(client: Any, chance: random.Random, limiter: RateLimiter, sent: Any) -> None:
-            hold = throttling.admit(client)
+            hold = admission.admit(client)
             sent.append(by_hand.now)
             answer: Any = None
             try:
@@ -323,7 +323,7 @@ def test_no_slot_is_lost_and_the_window_never_exceeded_though_many_are_killed(
                 headers = {"retry-after": str(chance.choice([0, 1, 3]))}
                 answer = types.SimpleNamespace(status_code=status, headers=headers)
             finally:
-                throttling.settle(client, hold, answer)
+                admission.settle(client, hold, answer)
 
         for _ in range(150):
             step = chance.random()
@@ -344,13 +344,13 @@ def test_no_slot_is_lost_and_the_window_never_exceeded_though_many_are_killed(
         by_hand.turn(2000)
         assert all(greenlet.dead for greenlet in running)
         assert not by_hand.timers
-        tally = throttling._tally
+        tally = admission._tally
         assert tally.waiting == 0
         for client in clients:  # wide again, and at full rate
             crowd = _crowd(client)
             crowd.come(most)
             for hold in crowd.results:
-                throttling.settle(client, hold, types.SimpleNamespace(status_code=200, headers={}))  # type: ignore[arg-type]
+                admission.settle(client, hold, types.SimpleNamespace(status_code=200, headers={}))  # type: ignore[arg-type]
             run_all()
             by_hand.turn(window + 0.1)
             assert len(crowd.through) == most

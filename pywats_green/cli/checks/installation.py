@@ -11,8 +11,8 @@ from pywats_green._version import __version__
 from pywats_green.cli.checks.row import Row
 from pywats_green.cli.checks.versions import installed, parsed
 from pywats_green.patching import PATCHED_MODULES
-from pywats_green.upstream.seams import is_installed
-from pywats_green.upstream.versions import BELOW, DISTRIBUTION, OLDEST, is_supported
+from pywats_green.upstream.hooks.seams import is_installed
+from pywats_green.upstream.hooks.versions import BELOW, DISTRIBUTION, OLDEST, is_supported
 
 OLDEST_GEVENT = "25.9.1"
 

@@ -9,7 +9,7 @@ from pywats_green.cli.checks.surroundings import thread_count
 from pywats_green.cli.embedded import embedded_server, without_proxy
 from pywats_green.cli.errors import CommandError, redact
 from pywats_green.cli.measuring import Job, Run, green
-from pywats_green.upstream.seams import is_installed
+from pywats_green.upstream.hooks.seams import is_installed
 
 CALLS = 20
 LATENCY = 0.05  # seconds

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pywats_green.cli.checks.row import Row
 from pywats_green.cli.errors import redact
-from pywats_green.upstream.seams import RELIED_ON, SEAMS, is_installed, states
+from pywats_green.upstream.hooks.seams import RELIED_ON, SEAMS, is_installed, states
 
 _ADVICE = "install a supported version of pywats-api"
 

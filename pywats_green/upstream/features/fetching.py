@@ -24,9 +24,9 @@ from pywats.domains.report import ReportHeader, ReportType
 from pywats_green.batching import Key, batching
 from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.pool import Outcome, Pool
-from pywats_green.upstream.batch_forms import BatchForm, look_up_of
-from pywats_green.upstream.batches import learned_of
-from pywats_green.upstream.pool import require_items
+from pywats_green.upstream.client.batches import learned_of
+from pywats_green.upstream.features.pool import require_items
+from pywats_green.upstream.tables.batch_forms import BatchForm, look_up_of
 
 K = TypeVar("K", bound=Hashable)
 M = TypeVar("M")

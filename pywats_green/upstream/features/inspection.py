@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pywats_green.cache import CacheManager
 from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.queue.processor_statistics import queue_statistics
-from pywats_green.upstream.pool import Pool, require_items
-from pywats_green.upstream.seams import is_installed
+from pywats_green.upstream.features.pool import Pool, require_items
+from pywats_green.upstream.hooks.seams import is_installed
 
 if TYPE_CHECKING:
     import requests
@@ -51,8 +51,8 @@ def session_of(client: pyWATS | HttpClient) -> requests.Session:
     # They import pywats, which importing the package when disabled does not.
     from pywats.core.client import HttpClient  # noqa: PLC0415
 
-    from pywats_green.upstream.client import GreenHttpClient  # noqa: PLC0415
-    from pywats_green.upstream.exchange import exchange_of  # noqa: PLC0415
+    from pywats_green.upstream.client.exchange import exchange_of  # noqa: PLC0415
+    from pywats_green.upstream.client.green import GreenHttpClient  # noqa: PLC0415
 
     http_client = getattr(client, "_http_client", client)
     is_green = isinstance(http_client, GreenHttpClient)
@@ -99,8 +99,8 @@ def stats() -> dict[str, dict[str, Any]]:
         `refused`, answers with the status 429; `holds`, seconds left by server.
     """
     # These import pywats.
-    from pywats_green.upstream.caching import cache_statistics  # noqa: PLC0415
-    from pywats_green.upstream.throttling import throttle_statistics  # noqa: PLC0415
+    from pywats_green.upstream.client.admission import throttle_statistics  # noqa: PLC0415
+    from pywats_green.upstream.client.cache import cache_statistics  # noqa: PLC0415
 
     return {
         "cache": cache_statistics(),

@@ -13,11 +13,11 @@ from typing import Any
 from pywats.core.client import HttpClient, Response
 
 from pywats_green import events
-from pywats_green.upstream import exchange
-from pywats_green.upstream.caching import attach, caching_of
-from pywats_green.upstream.epochs import wrote
-from pywats_green.upstream.observing import observed
-from pywats_green.upstream.reads import serve
+from pywats_green.upstream.client import exchange
+from pywats_green.upstream.client.cache import attach, caching_of
+from pywats_green.upstream.client.epochs import wrote
+from pywats_green.upstream.client.observing import observed
+from pywats_green.upstream.client.reads import serve
 
 _SIGNATURE = inspect.signature(HttpClient)
 

@@ -29,10 +29,10 @@ from pywats_green.exceptions import (
     TransportTimeoutError,
 )
 from pywats_green.transport import Answer, Transport, without_user_info
-from pywats_green.upstream.observing import note_attempts
-from pywats_green.upstream.outcome import time_share
-from pywats_green.upstream.throttling import admit, pause_asked, settle
-from pywats_green.upstream.wire import checked_headers, encode_body
+from pywats_green.upstream.client.admission import admit, pause_asked, settle
+from pywats_green.upstream.client.observing import note_attempts
+from pywats_green.upstream.client.outcome import time_share
+from pywats_green.upstream.client.wire import checked_headers, encode_body
 
 logger = get_logger("pywats.core.async_client")  # users filter by upstream's names
 

@@ -12,9 +12,9 @@ from pywats.core.client import Response
 from pywats_green import events
 from pywats_green.batching import Gatherer, Key, Learned, QueryRefusedError, Scope, current_scope
 from pywats_green.transport import without_user_info
-from pywats_green.upstream.batch_forms import BatchForm, look_up_of
-from pywats_green.upstream.observing import observed
-from pywats_green.upstream.outcome import passes_breaker, time_share
+from pywats_green.upstream.client.observing import observed
+from pywats_green.upstream.client.outcome import passes_breaker, time_share
+from pywats_green.upstream.tables.batch_forms import BatchForm, look_up_of
 
 Fetch = Callable[[str, "dict[str, Any] | None"], Response]
 

@@ -2,7 +2,7 @@
 
 A family is a set of reads that are invalidated together: one per domain, `app` for what the server
 says of itself, `other` for paths that are not known here. The write routes are in
-`pywats_green.upstream.writes`.
+`pywats_green.upstream.tables.writes`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pywats_green.config import DOMAINS
-from pywats_green.upstream.paths import segments_of
-from pywats_green.upstream.writes import WRITES
+from pywats_green.upstream.tables.paths import segments_of
+from pywats_green.upstream.tables.writes import WRITES
 
 ALL_FAMILIES = DOMAINS
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from pywats.core.client import Response
 
-from pywats_green.upstream import batches
-from pywats_green.upstream.caching import ClientCache, Read, caching_of
+from pywats_green.upstream.client import batches
+from pywats_green.upstream.client.cache import ClientCache, Read, caching_of
 
 
 class Pending:

@@ -12,10 +12,10 @@ from pywats.pywats import correlation_id_var  # type: ignore[attr-defined]  # no
 
 from pywats_green.bridge import drive
 from pywats_green.cache import cache_control
-from pywats_green.upstream.client import GreenHttpClient
-from pywats_green.upstream.domains import FRESH_METHODS
-from pywats_green.upstream.epochs import outdate
-from pywats_green.upstream.outcome import refusal
+from pywats_green.upstream.client.epochs import outdate
+from pywats_green.upstream.client.green import GreenHttpClient
+from pywats_green.upstream.client.outcome import refusal
+from pywats_green.upstream.tables.domains import FRESH_METHODS
 
 T = TypeVar("T")
 

@@ -1,8 +1,8 @@
 """The write routes of upstream's ten domains, and the families of reads that each one changes.
 
-Data alone; `pywats_green.upstream.domains` looks things up in it, and tests/cache/test_domains.py
-holds it against the installed upstream: a route that upstream calls and that has no row fails, and
-so does a row whose route upstream does not call.
+Data alone; `pywats_green.upstream.tables.domains` looks things up in it, and a test,
+tests/cache/test_domains.py, holds it against the installed upstream: a route that upstream calls
+and that has no row fails, and so does a row whose route upstream does not call.
 """
 
 from __future__ import annotations

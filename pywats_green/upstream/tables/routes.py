@@ -9,7 +9,7 @@ from typing import Any
 
 from pywats.core.routes import Routes
 
-from pywats_green.upstream.paths import segments_of
+from pywats_green.upstream.tables.paths import segments_of
 
 
 class _Node:

@@ -20,9 +20,9 @@ from pywats.domains.product.models import ProductRevision
 from pywats_green.bridge import MAY_BLOCK
 from pywats_green.config import settings
 from pywats_green.pool import Outcome, Pool
-from pywats_green.upstream.calls import run_sync
-from pywats_green.upstream.client import GreenHttpClient
-from pywats_green.upstream.outcome import refusal
+from pywats_green.upstream.client.green import GreenHttpClient
+from pywats_green.upstream.client.outcome import refusal
+from pywats_green.upstream.hooks.calls import run_sync
 
 
 class Call(NamedTuple):

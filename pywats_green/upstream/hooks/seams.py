@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pywats_green.exceptions import ImportOrderError, UnsupportedPywatsError
 from pywats_green.patching import is_patched
-from pywats_green.upstream.versions import BELOW, DISTRIBUTION, OLDEST, require_supported
+from pywats_green.upstream.hooks.versions import BELOW, DISTRIBUTION, OLDEST, require_supported
 
 
 class Seam(NamedTuple):
@@ -22,8 +22,8 @@ class Seam(NamedTuple):
         module: Dotted name of upstream's module.
         path: Name of the attribute in it; `Class.method` for a method.
         parameters: The parameters that the original takes, by name.
-        replacement: `module.function` of this room: called with the original, it returns what
-            takes its place. Looked up when the table is applied: these modules import pywats,
+        replacement: `room.module.function` below `upstream`: called with the original, it returns
+            what takes its place. Looked up when the table is applied: these modules import pywats,
             whose version must have been checked before. None: not replaced, but relied on.
     """
 
@@ -59,42 +59,45 @@ _PRODUCT = "pywats.domains.product.async_service"
 
 SEAMS = (
     # pyWATS builds its client from this name; AsyncWATS does not use it and stays as it is.
-    Seam(_SYNC, "AsyncHttpClient", _CLIENT + _BREAKER, "client.green_client"),
+    Seam(_SYNC, "AsyncHttpClient", _CLIENT + _BREAKER, "client.green.green_client"),
     # Each blocking call goes through this function; the second is a copy of it by value.
-    Seam(_SYNC, "_run_sync", _RUN_SYNC, "calls.runner"),
-    Seam(_BOX_BUILD, "_run_sync", _RUN_SYNC, "calls.runner"),
+    Seam(_SYNC, "_run_sync", _RUN_SYNC, "hooks.calls.runner"),
+    Seam(_BOX_BUILD, "_run_sync", _RUN_SYNC, "hooks.calls.runner"),
     # The same for upstream's other, documented wrapper.
-    Seam("pywats.sync", "_run_sync", ("coro",), "calls.runner"),
+    Seam("pywats.sync", "_run_sync", ("coro",), "hooks.calls.runner"),
     # Makes a blocking method of a coroutine method.
-    Seam(_SYNC, "SyncServiceWrapper.__getattr__", ("self", "name"), "calls.attribute_of"),
+    Seam(_SYNC, "SyncServiceWrapper.__getattr__", ("self", "name"), "hooks.calls.attribute_of"),
     Seam(
         _SYNC, "SyncProductServiceWrapper.__getattr__", ("self", "name"),
-        "calls.product_attribute_of",
+        "hooks.calls.product_attribute_of",
     ),
     # Would start a task on an event loop.
-    Seam(_PROCESS, "AsyncProcessService._ensure_cache_started", ("self",), "calls.cache_starter"),
+    Seam(
+        _PROCESS, "AsyncProcessService._ensure_cache_started", ("self",),
+        "hooks.calls.cache_starter",
+    ),
     # Would be answered from the client's cache again.
-    Seam(_PROCESS, "AsyncProcessService.clear_cache", ("self",), "calls.process_clearer"),
+    Seam(_PROCESS, "AsyncProcessService.clear_cache", ("self",), "hooks.calls.process_clearer"),
     # Loops of single writes; replaced for what `configure(bulk_writes=True)` turns on.
     Seam(
         _PRODUCT, "AsyncProductService.bulk_save_revisions", ("self", "revisions"),
-        "bulk.revision_saver",
+        "features.bulk.revision_saver",
     ),
-    Seam(_PRODUCT, "AsyncBoxBuildTemplate.save", ("self",), "bulk.box_build_saver"),
+    Seam(_PRODUCT, "AsyncBoxBuildTemplate.save", ("self",), "features.bulk.box_build_saver"),
     # The plain blocking client, on the same transport and with the same cache.
-    Seam(_CLIENT_MODULE, "HttpClient.__init__", ("self", *_CLIENT), "blocking.initialise"),
-    Seam(_CLIENT_MODULE, "HttpClient._make_request", _REQUEST, "blocking.make_request"),
-    Seam(_CLIENT_MODULE, "HttpClient.get", _READ, "blocking.get"),
-    Seam(_CLIENT_MODULE, "HttpClient.post", _WRITE, "blocking.post"),
-    Seam(_CLIENT_MODULE, "HttpClient.put", _WRITE, "blocking.put"),
-    Seam(_CLIENT_MODULE, "HttpClient.patch", _WRITE, "blocking.patch"),
-    Seam(_CLIENT_MODULE, "HttpClient.delete", _READ, "blocking.delete"),
-    Seam(_CLIENT_MODULE, "HttpClient.clear_cache", ("self",), "blocking.clear_cache"),
+    Seam(_CLIENT_MODULE, "HttpClient.__init__", ("self", *_CLIENT), "client.blocking.initialise"),
+    Seam(_CLIENT_MODULE, "HttpClient._make_request", _REQUEST, "client.blocking.make_request"),
+    Seam(_CLIENT_MODULE, "HttpClient.get", _READ, "client.blocking.get"),
+    Seam(_CLIENT_MODULE, "HttpClient.post", _WRITE, "client.blocking.post"),
+    Seam(_CLIENT_MODULE, "HttpClient.put", _WRITE, "client.blocking.put"),
+    Seam(_CLIENT_MODULE, "HttpClient.patch", _WRITE, "client.blocking.patch"),
+    Seam(_CLIENT_MODULE, "HttpClient.delete", _READ, "client.blocking.delete"),
+    Seam(_CLIENT_MODULE, "HttpClient.clear_cache", ("self",), "client.blocking.clear_cache"),
     Seam(
         _CLIENT_MODULE, "HttpClient.invalidate_cache", ("self", "endpoint_pattern"),
-        "blocking.invalidate_cache",
+        "client.blocking.invalidate_cache",
     ),
-    Seam(_CLIENT_MODULE, "HttpClient.close", ("self",), "blocking.close"),
+    Seam(_CLIENT_MODULE, "HttpClient.close", ("self",), "client.blocking.close"),
 )  # fmt: skip
 
 # Called or overridden by what replaces: checked all the same.
@@ -184,8 +187,8 @@ def states() -> dict[str, str]:
 
 
 def _replacement(seam: Seam, original: Any) -> Any:
-    module, _, function = str(seam.replacement).partition(".")
-    return getattr(importlib.import_module(f"{__package__}.{module}"), function)(original)
+    module, _, function = str(seam.replacement).rpartition(".")
+    return getattr(importlib.import_module(f"pywats_green.upstream.{module}"), function)(original)
 
 
 def _checked(seam: Seam, version: str) -> Any:

@@ -12,12 +12,12 @@ from pywats.core.client import Response
 from pywats_green import events
 from pywats_green.bridge import MAY_BLOCK, drive
 from pywats_green.transport import without_user_info
-from pywats_green.upstream.caching import attach, caching_of
-from pywats_green.upstream.epochs import wrote
-from pywats_green.upstream.exchange import close, exchange_of
-from pywats_green.upstream.observing import observed
-from pywats_green.upstream.outcome import passes_breaker, refusal
-from pywats_green.upstream.reads import serve
+from pywats_green.upstream.client.cache import attach, caching_of
+from pywats_green.upstream.client.epochs import wrote
+from pywats_green.upstream.client.exchange import close, exchange_of
+from pywats_green.upstream.client.observing import observed
+from pywats_green.upstream.client.outcome import passes_breaker, refusal
+from pywats_green.upstream.client.reads import serve
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # in typing from Python 3.11

@@ -11,8 +11,8 @@ from pywats_green.queue import processor
 from pywats_green.queue.processor_arguments import checked_submit
 from pywats_green.queue.running_send import OnResult
 from pywats_green.queue.source import Source
-from pywats_green.upstream.queues_memory import UpstreamSource, is_upstream_queue
-from pywats_green.upstream.queues_verdicts import WatsVerdicts
+from pywats_green.upstream.features.queues.dispositions import WatsVerdicts
+from pywats_green.upstream.features.queues.sources import UpstreamSource, is_upstream_queue
 
 if TYPE_CHECKING:
     from pywats import pyWATS
@@ -105,7 +105,7 @@ def _past_the_breaker(submit: Callable[[Any], object]) -> Callable[[Any], object
 
     def submit_past(report: Any) -> object:
         if "pywats" in sys.modules:  # else there is no breaker to pass
-            from pywats_green.upstream.outcome import passes_breaker  # noqa: PLC0415
+            from pywats_green.upstream.client.outcome import passes_breaker  # noqa: PLC0415
 
             passes_breaker.set(True)
         return submit(report)

@@ -64,7 +64,7 @@ class _Adviser:
     """What the profiler asks of pywats; see `Adviser` there. Upstream is imported when asked."""
 
     def route_of(self, endpoint: str) -> str:
-        from pywats_green.upstream.routes import template_of  # noqa: PLC0415
+        from pywats_green.upstream.tables.routes import template_of  # noqa: PLC0415
 
         return template_of(endpoint)
 
@@ -72,7 +72,7 @@ class _Adviser:
         return _services()[0].get(service, service.co_name)
 
     def is_write(self, call: Call) -> bool:
-        from pywats_green.upstream.domains import touched_by  # noqa: PLC0415
+        from pywats_green.upstream.tables.domains import touched_by  # noqa: PLC0415
 
         return bool(touched_by(call.method, call.endpoint))
 
@@ -80,7 +80,7 @@ class _Adviser:
         return call.service is None or inspect.iscoroutinefunction(_method(call))
 
     def batch(self, calls: list[Call]) -> BatchAdvice | None:
-        from pywats_green.upstream.batch_forms import look_up_of  # noqa: PLC0415
+        from pywats_green.upstream.tables.batch_forms import look_up_of  # noqa: PLC0415
 
         service = calls[0].service
         if service in _BULK:
@@ -109,7 +109,7 @@ class _Adviser:
         )
 
     def once(self, call: Call) -> str:
-        from pywats_green.upstream.domains import rule_of  # noqa: PLC0415
+        from pywats_green.upstream.tables.domains import rule_of  # noqa: PLC0415
 
         asked = f"found = {call.service or 'client.get'}(...)  # once, and hand the result on"
         if rule_of(call.endpoint).life == 0:

@@ -1,7 +1,7 @@
 """How a client's reads use the cache.
 
 A key holds everything that an answer depends on, and the epoch of its family at the server; see
-`pywats_green.upstream.epochs`.
+`pywats_green.upstream.client.epochs`.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from pywats_green.cache.vault import MISSING
 from pywats_green.config import settings
 from pywats_green.events import current as current_event
 from pywats_green.transport import server_of, sorted_query
-from pywats_green.upstream.domains import Rule, rule_of
-from pywats_green.upstream.epochs import epoch_of, is_unsettled
-from pywats_green.upstream.observing import note_cache
-from pywats_green.upstream.packing import Packed, Unpackable
+from pywats_green.upstream.client.epochs import epoch_of, is_unsettled
+from pywats_green.upstream.client.observing import note_cache
+from pywats_green.upstream.client.packing import Packed, Unpackable
+from pywats_green.upstream.tables.domains import Rule, rule_of
 
 UPSTREAM_TTL = 300.0  # what pyWATS gives its client when the user says nothing
 

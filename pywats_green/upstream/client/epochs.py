@@ -15,7 +15,7 @@ from pywats.core.circuit_breaker import CircuitBreakerOpenError
 from pywats.core.exceptions import ConnectionError as WatsConnectionError
 
 from pywats_green.transport import server_of
-from pywats_green.upstream.domains import touched_by
+from pywats_green.upstream.tables.domains import touched_by
 
 UPSTREAM_TIMEOUT = 30.0  # what pyWATS gives its client when the user says nothing, in seconds
 

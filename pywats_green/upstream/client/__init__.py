@@ -1,0 +1,1 @@
+"""The one synchronous way of a request, which both of pywats' clients share."""

@@ -1,0 +1,1 @@
+"""What users call beside pywats itself."""

@@ -1,0 +1,1 @@
+"""The report queue, told what pywats is."""

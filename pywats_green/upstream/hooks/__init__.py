@@ -1,0 +1,1 @@
+"""What of pywats is replaced by what, and the way from a blocking call to its coroutine."""

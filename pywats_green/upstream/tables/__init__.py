@@ -1,0 +1,1 @@
+"""What pywats' API is, as data."""
