@@ -25,6 +25,11 @@ _FIRST_SOUND_GEVENTHTTPCLIENT = (2, 5)
 
 ENVIRONMENT_PREFIX = "PYWATS_GREEN_"
 
+# What counts as a receipt for a queued report, beside the rule; no setting, because a program says
+# it with `QueueProcessor(accept=)`.
+ACCEPT = f"{ENVIRONMENT_PREFIX}ACCEPT"
+ANY_2XX = "any-2xx"
+
 
 class FrozenLives(Mapping[str, float]):
     """Lives of domains, in seconds, that cannot be changed; hashable, and can be copied."""
@@ -195,6 +200,21 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
     return Settings(**values)
 
 
+def accepts_any_2xx(environ: Mapping[str, str]) -> bool:
+    """Tell whether `PYWATS_GREEN_ACCEPT` makes every 2xx a receipt for a queued report.
+
+    Args:
+        environ: The environment; an empty variable counts as unset.
+
+    Raises:
+        SettingsError: It holds anything but `any-2xx`.
+    """
+    text = environ.get(ACCEPT, "").strip()
+    if text not in ("", ANY_2XX):
+        raise SettingsError(f"{ACCEPT}={text!r} does not fit: choose {ANY_2XX}, or unset it")
+    return bool(text)
+
+
 _current: Settings | None = None
 
 
@@ -238,8 +258,10 @@ of a box build) are sent in bulk or at once; as variable: `1` or `true` | live c
     Without `ca_bundle`, the first of `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and
     `SSL_CERT_DIR` counts that is set, else the bundle of certifi.
 
-    Beside these, the environment variables `PYWATS_GREEN_DISABLE`, `PYWATS_GREEN_BASE_URL` and
-    `PYWATS_GREEN_TOKEN` are read; the last two by the command line alone.
+    Beside these, the environment variables `PYWATS_GREEN_DISABLE`, `PYWATS_GREEN_BASE_URL`,
+    `PYWATS_GREEN_TOKEN` and `PYWATS_GREEN_ACCEPT` are read: URL and token by the command line
+    alone; `PYWATS_GREEN_ACCEPT=any-2xx` lets every 2xx count as a receipt for a queued report
+    (see `QueueProcessor`).
 
     Args:
         **changes: Settings by name.

@@ -48,6 +48,20 @@ class UnreadableReportError(PywatsGreenError, ValueError):
     """A queued file holds nothing that could be sent: torn JSON, nothing, not an object."""
 
 
+class ForeignAnswerError(PywatsGreenError):
+    """A report was answered with success, but not by WATS: a login page, an empty body.
+
+    A callable of a queue may raise it, too: nothing is spent, and the drain pauses.
+
+    Attributes:
+        response: The answer, as pywats gives it.
+    """
+
+    def __init__(self, text: str, response: object) -> None:
+        super().__init__(text)
+        self.response = response
+
+
 class TransportError(PywatsGreenError):
     """An exchange with the server broke off.
 

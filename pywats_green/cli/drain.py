@@ -18,9 +18,12 @@ from pywats_green.cli.errors import FAILED, WRONG_USE, CommandError, redact
 from pywats_green.cli.queue_folder import opened_queue, say
 from pywats_green.cli.queue_progress import LiveBar, Pauses, told_lines
 from pywats_green.cli.table import aligned
+from pywats_green.config import ACCEPT, ANY_2XX, accepts_any_2xx
+from pywats_green.exceptions import SettingsError
 from pywats_green.queue.running_signals import stopping_on_signals
 from pywats_green.queue.summary import DrainSummary
 from pywats_green.upstream.features.queues.processor import QueueProcessor
+from pywats_green.upstream.features.queues.receipts import Accept, any_2xx
 from pywats_green.upstream.hooks.seams import is_installed
 
 NOT_CONFIGURED = 3
@@ -34,10 +37,11 @@ _URL, _TOKEN = "PYWATS_GREEN_BASE_URL", "PYWATS_GREEN_TOKEN"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     parser.epilog = (
-        f"The server and its token stand in {_URL} and {_TOKEN}. Ctrl-C and SIGTERM let what is "
-        f"being sent finish ({GRACE:g} seconds; a second signal: at once); the rest stays in the "
-        "folder. Exit status: 0 all sent; 1 some are in quarantine or remain; 2 wrong use; 3 not "
-        "configured; 4 the server is away or refuses the token."
+        f"The server and its token stand in {_URL} and {_TOKEN}; {ACCEPT}={ANY_2XX} stands for "
+        f"--accept {ANY_2XX}. Ctrl-C and SIGTERM let what is being sent finish ({GRACE:g} seconds; "
+        "a second signal: at once); the rest stays in the folder. Exit status: 0 all sent; 1 some "
+        "are in quarantine or remain; 2 wrong use; 3 not configured; 4 the server is away, refuses "
+        "the token or gives no receipts."
     )
     parser.add_argument("folder", metavar="FOLDER", help="the folder of the queue")
     length = parser.add_mutually_exclusive_group()
@@ -63,6 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--order-by", metavar="FIELD",
         help="send reports with the same value of this field one after another, such as sn (any)",
     )  # fmt: skip
+    parser.add_argument(
+        "--accept",
+        choices=[ANY_2XX],
+        help="what counts as delivered: every 2xx, also without the receipt that WATS gives",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON, one line")
 
 
@@ -79,6 +88,7 @@ def execute(options: argparse.Namespace) -> int:
         raise CommandError("PYWATS_GREEN_DISABLE switches pywats_green off: unset it", WRONG_USE)
     with opened_queue(options.folder, order_by=options.order_by) as queue:
         url, token = _server(os.environ)
+        accept = _accept(options.accept, os.environ)
         with told_lines(), new_client(url, token) as api:
             processor = QueueProcessor(
                 queue,
@@ -86,11 +96,19 @@ def execute(options: argparse.Namespace) -> int:
                 concurrency=options.concurrency,
                 max_attempts=options.max_attempts,
                 give_up_after=options.give_up_after,
+                accept=accept,
                 on_result=Pauses(lambda: processor.paused_reason) if options.watch else None,
             )
             run = _watch if options.watch else _drain
             summary = run(processor, options)
     return _report(summary, options)
+
+
+def _accept(option: str | None, environ: Mapping[str, str]) -> Accept | None:
+    try:
+        return any_2xx if option or accepts_any_2xx(environ) else None
+    except SettingsError as exc:
+        raise CommandError(str(exc), NOT_CONFIGURED) from exc
 
 
 def _server(environ: Mapping[str, str]) -> tuple[str, str]:
@@ -150,11 +168,18 @@ def _report(summary: DrainSummary, options: argparse.Namespace) -> int:
     else:
         print(_as_text(summary))
     if status == SERVER_AWAY:
-        what = _TOKEN if "refused the token" in str(reason) else f"{_URL} and the network"
-        say(f"{reason}: check {what}, then drain again; nothing was lost")
+        say(f"{reason}{_advice(str(reason))}; nothing was lost")
     elif summary.quarantined:
         say(f"to see why: python -m pywats_green queue list {options.folder} --state quarantined")
     return status
+
+
+def _advice(reason: str) -> str:
+    if reason.startswith("the server refused the token"):
+        return f": check {_TOKEN}, then drain again"
+    if reason.startswith("the server is away"):
+        return f": check {_URL} and the network, then drain again"
+    return ""  # it says itself what to check
 
 
 def _as_text(summary: DrainSummary) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pywats_green.exceptions import InvalidArgumentError
 
 # A server that is back is found within this time, however long it was away.
-_LONGEST_PROBE_DELAY = 30.0
+LONGEST_PROBE_DELAY = 30.0
 _HIGHEST_EXPONENT = 62  # more would only risk an overflow
 
 
@@ -40,13 +40,14 @@ class Backoff:
         """
         return self._random() * min(self._cap, self._doubled(attempts))
 
-    def probe_delay(self, failures: int) -> float:
+    def probe_delay(self, failures: int, longest: float = LONGEST_PROBE_DELAY) -> float:
         """Return the seconds before the next probe: at least half of the most, so none is wasted.
 
         Args:
             failures: How many probes have failed since the server was away.
+            longest: The most seconds, where the backoff's own cap is higher.
         """
-        most = min(self._cap, _LONGEST_PROBE_DELAY, self._doubled(failures))
+        most = min(self._cap, longest, self._doubled(failures))
         return most * (0.5 + 0.5 * self._random())
 
     def _doubled(self, times: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pywats_green.queue.backoff import Backoff
+from pywats_green.queue.backoff import LONGEST_PROBE_DELAY, Backoff
 
 BY_HAND = "paused by pause()"
 
@@ -25,8 +25,9 @@ class Ticket(NamedTuple):
 class Gate:
     """Says whether an item may be taken now. No call of it waits.
 
-    While it is closed because nobody answers, or the token is refused, one ticket at a time is
-    given out for a probe. What was in flight when it closed neither closes nor lifts it.
+    While it is closed because nobody answers, the token is refused or somebody else answers, one
+    ticket at a time is given out for a probe. What was in flight when it closed neither closes nor
+    lifts it.
 
     Args:
         backoff: Spaces the probes.
@@ -43,6 +44,7 @@ class Gate:
         self._probe_at = 0.0
         self._is_probing = False
         self._failures = 0
+        self._longest = LONGEST_PROBE_DELAY
         self._held_until = float("-inf")
 
     @property
@@ -80,11 +82,17 @@ class Gate:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nobody answers, or the token is refused."""
+        """Whether nobody answers, the token is refused, or somebody else answers."""
         return self._cause is not None
 
-    def close(self, cause: str, ticket: Ticket) -> None:
-        """Close the gate: the item of this ticket found nobody, or its token refused."""
+    def close(self, cause: str, ticket: Ticket, longest: float = LONGEST_PROBE_DELAY) -> None:
+        """Close the gate: the item of this ticket found nobody, a refusal, or somebody else.
+
+        Args:
+            cause: Why, for people.
+            ticket: Of the item.
+            longest: The most seconds until the next probe.
+        """
         now = self._clock()
         if ticket.probe:
             self._failures += 1
@@ -93,8 +101,8 @@ class Gate:
             return
         else:
             self._closed_at, self._failures = now, 0
-        self._cause = cause
-        self._probe_at = now + self._backoff.probe_delay(self._failures)
+        self._cause, self._longest = cause, longest
+        self._probe_at = now + self._backoff.probe_delay(self._failures, longest)
 
     def lift(self, ticket: Ticket) -> None:
         """Open the gate if it was for this ticket to find out: the server answered."""
@@ -106,7 +114,7 @@ class Gate:
     def fail(self, ticket: Ticket) -> None:
         """Keep the gate closed: the probe got no answer, though it may have reached somebody."""
         if ticket.probe and self._cause is not None:
-            self.close(self._cause, ticket)
+            self.close(self._cause, ticket, self._longest)
 
     def give_back(self, ticket: Ticket) -> None:
         """Take a ticket back that found nothing out; the next probe may start at once."""

@@ -39,6 +39,8 @@ class QueueProcessor:
     - 409 with a body that says the server has this report: delivered.
     - 401 and 403: given back, nothing counted; the drain pauses, and tries one report at times.
     - no connection could be made, or a circuit breaker is open: as 401.
+    - `ForeignAnswerError`, a success that is not the server's own: as 401, with pauses of up to
+      300 s, because the report may have been stored all the same.
     - every other answer, a report that cannot be read, an error of the callable itself: to
       quarantine, with the reason; and so what has used up `max_attempts`.
 
@@ -52,8 +54,8 @@ class QueueProcessor:
         backoff: The most seconds before the second attempt, doubled for each further, and the
             most before any.
         timeout: Seconds for one submission; over it counts as a failed attempt. None: no limit.
-        give_up_after: Seconds for which a drain bears a server that is away or refuses the token.
-            0: it ends at once. None: it waits for ever.
+        give_up_after: Seconds for which a drain bears a server that is away, refuses the token or
+            gives foreign answers. 0: it ends at once. None: it waits for ever.
         on_result: Called after each submission, holding no lock, with the item's id; "submitted",
             "retried", "quarantined" or "released" (given back, nothing counted); and the error or
             None. An exception in it is logged once and changes nothing.
@@ -106,8 +108,8 @@ class QueueProcessor:
         """Send what is there, also what is due only later, and return when nothing is left.
 
         It ends earlier when the deadline has passed, when nobody answered (or the token was
-        refused) for `give_up_after` seconds, or by `stop`. Killed or timed out, it gives back what
-        is in flight and raises what hit it.
+        refused, or somebody else answered) for `give_up_after` seconds, or by `stop`. Killed or
+        timed out, it gives back what is in flight and raises what hit it.
 
         Args:
             progress: True for a bar on stderr, or called with (completed, total).

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import gevent
 
 from pywats_green.exceptions import EventLoopRequiredError, NativeThreadError
-from pywats_green.queue.backoff import Backoff
+from pywats_green.queue.backoff import LONGEST_PROBE_DELAY, Backoff
 from pywats_green.queue.pause import Gate, Ticket
 from pywats_green.queue.running_call import Cancelled
 from pywats_green.queue.source import Claim
@@ -18,6 +18,21 @@ from pywats_green.queue.verdict import Kind, Verdict, Verdicts
 logger = logging.getLogger("pywats_green.queue")
 
 SUBMITTED, RETRIED, QUARANTINED, RELEASED = "submitted", "retried", "quarantined", "released"
+
+# Why nothing is sent after a verdict, and the most seconds between two probes. A foreign answer
+# may hide a server that stored the report: every probe of it may be one report sent twice.
+_PAUSES = {
+    Kind.AWAY: ("the server is away ({})", LONGEST_PROBE_DELAY),
+    Kind.REFUSED: ("the server refused the token ({})", LONGEST_PROBE_DELAY),
+    Kind.FOREIGN: (
+        (
+            "the answer was no receipt of WATS ({}): check the address and the proxy; where it "
+            "does mean accepted, overrule with accept=, drain --accept any-2xx, or "
+            "PYWATS_GREEN_ACCEPT=any-2xx"
+        ),
+        300.0,
+    ),
+}
 
 
 def ends_the_run(error: BaseException) -> bool:
@@ -78,8 +93,9 @@ class Settler:
         verdict = self._verdicts.of(error)
         if verdict.kind is Kind.DELIVERED:
             return self._deliver(claim, ticket)
-        if verdict.kind in (Kind.AWAY, Kind.REFUSED):
-            self._gate.close(_pause_reason(verdict), ticket)
+        if verdict.kind in _PAUSES:
+            reason, longest = _PAUSES[verdict.kind]
+            self._gate.close(reason.format(verdict.reason), ticket, longest)
             return self._release(claim)
         self._note(verdict, ticket)
         if verdict.kind is Kind.PERMANENT:
@@ -134,9 +150,3 @@ class Settler:
             logger.exception("report %s could not be recorded as %s", claim.item_id, state)
             # The disk is in trouble. Going on at full speed would only spread it.
             self._gate.hold(self._backoff.probe_delay(0))
-
-
-def _pause_reason(verdict: Verdict) -> str:
-    if verdict.kind is Kind.REFUSED:
-        return f"the server refused the token ({verdict.reason})"
-    return f"the server is away ({verdict.reason})"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, NamedTuple
 
-from pywats_green.exceptions import UnreadableReportError
+from pywats_green.exceptions import ForeignAnswerError, UnreadableReportError
 from pywats_green.queue.verdict_answers import (
     described,
     is_already_there,
@@ -47,6 +47,8 @@ class Kind(Enum):
     """Nobody was reached: it is given back, and the drain pauses."""
     REFUSED = "refused"
     """The token was refused: it is given back, and the drain pauses."""
+    FOREIGN = "foreign"
+    """Somebody else answered, or nothing was said: it is given back, and the drain pauses."""
 
 
 class Verdict(NamedTuple):
@@ -81,7 +83,7 @@ class Verdicts:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
 
-    def of(self, exc: BaseException) -> Verdict:
+    def of(self, exc: BaseException) -> Verdict:  # noqa: PLR0911  # one for each rule
         """Judge what a submission raised.
 
         Args:
@@ -90,6 +92,8 @@ class Verdicts:
         Returns:
             The verdict.
         """
+        if isinstance(exc, ForeignAnswerError):
+            return Verdict(Kind.FOREIGN, " ".join(str(exc).split()), answered=True)
         response = response_of(exc)
         if response is not None:
             return self._of_answer(response)

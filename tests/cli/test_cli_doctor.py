@@ -53,6 +53,16 @@ def test_text(monkeypatch, capsys):
     assert max(map(len, lines)) <= 120
 
 
+@pytest.mark.parametrize(("value", "status"), [("any-2xx", "ok"), ("all", "fail")])
+def test_what_counts_as_a_receipt(monkeypatch, value, status):
+    from pywats_green.cli.checks import surroundings
+
+    monkeypatch.setenv("PYWATS_GREEN_ACCEPT", value)
+    (row,) = surroundings.environment()
+    assert row.status == status
+    assert "PYWATS_GREEN_ACCEPT" in row.finding
+
+
 def test_switched_off_it_fails(cli):
     result = cli("doctor", "--json", PYWATS_GREEN_DISABLE="1")
     assert (result.returncode, result.stderr) == (1, "")

@@ -25,6 +25,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signa
 SUBMIT = "POST /api/Report/WSJF"
 TOKEN = "PYWATS_GREEN_TOKEN"
 URL = "PYWATS_GREEN_BASE_URL"
+ACCEPT = "PYWATS_GREEN_ACCEPT"
 
 
 def report(number: int, **fields: object) -> dict[str, Any]:
@@ -113,9 +114,33 @@ def test_a_token_that_is_refused(drain, queue):
     assert [item.attempts for item in queue.list("waiting")] == [0]
 
 
+def test_what_is_no_receipt(drain, queue, server):
+    for number in range(3):
+        queue.put(report(number))
+    server.fail(SUBMIT, mode="html", times=None)
+    done = drain("queue", "--give-up-after", "0", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["submitted"], found["remaining"]) == (4, 0, 3)
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("the answer was no receipt of WATS (HTTP 200: <!DOCTYPE html>")
+    assert "check the address and the proxy" in done.stderr
+    assert "drain --accept any-2xx" in done.stderr
+    assert [item.attempts for item in queue.list("waiting")] == [0] * 3
+    done = drain("queue", "--accept", "any-2xx", "--json")
+    assert (done.returncode, json.loads(done.stdout)["submitted"]) == (0, 3)
+
+
+def test_any_2xx_by_the_environment(drain, queue, server):
+    queue.put(report(1))
+    server.fail(SUBMIT, mode="html", times=None)
+    done = drain("queue", PYWATS_GREEN_ACCEPT="any-2xx")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("env", "told"),
     [
+        ({ACCEPT: "all"}, f"{ACCEPT}='all' does not fit: choose any-2xx"),
         ({URL: ""}, f"set {URL} in"),
         ({TOKEN: " "}, f"set {TOKEN} in"),
         ({URL: "", TOKEN: ""}, f"set {URL} and {TOKEN} in"),
@@ -139,6 +164,7 @@ def test_not_configured(queue, env, told, monkeypatch, capsys):
         (["file"], "'file' is a file"),
         (["queue", "--watch", "--deadline", "1"], "not allowed with"),
         (["queue", "--concurrency", "0"], "at least 1"),
+        (["queue", "--accept", "all"], "invalid choice: 'all'"),
         ([], "FOLDER"),
     ],
 )

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from urllib.request import getproxies
 
 from pywats_green.cli.checks.row import Row
-from pywats_green.config import ENVIRONMENT_PREFIX, Settings
+from pywats_green.config import ACCEPT, ENVIRONMENT_PREFIX, Settings, accepts_any_2xx
+from pywats_green.exceptions import SettingsError
 from pywats_green.patching import too_early
 
 # Beside the settings; see `pywats_green.configure`.
-OTHER_VARIABLES = ("DISABLE", "BASE_URL", "TOKEN")
+OTHER_VARIABLES = ("DISABLE", "BASE_URL", "TOKEN", "ACCEPT")
 
 
 def environment() -> Iterator[Row]:
@@ -24,6 +25,11 @@ def environment() -> Iterator[Row]:
         for name in os.environ
         if name.startswith(ENVIRONMENT_PREFIX)
     )
+    try:
+        accepts_any_2xx(os.environ)
+    except SettingsError as exc:
+        yield Row("environment", "fail", str(exc), f"unset {ACCEPT}")
+        return
     unknown = [ENVIRONMENT_PREFIX + name for name in names if name not in known]
     if unknown:
         yield Row(

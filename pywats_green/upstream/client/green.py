@@ -16,7 +16,7 @@ from pywats_green.upstream.client.cache import attach, caching_of
 from pywats_green.upstream.client.epochs import wrote
 from pywats_green.upstream.client.exchange import close, exchange_of
 from pywats_green.upstream.client.observing import observed
-from pywats_green.upstream.client.outcome import passes_breaker, refusal
+from pywats_green.upstream.client.outcome import passes_breaker, refusal, submission_answer
 from pywats_green.upstream.client.reads import serve
 
 if TYPE_CHECKING:
@@ -138,8 +138,11 @@ class GreenHttpClient(AsyncHttpClient):
     ) -> Response:
         exchange_of(self)  # refuses a foreign thread before the circuit breaker can count it
         refusal.set(None)  # an earlier request's says nothing of how this one ends
-        send = self._execute_request if passes_breaker.get() else super()._make_request
+        is_submission = passes_breaker.get()
+        send = self._execute_request if is_submission else super()._make_request
         response = await send(method, endpoint, params, data, headers, retry)
+        if is_submission:
+            submission_answer.set(response)
         if not response.is_success:
             refusal.set(response)
         return response

@@ -15,6 +15,12 @@ refusal: ContextVar[Response | None] = ContextVar("pywats_green.refusal", defaul
 # queue's own attempts must not close the client for everybody else.
 passes_breaker: ContextVar[bool] = ContextVar("pywats_green.passes_breaker", default=False)
 
+# The last answer to a queue's own submission, which alone sets it: an answer that nobody will ask
+# for must not be kept alive by the context of its greenlet.
+submission_answer: ContextVar[Response | None] = ContextVar(
+    "pywats_green.submission_answer", default=None
+)
+
 # The share of the client's time limit that a request of this context may take: a query that stands
 # for single calls leaves them time to be made where it hangs.
 time_share: ContextVar[float] = ContextVar("pywats_green.time_share", default=1.0)

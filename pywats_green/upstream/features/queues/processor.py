@@ -12,6 +12,7 @@ from pywats_green.queue.processor_arguments import checked_submit
 from pywats_green.queue.running_send import OnResult
 from pywats_green.queue.source import Source
 from pywats_green.upstream.features.queues.dispositions import WatsVerdicts
+from pywats_green.upstream.features.queues.receipts import Accept, requiring_receipt
 from pywats_green.upstream.features.queues.sources import UpstreamSource, is_upstream_queue
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class QueueProcessor(processor.QueueProcessor):
     - 401 and 403: given back, nothing counted; the drain pauses, and tries one report at times.
     - no connection could be made, or a circuit breaker is open: as 401. The submissions
       themselves pass the breaker of their client by and never open it.
+    - success, but no receipt (below): as 401, with pauses of up to 300 s, because the server may
+      have stored it all the same.
     - every other answer, a report that cannot be read, an error of the callable itself: to
       quarantine, with the reason; and so what has used up `max_attempts`. In an upstream queue
       the item is marked failed.
@@ -40,8 +43,11 @@ class QueueProcessor(processor.QueueProcessor):
         source: A folder, a `FolderQueue`, or a queue of upstream's: `MemoryQueue`,
             `PersistentQueue`.
         submit: A `pyWATS`, or called with one report: the parsed dict, or the object that was put
-            into a memory queue. Any return means accepted; what is killed, or returns after its
-            time, is not.
+            into a memory queue. What a `pyWATS`, or a bound `submit*` method of its report service,
+            sends is delivered by a receipt alone: a 2xx whose JSON is a non-empty string, an
+            object, or a list of objects, with a non-empty `ID`, `id` or `uuid` (for WSXF also XML
+            of that content). Of any other callable each return means accepted; what is killed,
+            or returns after its time, is not.
         concurrency: How many reports may be in flight, 1 or more.
         max_attempts: Failed attempts after which a report is quarantined, 1 or more. None: no
             limit.
@@ -49,14 +55,19 @@ class QueueProcessor(processor.QueueProcessor):
             most before any.
         timeout: Seconds for one submission; over it counts as a failed attempt. None: no limit
             but that of the client.
-        give_up_after: Seconds for which a drain bears a server that is away or refuses the token.
-            0: it ends at once. None: it waits for ever.
+        give_up_after: Seconds for which a drain bears a server that is away, refuses the token or
+            gives no receipts. 0: it ends at once. None: it waits for ever.
+        accept: Called with the pywats `Response` of each 2xx; returns whether it is a receipt. An
+            exception in it counts as none. None: the rule above; every 2xx where
+            PYWATS_GREEN_ACCEPT is `any-2xx`.
         on_result: Called after each submission, holding no lock, with the item's id; "submitted",
             "retried", "quarantined" or "released" (given back, nothing counted); and the error or
             None. An exception in it is logged once and changes nothing.
 
     Raises:
-        InvalidArgumentError: An argument is out of range, or of no use.
+        InvalidArgumentError: An argument is out of range, or of no use: `accept` for a callable
+            whose answers are not seen.
+        SettingsError: PYWATS_GREEN_ACCEPT does not fit.
         QueueFolderError: The folder cannot be a queue.
     """
 
@@ -70,12 +81,13 @@ class QueueProcessor(processor.QueueProcessor):
         backoff: tuple[float, float] = (1.0, 300.0),
         timeout: float | None = 60.0,
         give_up_after: float | None = 60.0,
+        accept: Accept | None = None,
         on_result: OnResult | None = None,
     ) -> None:
         is_upstreams = is_upstream_queue(source)
         super().__init__(
             UpstreamSource(source) if is_upstreams else source,  # type: ignore[arg-type]
-            _past_the_breaker(_submitter(submit)),
+            submission(submit, accept),
             concurrency=concurrency,
             max_attempts=max_attempts,
             backoff=backoff,
@@ -85,6 +97,20 @@ class QueueProcessor(processor.QueueProcessor):
             verdicts=WatsVerdicts(),
         )
         self._is_own_source = self._is_own_source or is_upstreams
+
+
+def submission(submit: Any, accept: Accept | None = None) -> Callable[[Any], object]:
+    """Return what sends one report, past the circuit breaker, and asks for a receipt.
+
+    Args:
+        submit: As `QueueProcessor` takes it.
+        accept: As `QueueProcessor` takes it.
+
+    Raises:
+        InvalidArgumentError: One of them is of no use.
+        SettingsError: PYWATS_GREEN_ACCEPT does not fit.
+    """
+    return requiring_receipt(_past_the_breaker(_submitter(submit)), submit, accept)
 
 
 def _submitter(submit: Any) -> Callable[[Any], object]:
@@ -105,9 +131,13 @@ def _past_the_breaker(submit: Callable[[Any], object]) -> Callable[[Any], object
 
     def submit_past(report: Any) -> object:
         if "pywats" in sys.modules:  # else there is no breaker to pass
-            from pywats_green.upstream.client.outcome import passes_breaker  # noqa: PLC0415
+            from pywats_green.upstream.client.outcome import (  # noqa: PLC0415
+                passes_breaker,
+                submission_answer,
+            )
 
             passes_breaker.set(True)
+            submission_answer.set(None)
         return submit(report)
 
     return submit_past
