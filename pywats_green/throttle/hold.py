@@ -134,9 +134,9 @@ class Holds:
 
         Args:
             server: The server's name.
-            acquire: Waits for a slot of a rate limit and tells whether it took one. It is given
-                `may_go`, and may give up when that says no: a slot that is taken while the server
-                is held would be out of date when the call is sent.
+            acquire: Waits for a slot of a rate limit and tells whether it took one, or needs none.
+                It is given `may_go`, and may give up when that says no: a slot that is taken while
+                the server is held would be of no use to anybody until the call is sent.
 
         Returns:
             What to give back to `leave`, whatever becomes of the call. None: nothing is held.

@@ -272,3 +272,34 @@ def test_a_server_with_a_limit_of_its_own_is_not_hammered(
     # At most those that were in flight when the first refusal came, and few at each reopening.
     # Each of them on its own would be refused again at each of its attempts, hundreds of times.
     assert throttle_statistics()["refused"] < 80
+
+
+def test_a_server_with_the_same_limit_refuses_nothing_though_latency_varies(
+    client: Callable[..., pyWATS], server: WatsServer
+) -> None:
+    limit = (20, 0.3)
+    limiter = configure_throttling(*limit)
+    api = client()
+    server.configure(rate_limit=limit, latency=0.02, jitter=0.1)
+    server.fail(PRODUCT, status=503, times=3)
+    with Pool(40) as pool:
+        results = pool.map_results(api.product.get_product, [f"PN-{n:05}" for n in range(100)])
+    server.configure(rate_limit=None, latency=0.0, jitter=0.0)
+    assert sum(result.is_success for result in results) == 97
+    assert throttle_statistics()["refused"] == 0
+    assert limiter.stats["total_requests"] == 100
+
+
+def test_a_killed_call_and_one_that_failed_have_their_slots_for_a_window_from_then(
+    client: Callable[..., pyWATS], server: WatsServer
+) -> None:
+    limiter = configure_throttling(2, 3600)
+    api = client(timeout=0.2)
+    server.fail(PRODUCT, mode="hang", times=2)
+    killed = gevent.spawn(client().product.get_product, "PN-00001")
+    with pytest.raises(TimeoutError):
+        api.product.get_product("PN-00001")
+    before = time.monotonic()
+    killed.kill()
+    failed_at, killed_at = limiter._timestamps
+    assert failed_at <= before <= killed_at <= time.monotonic()

@@ -10,8 +10,9 @@ import pytest
 from pywats.core.throttle import RateLimiter
 from throttle_clock import Crowd, HandClock, run_all
 
-from pywats_green.throttle import Tally
+from pywats_green.throttle import Hold, Tally
 from pywats_green.upstream.client import admission
+from pywats_green.upstream.client.window import Window
 
 SERVER = "http://127.0.0.1:1"
 
@@ -21,15 +22,25 @@ def _client(limiter: Any, url: str = SERVER) -> Any:
 
 
 def _crowd(*clients: Any) -> Crowd:
-    """Greenlets that each make an attempt, by the clients in turn."""
+    """Greenlets that each make an attempt, by the clients in turn, and are answered at once.
+
+    The results are their holds, which they keep.
+    """
     turn = iter(range(1_000_000))
-    return Crowd(lambda: admission.admit(clients[next(turn) % len(clients)]))
+
+    def attempt() -> Hold | None:
+        hold, window = admission.admit(clients[next(turn) % len(clients)])
+        if window is not None:
+            window.stamp()
+        return hold
+
+    return Crowd(attempt)
 
 
 def _refused(client: Any, retry_after: str = "5") -> bool:
     """An attempt of the client is answered with 429."""
     answer: Any = types.SimpleNamespace(status_code=429, headers={"retry-after": retry_after})
-    return admission.settle(client, None, answer)
+    return admission.settle(client, (None, None), answer)
 
 
 def test_disabled_nothing_waits_and_nothing_is_counted(by_hand: HandClock, tally: Tally) -> None:
@@ -85,14 +96,14 @@ def test_each_is_woken_once_and_in_order(
     by_hand: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries = 0
-    take = admission._Slots._take
+    take = Window.take
 
-    def counted(slots: Any) -> bool:
+    def counted(window: Window) -> bool:
         nonlocal tries
         tries += 1
-        return take(slots)
+        return take(window)
 
-    monkeypatch.setattr(admission._Slots, "_take", counted)
+    monkeypatch.setattr(Window, "take", counted)
     crowd = _crowd(_client(RateLimiter(500, 60)))
     crowd.come(1500)
     tries = 0
@@ -310,25 +321,28 @@ def test_no_slot_is_lost_and_the_window_never_exceeded_though_many_are_killed(
         chance = random.Random(seed)
         limiter = RateLimiter(most, window)
         clients = [_client(limiter), _client(limiter, "http://127.0.0.1:2")]
-        sent: list[float] = []
+        arrived: list[float] = []
         running: list[gevent.Greenlet] = []
 
-        def call(client: Any, chance: random.Random, limiter: RateLimiter, sent: Any) -> None:
-            hold = admission.admit(client)
-            sent.append(by_hand.now)
+        def call(client: Any, chance: random.Random, limiter: RateLimiter, arrived: Any) -> None:
+            admitted = admission.admit(client)
             answer: Any = None
             try:
-                gevent.sleep(0)  # where a kill may strike
+                for _ in range(chance.randint(0, 3)):  # on its way, where a kill may strike
+                    gevent.sleep(0)
+                arrived.append(by_hand.now)
+                for _ in range(chance.randint(1, 3)):
+                    gevent.sleep(0)
                 status = chance.choice([200, 200, 404, 503, 429])
                 headers = {"retry-after": str(chance.choice([0, 1, 3]))}
                 answer = types.SimpleNamespace(status_code=status, headers=headers)
             finally:
-                admission.settle(client, hold, answer)
+                admission.settle(client, admitted, answer)
 
         for _ in range(150):
             step = chance.random()
             if step < 0.5:
-                running.append(gevent.spawn(call, chance.choice(clients), chance, limiter, sent))
+                running.append(gevent.spawn(call, chance.choice(clients), chance, limiter, arrived))
             elif step < 0.7 and running:
                 chance.choice(running).kill(block=False)
             elif step < 0.75:
@@ -338,19 +352,20 @@ def test_no_slot_is_lost_and_the_window_never_exceeded_though_many_are_killed(
             if chance.random() < 0.3:
                 run_all()
             assert limiter.current_usage <= most
-        gaps = [late - early for early, late in zip(sent, sent[most:], strict=False)]
+        gaps = [late - early for early, late in zip(arrived, arrived[most:], strict=False)]
         assert min(gaps) >= window
 
         by_hand.turn(2000)
         assert all(greenlet.dead for greenlet in running)
         assert not by_hand.timers
         tally = admission._tally
+        done: Any = types.SimpleNamespace(status_code=200, headers={})
         assert tally.waiting == 0
         for client in clients:  # wide again, and at full rate
             crowd = _crowd(client)
             crowd.come(most)
             for hold in crowd.results:
-                admission.settle(client, hold, types.SimpleNamespace(status_code=200, headers={}))  # type: ignore[arg-type]
+                admission.settle(client, (hold, None), done)
             run_all()
             by_hand.turn(window + 0.1)
             assert len(crowd.through) == most

@@ -5,12 +5,11 @@ Upstream's limiter object keeps the numbers; only the waiting for one of its slo
 
 from __future__ import annotations
 
-import math
 import time
 import weakref
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from gevent import monkey
 from pywats.core.client import Response
@@ -20,6 +19,7 @@ from pywats.core.throttle import RateLimiter
 from pywats_green.retry_after import seconds_asked
 from pywats_green.throttle import Hold, Holds, Line, Tally
 from pywats_green.transport import server_of
+from pywats_green.upstream.client.window import Window
 
 logger = get_logger("pywats.core.throttle")  # users filter by upstream's names
 
@@ -31,8 +31,10 @@ _TOO_MANY_REQUESTS = 429
 _SERVER_ERRORS = 500  # and above
 
 _RELOOK = 1.0  # seconds; upstream's waiters look for changed settings as often
-_MOMENT = 1e-4  # seconds; a slot is free when its time is past, not when it has come
 _SHORTEST_WAIT = 0.001  # seconds; what upstream does not count
+
+# What an attempt gives back at its end; None: it has none.
+Admission: TypeAlias = tuple[Hold | None, Window | None]
 
 _name_of = lru_cache(maxsize=1024)(server_of)
 
@@ -41,7 +43,7 @@ _here = _NativeLocal()  # holds, of this native thread
 _everywhere: list[weakref.ref[Holds]] = []
 
 
-def admit(client: Any) -> Hold | None:
+def admit(client: Any) -> Admission:
     """Wait until an attempt of a client may be sent: for a hold to end, and for a slot.
 
     Both are given first come first served. A limiter that has its own `acquire` is called.
@@ -56,29 +58,27 @@ def admit(client: Any) -> Hold | None:
         BaseException: The caller was killed, or what its own limiter raises; nothing is kept.
     """
     limiter = client._rate_limiter
-    holds = _holds()
-    if not _is_upstreams(limiter):
-        acquire = _theirs(limiter)
-    elif holds:
-        acquire = _slots_of(limiter).acquire
-    elif not limiter.enabled or (slots := _slots_of(limiter)).take_at_once():
-        return None  # the usual way: nothing is held, nobody waits
-    else:
-        acquire = slots.acquire
-    return holds.admit(_name_of(client.base_url), acquire)
+    if _is_upstreams(limiter) and not _holds():
+        if not limiter.enabled:
+            return None, None
+        slots = _slots_of(limiter)
+        if slots.take_at_once():
+            return slots.admission  # the usual way: nothing is held, nobody waits
+    return _wait(client, limiter)
 
 
-def settle(client: Any, hold: Hold | None, answer: Response | None) -> bool:
-    """Take note of how an attempt ended.
+def settle(client: Any, admission: Admission, answer: Response | None) -> bool:
+    """Take note of how an attempt ended; its slot is free in a window from now.
 
     Args:
         client: The client.
-        hold: What `admit` returned.
+        admission: What `admit` returned.
         answer: What the server answered; None: the attempt failed or was killed.
 
     Returns:
         Whether the answer put off all calls to this server: the next attempt will wait in `admit`.
     """
+    hold, window = admission
     status = None if answer is None else answer.status_code
     asked, is_new = 0.0, False
     if answer is not None and status == _TOO_MANY_REQUESTS:
@@ -88,6 +88,8 @@ def settle(client: Any, hold: Hold | None, answer: Response | None) -> bool:
     if hold is not None:
         succeeded = status is not None and status < _SERVER_ERRORS and status != _TOO_MANY_REQUESTS
         _holds().leave(_name_of(client.base_url), hold, succeeded=succeeded)
+    if window is not None:
+        window.stamp()
     if is_new:  # said last: a log handler may wait, and be killed there
         logger.info(
             "HTTP 429: %s asks to be left alone for %.2fs. All calls to it wait...",
@@ -154,46 +156,61 @@ def _is_upstreams(limiter: Any) -> bool:
     return getattr(limiter.acquire, "__func__", None) is _ACQUIRE
 
 
-def _theirs(limiter: Any) -> Callable[[Callable[[], bool]], bool]:
-    def acquire(_: Callable[[], bool]) -> bool:
-        limiter.acquire()
-        return True
+def _wait(client: Any, limiter: Any) -> Admission:
+    slots = _slots_of(limiter) if _is_upstreams(limiter) else None
+    taken: Window | None = None
 
-    return acquire
+    def acquire(may_go: Callable[[], bool]) -> bool:
+        nonlocal taken
+        if slots is None:
+            limiter.acquire()
+            return True
+        if limiter.enabled and slots.acquire(may_go):
+            taken = slots.window
+        return taken is not None or not limiter.enabled
+
+    try:
+        hold = _holds().admit(_name_of(client.base_url), acquire)
+    except BaseException:
+        if taken is not None:  # killed in a hold that began when it had its slot
+            taken.stamp()
+        raise
+    return hold, taken
 
 
 class _Slots:
     """The slots of one of upstream's limiters, as the greenlets of one native thread see them.
 
-    Others take slots, too, and settings change: the numbers are read anew each time, under the
-    limiter's lock where they are changed. While somebody waits, they are looked at once a second
-    at least.
+    Others take slots, too, and settings change: while somebody waits, they are looked at once a
+    second at least.
     """
 
-    def __init__(self, limiter: RateLimiter) -> None:
+    def __init__(self, limiter: RateLimiter, window: Window) -> None:
         self._limiter = limiter
+        self.window = window
+        self.admission: Admission = (None, window)
         self._is_full = False
-        self.line = Line(self._look, self._take, _tally)
+        self.line = Line(self._look, window.take, _tally)
 
     def take_at_once(self) -> bool:
         """Take a slot if one is free and nobody waits for it."""
-        if self.line or not self._take():
+        if self.line or not self.window.take():
             return False
         self._is_full = False
         return True
 
     def acquire(self, may_go: Callable[[], bool]) -> bool:
-        """Take a slot, or wait for one; False: `may_go` said no while the caller waited."""
+        """Take a slot, or wait for one; False: `may_go` said no, or the limiter was disabled."""
         if self.take_at_once():
             return True
         started = time.monotonic()
-        if not self.line.wait(may_go, self._count_wait):
+        if not self.line.wait(lambda: self._limiter.enabled and may_go(), self._count_wait):
             return False
-        waited = time.monotonic() - started
-        if waited > _SHORTEST_WAIT:
-            with self._limiter._lock:
-                self._limiter._total_wait_time += waited
-            logger.debug("Rate limiter: acquired after %.3fs wait", waited)
+        try:
+            self._count_waited(time.monotonic() - started)
+        except BaseException:  # killed while it waited for the lock, or in a log handler
+            self.window.stamp()
+            raise
         return True
 
     def _count_wait(self) -> None:
@@ -204,50 +221,26 @@ class _Slots:
             self._is_full = True  # until a call need not wait: one line for all that do
             logger.info(
                 "Rate limit reached (%s requests/%ss). Waiting %.2fs...",
-                *(limiter.max_requests, limiter.window_seconds, self._delay()),
+                *(limiter.max_requests, limiter.window_seconds, self.window.delay()),
             )
 
-    def _take(self) -> bool:
-        limiter = self._limiter
-        if not limiter.enabled:
-            return True
-        with limiter._lock:
-            stamps = limiter._timestamps
-            now = time.monotonic()
-            cutoff = now - limiter.window_seconds
-            while stamps and stamps[0] < cutoff:
-                stamps.popleft()
-            if len(stamps) >= limiter.max_requests:
-                return False
-            stamps.append(now)
-            limiter._total_requests += 1
-            return True
+    def _count_waited(self, seconds: float) -> None:
+        if seconds > _SHORTEST_WAIT:
+            with self._limiter._lock:
+                self._limiter._total_wait_time += seconds
+            logger.debug("Rate limiter: acquired after %.3fs wait", seconds)
 
     def _look(self) -> float:
-        return min(self._delay(), _RELOOK)
-
-    def _delay(self) -> float:
-        """Return the seconds until a slot is free. Takes no lock: it may run in the hub."""
-        limiter = self._limiter
-        stamps = limiter._timestamps
-        if not limiter.enabled or len(stamps) < limiter.max_requests:
-            return 0.0
-        try:
-            oldest: float = stamps[0]
-        except IndexError:  # a limit of 0, or another native thread took them away just now
-            return math.inf
-        now = time.monotonic()
-        if oldest < now - limiter.window_seconds:
-            return 0.0
-        return max(oldest + limiter.window_seconds - now, _MOMENT)
+        return min(self.window.delay(), _RELOOK)
 
 
 def _slots_of(limiter: RateLimiter) -> _Slots:
     here = limiter.__dict__.get(_ATTRIBUTE)
     if here is None:
-        here = limiter.__dict__.setdefault(_ATTRIBUTE, _NativeLocal())
+        here = limiter.__dict__.setdefault(_ATTRIBUTE, (Window(limiter), _NativeLocal()))
+    window, local = here
     try:
-        return here.slots  # type: ignore[no-any-return]
+        return local.slots  # type: ignore[no-any-return]
     except AttributeError:
-        slots = here.slots = _Slots(limiter)
+        slots = local.slots = _Slots(limiter, window)
         return slots

@@ -117,17 +117,17 @@ class Exchange:
             endpoint = f"/{endpoint}"
         started = time.time()
         for attempt in itertools.count():
-            hold = admit(client)
-            note_attempts(1)
             answer = error = None
+            admission = admit(client)
             try:
+                note_attempts(1)
                 answer = self._attempt(
                     client, method, endpoint, params, data, headers, attempt, deadline
                 )
             except (WatsConnectionError, WatsTimeoutError) as exc:
                 error = exc
             finally:
-                is_put_off = settle(client, hold, answer)
+                is_put_off = settle(client, admission, answer)
             delay = _retry_delay(config, method, attempt, answer, error) if may_retry else None
             if delay is None:
                 break
