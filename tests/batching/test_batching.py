@@ -879,23 +879,6 @@ def test_when_disabled_it_passes_calls_through(run_python: Any) -> None:
     assert finished.returncode == 0, finished.stderr
 
 
-def test_outside_a_block_it_costs_nothing_to_speak_of() -> None:
-    def fetch(endpoint: str, params: Any) -> Any:
-        return None
-
-    def seconds(function: Any) -> float:
-        started = time.perf_counter()
-        for _ in range(10_000):
-            function()
-        return (time.perf_counter() - started) / 10_000
-
-    plain = min(seconds(lambda: fetch("/api/Product/x", None)) for _ in range(5))
-    ours = min(
-        seconds(lambda: batches.get(None, "/api/Product/x", None, None, fetch)) for _ in range(5)
-    )
-    assert ours - plain < 5e-6
-
-
 def test_special_part_numbers(api: pyWATS, server: WatsServer, counts: Counts) -> None:
     names = [
         *("O'Brien", "a'' or 'b", "A/B", "A\\B", "100%", "A%20B", "A B", "A+B", "A#B", "A?B=1"),

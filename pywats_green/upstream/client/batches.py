@@ -6,20 +6,20 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pywats.core.circuit_breaker import CircuitBreaker
 from pywats.core.client import Response
 
 from pywats_green import events
-from pywats_green.batching import Gatherer, Key, Learned, QueryRefusedError, Scope, current_scope
+from pywats_green.batching import Gatherer, Key, Learned, QueryRefusedError, Scope
 from pywats_green.transport import without_user_info
+from pywats_green.upstream.client import breaker
 from pywats_green.upstream.client.observing import observed
-from pywats_green.upstream.client.outcome import passes_breaker, time_share
+from pywats_green.upstream.client.outcome import passes_breaker
 from pywats_green.upstream.tables.batch_forms import BatchForm, look_up_of
 
-Fetch = Callable[[str, "dict[str, Any] | None"], Response]
+Request = Callable[..., Response]
 
 _REFUSED = 400
-_TIME_SHARE = 0.5  # of the client's time limit; the rest is for single calls, where it hangs
+_TIMEOUT_FRACTION = 0.5  # of the client's time limit; the rest is for single calls, where it hangs
 
 _ATTRIBUTE = "_green_batches"
 
@@ -27,49 +27,43 @@ _ATTRIBUTE = "_green_batches"
 _OF_THE_BODY = ("content-length", "content-encoding", "transfer-encoding", "etag", "content-md5")
 
 
-def is_active() -> bool:
-    """Tell whether the calls of this context may travel together."""
-    return current_scope() is not None
-
-
 def get(
     client: Any,
+    scope: Scope,
     endpoint: str,
     params: dict[str, Any] | None,
-    options: Mapping[str, Any] | None,
-    fetch: Fetch,
+    single: Callable[[], Response],
+    request: Request,
 ) -> Response:
-    """GET something: together with others, inside `batching()` and where there is a query for it.
+    """GET something inside `batching()`: together with others, where there is a query for it.
 
     Args:
         client: An `AsyncHttpClient` or a `HttpClient` of pywats.
+        scope: The block.
         endpoint: As the caller gave it.
         params: As the caller gave them.
-        options: Whatever else the caller gave, such as headers; a call with any goes singly.
-        fetch: Makes a GET of this client, whatever the greenlet. May block.
+        single: Makes the GET by itself. May block.
+        request: Makes any request of a client, whatever the greenlet. May block.
 
     Returns:
-        What `fetch(endpoint, params)` gives.
+        What `single` gives.
 
     Raises:
-        BaseException: What `fetch(endpoint, params)` raises.
+        BaseException: What `single` raises.
     """
-    scope = current_scope()
-    if scope is None or options:
-        return fetch(endpoint, params)
     asked = look_up_of(endpoint, params)
     if asked is None or _breaker_matters(client):
-        return fetch(endpoint, params)
+        return single()
     form, key = asked
 
     def gatherer(scope: Scope) -> Gatherer:
-        source = _Source(client, form, fetch)
+        source = _Source(client, form, request)
         return Gatherer(source, learned_of(client, form), scope.window, scope.max_batch)
 
     name = (id(client), form)  # the gatherer holds the client
     gathering = scope.gatherer(name, gatherer)
     try:
-        found: Response = gathering.get(key, lambda: fetch(endpoint, params))
+        found: Response = gathering.get(key, single)
     finally:
         scope.release(name, gathering)
     return found
@@ -85,16 +79,10 @@ def learned_of(client: Any, form: BatchForm) -> Learned:
     return learned
 
 
-def _breaker_of(client: Any) -> CircuitBreaker | None:
-    """Return the circuit breaker of a client, if it has one that counts."""
-    breaker: CircuitBreaker | None = getattr(client, "_circuit_breaker", None)
-    return breaker if breaker is not None and client._circuit_breaker_enabled else None
-
-
 def _breaker_matters(client: Any) -> bool:
     """Tell whether a call must go by way of the breaker: it is open, or this call passes it by."""
-    breaker = _breaker_of(client)
-    return (breaker is not None and not breaker.is_closed) or passes_breaker.get()
+    guard = breaker.of(client)
+    return (guard is not None and not guard.is_closed) or passes_breaker.get()
 
 
 class _Found(NamedTuple):
@@ -107,12 +95,12 @@ class _Found(NamedTuple):
 class _Source:
     """The look-ups of one form that one client makes."""
 
-    def __init__(self, client: Any, form: BatchForm, fetch: Fetch) -> None:
+    def __init__(self, client: Any, form: BatchForm, request: Request) -> None:
         self.room = form.room(client.base_url)
         self.size = form.size
         self._client = client
         self._form = form
-        self._fetch = fetch
+        self._request = request
 
     def query(self, keys: Sequence[Key]) -> dict[Key, Any]:
         """Ask for several keys at once; `Source` in pywats_green.batching says what it promises."""
@@ -126,26 +114,30 @@ class _Source:
         return {key: _Found(data, headers) for key, data in answers.items()}
 
     def _ask(self, keys: Sequence[Key]) -> Response:
-        # A query is ours, not the user's: that it fails must not close the client for his calls.
-        past, share = passes_breaker.set(True), time_share.set(_TIME_SHARE)
-        try:
-            response = self._observed(*self._form.query(keys))
-        finally:
-            passes_breaker.reset(past)
-            time_share.reset(share)
-        breaker = _breaker_of(self._client)
-        if breaker is not None:
-            breaker._on_success()  # as each of the calls that it stands for would have told it
-        return response
-
-    def _observed(self, endpoint: str, params: dict[str, Any]) -> Response:
         """Send a query, with an event of its own: none of those who wait for it has sent it."""
+        endpoint, params = self._form.query(keys)
         if not events.listeners:
-            return self._fetch(endpoint, params)
+            return self._send(endpoint, params)
         with observed(self._client, "GET", endpoint, params) as event:
-            response = self._fetch(endpoint, params)
+            response = self._send(endpoint, params)
             event.status = response.status_code
             return response
+
+    def _send(self, endpoint: str, params: dict[str, Any]) -> Response:
+        # A query is ours, not the user's: that it fails must not close the client for his calls.
+        response = self._request(
+            self._client,
+            "GET",
+            endpoint,
+            params,
+            deadline=None,
+            timeout_fraction=_TIMEOUT_FRACTION,
+            through_breaker=False,
+        )
+        guard = breaker.of(self._client)
+        if guard is not None:
+            breaker.succeeded(guard)  # as each of the calls that it stands for would have told it
+        return response
 
     def fullness(self, found: _Found) -> int:
         """Count the members that hold anything."""

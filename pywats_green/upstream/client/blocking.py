@@ -12,12 +12,9 @@ from typing import Any
 
 from pywats.core.client import HttpClient, Response
 
-from pywats_green import events
 from pywats_green.upstream.client import exchange
 from pywats_green.upstream.client.cache import attach, caching_of
-from pywats_green.upstream.client.epochs import wrote
-from pywats_green.upstream.client.observing import observed
-from pywats_green.upstream.client.reads import serve
+from pywats_green.upstream.client.core import look_up, read, request, write
 
 _SIGNATURE = inspect.signature(HttpClient)
 
@@ -49,7 +46,7 @@ def make_request(original: Callable[..., Any]) -> Callable[..., Response]:
         headers: dict[str, str] | None = None,
         retry: bool | None = None,
     ) -> Response:
-        return exchange.exchange_of(self).run(self, method, endpoint, params, data, headers, retry)
+        return request(self, method, endpoint, params, data, headers, retry, deadline=None)
 
     return _make_request
 
@@ -61,7 +58,10 @@ def get(original: Callable[..., Any]) -> Callable[..., Response]:
     def get(
         self: Any, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
-        return _called(_get, self, "GET", endpoint, params=params, **kwargs)
+        found = look_up(self, endpoint, params, kwargs)
+        if isinstance(found, Response):
+            return found
+        return read(self, endpoint, params, kwargs, found, None)
 
     return get
 
@@ -71,16 +71,16 @@ def writing(method: str) -> Callable[[Callable[..., Any]], Callable[..., Respons
 
     def replace(original: Callable[..., Any]) -> Callable[..., Response]:
         @wraps(original)
-        def write(
+        def send(
             self: Any,
             endpoint: str,
             data: Any = None,
             params: dict[str, Any] | None = None,
             **kwargs: Any,
         ) -> Response:
-            return _called(_noted, self, method, endpoint, data=data, params=params, **kwargs)
+            return write(self, method, endpoint, params, data, kwargs, None)
 
-        return write
+        return send
 
     return replace
 
@@ -95,44 +95,9 @@ def delete(original: Callable[..., Any]) -> Callable[..., Response]:
     def delete(
         self: Any, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
-        return _called(_noted, self, "DELETE", endpoint, params=params, **kwargs)
+        return write(self, "DELETE", endpoint, params, None, kwargs, None)
 
     return delete
-
-
-def _called(
-    call: Callable[..., Response], client: Any, method: str, endpoint: str, **kwargs: Any
-) -> Response:
-    """Make a call, and an event of it where somebody listens."""
-    if not events.listeners:
-        return call(client, method, endpoint, **kwargs)
-    with observed(client, method, endpoint, kwargs["params"]) as event:
-        response = call(client, method, endpoint, **kwargs)
-        event.status = response.status_code
-        return response
-
-
-def _get(client: Any, method: str, endpoint: str, **kwargs: Any) -> Response:
-    """Serve a GET from the cache, with others in a query, or by a request of its own."""
-    served = serve(client, endpoint, kwargs)
-    if served is None:
-        return _noted(client, method, endpoint, **kwargs)
-    if isinstance(served, Response):
-        return served
-    del kwargs["params"]
-    return served.ask(lambda path, params: _noted(client, method, path, params=params, **kwargs))
-
-
-def _noted(client: Any, method: str, endpoint: str, **kwargs: Any) -> Response:
-    """Make a request and take note of what it touches; a few GETs write, too."""
-    error: BaseException | None = None
-    try:
-        return client._make_request(method, endpoint, **kwargs)  # type: ignore[no-any-return]
-    except BaseException as exc:  # killed or timed out: it may have reached the server
-        error = exc
-        raise
-    finally:
-        wrote(client, method, endpoint, error)
 
 
 def clear_cache(original: Callable[..., Any]) -> Callable[[Any], None]:

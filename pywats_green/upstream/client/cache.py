@@ -43,8 +43,9 @@ _caches: weakref.WeakSet[CacheManager] = weakref.WeakSet()
 
 
 class Read(NamedTuple):
-    """A read that may be served from the cache."""
+    """A read that may be served from a cache."""
 
+    cache: ClientCache
     key: str
     life: float
 
@@ -100,9 +101,8 @@ class ClientCache:
             self._fingerprint = _fingerprint(f"{self._user_info} {identity}")
         epoch = epoch_of(self._server, rule.family)
         # It begins as upstream's does, so that patterns for `invalidate_cache` go on working.
-        return Read(
-            f"GET:{endpoint}{query} {self._server} {self._fingerprint}{varies} {epoch}", life
-        )
+        key = f"GET:{endpoint}{query} {self._server} {self._fingerprint}{varies} {epoch}"
+        return Read(self, key, life)
 
     def hit(self, read: Read) -> Response | None:
         """Return the cached answer, if there is a fresh one and the caller may have it."""
@@ -115,21 +115,28 @@ class ClientCache:
         response: Response = packed.unpack()
         return response
 
-    def load(self, read: Read, fetch: Callable[[], Response], timeout: float | None) -> Response:
+    def load(
+        self,
+        read: Read,
+        fetch: Callable[[float | None], Response],
+        deadline: float | None,
+        timeout: float | None,
+    ) -> Response:
         """Return the answer for a read that was no hit: from the server, or from who asks it now.
 
         Args:
             read: The read.
-            fetch: Asks the server. May block.
+            fetch: Asks the server, with the deadline of the greenlet it is called in. May block.
+            deadline: Of the call, by `time.monotonic()`. None: it has none.
             timeout: The client's, in seconds.
         """
         fetched: list[tuple[Packed | Unpackable, Response]] = []
         is_over = False
 
         def loader() -> Packed | Unpackable:
-            if is_over:  # renewed in the background, in a context of its own
+            if is_over:  # renewed in the background, in a context of its own, without a deadline
                 current_event.set(None)
-            response = fetch()
+            response = fetch(None if is_over else deadline)
             fetched.append((Packed.of(response), response))
             return fetched[-1][0]
 

@@ -11,11 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from pywats.core.circuit_breaker import CircuitBreakerOpenError
 from pywats.core.exceptions import ConnectionError as WatsConnectionError
 
 from pywats_green.transport import server_of
-from pywats_green.upstream.tables.domains import touched_by
 
 UPSTREAM_TIMEOUT = 30.0  # what pyWATS gives its client when the user says nothing, in seconds
 
@@ -30,22 +28,19 @@ def epoch_of(server: str, family: str) -> int:
     return _epochs[server, family]
 
 
-def wrote(client: Any, method: str, endpoint: str, error: BaseException | None) -> None:
+def wrote(client: Any, families: Iterable[str], error: BaseException | None) -> None:
     """Take note of a request that may have written, for all clients of its server in the process.
 
     Args:
         client: The client that made it, whether it has a cache or not.
-        method: HTTP method.
-        endpoint: As the caller gave it.
+        families: Those that it touches.
         error: What the write raised, or None. It counts all the same, unless it cannot have
             reached the server.
     """
-    if isinstance(error, CircuitBreakerOpenError):
+    if isinstance(error, WatsConnectionError) and not client.retry_config.enabled:
         return
-    refused = isinstance(error, WatsConnectionError) and not client.retry_config.enabled
-    families = () if refused else touched_by(method, endpoint)
     outdate(client, families)
-    if families and error is not None:
+    if error is not None:
         # The server may carry it out yet, after who comes now has read: keep nothing for a while.
         until = time.monotonic() + (client.timeout or UPSTREAM_TIMEOUT)
         for family in families:

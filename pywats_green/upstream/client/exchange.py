@@ -31,7 +31,6 @@ from pywats_green.exceptions import (
 from pywats_green.transport import Answer, Transport, without_user_info
 from pywats_green.upstream.client.admission import admit, pause_asked, settle
 from pywats_green.upstream.client.observing import note_attempts
-from pywats_green.upstream.client.outcome import time_share
 from pywats_green.upstream.client.wire import checked_headers, encode_body
 
 logger = get_logger("pywats.core.async_client")  # users filter by upstream's names
@@ -95,13 +94,14 @@ class Exchange:
         data: Any,
         headers: dict[str, str] | None,
         retry: bool | None,
-        *,
-        deadline: float | None = None,
+        deadline: float | None,
+        timeout_fraction: float,
     ) -> Response:
         """Make a call, with the attempts that the client's retry configuration allows.
 
-        The arguments are those of upstream's `_make_request`, and `deadline`: when a timer will
-        kill this greenlet, by `time.monotonic()`; None: there is none.
+        The arguments are those of upstream's `_make_request`; and `deadline`, when a timer will
+        end this call, by `time.monotonic()`, None: there is none; and `timeout_fraction`, how
+        much of the client's time limit each attempt may take.
 
         Returns:
             The answer, whatever its status.
@@ -122,8 +122,9 @@ class Exchange:
             try:
                 note_attempts(1)
                 answer = self._attempt(
-                    client, method, endpoint, params, data, headers, attempt, deadline
-                )
+                    client, method, endpoint, params, data, headers, attempt, deadline,
+                    timeout_fraction,
+                )  # fmt: skip
             except (WatsConnectionError, WatsTimeoutError) as exc:
                 error = exc
             finally:
@@ -153,6 +154,7 @@ class Exchange:
         headers: dict[str, str] | None,
         attempt: int,
         deadline: float | None,
+        timeout_fraction: float,
     ) -> Response:
         """Send the request once and translate what goes wrong into upstream's errors."""
         query = {k: v for k, v in params.items() if v is not None} if params else None
@@ -162,7 +164,7 @@ class Exchange:
             body = encode_body(data, is_blocking=self._is_blocking)
             if body.headers:
                 sent = {**body.headers, **sent}
-            limit = client.timeout and client.timeout * time_share.get()
+            limit = client.timeout and client.timeout * timeout_fraction
             answer = self.transport.request(
                 method, endpoint, query, sent, body.content, limit, deadline
             )

@@ -20,7 +20,3 @@ passes_breaker: ContextVar[bool] = ContextVar("pywats_green.passes_breaker", def
 submission_answer: ContextVar[Response | None] = ContextVar(
     "pywats_green.submission_answer", default=None
 )
-
-# The share of the client's time limit that a request of this context may take: a query that stands
-# for single calls leaves them time to be made where it hangs.
-time_share: ContextVar[float] = ContextVar("pywats_green.time_share", default=1.0)

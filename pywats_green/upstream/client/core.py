@@ -1,0 +1,221 @@
+"""The way of a request, for both of pywats' clients: cache, batch, breaker, exchange.
+
+Each step is a plain function that calls the next. The green client's coroutines await one thing,
+`MAY_BLOCK`, and then come here; what that await returned, the deadline of the call, is handed down
+as an argument.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from pywats.core.client import Response
+
+from pywats_green import events
+from pywats_green.batching import current_scope
+from pywats_green.upstream.client import batches, breaker
+from pywats_green.upstream.client.cache import Read, caching_of
+from pywats_green.upstream.client.epochs import wrote
+from pywats_green.upstream.client.exchange import exchange_of
+from pywats_green.upstream.client.observing import observed
+from pywats_green.upstream.client.outcome import passes_breaker, refusal, submission_answer
+from pywats_green.upstream.tables.domains import touched_by
+
+_OPTIONS = frozenset({"data", "headers", "retry"})
+
+
+def look_up(
+    client: Any, endpoint: str, params: dict[str, Any] | None, options: dict[str, Any]
+) -> Response | Read | None:
+    """Look a GET up in the cache of its client. Never blocks.
+
+    Args:
+        client: An `AsyncHttpClient` or a `HttpClient` of pywats.
+        endpoint: As the caller gave it.
+        params: As the caller gave them.
+        options: What else the caller gave; `cache` is taken out.
+
+    Returns:
+        The cached answer; a `Read` to load it by; None where the cache is not to be used.
+    """
+    if options and not options.pop("cache", True):
+        return None
+    caching = caching_of(client)
+    if caching is None:
+        return None
+    read = caching.read_of(client._headers, endpoint, params, options.get("headers"))
+    if read is None:
+        return None
+    response = caching.hit(read)
+    if response is None:
+        return read
+    if events.listeners:
+        with observed(client, "GET", endpoint, params) as event:
+            event.cache, event.status = "hit", response.status_code
+    return response
+
+
+def read(
+    client: Any,
+    endpoint: str,
+    params: dict[str, Any] | None,
+    options: dict[str, Any],
+    found: Read | None,
+    deadline: float | None,
+) -> Response:
+    """Make a GET that the cache could not answer, or have it made with others. May block.
+
+    Args:
+        client: An `AsyncHttpClient` or a `HttpClient` of pywats.
+        endpoint: As the caller gave it.
+        params: As the caller gave them.
+        options: What else the caller gave: of `data`, `headers` and `retry`.
+        found: What `look_up` returned.
+        deadline: When a timer will end this call, by `time.monotonic()`. None: there is none.
+
+    Raises:
+        BaseException: As `request`.
+    """
+    if options:
+        _check(client, "GET", endpoint, options)
+    if not events.listeners:
+        return _load(client, endpoint, params, options, found, deadline)
+    with observed(client, "GET", endpoint, params) as event:
+        response = _load(client, endpoint, params, options, found, deadline)
+        event.status = response.status_code
+        return response
+
+
+def _load(
+    client: Any,
+    endpoint: str,
+    params: dict[str, Any] | None,
+    options: dict[str, Any],
+    found: Read | None,
+    deadline: float | None,
+) -> Response:
+    if found is None:
+        return _ask(client, endpoint, params, options, deadline)
+    ask = partial(_ask, client, endpoint, params, options)
+    response = found.cache.load(found, ask, deadline, client.timeout)
+    refusal.set(None if response.is_success else response)  # be it one that another asked for
+    return response
+
+
+def _ask(
+    client: Any,
+    endpoint: str,
+    params: dict[str, Any] | None,
+    options: dict[str, Any],
+    deadline: float | None,
+) -> Response:
+    """Ask the server: together with others inside `batching()`, else by a request of its own."""
+    single = partial(request, client, "GET", endpoint, params, deadline=deadline, **options)
+    scope = current_scope()
+    if scope is None or options:
+        return single()
+    return batches.get(client, scope, endpoint, params, single, request)
+
+
+def write(
+    client: Any,
+    method: str,
+    endpoint: str,
+    params: dict[str, Any] | None,
+    data: Any,
+    options: dict[str, Any],
+    deadline: float | None,
+) -> Response:
+    """Make a request that changes something. May block.
+
+    Args:
+        client: An `AsyncHttpClient` or a `HttpClient` of pywats.
+        method: HTTP method.
+        endpoint: As the caller gave it.
+        params: As the caller gave them.
+        data: The body, as the caller gave it; None: there is none.
+        options: What else the caller gave: of `headers` and `retry`.
+        deadline: As for `read`.
+
+    Raises:
+        BaseException: As `request`.
+    """
+    if options:
+        _check(client, method, endpoint, options)
+    if not events.listeners:
+        return request(client, method, endpoint, params, data, deadline=deadline, **options)
+    with observed(client, method, endpoint, params) as event:
+        response = request(client, method, endpoint, params, data, deadline=deadline, **options)
+        event.status = response.status_code
+        return response
+
+
+def request(
+    client: Any,
+    method: str,
+    endpoint: str,
+    params: dict[str, Any] | None = None,
+    data: Any = None,
+    headers: dict[str, str] | None = None,
+    retry: bool | None = None,
+    *,
+    deadline: float | None,
+    timeout_fraction: float = 1.0,
+    through_breaker: bool = True,
+) -> Response:
+    """Make a request and note what it invalidates; a few GETs write, too. May block.
+
+    Args:
+        client: An `AsyncHttpClient` or a `HttpClient` of pywats.
+        method: HTTP method.
+        endpoint: As the caller gave it.
+        params: Query parameters.
+        data: The body.
+        headers: Beside the client's own; they win.
+        retry: Whether to retry. None: as the client is configured.
+        deadline: As for `read`.
+        timeout_fraction: Of the client's time limit that this request may take.
+        through_breaker: Whether it asks and feeds the circuit breaker.
+
+    Returns:
+        The answer, whatever its status.
+
+    Raises:
+        CircuitBreakerOpenError: The breaker is open.
+        PyWATSError: As `Exchange.run`.
+        BaseException: The caller was killed or timed out.
+    """
+    exchange = exchange_of(client)  # refuses a foreign thread before the breaker can count it
+    refusal.set(None)  # an earlier request's says nothing of how this one ends
+    is_submission = passes_breaker.get()
+    guard = breaker.of(client) if through_breaker and not is_submission else None
+    if guard is not None:
+        breaker.require_closed(guard, client)
+    error: BaseException | None = None
+    try:
+        response = exchange.run(
+            client, method, endpoint, params, data, headers, retry, deadline, timeout_fraction
+        )
+    except BaseException as exc:  # killed or timed out: it may have reached the server
+        error = exc
+        if guard is not None and isinstance(exc, Exception):
+            breaker.failed(guard, exc)
+        raise
+    finally:
+        touched = touched_by(method, endpoint)
+        if touched:
+            wrote(client, touched, error)
+    if guard is not None:
+        breaker.succeeded(guard)
+    if is_submission:
+        submission_answer.set(response)
+    if not 200 <= response.status_code < 300:  # noqa: PLR2004  # "2xx"
+        refusal.set(response)
+    return response
+
+
+def _check(client: Any, method: str, endpoint: str, options: dict[str, Any]) -> None:
+    """Refuse options that upstream does not know, in its own words."""
+    if not options.keys() <= _OPTIONS:
+        type(client)._make_request(client, method, endpoint, **options)
