@@ -2,6 +2,7 @@
 
 from pywats_green.profiler.advice import Adviser, BatchAdvice
 from pywats_green.profiler.call import Call, Caller
+from pywats_green.profiler.callers import CallerFinder
 from pywats_green.profiler.findings import Finding
 from pywats_green.profiler.profile import QueryProfile, RouteSummary
 from pywats_green.profiler.recording import Recording, record_calls
@@ -11,6 +12,7 @@ __all__ = [
     "BatchAdvice",
     "Call",
     "Caller",
+    "CallerFinder",
     "Finding",
     "QueryProfile",
     "Recording",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pywats_green.context import Place, line_of
+from pywats_green.profiler.callers import Place, line_of
 
 
 class Caller(NamedTuple):

@@ -1,17 +1,23 @@
-"""What was recorded, in the forms in which people ask for it."""
+"""What was recorded, in the forms in which people ask for it: as objects, text and JSON."""
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from statistics import median
 from time import perf_counter
+from typing import Any
 
-from pywats_green.profiler import report
 from pywats_green.profiler.advice import Adviser
 from pywats_green.profiler.call import Call, caller_at
 from pywats_green.profiler.findings import PER_MINUTE, Finding, find
 from pywats_green.profiler.recording import Recording, Row
+
+_FROM_CACHE = frozenset({"hit", "stale", "coalesced"})
+
+_TITLES = {"n_plus_one": "N+1", "duplicate": "Asked again", "sequential": "One after another"}
 
 
 @dataclass(frozen=True)
@@ -132,14 +138,14 @@ class QueryProfile:
 
     def report(self) -> str:
         """Write the totals, the routes and the findings as a text."""
-        return report.as_text(self)
+        return _as_text(self)
 
     def to_json(self) -> str:
         """Write totals, routes, findings and calls as JSON; docs/guides/profiling.md has the keys.
 
         Parameters that are neither texts nor numbers are written as texts.
         """
-        return report.as_json(self)
+        return _as_json(self)
 
     def __repr__(self) -> str:
         recorded = len(self._recording.rows)
@@ -175,10 +181,121 @@ def _summary(method: str, route: str, calls: list[Call]) -> RouteSummary:
         route=route,
         calls=len(calls),
         requests=sum(call.attempts for call in calls),
-        cached=sum(not call.attempts and call.cache in report.FROM_CACHE for call in calls),
+        cached=sum(not call.attempts and call.cache in _FROM_CACHE for call in calls),
         batched=sum(call.is_batched for call in calls),
         failed=sum(call.error is not None or (call.status or 0) >= 400 for call in calls),  # noqa: PLR2004
         seconds=sum(times),
         median=median(times),
         longest=max(times),
     )
+
+
+def _as_text(profile: QueryProfile) -> str:
+    """Write a profile for people."""
+    lines = [_total_line(profile)]
+    if profile.dropped:
+        lines.append(f"{profile.dropped:,} more calls are not recorded: there was no room for them")
+    routes = profile.by_route()
+    if routes:
+        heads = ("requests", "calls", "cached", "batched", "median", "longest", "route")
+        rows = [
+            (
+                str(route.requests), str(route.calls), str(route.cached), str(route.batched),
+                as_time(route.median), as_time(route.longest), name,
+            )
+            for name, route in routes.items()
+        ]  # fmt: skip
+        lines += ["", *_table(heads, rows)]
+    findings = profile.findings
+    for number, found in enumerate(findings, start=1):
+        lines += ["", *_finding_lines(number, found)]
+    if routes and not findings:
+        lines += ["", "No findings."]
+    return "\n".join(lines)
+
+
+def as_time(value: float) -> str:
+    """Write a time in the unit that fits it."""
+    if value < 0.001:  # noqa: PLR2004
+        return f"{value * 1e6:.0f} us"
+    return f"{value * 1e3:.1f} ms" if value < 1 else f"{value:.2f} s"
+
+
+def _total_line(profile: QueryProfile) -> str:
+    totals = _totals(profile)
+    parts = [
+        f"{_counted(totals['calls'], 'call')} in {as_time(profile.seconds)}",
+        _counted(totals["requests"], "request")
+        + f" ({profile.share:.1f} % of {PER_MINUTE} a minute)",
+    ]
+    for name, words in (
+        ("cached", "answered by the cache"), ("batched", "answered by batches"),
+        ("failed", "failed"),
+    ):  # fmt: skip
+        if totals[name]:
+            parts.append(f"{totals[name]:,} {words}")
+    return ", ".join(parts)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table: numbers to the right, the last column as it is."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, *rows):
+        cells = [cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=False)]
+        yield "  ".join([*cells, row[-1]])
+
+
+def _finding_lines(number: int, found: Finding) -> Iterator[str]:
+    requests = f"{found.requests:,} requests"
+    if found.kind == "duplicate":
+        requests += f" for {_counted(found.requests_after, 'answer')}"
+    yield f"{number}. {_TITLES[found.kind]}: {requests}, {found.method} {found.route}"
+    for caller in found.callers:
+        yield f"   at {caller} in {caller.function}"
+    yield f"   such as {found.example}"
+    yield (
+        f"   now {as_time(found.seconds)} and {found.share:.1f} % of a minute's requests; "
+        f"then about {as_time(found.seconds_after)} and "
+        f"{_counted(found.requests_after, 'request')}:"
+    )
+    for line in found.advice.splitlines():
+        yield f"       {line}"
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def _as_json(profile: QueryProfile) -> str:
+    """Write a profile for programs."""
+    content = {
+        "totals": _totals(profile),
+        "routes": [asdict(route) for route in profile.by_route().values()],
+        "findings": [_finding_dict(found) for found in profile.findings],
+        "calls": [_call_dict(call) for call in profile.calls],
+    }
+    return json.dumps(content, default=str, indent=1)
+
+
+def _totals(profile: QueryProfile) -> dict[str, Any]:
+    routes = profile.by_route().values()
+    return {
+        "calls": sum(route.calls for route in routes),
+        "requests": profile.request_count,
+        "cached": sum(route.cached for route in routes),
+        "batched": sum(route.batched for route in routes),
+        "failed": sum(route.failed for route in routes),
+        "dropped": profile.dropped,
+        "seconds": profile.seconds,
+        "share": profile.share,
+    }
+
+
+def _finding_dict(found: Finding) -> dict[str, Any]:
+    callers = [caller._asdict() for caller in found.callers]
+    return {**asdict(found), "callers": callers, "share": found.share}
+
+
+def _call_dict(call: Call) -> dict[str, Any]:
+    values = {name: getattr(call, name) for name in call.__dataclass_fields__}
+    return {**values, "caller": None if call.caller is None else call.caller._asdict()}

@@ -10,8 +10,9 @@ from sys import _getframe as current_frame
 from types import CodeType
 from typing import Any, NamedTuple
 
-from pywats_green.context import Place, pool_place, way_in
+from pywats_green.context import annotate_with
 from pywats_green.events import RequestEvent, subscribe
+from pywats_green.profiler.callers import CallerFinder, Place, pool_place
 
 MOST_CALLS = 100_000
 """Calls that one recording keeps, of about 400 bytes each; later ones are only counted."""
@@ -44,6 +45,7 @@ class Recording:
     """The calls of one block.
 
     Args:
+        finder: Finds the callers.
         scope: Asked in the context of a call; gives None where look-ups are not gathered.
         most: Calls that are kept.
 
@@ -55,9 +57,12 @@ class Recording:
         ended: Likewise; None while the block runs.
     """
 
-    __slots__ = ("_most", "dropped", "ended", "rows", "scope", "sent", "started")
+    __slots__ = ("_most", "dropped", "ended", "finder", "rows", "scope", "sent", "started")
 
-    def __init__(self, scope: Callable[[], object], most: int = MOST_CALLS) -> None:
+    def __init__(
+        self, finder: CallerFinder, scope: Callable[[], object], most: int = MOST_CALLS
+    ) -> None:
+        self.finder = finder
         self.scope = scope
         self.rows: list[tuple[Any, ...]] = []
         self.sent = 0
@@ -86,7 +91,7 @@ def _note(event: RequestEvent) -> None:
     if not recordings:
         return
     first = recordings[0]
-    place, service = way_in(current_frame(1))
+    place, service = first.finder.way_in(current_frame(1))
     params, error, attempts = event.params, event.error, event.attempts
     row = (
         event.method, event.endpoint, tuple(params.items()) if params else (), event.server,
@@ -103,28 +108,31 @@ class _Listening:
 
     def __init__(self) -> None:
         self._recordings = 0
-        self._cancel: Callable[[], None] = lambda: None
+        self._cancel: tuple[Callable[[], None], ...] = ()
 
-    def begin(self) -> None:
+    def begin(self, finder: CallerFinder) -> None:
         self._recordings += 1
         if self._recordings == 1:
-            self._cancel = subscribe(_note)
+            self._cancel = subscribe(_note), annotate_with(finder.note_place)
 
     def end(self) -> None:
         self._recordings -= 1
         if not self._recordings:
-            self._cancel()
+            for cancel in self._cancel:
+                cancel()
 
 
 _listening = _Listening()
 
 
 @contextmanager
-def record_calls(scope: Callable[[], object], most: int = MOST_CALLS) -> Iterator[Recording]:
+def record_calls(
+    finder: CallerFinder, scope: Callable[[], object], most: int = MOST_CALLS
+) -> Iterator[Recording]:
     """Record the calls of this context while the block runs; see `Recording` for the arguments."""
-    found = Recording(scope, most)
+    found = Recording(finder, scope, most)
     _open.set((*_open.get(), found))
-    _listening.begin()
+    _listening.begin(finder)
     try:
         yield found
     finally:

@@ -12,9 +12,11 @@ from pywats.core.retry import RetryConfig
 from pywats.domains.production import Unit
 
 from pywats_green import Pool, batching, events
-from pywats_green.profiler import record_calls
+from pywats_green.profiler import CallerFinder, record_calls
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.features.profiling import profile_queries
+
+FINDER = CallerFinder("pywats", "pywats.domains.")
 
 SINGLE = "/api/Product/{part_number}"
 SERVERS_SINGLE = "GET /api/Product/{partNumber}"
@@ -221,7 +223,7 @@ def test_a_profile_holds_no_frames(api: pyWATS) -> None:
 
 
 def test_the_room_is_bounded(api: pyWATS) -> None:
-    with record_calls(lambda: None, most=3) as recorded:
+    with record_calls(FINDER, lambda: None, most=3) as recorded:
         for key in KEYS[:5]:
             api.product.get_product(key)
     assert (len(recorded.rows), recorded.dropped, recorded.sent) == (3, 2, 5)

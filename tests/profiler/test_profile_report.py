@@ -8,10 +8,12 @@ from pywats import pyWATS
 from pywats.core.client import HttpClient
 
 from pywats_green import Pool, batching
-from pywats_green.profiler import QueryProfile, record_calls
-from pywats_green.profiler.report import seconds
+from pywats_green.profiler import CallerFinder, QueryProfile, record_calls
+from pywats_green.profiler.profile import as_time
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.features.profiling import _Adviser, profile_queries
+
+FINDER = CallerFinder("pywats", "pywats.domains.")
 
 KEYS = [f"PN-{number:05d}" for number in range(20)]
 
@@ -63,7 +65,7 @@ def test_the_text_of_duplicates_and_batches(api: pyWATS) -> None:
 
 
 def test_times_in_their_units() -> None:
-    times = [seconds(value) for value in (0.0000012, 0.0123, 12.345)]
+    times = [as_time(value) for value in (0.0000012, 0.0123, 12.345)]
     assert times == ["1 us", "12.3 ms", "12.35 s"]
 
 
@@ -118,7 +120,7 @@ def test_no_secret_stands_in_a_report(server: WatsServer) -> None:
 
 
 def test_calls_without_room_are_told(api: pyWATS) -> None:
-    with record_calls(lambda: None, most=2) as recorded:
+    with record_calls(FINDER, lambda: None, most=2) as recorded:
         for key in KEYS[:5]:
             api.product.get_product(key)
     profile = QueryProfile(recorded, _Adviser())

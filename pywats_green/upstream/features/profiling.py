@@ -11,7 +11,9 @@ from types import CodeType
 from typing import Any
 
 from pywats_green.batching import current_scope
-from pywats_green.profiler import BatchAdvice, Call, QueryProfile, record_calls
+from pywats_green.profiler import BatchAdvice, Call, CallerFinder, QueryProfile, record_calls
+
+_finder = CallerFinder("pywats", "pywats.domains.")
 
 
 @contextmanager
@@ -31,7 +33,7 @@ def profile_queries() -> Iterator[QueryProfile]:
         `duplicates`, `sequential`), `report()` and `to_json()`. It can be asked inside the block
         and after it.
     """
-    with record_calls(current_scope) as recorded:
+    with record_calls(_finder, current_scope) as recorded:
         yield QueryProfile(recorded, _Adviser())
 
 
