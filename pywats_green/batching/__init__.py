@@ -1,13 +1,13 @@
 """Gathers single look-ups that are made at once, so that they can travel as one query."""
 
-from pywats_green.batching.control import Scope, batching, current_scope
-from pywats_green.batching.gatherer import Gatherer
+from pywats_green.batching.batcher import Batcher
 from pywats_green.batching.learned import Learned
+from pywats_green.batching.scope import Scope, batching, current_scope
 from pywats_green.batching.source import Key, QueryRefusedError, Source
 from pywats_green.batching.splitting import first_part, split
 
 __all__ = [
-    "Gatherer",
+    "Batcher",
     "Key",
     "Learned",
     "QueryRefusedError",

@@ -20,7 +20,7 @@ MISSING: Any = object()
 """Stands for an answer where there is none: the single call has to be made."""
 
 
-class Ticket:
+class Waiter:
     """One who waits for an answer.
 
     Args:
@@ -59,55 +59,55 @@ class Batch:
     Args:
         source: Who asks.
         learned: What is known of the route; a batch of a route without proof brings it.
-        tickets: Those who wait, by key.
+        waiters: Those who wait, by key.
     """
 
     def __init__(
-        self, source: Source, learned: Learned, tickets: Mapping[Key, list[Ticket]]
+        self, source: Source, learned: Learned, waiters: Mapping[Key, list[Waiter]]
     ) -> None:
         self._source = source
         self._learned = learned
-        self._tickets = dict(tickets)
+        self._waiters = dict(waiters)
         self._greenlet = gevent.Greenlet(self._run)
         self._is_refused = False
         self._answered = 0
         self._missed = 0
         self._open = 0
-        for waiting in self._tickets.values():
-            for ticket in waiting:
-                ticket.batch = self
+        for waiting in self._waiters.values():
+            for waiter in waiting:
+                waiter.batch = self
 
     def start(self) -> None:
         """Send the query, in the context of the first who waits for it."""
         if not self._learned.is_proven:
             self._learned.is_being_proven = True
             self._greenlet.rawlink(lambda _: self._learned.end_proof())
-        first = next(iter(self._tickets.values()))[0]
+        first = next(iter(self._waiters.values()))[0]
         carry(self._greenlet, first.context)
         self._greenlet.start()
 
-    def leave(self, key: Key, ticket: Ticket) -> None:
+    def leave(self, key: Key, waiter: Waiter) -> None:
         """One who waited was killed."""
-        if ticket.proof is not None:
-            ticket.proof.set(None)
-        waiting = self._tickets.get(key)
-        if waiting is None or ticket not in waiting:
+        if waiter.proof is not None:
+            waiter.proof.set(None)
+        waiting = self._waiters.get(key)
+        if waiting is None or waiter not in waiting:
             return
-        waiting.remove(ticket)
+        waiting.remove(waiter)
         if not waiting:
-            del self._tickets[key]
-        if not self._tickets:
+            del self._waiters[key]
+        if not self._waiters:
             self._greenlet.kill(block=False)
 
-    def came_back(self, ticket: Ticket, single: Any) -> None:
+    def came_back(self, waiter: Waiter, single: Any) -> None:
         """One whom the query did not answer has made its single call.
 
         Args:
-            ticket: Whose.
+            waiter: Whose.
             single: The outcome; None where it raised.
         """
-        if ticket.proof is not None:
-            ticket.proof.set(single)
+        if waiter.proof is not None:
+            waiter.proof.set(single)
             return
         self._open -= 1
         self._missed += single is not None and self._source.exists(single)
@@ -124,23 +124,23 @@ class Batch:
 
     def _ask(self) -> dict[Key, Any]:
         try:
-            return self._source.query(list(self._tickets))
+            return self._source.query(list(self._waiters))
         except QueryRefusedError:
             self._is_refused = True
-            self._learned.refused(len(self._tickets))
+            self._learned.refused(len(self._waiters))
         except Exception as exc:  # noqa: BLE001  # whoever waits gets the error of the single call
             logger.debug("A query failed, its keys are asked for singly: %s", exc)
         return {}
 
     def _prove(self, found: Mapping[Key, Any]) -> bool:
         """Have one of those who wait make its single call, and compare."""
-        candidates = [key for key in found if key in self._tickets]
+        candidates = [key for key in found if key in self._waiters]
         if not candidates:
             return False
         key = max(candidates, key=lambda key: self._source.fullness(found[key]))
-        ticket = self._tickets[key].pop(0)
-        proof = ticket.proof = AsyncResult()
-        ticket.call()
+        waiter = self._waiters[key].pop(0)
+        proof = waiter.proof = AsyncResult()
+        waiter.call()
         single = proof.get()
         is_same = None if single is None else self._source.compare(single, found[key])
         if is_same:
@@ -153,12 +153,12 @@ class Batch:
         return bool(is_same)
 
     def _hand_out(self, found: Mapping[Key, Any]) -> None:
-        tickets, self._tickets = self._tickets, {}
-        for key, waiting in tickets.items():
+        waiters, self._waiters = self._waiters, {}
+        for key, waiting in waiters.items():
             answer = found.get(key, MISSING)
-            for ticket in waiting:
-                ticket.answer = answer
-                ticket.call()
+            for waiter in waiting:
+                waiter.answer = answer
+                waiter.call()
                 if answer is MISSING:
                     self._open += 1
                 else:

@@ -1,4 +1,4 @@
-"""What a gatherer must be told about the look-ups that it gathers."""
+"""What a batcher must be told about the look-ups that it gathers."""
 
 from __future__ import annotations
 

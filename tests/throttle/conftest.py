@@ -1,4 +1,4 @@
-"""Each test has holds, limiters and a clock of its own."""
+"""Each test has gates, limiters and a clock of its own."""
 
 import types
 import weakref
@@ -10,7 +10,7 @@ import gevent
 import pytest
 from throttle_clock import HandClock
 
-from pywats_green.throttle import Holds, Line, Tally
+from pywats_green.throttle import Gates, Line, Tally
 from pywats_green.upstream.client import admission, window
 
 
@@ -44,8 +44,8 @@ def by_hand(monkeypatch: pytest.MonkeyPatch, clock: HandClock, tally: Tally) -> 
     monkeypatch.setattr(throttle, "time", fake_time)
     seams: dict[str, Any] = {"clock": clock, "start_timer": clock.start_timer}
     monkeypatch.setattr(admission, "Line", partial(Line, **seams))
-    admission._here.holds = holds = Holds(tally, **seams)
-    admission._everywhere.append(weakref.ref(holds))
+    admission._here.gates = gates = Gates(tally, **seams)
+    admission._everywhere.append(weakref.ref(gates))
     return clock
 
 

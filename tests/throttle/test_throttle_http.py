@@ -18,7 +18,7 @@ from transport.servers import Server, reply
 
 from pywats_green import Pool
 from pywats_green.testing import WatsServer
-from pywats_green.throttle import Holds
+from pywats_green.throttle import Gates
 from pywats_green.upstream.client import exchange
 from pywats_green.upstream.client.admission import throttle_statistics
 
@@ -148,7 +148,7 @@ def test_one_429_holds_every_client_of_the_server_and_no_other_server(
     elsewhere.product.get_product("PN-00001")
     assert time.monotonic() - began < 0.2
     assert throttle_statistics()["waiting"] == 3
-    assert list(throttle_statistics()["holds"]) == [server.url]
+    assert list(throttle_statistics()["gates"]) == [server.url]
     gevent.joinall(held, timeout=5, raise_error=True)
     assert 0.35 < time.monotonic() - began < 0.8
     assert _asked(server) + _asked(server, VERSION) == before + 3
@@ -163,7 +163,7 @@ def test_a_429_without_retry_after_holds_nobody(
     with pytest.raises(PyWATSError):
         api.product.get_product("PN-00001")
     assert throttle_statistics()["refused"] == 1
-    assert throttle_statistics()["holds"] == {}
+    assert throttle_statistics()["gates"] == {}
     api.product.get_product("PN-00001")
     assert throttle_statistics()["waits"] == 0
 
@@ -201,7 +201,7 @@ def test_what_a_retry_waits_for(
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr(exchange, "gevent", SimpleNamespace(sleep=slept.append))
-    monkeypatch.setattr(Holds, "admit", lambda self, *_: slept.extend(self.seconds_left().values()))
+    monkeypatch.setattr(Gates, "admit", lambda self, *_: slept.extend(self.seconds_left().values()))
     headers = [("Retry-After", asked), ("Date", "Thu, 01 Jan 1970 00:01:40 GMT")]
     answers = iter([reply(status, headers=headers), reply(200, b'"26.1"')])
     retry = RetryConfig(max_attempts=2, base_delay=0.25, max_delay=30.0, jitter=False)

@@ -10,7 +10,7 @@ import pytest
 from pywats.core.throttle import RateLimiter
 from throttle_clock import Crowd, HandClock, run_all
 
-from pywats_green.throttle import Hold, Tally
+from pywats_green.throttle import Gate, Tally
 from pywats_green.upstream.client import admission
 from pywats_green.upstream.client.window import Window
 
@@ -24,15 +24,15 @@ def _client(limiter: Any, url: str = SERVER) -> Any:
 def _crowd(*clients: Any) -> Crowd:
     """Greenlets that each make an attempt, by the clients in turn, and are answered at once.
 
-    The results are their holds, which they keep.
+    The results are their gates, which they keep.
     """
     turn = iter(range(1_000_000))
 
-    def attempt() -> Hold | None:
-        hold, window = admission.admit(clients[next(turn) % len(clients)])
+    def attempt() -> Gate | None:
+        gate, window = admission.admit(clients[next(turn) % len(clients)])
         if window is not None:
             window.stamp()
-        return hold
+        return gate
 
     return Crowd(attempt)
 
@@ -239,11 +239,11 @@ def test_a_429_holds_all_clients_of_the_server_whatever_their_limiter(by_hand: H
     assert (held.through, len(unheld.through)) == ([], 6)
     assert limited._rate_limiter.current_usage == 0  # no slot is taken before it can be used
     assert admission.throttle_statistics() == {
-        "waiting": 6, "waits": 6, "wait_seconds": 0.0, "refused": 1, "holds": {SERVER: 5.0},
+        "waiting": 6, "waits": 6, "wait_seconds": 0.0, "refused": 1, "gates": {SERVER: 5.0},
     }  # fmt: skip
     by_hand.turn(5)
     assert held.through == [0, 1]
-    assert admission.throttle_statistics()["holds"] == {}
+    assert admission.throttle_statistics()["gates"] == {}
     gevent.killall(held.greenlets)
 
 
@@ -275,9 +275,9 @@ def test_those_who_wait_for_a_slot_go_and_wait_for_the_server_in_order(
     assert limiter.current_usage == 0
     for _ in range(10):
         by_hand.turn(10.1)
-        for hold in crowd.results:
-            if hold is not None:
-                hold.leave(succeeded=True)
+        for gate in crowd.results:
+            if gate is not None:
+                gate.leave(succeeded=True)
         crowd.results.clear()
     assert crowd.through == list(range(7))
 
@@ -300,7 +300,7 @@ def test_another_native_thread_obeys_too() -> None:
             with gevent.Timeout(0.05):
                 admission.admit(client)
         except gevent.Timeout:
-            return True, admission.throttle_statistics()["holds"]
+            return True, admission.throttle_statistics()["gates"]
         return False, {}
 
     pool = gevent.get_hub().threadpool
@@ -364,8 +364,8 @@ def test_no_slot_is_lost_and_the_window_never_exceeded_though_many_are_killed(
         for client in clients:  # wide again, and at full rate
             crowd = _crowd(client)
             crowd.come(most)
-            for hold in crowd.results:
-                admission.settle(client, (hold, None), done)
+            for gate in crowd.results:
+                admission.settle(client, (gate, None), done)
             run_all()
             by_hand.turn(window + 0.1)
             assert len(crowd.through) == most

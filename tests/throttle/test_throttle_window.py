@@ -199,7 +199,7 @@ def test_a_kill_in_line_takes_no_slot(by_hand: HandClock) -> None:
     assert limiter.stats["total_requests"] == 1
 
 
-@pytest.mark.parametrize("where", ["in the log handler", "in a hold that began there"])
+@pytest.mark.parametrize("where", ["in the log handler", "in a gate that began there"])
 def test_who_is_killed_with_a_slot_in_hand_leaves_it(
     where: str, by_hand: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -208,7 +208,7 @@ def test_who_is_killed_with_a_slot_in_hand_leaves_it(
             if "acquired" in record.getMessage():
                 if where == "in the log handler":
                     Event().wait()
-                admission._holds().extend(SERVER, 3600)
+                admission._gates().close(SERVER, 3600)
 
     limiter = RateLimiter(1, 10)
     client = _client(limiter)

@@ -1,4 +1,4 @@
-"""Who may send when: upstream's rate limit in a fair order, and the holds that servers ask for.
+"""Who may send when: upstream's rate limit, in a fair order, and the gates of servers.
 
 Upstream's limiter object keeps the numbers; only the waiting for one of its slots is ours.
 """
@@ -17,7 +17,7 @@ from pywats.core.logging import get_logger
 from pywats.core.throttle import RateLimiter
 
 from pywats_green.retry_after import seconds_asked
-from pywats_green.throttle import Hold, Holds, Line, Tally
+from pywats_green.throttle import Gate, Gates, Line, Tally
 from pywats_green.transport import server_of
 from pywats_green.upstream.client.window import Window
 
@@ -34,17 +34,17 @@ _RELOOK = 1.0  # seconds; upstream's waiters look for changed settings as often
 _SHORTEST_WAIT = 0.001  # seconds; what upstream does not count
 
 # What an attempt gives back at its end; None: it has none.
-Admission: TypeAlias = tuple[Hold | None, Window | None]
+Admission: TypeAlias = tuple[Gate | None, Window | None]
 
 _name_of = lru_cache(maxsize=1024)(server_of)
 
 _tally = Tally()
-_here = _NativeLocal()  # holds, of this native thread
-_everywhere: list[weakref.ref[Holds]] = []
+_here = _NativeLocal()  # gates, of this native thread
+_everywhere: list[weakref.ref[Gates]] = []
 
 
 def admit(client: Any) -> Admission:
-    """Wait until an attempt of a client may be sent: for a hold to end, and for a slot.
+    """Wait until an attempt of a client may be sent: for the gate of its server and for a slot.
 
     Both are given first come first served. A limiter that has its own `acquire` is called.
 
@@ -58,7 +58,7 @@ def admit(client: Any) -> Admission:
         BaseException: The caller was killed, or what its own limiter raises; nothing is kept.
     """
     limiter = client._rate_limiter
-    if _is_upstreams(limiter) and not _holds():
+    if _is_upstreams(limiter) and not _gates():
         if not limiter.enabled:
             return None, None
         slots = _slots_of(limiter)
@@ -78,16 +78,16 @@ def settle(client: Any, admission: Admission, answer: Response | None) -> bool:
     Returns:
         Whether the answer put off all calls to this server: the next attempt will wait in `admit`.
     """
-    hold, window = admission
+    gate, window = admission
     status = None if answer is None else answer.status_code
     asked, is_new = 0.0, False
     if answer is not None and status == _TOO_MANY_REQUESTS:
         _tally.refused += 1
         asked = pause_asked(answer) or 0.0
         is_new = asked > 0 and _put_off(client, asked)
-    if hold is not None:
+    if gate is not None:
         succeeded = status is not None and status < _SERVER_ERRORS and status != _TOO_MANY_REQUESTS
-        _holds().leave(_name_of(client.base_url), hold, succeeded=succeeded)
+        _gates().leave(_name_of(client.base_url), gate, succeeded=succeeded)
     if window is not None:
         window.stamp()
     if is_new:  # said last: a log handler may wait, and be killed there
@@ -102,35 +102,35 @@ def throttle_statistics() -> dict[str, Any]:
     """Return what the calls of this process wait for.
 
     Returns:
-        `waiting`: calls that wait now, for a slot or a hold. `waits`: how often a call had to.
+        `waiting`: calls that wait now, for a slot or at a gate. `waits`: how often a call had to.
         `wait_seconds`: for how long together, killed calls included. `refused`: answers with the
-        status 429. `holds`: seconds that are left, by server, where one asked to be left alone.
+        status 429. `gates`: seconds until the closed ones open, by server.
     """
     left: dict[str, float] = {}
-    for holds in _all_holds():
-        for server, seconds in holds.seconds_left().items():
+    for gates in _all_gates():
+        for server, seconds in gates.seconds_left().items():
             left[server] = max(seconds, left.get(server, 0.0))
     return {
         "waiting": _tally.waiting,
         "waits": _tally.waits,
         "wait_seconds": _tally.seconds,
         "refused": _tally.refused,
-        "holds": left,
+        "gates": left,
     }
 
 
-def _holds() -> Holds:
+def _gates() -> Gates:
     try:
-        return _here.holds  # type: ignore[no-any-return]
+        return _here.gates  # type: ignore[no-any-return]
     except AttributeError:
-        holds = _here.holds = Holds(_tally)
-        _everywhere.append(weakref.ref(holds, _everywhere.remove))
-        return holds
+        gates = _here.gates = Gates(_tally)
+        _everywhere.append(weakref.ref(gates, _everywhere.remove))
+        return gates
 
 
-def _all_holds() -> list[Holds]:
-    """Return the holds of all native threads."""
-    return [holds for ref in list(_everywhere) if (holds := ref()) is not None]
+def _all_gates() -> list[Gates]:
+    """Return the gates of all native threads."""
+    return [gates for ref in list(_everywhere) if (gates := ref()) is not None]
 
 
 def pause_asked(answer: Response) -> float | None:
@@ -140,11 +140,11 @@ def pause_asked(answer: Response) -> float | None:
 
 
 def _put_off(client: Any, seconds: float) -> bool:
-    """Hold all calls of the process to a client's server; tell whether none were held before."""
+    """Gate all calls of the process to a client's server; tell whether none were held before."""
     server = _name_of(client.base_url)
-    is_new = server not in _holds().seconds_left()
-    for holds in _all_holds():
-        holds.extend(server, seconds)
+    is_new = server not in _gates().seconds_left()
+    for gates in _all_gates():
+        gates.close(server, seconds)
     if _is_upstreams(client._rate_limiter):
         # Those who wait for its slots must go and wait for the server.
         _slots_of(client._rate_limiter).line.send_away()
@@ -170,12 +170,12 @@ def _wait(client: Any, limiter: Any) -> Admission:
         return taken is not None or not limiter.enabled
 
     try:
-        hold = _holds().admit(_name_of(client.base_url), acquire)
+        gate = _gates().admit(_name_of(client.base_url), acquire)
     except BaseException:
-        if taken is not None:  # killed in a hold that began when it had its slot
+        if taken is not None:  # killed at a gate that closed when it had its slot
             taken.stamp()
         raise
-    return hold, taken
+    return gate, taken
 
 
 class _Slots:

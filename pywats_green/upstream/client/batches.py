@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pywats.core.client import Response
 
 from pywats_green import events
-from pywats_green.batching import Gatherer, Key, Learned, QueryRefusedError, Scope
+from pywats_green.batching import Batcher, Key, Learned, QueryRefusedError, Scope
 from pywats_green.transport import without_user_info
 from pywats_green.upstream.client import breaker
 from pywats_green.upstream.client.observing import observed
@@ -56,16 +56,16 @@ def get(
         return single()
     form, key = asked
 
-    def gatherer(scope: Scope) -> Gatherer:
+    def new_batcher(scope: Scope) -> Batcher:
         source = _Source(client, form, request)
-        return Gatherer(source, learned_of(client, form), scope.window, scope.max_batch)
+        return Batcher(source, learned_of(client, form), scope.window, scope.max_batch)
 
-    name = (id(client), form)  # the gatherer holds the client
-    gathering = scope.gatherer(name, gatherer)
+    name = (id(client), form)  # the batcher holds the client
+    batcher = scope.batcher(name, new_batcher)
     try:
-        found: Response = gathering.get(key, single)
+        found: Response = batcher.get(key, single)
     finally:
-        scope.release(name, gathering)
+        scope.release(name, batcher)
     return found
 
 

@@ -96,7 +96,8 @@ def stats() -> dict[str, dict[str, Any]]:
         `CacheManager.get_stats`; `caches` is how many they are). "queue": those of all live
         queue processors (depth, age of the oldest in seconds, in flight, rate per second).
         "throttle": what calls wait for: `waiting` now; `waits` and `wait_seconds` so far;
-        `refused`, answers with the status 429; `holds`, seconds left by server.
+        `refused`, answers with the status 429; `gates`, seconds until the closed ones open, by
+        server.
     """
     # These import pywats.
     from pywats_green.upstream.client.admission import throttle_statistics  # noqa: PLC0415

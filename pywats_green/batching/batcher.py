@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import gevent
 
-from pywats_green.batching.batch import MISSING, Batch, Ticket
+from pywats_green.batching.batch import MISSING, Batch, Waiter
 from pywats_green.batching.learned import Learned
 from pywats_green.batching.source import Key, Source
 from pywats_green.batching.splitting import first_part
@@ -16,19 +16,19 @@ from pywats_green.batching.splitting import first_part
 _PAIR = 2  # look-ups that are worth a query
 
 
-class _Entry(NamedTuple):
+class _WaitingKey(NamedTuple):
     """A key that waits to be sent."""
 
     size: int
-    tickets: list[Ticket]
+    waiters: list[Waiter]
 
 
-class Gatherer:
+class Batcher:
     """Gathers the look-ups of one kind that one client makes in one `batching()` block.
 
     Args:
         source: Knows the look-ups.
-        learned: What the client knows of the route; shared by all its gatherers for it.
+        learned: What the client knows of the route; shared by all its batchers for it.
         window: Seconds that look-ups are gathered, from the first; a full query does not wait.
             0: those that are ready to run now.
         most: Upper bound of keys in one query. None: what is learned.
@@ -40,7 +40,7 @@ class Gatherer:
         self._window = window
         self._most = most
         self._is_closed = False
-        self._waiting: dict[Key, _Entry] = {}
+        self._waiting: dict[Key, _WaitingKey] = {}
         self._timer: gevent.Greenlet[..., None] | None = None
 
     def get(self, key: Key, single: Callable[[], Any]) -> Any:
@@ -59,21 +59,21 @@ class Gatherer:
         size = self._source.size(key)
         if self._is_closed or self._allowed() < _PAIR or size > self._source.room:
             return single()
-        ticket = Ticket(copy_context())
-        self._join(key, size, ticket)
+        waiter = Waiter(copy_context())
+        self._join(key, size, waiter)
         try:
-            ticket.wait()
+            waiter.wait()
         except BaseException:
-            self._leave(key, ticket)
+            self._leave(key, waiter)
             raise
-        if ticket.answer is not MISSING:
-            return self._source.answer(ticket.answer)
+        if waiter.answer is not MISSING:
+            return self._source.answer(waiter.answer)
         outcome = None
         try:
             outcome = single()
         finally:
-            if ticket.batch is not None:
-                ticket.batch.came_back(ticket, outcome)
+            if waiter.batch is not None:
+                waiter.batch.came_back(waiter, outcome)
         return outcome
 
     @property
@@ -89,11 +89,11 @@ class Gatherer:
     def _allowed(self) -> int:
         return self._learned.allows(self._most)
 
-    def _join(self, key: Key, size: int, ticket: Ticket) -> None:
+    def _join(self, key: Key, size: int, waiter: Waiter) -> None:
         entry = self._waiting.get(key)
         if entry is None:
-            entry = self._waiting[key] = _Entry(size, [])
-        entry.tickets.append(ticket)
+            entry = self._waiting[key] = _WaitingKey(size, [])
+        entry.waiters.append(waiter)
         if self._timer is None:
             self._timer = (
                 gevent.spawn_later(self._window, self._window_over)
@@ -102,14 +102,14 @@ class Gatherer:
             )
         self._send(everything=False)
 
-    def _leave(self, key: Key, ticket: Ticket) -> None:
-        if ticket.batch is not None:
-            ticket.batch.leave(key, ticket)
+    def _leave(self, key: Key, waiter: Waiter) -> None:
+        if waiter.batch is not None:
+            waiter.batch.leave(key, waiter)
             return
         entry = self._waiting.get(key)
-        if entry is not None and ticket in entry.tickets:
-            entry.tickets.remove(ticket)
-            if not entry.tickets:
+        if entry is not None and waiter in entry.waiters:
+            entry.waiters.remove(waiter)
+            if not entry.waiters:
                 del self._waiting[key]
                 self._stop_idle_timer()
 
@@ -140,17 +140,17 @@ class Gatherer:
         self._stop_idle_timer()
 
     def _dispatch(self, keys: list[Key]) -> None:
-        if sum(len(self._waiting[key].tickets) for key in keys) < _PAIR:
+        if sum(len(self._waiting[key].waiters) for key in keys) < _PAIR:
             self._let_go(keys)
             return
-        tickets = {key: self._waiting.pop(key).tickets for key in keys}
-        Batch(self._source, self._learned, tickets).start()
+        waiters = {key: self._waiting.pop(key).waiters for key in keys}
+        Batch(self._source, self._learned, waiters).start()
 
     def _let_go(self, keys: list[Key]) -> None:
         """Let look-ups make their single calls."""
         for key in keys:
-            for ticket in self._waiting.pop(key).tickets:
-                ticket.call()
+            for waiter in self._waiting.pop(key).waiters:
+                waiter.call()
 
     def _stop_idle_timer(self) -> None:
         if not self._waiting and self._timer is not None:

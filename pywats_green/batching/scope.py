@@ -10,7 +10,7 @@ from typing import Any
 
 from gevent import monkey
 
-from pywats_green.batching.gatherer import Gatherer
+from pywats_green.batching.batcher import Batcher
 from pywats_green.exceptions import InvalidArgumentError
 
 _native_thread_id: Any = monkey.get_original("threading", "get_ident")
@@ -29,31 +29,31 @@ class Scope:
         self.max_batch = max_batch
         self.is_open = True
         self._thread_id = _native_thread_id()
-        self._gatherers: dict[Hashable, Gatherer] = {}
+        self._batchers: dict[Hashable, Batcher] = {}
 
     @property
     def counts_here(self) -> bool:
         """Whether it is open, and of this native thread: a query would use its connections."""
         return self.is_open and bool(self._thread_id == _native_thread_id())
 
-    def gatherer(self, key: Hashable, make: Callable[[Scope], Gatherer]) -> Gatherer:
-        """Return the gatherer under a key, made where there is none yet."""
-        gatherer = self._gatherers.get(key)
-        if gatherer is None:
-            gatherer = self._gatherers[key] = make(self)
-        return gatherer
+    def batcher(self, key: Hashable, make: Callable[[Scope], Batcher]) -> Batcher:
+        """Return the batcher under a key, made where there is none yet."""
+        batcher = self._batchers.get(key)
+        if batcher is None:
+            batcher = self._batchers[key] = make(self)
+        return batcher
 
-    def release(self, key: Hashable, gatherer: Gatherer) -> None:
-        """Forget a gatherer if it is idle: it holds its client, and a block may last for long."""
-        if gatherer.is_idle and self._gatherers.get(key) is gatherer:
-            del self._gatherers[key]
+    def release(self, key: Hashable, batcher: Batcher) -> None:
+        """Forget a batcher if it is idle: it holds its client, and a block may last for long."""
+        if batcher.is_idle and self._batchers.get(key) is batcher:
+            del self._batchers[key]
 
     def close(self) -> None:
         """End the block: what still waits is sent at once, and nothing is gathered any more."""
         self.is_open = False
-        for gatherer in self._gatherers.values():
-            gatherer.close()
-        self._gatherers.clear()
+        for batcher in self._batchers.values():
+            batcher.close()
+        self._batchers.clear()
 
 
 _scope: ContextVar[Scope | None] = ContextVar("pywats_green.batching", default=None)

@@ -1,4 +1,4 @@
-"""A server asked to be left alone: all calls to it wait, then go on a few at a time."""
+"""Gates: a server asked to be left alone, so all calls to it wait, then go on a few at a time."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from functools import partial
 from pywats_green.throttle.line import Line, StartTimer, start_timer
 from pywats_green.throttle.tally import Tally
 
-FIRST_WIDTH = 2  # calls in flight when a hold is over
-# Seconds after a hold in which few may be in flight. WATS counts requests by the minute: then
-# what it had counted is forgotten.
+FIRST_WIDTH = 2  # calls in flight when a gate opens again
+# Seconds after that in which few may be in flight. WATS counts requests by the minute: then what
+# it had counted is forgotten.
 REOPENING = 60.0
 
 
-class Hold:
-    """One server that asked to be left alone: closed for a while, then narrow, then forgotten.
+class Gate:
+    """The gate of a server that asked to be left alone: closed, then narrow, then forgotten.
 
-    A greenlet enters before it sends, and leaves when the answer is there or it gives up. After
-    the hold two may be inside at once, and with each success one more.
+    A greenlet enters before it sends, and leaves when the answer is there or it gives up. Once the
+    gate opens, two may be inside at once, and one more after each success.
 
     Args:
         tally: Counts the waits.
@@ -40,14 +40,14 @@ class Hold:
         self._inside = 0
         self._line = Line(self._look, self._take, tally, start_timer=start_timer, clock=clock)
 
-    def extend(self, seconds: float) -> None:
-        """Let nobody in for so many seconds from now, unless it is longer already."""
+    def close(self, seconds: float) -> None:
+        """Let nobody in for so many seconds from now, unless it is closed for longer already."""
         self._until = max(self._until, self._clock() + seconds)
         self._width = FIRST_WIDTH
 
     @property
     def seconds_left(self) -> float:
-        """How long nobody is let in yet; 0: it is reopening."""
+        """Seconds until it opens; 0: it is open, if narrow."""
         return max(self._until - self._clock(), 0.0)
 
     @property
@@ -88,10 +88,10 @@ class Hold:
         return True
 
 
-class Holds:
-    """The holds that the calls of one native thread meet, by server; usually there are none.
+class Gates:
+    """The gates that the calls of one native thread meet, by server; usually there are none.
 
-    Other native threads may call `extend` and `seconds_left`, nothing else.
+    Other native threads may call `close` and `seconds_left`, nothing else.
 
     Args:
         tally: Counts the waits.
@@ -109,69 +109,69 @@ class Holds:
         self._tally = tally
         self._start_timer = start_timer
         self._clock = clock
-        self._by_server: dict[str, Hold] = {}
+        self._by_server: dict[str, Gate] = {}
 
     def __len__(self) -> int:
         return len(self._by_server)
 
-    def extend(self, server: str, seconds: float) -> None:
-        """Hold all calls to a server for so many seconds from now, unless it is longer already."""
-        hold = self._by_server.get(server)
-        if hold is None:
+    def close(self, server: str, seconds: float) -> None:
+        """Close the gate of a server for so many seconds, unless it is closed for longer."""
+        gate = self._by_server.get(server)
+        if gate is None:
             # Closed before anybody can see it.
-            hold = Hold(self._tally, start_timer=self._start_timer, clock=self._clock)
-            hold.extend(seconds)
-            hold = self._by_server.setdefault(server, hold)
-        hold.extend(seconds)
+            gate = Gate(self._tally, start_timer=self._start_timer, clock=self._clock)
+            gate.close(seconds)
+            gate = self._by_server.setdefault(server, gate)
+        gate.close(seconds)
 
     def seconds_left(self) -> dict[str, float]:
-        """Return for how long calls are held yet, by server."""
-        left = {server: hold.seconds_left for server, hold in list(self._by_server.items())}
+        """Return the seconds until the closed gates open, by server."""
+        left = {server: gate.seconds_left for server, gate in list(self._by_server.items())}
         return {server: seconds for server, seconds in left.items() if seconds > 0}
 
-    def admit(self, server: str, acquire: Callable[[Callable[[], bool]], bool]) -> Hold | None:
-        """Wait until a call may be sent: for the hold of its server, and for a slot.
+    def admit(self, server: str, acquire: Callable[[Callable[[], bool]], bool]) -> Gate | None:
+        """Wait until a call may be sent: for the gate of its server and for a slot.
 
         Args:
             server: The server's name.
             acquire: Waits for a slot of a rate limit and tells whether it took one, or needs none.
                 It is given `may_go`, and may give up when that says no: a slot that is taken while
-                the server is held would be of no use to anybody until the call is sent.
+                the gate is closed would be of no use to anybody until the call is sent.
 
         Returns:
-            What to give back to `leave`, whatever becomes of the call. None: nothing is held.
+            What to give back to `leave`, whatever becomes of the call. None: there is no gate.
 
         Raises:
             BaseException: The caller was killed, or what `acquire` raises; nothing is kept.
         """
         has_slot = False
         while True:
-            hold = self._by_server.get(server)
-            if hold is not None:
-                hold.enter()
+            gate = self._by_server.get(server)
+            if gate is not None:
+                gate.enter()
             is_clear = False
             try:
-                has_slot = has_slot or acquire(partial(self._is_clear, server, hold))
-                is_clear = has_slot and self._is_clear(server, hold)
+                has_slot = has_slot or acquire(partial(self._is_clear, server, gate))
+                is_clear = has_slot and self._is_clear(server, gate)
             finally:
-                if not is_clear and hold is not None:
-                    self.leave(server, hold, succeeded=False)
+                if not is_clear and gate is not None:
+                    self.leave(server, gate, succeeded=False)
             if is_clear:
-                return hold
+                return gate
 
-    def leave(self, server: str, hold: Hold, *, succeeded: bool) -> None:
+    def leave(self, server: str, gate: Gate, *, succeeded: bool) -> None:
         """Give back what `admit` returned.
 
         Args:
             server: The server's name.
-            hold: What `admit` returned.
-            succeeded: Whether the server answered, and not that it is too much.
+            gate: What `admit` returned.
+            succeeded: Whether the server answered, other than that it is overloaded.
         """
-        hold.leave(succeeded=succeeded)
-        if hold.is_over and self._by_server.get(server) is hold:
+        gate.leave(succeeded=succeeded)
+        if gate.is_over and self._by_server.get(server) is gate:
             del self._by_server[server]
 
-    def _is_clear(self, server: str, entered: Hold | None) -> bool:
-        """Tell whether a call may be sent that has entered this hold, or none."""
-        hold = self._by_server.get(server)
-        return hold is None or (hold is entered and not hold.seconds_left)
+    def _is_clear(self, server: str, entered: Gate | None) -> bool:
+        """Tell whether a call may be sent that has entered this gate, or none."""
+        gate = self._by_server.get(server)
+        return gate is None or (gate is entered and not gate.seconds_left)

@@ -1,4 +1,4 @@
-"""The gatherer by itself, with a source that a test holds in its hand."""
+"""The batcher by itself, with a source that a test holds in its hand."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from pywats_green.batching import Gatherer, Learned, QueryRefusedError
+from pywats_green.batching import Batcher, Learned, QueryRefusedError
 from pywats_green.batching.learned import _REST
 
 
@@ -49,21 +49,21 @@ class Source:
 
 
 class Bench:
-    """A gatherer of routes that are proven, unless told otherwise."""
+    """A batcher of routes that are proven, unless told otherwise."""
 
     def __init__(self, *, window: float = 0.0, is_proven: bool = True, limit: int = 4) -> None:
         self.now = 0.0
         self.source = Source()
         self.learned = Learned("GET /x", limit, clock=lambda: self.now)
         self.learned.is_proven = is_proven
-        self.gatherer = Gatherer(self.source, self.learned, window, None)
+        self.batcher = Batcher(self.source, self.learned, window, None)
 
     def get(self, name: str) -> Any:
         def single() -> Any:
             self.source.singles.append(name)
             return f"single {name}"
 
-        return self.gatherer.get((name,), single)
+        return self.batcher.get((name,), single)
 
     def spawn(self, *names: str) -> list[Any]:
         calls = [gevent.spawn(self.get, name) for name in names]
@@ -247,10 +247,10 @@ def test_a_query_killed_before_it_starts_frees_those_who_wait_for_its_proof() ->
 def test_waiters_that_leave_before_the_window_ends_leave_nothing() -> None:
     bench = Bench(window=60.0)
     calls = bench.spawn("a", "b", "b")
-    timer = bench.gatherer._timer
+    timer = bench.batcher._timer
     gevent.killall(calls)
-    assert bench.gatherer._timer is None
-    assert not bench.gatherer._waiting
+    assert bench.batcher._timer is None
+    assert not bench.batcher._waiting
     gevent.sleep(0)
     assert timer is not None
     assert timer.dead
@@ -260,7 +260,7 @@ def test_waiters_that_leave_before_the_window_ends_leave_nothing() -> None:
 def test_closing_sends_what_waits_and_gathers_nothing_more() -> None:
     bench = Bench(window=60.0)
     calls = bench.spawn("a", "b")
-    bench.gatherer.close()
+    bench.batcher.close()
     gevent.joinall(calls, timeout=10, raise_error=True)
     assert [call.value for call in calls] == ["query a", "query b"]
     assert bench.map("a", "b") == ["single a", "single b"]
@@ -270,7 +270,7 @@ def test_closing_while_a_proof_is_on_its_way() -> None:
     bench = Bench(window=60.0, is_proven=False)
     bench.source.go.clear()
     calls = bench.spawn("a", "b", "c", "d", "e", "f")
-    bench.gatherer.close()
+    bench.batcher.close()
     bench.source.go.set()
     gevent.joinall(calls, timeout=10, raise_error=True)
     assert bench.source.asked == [["a", "b", "c", "d"], ["e", "f"]]
@@ -283,7 +283,7 @@ def test_kills_pass_through_the_single_call() -> None:
     def single() -> Any:
         raise gevent.GreenletExit
 
-    call = gevent.spawn(bench.gatherer.get, ("a",), single)
+    call = gevent.spawn(bench.batcher.get, ("a",), single)
     others = bench.spawn("b", "c")
     gevent.joinall([call, *others], timeout=10)
     assert isinstance(call.value, gevent.GreenletExit)
