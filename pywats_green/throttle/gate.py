@@ -53,7 +53,7 @@ class Gate:
     @property
     def is_over(self) -> bool:
         """Whether it can be forgotten: nobody waits, nor would have to, and a call succeeded."""
-        if self._line or self._look() > 0:
+        if self._line.waiting or self._look() > 0:
             return False
         return self._width > FIRST_WIDTH or self._clock() >= self._until + REOPENING
 
@@ -63,7 +63,7 @@ class Gate:
         Raises:
             BaseException: The caller was killed; it is not inside.
         """
-        if self._line or not self._take():
+        if self._line.waiting or not self._take():
             self._line.wait()
 
     def leave(self, *, succeeded: bool) -> None:
@@ -88,7 +88,7 @@ class Gate:
         return True
 
 
-class Gates:
+class Gates(dict[str, Gate]):
     """The gates that the calls of one native thread meet, by server; usually there are none.
 
     Other native threads may call `close` and `seconds_left`, nothing else.
@@ -106,27 +106,24 @@ class Gates:
         start_timer: StartTimer = start_timer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__()
         self._tally = tally
         self._start_timer = start_timer
         self._clock = clock
-        self._by_server: dict[str, Gate] = {}
-
-    def __len__(self) -> int:
-        return len(self._by_server)
 
     def close(self, server: str, seconds: float) -> None:
         """Close the gate of a server for so many seconds, unless it is closed for longer."""
-        gate = self._by_server.get(server)
+        gate = self.get(server)
         if gate is None:
             # Closed before anybody can see it.
             gate = Gate(self._tally, start_timer=self._start_timer, clock=self._clock)
             gate.close(seconds)
-            gate = self._by_server.setdefault(server, gate)
+            gate = self.setdefault(server, gate)
         gate.close(seconds)
 
     def seconds_left(self) -> dict[str, float]:
         """Return the seconds until the closed gates open, by server."""
-        left = {server: gate.seconds_left for server, gate in list(self._by_server.items())}
+        left = {server: gate.seconds_left for server, gate in list(self.items())}
         return {server: seconds for server, seconds in left.items() if seconds > 0}
 
     def admit(self, server: str, acquire: Callable[[Callable[[], bool]], bool]) -> Gate | None:
@@ -146,7 +143,7 @@ class Gates:
         """
         has_slot = False
         while True:
-            gate = self._by_server.get(server)
+            gate = self.get(server)
             if gate is not None:
                 gate.enter()
             is_clear = False
@@ -168,10 +165,10 @@ class Gates:
             succeeded: Whether the server answered, other than that it is overloaded.
         """
         gate.leave(succeeded=succeeded)
-        if gate.is_over and self._by_server.get(server) is gate:
-            del self._by_server[server]
+        if gate.is_over and self.get(server) is gate:
+            del self[server]
 
     def _is_clear(self, server: str, entered: Gate | None) -> bool:
         """Tell whether a call may be sent that has entered this gate, or none."""
-        gate = self._by_server.get(server)
+        gate = self.get(server)
         return gate is None or (gate is entered and not gate.seconds_left)

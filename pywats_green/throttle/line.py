@@ -61,6 +61,9 @@ class Line:
         tally: Counts the waits.
         start_timer: Starts a timer.
         clock: Seconds, monotonic.
+
+    Attributes:
+        waiting: Who stands in it; empty: what is free may be taken at once.
     """
 
     def __init__(
@@ -77,11 +80,11 @@ class Line:
         self._tally = tally
         self._start_timer = start_timer
         self._clock = clock
-        self._waiting: deque[_Place] = deque()
+        self.waiting: deque[_Place] = deque()
         self._timer: Timer | None = None
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)
 
     def wait(
         self,
@@ -102,11 +105,11 @@ class Line:
             BaseException: The caller was killed; the next in line gets what it would have got.
         """
         place = _Place(may_go)
-        self._waiting.append(place)
+        self.waiting.append(place)
         started = self._clock()
         self._tally.began()
         try:
-            if self._waiting[0] is place:
+            if self.waiting[0] is place:
                 self.attend()
             on_wait()
             while True:
@@ -114,12 +117,12 @@ class Line:
                 place.called.clear()
                 if not may_go():
                     return False
-                if self._waiting[0] is place:
+                if self.waiting[0] is place:
                     if self._take():
                         return True
                     self.attend()  # another was quicker, one who does not stand in this line
         finally:
-            self._waiting.remove(place)
+            self.waiting.remove(place)
             self.attend()
             self._tally.ended(self._clock() - started)
 
@@ -131,16 +134,16 @@ class Line:
         if self._timer is not None:
             self._timer.close()
             self._timer = None
-        if not self._waiting:
+        if not self.waiting:
             return
         delay = self._look()
         if delay <= 0:
-            self._waiting[0].called.set()
+            self.waiting[0].called.set()
         else:
             self._timer = self._start_timer(delay, self.attend)
 
     def send_away(self) -> None:
         """Call all who may not go any more: they leave the line, in their order."""
-        for place in self._waiting:
+        for place in self.waiting:
             if not place.may_go():
                 place.called.set()

@@ -35,6 +35,7 @@ _SHORTEST_WAIT = 0.001  # seconds; what upstream does not count
 
 # What an attempt gives back at its end; None: it has none.
 Admission: TypeAlias = tuple[Gate | None, Window | None]
+_FREE: Admission = (None, None)
 
 _name_of = lru_cache(maxsize=1024)(server_of)
 
@@ -58,12 +59,17 @@ def admit(client: Any) -> Admission:
         BaseException: The caller was killed, or what its own limiter raises; nothing is kept.
     """
     limiter = client._rate_limiter
-    if _is_upstreams(limiter) and not _gates():
+    try:
+        gates = _here.gates
+    except AttributeError:
+        gates = _gates()
+    if not gates and getattr(limiter.acquire, "__func__", None) is _ACQUIRE:
         if not limiter.enabled:
-            return None, None
+            return _FREE
         slots = _slots_of(limiter)
-        if slots.take_at_once():
-            return slots.admission  # the usual way: nothing is held, nobody waits
+        if not slots.line.waiting and slots.window.take():
+            slots.is_full = False
+            return slots.admission  # the usual way: no gate, nobody waits
     return _wait(client, limiter)
 
 
@@ -140,7 +146,7 @@ def pause_asked(answer: Response) -> float | None:
 
 
 def _put_off(client: Any, seconds: float) -> bool:
-    """Gate all calls of the process to a client's server; tell whether none were held before."""
+    """Close the gate of a client's server for the process; tell whether it was open before."""
     server = _name_of(client.base_url)
     is_new = server not in _gates().seconds_left()
     for gates in _all_gates():
@@ -189,19 +195,13 @@ class _Slots:
         self._limiter = limiter
         self.window = window
         self.admission: Admission = (None, window)
-        self._is_full = False
+        self.is_full = False
         self.line = Line(self._look, window.take, _tally)
-
-    def take_at_once(self) -> bool:
-        """Take a slot if one is free and nobody waits for it."""
-        if self.line or not self.window.take():
-            return False
-        self._is_full = False
-        return True
 
     def acquire(self, may_go: Callable[[], bool]) -> bool:
         """Take a slot, or wait for one; False: `may_go` said no, or the limiter was disabled."""
-        if self.take_at_once():
+        if not self.line.waiting and self.window.take():
+            self.is_full = False
             return True
         started = time.monotonic()
         if not self.line.wait(lambda: self._limiter.enabled and may_go(), self._count_wait):
@@ -217,8 +217,8 @@ class _Slots:
         limiter = self._limiter
         with limiter._lock:
             limiter._throttle_count += 1
-        if not self._is_full:
-            self._is_full = True  # until a call need not wait: one line for all that do
+        if not self.is_full:
+            self.is_full = True  # until a call need not wait: one line for all that do
             logger.info(
                 "Rate limit reached (%s requests/%ss). Waiting %.2fs...",
                 *(limiter.max_requests, limiter.window_seconds, self.window.delay()),
