@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
-from importlib import metadata
 from typing import Any
 
 from pywats_green.exceptions import SettingsError
@@ -16,12 +14,6 @@ DOMAINS = (
     "product", "asset", "production", "report", "software", "analytics", "rootcause", "scim",
     "process", "manual_inspection", "app", "other",
 )  # fmt: skip
-
-# Who reads the answers; the default, and what the extra [fast] brings.
-TRANSPORTS = ("urllib3", "geventhttpclient")
-
-# Before, a byte in a header that is no UTF-8 made its parser crash the process.
-_FIRST_SOUND_GEVENTHTTPCLIENT = (2, 5)
 
 ENVIRONMENT_PREFIX = "PYWATS_GREEN_"
 
@@ -66,15 +58,13 @@ class Settings:
     stale_if_error: float = 0.0
     stale_while_revalidate: float = 0.0
     ttl: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    transport: str = "urllib3"
     bulk_writes: bool = False
 
     def __post_init__(self) -> None:
         """Check every value.
 
         Raises:
-            SettingsError: A value has the wrong type or is out of range, or names a package that
-                is not installed.
+            SettingsError: A value has the wrong type or is out of range.
         """
         for name in ("keepalive_expiry", "dns_ttl", "stale_if_error", "stale_while_revalidate"):
             _require_seconds(name, getattr(self, name))
@@ -82,7 +72,6 @@ class Settings:
             _require_path(name, getattr(self, name))
         _require_bytes("cache_max_bytes", self.cache_max_bytes)
         _require_lives(self.ttl)
-        _require_transport(self.transport)
         _require_flag("bulk_writes", self.bulk_writes)
         object.__setattr__(self, "ttl", FrozenLives(self.ttl))  # frozen, as the rest
         if self.client_key is not None and self.client_cert is None:
@@ -120,25 +109,6 @@ def _require_lives(value: object) -> None:
         _require_seconds(f"ttl of {domain}", life)
 
 
-def _require_transport(value: object) -> None:
-    if value not in TRANSPORTS:
-        raise SettingsError(f"transport must be one of {', '.join(TRANSPORTS)}, not {value!r}")
-    if value == "geventhttpclient" and _installed_version(value) < _FIRST_SOUND_GEVENTHTTPCLIENT:
-        raise SettingsError(
-            "transport 'geventhttpclient' needs geventhttpclient 2.5 or later, on Python 3.11 or "
-            'later: pip install "pywats-green[fast]"'
-        )
-
-
-def _installed_version(package: str) -> tuple[int, ...]:
-    """Return the first two numbers of a package's version; none where it is not installed."""
-    try:
-        found = re.match(r"(\d+)\.(\d+)", metadata.version(package))
-    except metadata.PackageNotFoundError:
-        return ()
-    return tuple(map(int, found.groups())) if found else ()
-
-
 def _parse_lives(text: str) -> dict[str, float]:
     """Read "process=3600,asset=60"."""
     pairs = (item.partition("=") for item in text.split(","))
@@ -165,7 +135,6 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "stale_if_error": float,
     "stale_while_revalidate": float,
     "ttl": _parse_lives,
-    "transport": str,
     "bulk_writes": _parse_flag,
 }
 
@@ -250,8 +219,6 @@ it is renewed; 0: never | live clients |
     | `ttl` | {} | seconds that answers of a domain live, such as `{"process": 3600.0}`; 0: not \
 cached; the mapping takes the place of the one before; as variable: `process=3600,asset=60` \
 | live clients |
-    | `transport` | urllib3 | who reads the answers: `urllib3`, or the quicker \
-`geventhttpclient`, which needs `pip install "pywats-green[fast]"` | new clients |
     | `bulk_writes` | False | whether pywats' own loops of writes (`bulk_save_revisions`, `save()` \
 of a box build) are sent in bulk or at once; as variable: `1` or `true` | live clients |
 
@@ -270,8 +237,7 @@ of a box build) are sent in bulk or at once; as variable: `1` or `true` | live c
         The settings now in force.
 
     Raises:
-        SettingsError: A name is unknown, a value out of range, or the package of a transport not
-            installed; nothing was changed.
+        SettingsError: A name is unknown or a value out of range; nothing was changed.
     """
     global _current  # noqa: PLW0603  # the other writer
     unknown = changes.keys() - _PARSERS.keys()

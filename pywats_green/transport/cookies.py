@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
 from urllib.request import Request
 
 import requests
+
+from pywats_green.transport.responses import message_of
 
 
 class Cookies:
@@ -18,19 +22,20 @@ class Cookies:
     def __init__(self, session: requests.Session) -> None:
         self._session = session
 
-    def keep(self, url: str, response: http.client.HTTPResponse) -> None:
+    def keep(self, url: str, lines: Sequence[str]) -> None:
         """Keep the cookies of an answer.
 
         Args:
             url: What was asked for.
-            response: The answer, with its headers as they came.
+            lines: Of the answer's head, as they came.
         """
+        response: Any = SimpleNamespace(info=lambda: message_of(lines))
         self._session.cookies.extract_cookies(response, Request(url))  # noqa: S310  # asks nobody
 
     def header(self, url: str) -> str | None:
         """Return the value of the Cookie header for a URL; None without cookies for it."""
         jar = self._session.cookies
-        if next(iter(jar), None) is None:  # as with most servers, and then it costs nothing
+        if not jar._cookies:  # type: ignore[attr-defined]  # noqa: SLF001  # as with most servers
             return None
         request = Request(url)  # noqa: S310  # asks nobody
         jar.add_cookie_header(request)

@@ -40,11 +40,11 @@ class IdleConnections:
 
     def put(self, connection: GreenConnection | None, block: bool = False) -> None:  # noqa: ARG002  # urllib3's call
         """Take a connection back; one that is closed, or None, is forgotten."""
-        if connection is None or connection.is_closed:
+        if connection is None or connection.sock is None:
             return
-        connection.idle_since = time.monotonic()
+        now = connection.idle_since = time.monotonic()
         self._idle.append(connection)
-        self._expire(connection.idle_since)
+        self._expire(now)
 
     def get(self, block: bool = False, timeout: float | None = None) -> GreenConnection:  # noqa: ARG002
         """Hand out the connection that was used last.
@@ -52,7 +52,8 @@ class IdleConnections:
         Raises:
             queue.Empty: There is none; urllib3 then makes a new one.
         """
-        self._expire(time.monotonic())
+        if self._idle:
+            self._expire(time.monotonic())
         if not self._idle:
             raise queue.Empty
         return self._idle.pop()
@@ -82,9 +83,7 @@ class GreenPool(HTTPConnectionPool):
         super().__init__(*args, **kwargs)
         _pools.add(self)
 
-    def exchange(
-        self, message: Message, timeout: float | None, deadline: float | None
-    ) -> tuple[Answer, http.client.HTTPResponse]:
+    def exchange(self, message: Message, timeout: float | None, deadline: float | None) -> Answer:
         """Make an exchange over an idle connection or a new one; see `GreenConnection.exchange`.
 
         Args:
@@ -96,12 +95,20 @@ class GreenPool(HTTPConnectionPool):
         Raises:
             TransportError: As `Transport.request`.
         """
-        connection = self._borrow()
+        if timeout is not None and deadline is not None:
+            now = time.monotonic()
+            if now < deadline <= now + timeout:  # one that is over has no timer any more
+                timeout = None  # no phase can end later
+        # urllib3's own `_get_conn` and `_put_conn` do the same with more calls, in every request.
+        try:
+            connection: Any = self.pool.get()  # type: ignore[union-attr]  # not closed while in use
+        except queue.Empty:
+            connection = self._new_conn()
         try:
             if not connection.is_connected:
                 connection.close()  # where it is stale
                 self._connect(connection, timeout)
-            exchanged = connection.exchange(message, timeout, deadline)
+            answer: Answer = connection.exchange(message, timeout)
         except (OSError, http.client.HTTPException) as exc:
             connection.close()
             raise exchange_fault(exc) from exc
@@ -112,22 +119,12 @@ class GreenPool(HTTPConnectionPool):
             connection.close()
         else:
             self.pool.put(connection)
-        return exchanged  # type: ignore[no-any-return]
+        return answer
 
     def close_idle(self) -> None:
         """Close the idle connections; the pool goes on."""
         if self.pool is not None:
             self.pool.clear()  # type: ignore[attr-defined]
-
-    def _borrow(self) -> Any:
-        """Return an idle connection, or a new one that is not connected yet.
-
-        urllib3's own `_get_conn` and `_put_conn` do the same with more calls, in every request.
-        """
-        try:
-            return self.pool.get()  # type: ignore[union-attr]  # not closed while it is in use
-        except queue.Empty:
-            return self._new_conn()
 
     def _connect(self, connection: Any, timeout: float | None) -> None:
         connection.timeout = timeout

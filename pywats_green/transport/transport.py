@@ -8,7 +8,6 @@ from typing import Any
 from urllib3.util import make_headers
 
 from pywats_green._version import __version__
-from pywats_green.config import settings
 from pywats_green.exceptions import TransportError
 from pywats_green.transport.answers import Answer
 from pywats_green.transport.cookies import Cookies
@@ -45,7 +44,7 @@ class Transport:
     def __init__(self, base_url: str, *, verify: bool = True) -> None:
         self._base_url = base_url
         self._origin: Origin | None = None
-        self.session = Session(_adapter_class()(verify=verify), verify=verify)
+        self.session = Session(GreenAdapter(verify=verify), verify=verify)
         self._cookies = Cookies(self.session)
         self._forget()
 
@@ -139,9 +138,9 @@ class Transport:
         if pool.forwards:
             target, headers = url, {**headers, **pool.proxy_headers}
         message = self._writer.write(step.method, step.root, target, headers, step.body)
-        answer, response = pool.exchange(message, timeout, deadline)
+        answer = pool.exchange(message, timeout, deadline)
         if "set-cookie" in answer.headers:
-            cookies.keep(url, response)
+            cookies.keep(url, answer.lines)
         return answer
 
     def _pool(self, root: str) -> GreenPool | None:
@@ -165,11 +164,3 @@ def _over(standing: dict[str, str], headers: dict[str, str]) -> dict[str, str]:
     """Put headers over standing ones; names are one, however they are written."""
     given = {name.lower() for name in headers}
     return {**{k: v for k, v in standing.items() if k.lower() not in given}, **headers}
-
-
-def _adapter_class() -> type[GreenAdapter]:
-    if settings().transport == "urllib3":
-        return GreenAdapter
-    from pywats_green.transport.fast import FastAdapter  # noqa: PLC0415  # needs an extra
-
-    return FastAdapter

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from pywats_green import SettingsError, config
+from pywats_green import config
 from pywats_green.transport import Transport
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -24,18 +24,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "_current", config.Settings())
 
 
-@pytest.fixture(params=config.TRANSPORTS)
-def carrier(request: pytest.FixtureRequest, clean_environment: None) -> str:
-    """Make transports of this kind from now on, and the test run once over each kind."""
-    try:
-        config.configure(transport=request.param)
-    except SettingsError as exc:
-        pytest.skip(str(exc))
-    return str(request.param)
-
-
 @pytest.fixture
-def connect(carrier: str) -> Iterator[Callable[..., Transport]]:
+def connect(clean_environment: None) -> Iterator[Callable[..., Transport]]:
     """Make transports that are closed when the test is over."""
     made: list[Transport] = []
 

@@ -216,7 +216,7 @@ def test_an_answer_that_came_before_the_body_was_sent_is_read(connect: Connect) 
         assert (answer.status, answer.content) == (413, b"too big")
 
 
-def test_an_unused_transport_can_be_closed_and_shown(carrier: str) -> None:
+def test_an_unused_transport_can_be_closed_and_shown() -> None:
     transport = Transport("http://user:word@[broken")
     assert "word" not in repr(transport)
     transport.close()
@@ -239,7 +239,7 @@ assert all(ask(f"/parent{i}") == b"/parent%d" % i for i in range(20))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_uses_connections_of_its_own(
-    carrier: str, run_python: Callable[..., Any]
+    run_python: Callable[..., Any]
 ) -> None:
     peers: dict[str, set[int]] = {"parent": set(), "child": set()}
 
@@ -252,8 +252,7 @@ def test_a_forked_child_uses_connections_of_its_own(
 
     with Server(handle=handle) as server:
         # A process with gevent's threads may be forked; Python 3.12 warns of it all the same.
-        env = {"PYWATS_GREEN_TRANSPORT": carrier}
-        finished = run_python(FORK, server.url, env=env, warnings="default")
+        finished = run_python(FORK, server.url, warnings="default")
     assert finished.returncode == 0, finished.stderr
     assert len(peers["parent"]) == 1, "the parent's connection was disturbed"
     assert len(peers["child"]) == 1
@@ -261,10 +260,11 @@ def test_a_forked_child_uses_connections_of_its_own(
 
 
 def test_the_platform_has_a_look_that_does_not_wait() -> None:
-    from pywats_green.transport.connections import _is_readable
+    from pywats_green.transport.connections import _look_at
 
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        assert not _is_readable(ours)
+        has_come = _look_at(ours)
+        assert not has_come()
         theirs.send(b"x")
-        assert _is_readable(ours)
+        assert has_come()

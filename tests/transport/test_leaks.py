@@ -56,7 +56,7 @@ def test_10_000_calls_grow_nothing(connect: Connect, server: WatsServer) -> None
     assert after["threads"] <= before["threads"], (before, after)
 
 
-def test_a_forgotten_transport_closes_its_connections(carrier: str) -> None:
+def test_a_forgotten_transport_closes_its_connections() -> None:
     with Server() as server:
         for _ in range(5):
             Transport(server.url).request("GET", "/x", None, {}, None, 5.0)
@@ -66,7 +66,7 @@ def test_a_forgotten_transport_closes_its_connections(carrier: str) -> None:
                 gevent.sleep(0.001)
 
 
-def test_a_closed_transport_keeps_no_pools(carrier: str) -> None:
+def test_a_closed_transport_keeps_no_pools() -> None:
     with Server() as server:
         transport = Transport(server.url)
         transport.request("GET", "/x", None, {}, None, 5.0)

@@ -1,0 +1,277 @@
+"""Reads answers: llhttp says what is one, and refuses what two readers could take differently.
+
+Its word is final, with two exceptions that upstream's HTTP library takes: a folded header line,
+and a length that is said twice. They are mended in the head, before a byte of the body was handed
+out, and the head is judged once more. What llhttp leaves to its caller is done here: bounds,
+answers that end with the connection or have no body by their request, and what follows them.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import gevent
+from httptools import HttpParserCallbackError, HttpParserError, HttpResponseParser
+
+from pywats_green.exceptions import TransportError
+from pywats_green.transport.answers import MOMENT, PIECE, Answer, as_utf8
+
+_HEAD_LIMIT = 262_144  # bytes, interim answers included; upstream's library fails above 80,000
+_MOST_LINES = 10_000
+_IDLE_LIMIT = 262_144  # bytes in a row that bring nothing of a body: chunk extensions, trailers
+
+_END = b"\r\n\r\n"
+_FIRST_FINAL = 200  # status; what is below is an interim answer
+_SWITCHING = 101
+
+# llhttp also takes empty lines before it, other protocols and versions, and statuses below 100.
+_STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?\r\n")
+_START = b"HTTP/1."
+_BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
+_HEADER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*")
+_FOLD = re.compile(rb"\r\n[ \t]+")
+_LENGTH_LINE = re.compile(rb"content-length:", re.IGNORECASE)
+
+_CUT_BODY = "peer closed connection without sending complete message body ({})"
+
+
+class _Head(NamedTuple):
+    """Where in what was received the head is, and what its first line says."""
+
+    begin: int  # interim answers stand before it
+    end: int  # -1: not received yet
+    status: int
+
+
+class Reader:
+    """Reads the answers of one connection, one after another.
+
+    While an answer is waited for, nothing is held for it but the state of the parser. After an
+    error the reader must not be used any more.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self.on_body = self._pieces.append  # llhttp calls it with no code of ours between
+        self._renew()
+
+    def _renew(self) -> None:
+        self._parser = HttpResponseParser(self)
+
+    def close(self) -> None:
+        """Let go of the parser, which holds the reader in turn."""
+        del self._parser
+
+    def on_headers_complete(self) -> None:
+        """Note what is known now and not later; called by llhttp."""
+        if self._is_whole:
+            self._is_followed = True
+        elif self._parser.get_status_code() >= _FIRST_FINAL:
+            self._has_head = True
+            self._keeps = self._parser.should_keep_alive()
+
+    def on_message_complete(self) -> None:
+        """Note the end of the answer; called by llhttp."""
+        if self._has_head and not self._is_whole:
+            self._is_whole = True
+            self._count = len(self._pieces)
+
+    def read(self, receive: Callable[[], bytes], method: str) -> tuple[Answer, bool]:
+        """Read an answer to its end.
+
+        Args:
+            receive: Returns what comes next, nothing at the end of the stream.
+            method: Of the request.
+
+        Returns:
+            The answer, its content encodings not undone; whether another answer can come after
+            it on the same connection.
+
+        Raises:
+            TransportError: It is no answer, or damaged, or its body was cut.
+            http.client.RemoteDisconnected: Its head was cut.
+            OSError: The connection broke off or the time is over.
+        """
+        received, head = _receive_head(receive)
+        surplus = b""
+        if method == "HEAD":  # no body, whatever the head says
+            received, surplus = received[: head.end], received[head.end :]
+        received, head = self._begin(received, head)
+        lines, fields = _fields_of(received[head.begin : head.end])
+        coding = fields.get("transfer-encoding")
+        if coding is not None and coding.lower() != "chunked":
+            raise TransportError("Only Transfer-Encoding: chunked is supported")
+        if method == "HEAD":
+            self._renew()  # this one waits for a body
+            return Answer(head.status, fields, b"", lines), self._keeps and not surplus
+        total, last = len(received), received
+        if not self._is_whole:
+            total, last = self._go_on(receive, total, head, fields)
+        pieces = self._pieces
+        if self._is_whole:
+            del pieces[self._count :]  # they belong to what came behind
+        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        is_alone = total == head.end + len(content) or (coding is not None and _is_end(last))
+        can_go_on = self._keeps and is_alone and not self._is_followed
+        return Answer(head.status, fields, content, lines), can_go_on
+
+    def _begin(self, received: bytes, head: _Head) -> tuple[bytes, _Head]:
+        """Have a head judged, with what has come behind it; return both, mended if need be."""
+        self._has_head = self._is_whole = self._is_followed = self._keeps = False
+        try:
+            self._feed(received)
+        except HttpParserError as exc:
+            if self._has_head:
+                raise TransportError(str(exc)) from exc
+            mended = _mended(received, head.end)
+            if mended == received:
+                raise _refusal(received[head.begin : head.end], exc) from exc
+            self._renew()
+            return self._begin(mended, _find_head(mended))  # where nothing is left to mend
+        return received, head
+
+    def _go_on(
+        self, receive: Callable[[], bytes], total: int, head: _Head, fields: dict[str, str]
+    ) -> tuple[int, bytes]:
+        """Read the rest of a body; return how much was received in all, and the last of it."""
+        pieces = self._pieces
+        together = idle = 0
+        while not self._is_whole:
+            piece = receive()
+            if not piece:
+                self._check_end(total - head.end, fields)
+                break
+            total += len(piece)
+            count = len(pieces)
+            try:
+                self._feed(piece)
+            except HttpParserError as exc:
+                raise TransportError(str(exc)) from exc
+            idle = idle + len(piece) if len(pieces) == count else 0
+            if idle > _IDLE_LIMIT:
+                raise TransportError("too much between the pieces of a body, or behind it")
+            together += len(piece)
+            if together > PIECE:
+                together = 0
+                gevent.sleep(MOMENT)  # a quick sender would never let the others run
+        return total, piece
+
+    def _check_end(self, count: int, fields: dict[str, str]) -> None:
+        """Refuse the end of the stream where it is not the end of the body."""
+        if "transfer-encoding" in fields:
+            raise TransportError(_CUT_BODY.format("incomplete chunked read"))
+        if "content-length" in fields:
+            lengths = f"received {count} bytes, expected {fields['content-length']}"
+            raise TransportError(_CUT_BODY.format(lengths))
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except HttpParserCallbackError as exc:
+            raise exc.__context__ or exc from None  # a KeyboardInterrupt, say
+        except HttpParserError:
+            if not self._is_whole:
+                raise
+            self._is_followed = True
+
+
+def _receive_head(receive: Callable[[], bytes]) -> tuple[bytes, _Head]:
+    """Receive until there is a whole head, with interim answers before it."""
+    received = receive()
+    head = _find_head(received)
+    while head.end < 0:
+        _check_beginning(received[head.begin :])
+        piece = receive()
+        if not piece:
+            raise http.client.RemoteDisconnected("cut in the middle of the head")
+        received += piece
+        if len(received) > _HEAD_LIMIT + len(piece):
+            break
+        head = _find_head(received)
+    if not 0 <= head.end <= _HEAD_LIMIT or received.count(b"\n", 0, head.end) > _MOST_LINES:
+        raise TransportError("Receive buffer too long")  # the words of upstream's library
+    if head.status == _SWITCHING:
+        raise TransportError("the server switched to a protocol that nobody asked for")
+    return received, head
+
+
+def _find_head(received: bytes) -> _Head:
+    begin = 0
+    while True:
+        end = received.find(_END, begin) + len(_END)
+        if end < len(_END):
+            return _Head(begin, -1, 0)
+        line = _STATUS_LINE.match(received, begin)
+        if line is None:
+            raise _no_status_line(received[begin:end])
+        status = int(line[1])
+        if status >= _FIRST_FINAL or status == _SWITCHING:
+            return _Head(begin, end, status)
+        begin = end
+
+
+def _check_beginning(received: bytes) -> None:
+    """Refuse at once what cannot become a head, rather than wait for its end."""
+    has_line = b"\n" in received
+    if not (_STATUS_LINE.match(received) if has_line else _START.startswith(received[:7])):
+        raise _no_status_line(received)
+    if _BARE_LINE_FEED.search(received):
+        raise TransportError("a line of the head ends without a carriage return")
+
+
+def _no_status_line(received: bytes) -> TransportError:
+    line = bytearray(received[:1_000].split(b"\r\n")[0])
+    return TransportError(f"illegal status line: {line!r}")
+
+
+def _fields_of(head: bytes) -> tuple[list[str], dict[str, str]]:
+    """Take a head apart that was found sound; return its lines, and the headers as in `Answer`."""
+    lines = head[: -len(_END)].decode("latin-1").split("\r\n")
+    fields: dict[str, str] = {}
+    for line in lines[1:]:
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
+        fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    return lines, fields if head.isascii() else as_utf8(fields)
+
+
+def _mended(received: bytes, end: int) -> bytes:
+    """Unfold the header lines before `end`, and say a length once that is said twice."""
+    heads = received[:end].split(_END)[:-1]
+    return b"".join([*(_mended_head(head) + _END for head in heads), received[end:]])
+
+
+def _mended_head(head: bytes) -> bytes:
+    status_line, _, rest = head.partition(b"\r\n")  # which the first header line cannot continue
+    lines = _FOLD.sub(b" ", rest).split(b"\r\n")
+    given = [line.partition(b":")[2] for line in lines if _LENGTH_LINE.match(line)]
+    lengths = {length.strip(b" \t") for line in given for length in line.split(b",")}
+    if len(lengths) == 1:
+        others = [line for line in lines if not _LENGTH_LINE.match(line)]
+        lines = [b"Content-Length: " + lengths.pop(), *others]
+    return b"\r\n".join([status_line, *lines]) if rest else head
+
+
+def _refusal(head: bytes, exc: HttpParserError) -> TransportError:
+    """Say what is wrong with a head, in the words of upstream's library where it has any."""
+    lines = head[: -len(_END)].split(b"\r\n")[1:]
+    for line in lines:
+        if not _HEADER_LINE.fullmatch(line):
+            return TransportError(f"illegal header line: {bytearray(line)!r}")
+    lengths = {line.partition(b":")[2].strip() for line in lines if _LENGTH_LINE.match(line)}
+    if len(lengths) > 1:
+        return TransportError("conflicting Content-Length headers")
+    if lengths and not lengths.pop().isdigit():
+        return TransportError("bad Content-Length")
+    return TransportError(str(exc))
+
+
+def _is_end(received: bytes) -> bool:
+    """Tell whether a chunked body, or its trailers, ends here, and not some bytes before."""
+    if received.endswith(b"0\r\n\r\n"):
+        return True
+    return received.endswith(_END) and received[-6:-4] not in (b"", b"\r\n")
