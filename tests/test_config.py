@@ -1,7 +1,6 @@
 import copy
 import dataclasses
 import pickle
-from importlib import metadata
 
 import pytest
 
@@ -23,7 +22,6 @@ def test_defaults() -> None:
         ca_bundle=None,
         client_cert=None,
         client_key=None,
-        transport="urllib3",
     )
 
 
@@ -85,33 +83,6 @@ def test_bad_lives_are_refused(lives: object) -> None:
         configure(ttl=lives)
 
 
-@pytest.mark.parametrize("version", ["2.5", "2.5.0", "2.6.1", "2.10rc1", "3.0", "10.0"])
-def test_the_other_transport_can_be_chosen_where_it_is_installed(
-    version: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(metadata, "version", {"geventhttpclient": version}.__getitem__)
-    assert configure(transport="geventhttpclient").transport == "geventhttpclient"
-    assert configure(dns_ttl=5).transport == "geventhttpclient"
-
-
-@pytest.mark.parametrize("version", [None, "1.9", "2.4.0", "unknown"])
-def test_a_transport_that_is_not_installed_says_how_to_install_it(
-    version: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def found(package: str) -> str:
-        if version is None:
-            raise metadata.PackageNotFoundError(package)
-        return version
-
-    monkeypatch.setattr(metadata, "version", found)
-    before = settings()
-    with pytest.raises(SettingsError, match=r'pip install "pywats-green\[fast\]"'):
-        configure(transport="geventhttpclient")
-    with pytest.raises(SettingsError, match=r"PYWATS_GREEN_TRANSPORT=.*pywats-green\[fast\]"):
-        from_environment({"PYWATS_GREEN_TRANSPORT": "geventhttpclient"})
-    assert settings() is before
-
-
 def test_environment() -> None:
     found = from_environment(
         {
@@ -120,7 +91,6 @@ def test_environment() -> None:
             "PYWATS_GREEN_CLIENT_CERT": "cert.pem",
             "PYWATS_GREEN_CLIENT_KEY": "key.pem",
             "PYWATS_GREEN_TTL": "process=3600, asset=0",
-            "PYWATS_GREEN_TRANSPORT": "urllib3",
             "PYWATS_GREEN_BULK_WRITES": "true",
             "DNS_TTL": "7",
         }

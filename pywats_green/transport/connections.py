@@ -54,8 +54,9 @@ class _Wire:
         self.reader = Reader()
         # A plain socket is waited for by its own watcher and then asked below gevent's methods,
         # which would try first, fail, and look up watcher and hub in each call.
-        self._plain = sock._sock if type(sock) is gevent.socket.socket else None  # noqa: SLF001
-        self._watcher = None if self._plain is None else sock._read_event  # noqa: SLF001
+        is_plain = type(sock) is gevent.socket.socket
+        self._plain: Any = sock._sock if is_plain else None  # noqa: SLF001
+        self._watcher: Any = sock._read_event if is_plain else None  # noqa: SLF001
         self._wait = gevent.get_hub().wait
         self._timeout: float | None = None
 
@@ -81,11 +82,12 @@ class _Wire:
         try:
             if self._plain is not None and not body:
                 try:
-                    data = data[self._plain.send(data) :]
+                    sent = self._plain.send(data)
                 except BlockingIOError:
-                    pass
-                if not data:  # all of it went, as a rule
+                    sent = 0
+                if sent == len(data):  # as a rule
                     return True
+                data = data[sent:]
             self.sock.settimeout(timeout)
             self.sock.sendall(data)
             if body:
@@ -103,7 +105,7 @@ class _Wire:
             else:
                 wait_for(self._watcher, self._timeout, TimeoutError("timed out"))
             try:
-                return self._plain.recv(RECEIVED)
+                return self._plain.recv(RECEIVED)  # type: ignore[no-any-return]
             except BlockingIOError:  # woken for nothing
                 continue
 

@@ -53,6 +53,12 @@ class Reader:
     error the reader must not be used any more.
     """
 
+    _has_head: bool
+    _is_whole: bool
+    _is_followed: bool  # by bytes that belong to no answer
+    _keeps: bool
+    _count: int  # of its pieces
+
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self.on_body = self._pieces.append  # llhttp calls it with no code of ours between

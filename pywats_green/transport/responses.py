@@ -59,7 +59,7 @@ class Response(http.client.HTTPResponse):
         self.headers = self.msg = message_of(answer.lines)
         self.will_close, self.chunked, self.length = not can_go_on, False, len(answer.content)
         self.fp.close()
-        self.fp = io.BytesIO(answer.content)
+        self.fp = io.BufferedReader(io.BytesIO(answer.content))
 
 
 def message_of(lines: Sequence[str]) -> http.client.HTTPMessage:

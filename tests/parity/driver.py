@@ -1,6 +1,6 @@
 """Makes the calls of one pass and writes down what came of each.
 
-`python -m parity.driver plain|green|fast SERVERS.json OUT.json PASS...`, with `tests` on the path.
+`python -m parity.driver plain|green SERVERS.json OUT.json PASS...`, with `tests` on the path.
 The test runs it without pywats_green, with it, and with it on its optional transport, and compares
 the files.
 """
@@ -22,8 +22,6 @@ if GREEN:
     import pywats_green
 
     assert pywats_green.is_active()
-    if sys.argv[1] == "fast":
-        pywats_green.configure(transport="geventhttpclient")
 
 import json
 import tempfile

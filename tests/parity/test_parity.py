@@ -21,18 +21,11 @@ import pytest
 from parity.differences import LISTED, WORDS, Difference
 from parity.passes import DOMAINS, PASSES
 from parity.servers import RUN_TIMEOUT, driver
-from parity.wire import KINDS
-from pywats_green import SettingsError
-from pywats_green.config import Settings
 
 # The first test waits for the drivers.
 pytestmark = pytest.mark.timeout(RUN_TIMEOUT + 20)
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "upstream-differences.md"
-FAST_PASSES = ("strict", "strict faults", *KINDS)
-"""What runs over the optional transport too: each method once, each fault once, and the wire. The
-other passes differ above the transport."""
-
 SHOWN = 260
 """How many characters of each side a failure shows, from a little before the first difference."""
 
@@ -58,20 +51,10 @@ class Run(NamedTuple):
     stderr: str
 
 
-def _drivers() -> dict[str, list[str]]:
-    """Return the passes that each driver runs."""
-    drivers = {"plain": list(PASSES), "green": list(PASSES)}
-    try:
-        Settings(transport="geventhttpclient")
-    except SettingsError:
-        return drivers  # the extra is not installed
-    return {**drivers, "fast": list(FAST_PASSES)}
-
-
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("parity")
-    drivers = _drivers()
+    drivers = {"plain": list(PASSES), "green": list(PASSES)}
     with ExitStack() as stack:
         started = [
             stack.enter_context(driver(mode, folder / mode, passes))
@@ -88,18 +71,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 
 
 @pytest.fixture(scope="module")
-def found(runs: dict[str, Run]) -> dict[str, list[Found]]:
-    """What each green driver did differently."""
-    return {
-        mode: [
-            difference
-            for name in run.records.keys() - {"methods"}
-            for group, records in runs["plain"].records[name].items()
-            for difference in _compared(f"{name}/{group}", records, run.records[name][group])
-        ]
-        for mode, run in runs.items()
-        if mode != "plain"
-    }
+def found(runs: dict[str, Run]) -> list[Found]:
+    """What the green driver did differently."""
+    green = runs["green"].records
+    return [
+        difference
+        for name in green.keys() - {"methods"}
+        for group, records in runs["plain"].records[name].items()
+        for difference in _compared(f"{name}/{group}", records, green[name][group])
+    ]
 
 
 def _compared(
@@ -140,19 +120,11 @@ def test_every_row_is_called_as_written(runs: dict[str, Run], mode: str) -> None
     assert [record["row"] for record in records if "unresolved" in record["outcome"]] == []
 
 
-@pytest.mark.parametrize(
-    ("mode", "name"),
-    [
-        *(("green", name) for name in PASSES if name != "methods"),
-        *(("fast", name) for name in FAST_PASSES),
-    ],
-)
-def test_green_does_what_upstream_does(found: dict[str, list[Found]], mode: str, name: str) -> None:
-    if mode not in found:
-        pytest.skip("the extra [fast] is not installed")
+@pytest.mark.parametrize("name", [name for name in PASSES if name != "methods"])
+def test_green_does_what_upstream_does(found: list[Found], name: str) -> None:
     unaccounted = [
         difference
-        for difference in found[mode]
+        for difference in found
         if difference.where.startswith(f"{name}/")
         and not _accounted_for(difference, (*LISTED, *WORDS))
     ]
@@ -161,10 +133,8 @@ def test_green_does_what_upstream_does(found: dict[str, list[Found]], mode: str,
 
 
 @pytest.mark.parametrize("listed", [*LISTED, *WORDS], ids=lambda listed: listed.key)
-def test_a_listed_difference_still_occurs(
-    found: dict[str, list[Found]], listed: Difference
-) -> None:
-    assert any(listed.covers(*each) for each in found["green"]), "take it off the list"
+def test_a_listed_difference_still_occurs(found: list[Found], listed: Difference) -> None:
+    assert any(listed.covers(*each) for each in found), "take it off the list"
 
 
 def test_green_prints_no_traceback_of_its_own(runs: dict[str, Run]) -> None:

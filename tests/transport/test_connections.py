@@ -238,9 +238,7 @@ assert all(ask(f"/parent{i}") == b"/parent%d" % i for i in range(20))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_uses_connections_of_its_own(
-    run_python: Callable[..., Any]
-) -> None:
+def test_a_forked_child_uses_connections_of_its_own(run_python: Callable[..., Any]) -> None:
     peers: dict[str, set[int]] = {"parent": set(), "child": set()}
 
     def handle(sock: socket.socket) -> None:
