@@ -24,6 +24,7 @@ _MOST_LINES = 10_000
 _IDLE_LIMIT = 262_144  # bytes in a row that bring nothing of a body: chunk extensions, trailers
 
 _END = b"\r\n\r\n"
+_TAIL = 8  # bytes, in which the end of a chunked body shows
 _FIRST_FINAL = 200  # status; what is below is an interim answer
 _SWITCHING = 101
 
@@ -115,7 +116,7 @@ class Reader:
             return Answer(head.status, fields, b"", lines), self._keeps and not surplus
         total, last = len(received), received
         if not self._is_whole:
-            total, last = self._go_on(receive, total, head, fields)
+            total, last = self._go_on(receive, received, head, fields)
         pieces = self._pieces
         if self._is_whole:
             del pieces[self._count :]  # they belong to what came behind
@@ -141,10 +142,10 @@ class Reader:
         return received, head
 
     def _go_on(
-        self, receive: Callable[[], bytes], total: int, head: _Head, fields: dict[str, str]
+        self, receive: Callable[[], bytes], last: bytes, head: _Head, fields: dict[str, str]
     ) -> tuple[int, bytes]:
         """Read the rest of a body; return how much was received in all, and the last of it."""
-        pieces = self._pieces
+        pieces, total = self._pieces, len(last)
         together = idle = 0
         while not self._is_whole:
             piece = receive()
@@ -152,6 +153,7 @@ class Reader:
                 self._check_end(total - head.end, fields)
                 break
             total += len(piece)
+            last = piece if len(piece) >= _TAIL else last[-_TAIL:] + piece
             count = len(pieces)
             try:
                 self._feed(piece)
@@ -164,7 +166,7 @@ class Reader:
             if together > PIECE:
                 together = 0
                 gevent.sleep(MOMENT)  # a quick sender would never let the others run
-        return total, piece
+        return total, last
 
     def _check_end(self, count: int, fields: dict[str, str]) -> None:
         """Refuse the end of the stream where it is not the end of the body."""
@@ -188,16 +190,17 @@ class Reader:
 def _receive_head(receive: Callable[[], bytes]) -> tuple[bytes, _Head]:
     """Receive until there is a whole head, with interim answers before it."""
     received = receive()
-    head = _find_head(received)
+    head, known = _find_head(received), 0
     while head.end < 0:
-        _check_beginning(received[head.begin :])
+        _check_beginning(received, head.begin, known)
+        known = len(received)
         piece = receive()
         if not piece:
             raise http.client.RemoteDisconnected("cut in the middle of the head")
         received += piece
         if len(received) > _HEAD_LIMIT + len(piece):
             break
-        head = _find_head(received)
+        head = _find_head(received, head.begin)
     if not 0 <= head.end <= _HEAD_LIMIT or received.count(b"\n", 0, head.end) > _MOST_LINES:
         raise TransportError("Receive buffer too long")  # the words of upstream's library
     if head.status == _SWITCHING:
@@ -205,8 +208,7 @@ def _receive_head(receive: Callable[[], bytes]) -> tuple[bytes, _Head]:
     return received, head
 
 
-def _find_head(received: bytes) -> _Head:
-    begin = 0
+def _find_head(received: bytes, begin: int = 0) -> _Head:
     while True:
         end = received.find(_END, begin) + len(_END)
         if end < len(_END):
@@ -220,12 +222,15 @@ def _find_head(received: bytes) -> _Head:
         begin = end
 
 
-def _check_beginning(received: bytes) -> None:
+def _check_beginning(received: bytes, begin: int, known: int) -> None:
     """Refuse at once what cannot become a head, rather than wait for its end."""
-    has_line = b"\n" in received
-    if not (_STATUS_LINE.match(received) if has_line else _START.startswith(received[:7])):
-        raise _no_status_line(received)
-    if _BARE_LINE_FEED.search(received):
+    if received.find(b"\n", begin) < 0:
+        is_possible = _START.startswith(received[begin : begin + len(_START)])
+    else:
+        is_possible = _STATUS_LINE.match(received, begin) is not None
+    if not is_possible:
+        raise _no_status_line(received[begin:])
+    if _BARE_LINE_FEED.search(received, max(begin, known)):
         raise TransportError("a line of the head ends without a carriage return")
 
 
@@ -252,14 +257,17 @@ def _mended(received: bytes, end: int) -> bytes:
 
 
 def _mended_head(head: bytes) -> bytes:
-    status_line, _, rest = head.partition(b"\r\n")  # which the first header line cannot continue
+    status_line, separator, rest = head.partition(b"\r\n")
+    # The first of them continues nothing: where it begins with a blank, it stays and is refused.
     lines = _FOLD.sub(b" ", rest).split(b"\r\n")
-    given = [line.partition(b":")[2] for line in lines if _LENGTH_LINE.match(line)]
-    lengths = {length.strip(b" \t") for line in given for length in line.split(b",")}
-    if len(lengths) == 1:
-        others = [line for line in lines if not _LENGTH_LINE.match(line)]
-        lines = [b"Content-Length: " + lengths.pop(), *others]
-    return b"\r\n".join([status_line, *lines]) if rest else head
+    places = [place for place, line in enumerate(lines) if _LENGTH_LINE.match(line)]
+    said = b",".join(lines[place].partition(b":")[2] for place in places)
+    lengths = {length.strip(b" \t") for length in said.split(b",")}
+    if b"," in said and len(lengths) == 1:
+        lines[places[0]] = b"Content-Length: " + lengths.pop()
+        again = set(places[1:])
+        lines = [line for place, line in enumerate(lines) if place not in again]
+    return status_line + separator + b"\r\n".join(lines)
 
 
 def _refusal(head: bytes, exc: HttpParserError) -> TransportError:
@@ -280,4 +288,4 @@ def _is_end(received: bytes) -> bool:
     """Tell whether a chunked body, or its trailers, ends here, and not some bytes before."""
     if received.endswith(b"0\r\n\r\n"):
         return True
-    return received.endswith(_END) and received[-6:-4] not in (b"", b"\r\n")
+    return received.endswith(_END) and received[-6:-4] != b"\r\n"
