@@ -2,119 +2,25 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
-from typing import Any
 
-import gevent
-from gevent import monkey
-from gevent.socket import wait as wait_for
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from pywats_green.config import settings
-from pywats_green.transport.answers import Answer, decoded
-from pywats_green.transport.messages import Message
-from pywats_green.transport.reader import Reader
 from pywats_green.transport.resolver import Address, Resolver
-from pywats_green.transport.responses import RECEIVED, Response
+from pywats_green.transport.responses import Response
+from pywats_green.transport.wire import Wire
 
 resolver = Resolver()
 
-_TOGETHER = 16_384  # bytes; a body up to here is copied behind its head and sent with it
-
-# gevent's poll switches to the hub even for a timeout of 0; the native one is a system call.
-# Windows has no poll; its select has no limit on the number of the descriptor.
-_has_poll = hasattr(select, "poll")
-_native_poll = monkey.get_original("select", "poll" if _has_poll else "select")
-
-
-def _look_at(sock: Any) -> Callable[[], Any]:
-    """Return what tells, without waiting, whether there is something to read, be it the end."""
-    if not _has_poll:
-        return lambda: _native_poll([sock.fileno()], [], [], 0)[0]
-    poll = _native_poll()
-    poll.register(sock.fileno(), select.POLLIN)
-    return partial(poll.poll, 0)
-
-
-class _Wire:
-    """A socket with an open connection, and what is kept for its exchanges.
-
-    Args:
-        sock: Connected: gevent's, its TLS socket, or urllib3's for TLS inside TLS.
-    """
-
-    def __init__(self, sock: Any) -> None:
-        self.sock = sock
-        self.has_come = _look_at(sock)
-        self.reader = Reader()
-        # A plain socket is waited for by its own watcher and then asked below gevent's methods,
-        # which would try first, fail, and look up watcher and hub in each call.
-        is_plain = type(sock) is gevent.socket.socket
-        self._plain: Any = sock._sock if is_plain else None  # noqa: SLF001
-        self._watcher: Any = sock._read_event if is_plain else None  # noqa: SLF001
-        self._wait = gevent.get_hub().wait
-        self._timeout: float | None = None
-
-    def exchange(self, message: Message, timeout: float | None) -> tuple[Answer, bool]:
-        """Send a request, read the answer; see `GreenConnection.exchange`.
-
-        Returns:
-            The answer, content encodings not undone; whether the connection can be used again.
-        """
-        was_sent = self._send(message, timeout)
-        if self._plain is None:
-            answer, can_go_on = self.reader.read(partial(self.sock.recv, RECEIVED), message.method)
-        else:
-            self._timeout = timeout
-            answer, can_go_on = self.reader.read(self._receive, message.method)
-        return answer, was_sent and can_go_on
-
-    def _send(self, message: Message, timeout: float | None) -> bool:
-        """Send a request; return False if the server did not want to read it to its end."""
-        data, body = message.head, message.body
-        if len(body) < _TOGETHER:
-            data, body = data + body, b""
-        try:
-            if self._plain is not None and not body:
-                try:
-                    sent = self._plain.send(data)
-                except BlockingIOError:
-                    sent = 0
-                if sent == len(data):  # as a rule
-                    return True
-                data = data[sent:]
-            self.sock.settimeout(timeout)
-            self.sock.sendall(data)
-            if body:
-                self.sock.sendall(body)
-        except ConnectionError:
-            # A server may answer early and close, without reading a body it does not want: the
-            # answer can still be read.
-            return False
-        return True
-
-    def _receive(self) -> bytes:
-        while True:
-            if self._timeout is None:
-                self._wait(self._watcher)
-            else:
-                wait_for(self._watcher, self._timeout, TimeoutError("timed out"))
-            try:
-                return self._plain.recv(RECEIVED)  # type: ignore[no-any-return]
-            except BlockingIOError:  # woken for nothing
-                continue
-
 
 class GreenConnection(HTTPConnection):
-    """Knows a dead connection without a switch to the hub, and makes one exchange at a time."""
+    """Has a wire while it is connected, and knows a dead one without a switch to the hub."""
 
     idle_since = 0.0
-    _wire: _Wire | None = None
+    wire: Wire | None = None
 
     def _new_conn(self) -> socket.socket:
         """Connect to the first address that answers.
@@ -153,46 +59,21 @@ class GreenConnection(HTTPConnection):
             raise
         return sock
 
+    def connect(self) -> None:
+        """Connect, with TLS and through a proxy where that is asked for."""
+        super().connect()
+        self.wire = Wire(self.sock)
+
     @property
     def is_connected(self) -> bool:
         """Whether the server has kept it open; urllib3 asks before it lends a connection."""
-        return self.sock is not None and not self._wired().has_come()
-
-    def _wired(self) -> _Wire:
-        """Return what is kept for the socket that is connected now."""
-        wire = self._wire
-        if wire is None or wire.sock is not self.sock:
-            wire = self._wire = _Wire(self.sock)
-        return wire
-
-    def exchange(self, message: Message, timeout: float | None) -> Answer:
-        """Send a request over the open connection and read the whole answer.
-
-        urllib3's own `request` and `getresponse` would escape the target once more, write each
-        header by itself and wrap the answer.
-
-        Args:
-            message: The request.
-            timeout: Seconds for each wait. None: no limit.
-
-        Raises:
-            TransportError: The answer is damaged.
-            OSError: The connection broke off or the time is over.
-            http.client.HTTPException: The answer was cut.
-        """
-        answer, can_go_on = self._wired().exchange(message, timeout)
-        if not can_go_on:
-            self.close()
-        if answer.content and "content-encoding" in answer.headers:
-            content = decoded(answer.content, answer.headers["content-encoding"])
-            return answer._replace(content=content)
-        return answer
+        return self.wire is not None and not self.wire.has_come()
 
     def close(self) -> None:
         """Close it; it can be connected again."""
-        wire, self._wire = self._wire, None
+        wire, self.wire = self.wire, None
         if wire is not None:
-            wire.reader.close()
+            wire.close()
         super().close()
 
     # What reads any answer where requests itself sends.

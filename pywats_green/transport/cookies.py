@@ -34,9 +34,6 @@ class Cookies:
 
     def header(self, url: str) -> str | None:
         """Return the value of the Cookie header for a URL; None without cookies for it."""
-        jar = self._session.cookies
-        if not jar._cookies:  # type: ignore[attr-defined]  # noqa: SLF001  # as with most servers
-            return None
         request = Request(url)  # noqa: S310  # asks nobody
-        jar.add_cookie_header(request)
+        self._session.cookies.add_cookie_header(request)
         return request.get_header("Cookie")

@@ -42,9 +42,9 @@ class IdleConnections:
         """Take a connection back; one that is closed, or None, is forgotten."""
         if connection is None or connection.sock is None:
             return
-        now = connection.idle_since = time.monotonic()
+        connection.idle_since = time.monotonic()
         self._idle.append(connection)
-        self._expire(now)
+        self._expire()
 
     def get(self, block: bool = False, timeout: float | None = None) -> GreenConnection:  # noqa: ARG002
         """Hand out the connection that was used last.
@@ -53,13 +53,13 @@ class IdleConnections:
             queue.Empty: There is none; urllib3 then makes a new one.
         """
         if self._idle:
-            self._expire(time.monotonic())
+            self._expire()
         if not self._idle:
             raise queue.Empty
         return self._idle.pop()
 
-    def _expire(self, now: float) -> None:
-        oldest = now - settings().keepalive_expiry
+    def _expire(self) -> None:
+        oldest = time.monotonic() - settings().keepalive_expiry
         while self._idle and self._idle[0].idle_since <= oldest:
             self._idle.popleft().close()
 
@@ -84,7 +84,7 @@ class GreenPool(HTTPConnectionPool):
         _pools.add(self)
 
     def exchange(self, message: Message, timeout: float | None, deadline: float | None) -> Answer:
-        """Make an exchange over an idle connection or a new one; see `GreenConnection.exchange`.
+        """Make an exchange over an idle connection or a new one; see `Wire.exchange`.
 
         Args:
             message: The request.
@@ -105,21 +105,23 @@ class GreenPool(HTTPConnectionPool):
         except queue.Empty:
             connection = self._new_conn()
         try:
-            if not connection.is_connected:
+            wire = connection.wire
+            if wire is None or wire.has_come():
                 connection.close()  # where it is stale
                 self._connect(connection, timeout)
-            answer: Answer = connection.exchange(message, timeout)
+                wire = connection.wire
+            answer, can_go_on = wire.exchange(message, timeout)
         except (OSError, http.client.HTTPException) as exc:
             connection.close()
             raise exchange_fault(exc) from exc
         except BaseException:  # a kill too: nobody may find what is left of its answer
             connection.close()
             raise
-        if self.pool is None:
-            connection.close()
-        else:
+        if can_go_on and self.pool is not None:
             self.pool.put(connection)
-        return answer
+        else:
+            connection.close()
+        return answer  # type: ignore[no-any-return]
 
     def close_idle(self) -> None:
         """Close the idle connections; the pool goes on."""

@@ -36,6 +36,7 @@ _HEADER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7
 _FOLD = re.compile(rb"\r\n[ \t]+")
 _LENGTH_LINE = re.compile(rb"content-length:", re.IGNORECASE)
 
+_TOO_LONG = "Receive buffer too long"  # the words of upstream's library
 _CUT_BODY = "peer closed connection without sending complete message body ({})"
 
 
@@ -102,29 +103,36 @@ class Reader:
             http.client.RemoteDisconnected: Its head was cut.
             OSError: The connection broke off or the time is over.
         """
-        received, head = _receive_head(receive)
-        surplus = b""
-        if method == "HEAD":  # no body, whatever the head says
-            received, surplus = received[: head.end], received[head.end :]
+        received = receive()
+        head = _find_head(received)
+        if head.end < 0:
+            received, head = _receive_head(receive, received)
+        if head.end > _HEAD_LIMIT or received.count(b"\n", 0, head.end) > _MOST_LINES:
+            raise TransportError(_TOO_LONG)
+        if method == "HEAD":
+            return self._read_head(received, head)
         received, head = self._begin(received, head)
         lines, fields = _fields_of(received[head.begin : head.end])
-        coding = fields.get("transfer-encoding")
-        if coding is not None and coding.lower() != "chunked":
-            raise TransportError("Only Transfer-Encoding: chunked is supported")
-        if method == "HEAD":
-            self._renew()  # this one waits for a body
-            return Answer(head.status, fields, b"", lines), self._keeps and not surplus
-        total, last = len(received), received
+        last, total = received, len(received)
         if not self._is_whole:
-            total, last = self._go_on(receive, received, head, fields)
+            last, total = self._go_on(receive, received, head, fields)
         pieces = self._pieces
         if self._is_whole:
             del pieces[self._count :]  # they belong to what came behind
         content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
-        is_alone = total == head.end + len(content) or (coding is not None and _is_end(last))
-        can_go_on = self._keeps and is_alone and not self._is_followed
+        can_go_on = self._keeps and not self._is_followed
+        if can_go_on and total != head.end + len(content):
+            can_go_on = "transfer-encoding" in fields and _is_end(last)
         return Answer(head.status, fields, content, lines), can_go_on
+
+    def _read_head(self, received: bytes, head: _Head) -> tuple[Answer, bool]:
+        """Read the answer to HEAD, which has no body, whatever it says."""
+        surplus = received[head.end :]
+        received, head = self._begin(received[: head.end], head)
+        self._renew()  # this one waits for a body
+        lines, fields = _fields_of(received[head.begin :])
+        return Answer(head.status, fields, b"", lines), self._keeps and not surplus
 
     def _begin(self, received: bytes, head: _Head) -> tuple[bytes, _Head]:
         """Have a head judged, with what has come behind it; return both, mended if need be."""
@@ -143,8 +151,8 @@ class Reader:
 
     def _go_on(
         self, receive: Callable[[], bytes], last: bytes, head: _Head, fields: dict[str, str]
-    ) -> tuple[int, bytes]:
-        """Read the rest of a body; return how much was received in all, and the last of it."""
+    ) -> tuple[bytes, int]:
+        """Read the rest of a body; return the last of it, and how much was received in all."""
         pieces, total = self._pieces, len(last)
         together = idle = 0
         while not self._is_whole:
@@ -166,7 +174,7 @@ class Reader:
             if together > PIECE:
                 together = 0
                 gevent.sleep(MOMENT)  # a quick sender would never let the others run
-        return total, last
+        return last, total
 
     def _check_end(self, count: int, fields: dict[str, str]) -> None:
         """Refuse the end of the stream where it is not the end of the body."""
@@ -187,24 +195,19 @@ class Reader:
             self._is_followed = True
 
 
-def _receive_head(receive: Callable[[], bytes]) -> tuple[bytes, _Head]:
+def _receive_head(receive: Callable[[], bytes], received: bytes) -> tuple[bytes, _Head]:
     """Receive until there is a whole head, with interim answers before it."""
-    received = receive()
     head, known = _find_head(received), 0
     while head.end < 0:
         _check_beginning(received, head.begin, known)
+        if len(received) > _HEAD_LIMIT:
+            raise TransportError(_TOO_LONG)
         known = len(received)
         piece = receive()
         if not piece:
             raise http.client.RemoteDisconnected("cut in the middle of the head")
         received += piece
-        if len(received) > _HEAD_LIMIT + len(piece):
-            break
         head = _find_head(received, head.begin)
-    if not 0 <= head.end <= _HEAD_LIMIT or received.count(b"\n", 0, head.end) > _MOST_LINES:
-        raise TransportError("Receive buffer too long")  # the words of upstream's library
-    if head.status == _SWITCHING:
-        raise TransportError("the server switched to a protocol that nobody asked for")
     return received, head
 
 
@@ -217,8 +220,10 @@ def _find_head(received: bytes, begin: int = 0) -> _Head:
         if line is None:
             raise _no_status_line(received[begin:end])
         status = int(line[1])
-        if status >= _FIRST_FINAL or status == _SWITCHING:
+        if status >= _FIRST_FINAL:
             return _Head(begin, end, status)
+        if status == _SWITCHING:
+            raise TransportError("the server switched to a protocol that nobody asked for")
         begin = end
 
 
@@ -247,6 +252,8 @@ def _fields_of(head: bytes) -> tuple[list[str], dict[str, str]]:
         name, _, value = line.partition(":")
         name, value = name.lower(), value.strip(" \t")
         fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    if fields.get("transfer-encoding", "chunked").lower() != "chunked":
+        raise TransportError("Only Transfer-Encoding: chunked is supported")
     return lines, fields if head.isascii() else as_utf8(fields)
 
 

@@ -12,7 +12,7 @@ from pywats_green.transport.targets import root_of
 
 MAX_REDIRECTS = 20
 
-_STATUSES = frozenset({301, 302, 303, 307, 308})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER = frozenset({302, 303})  # asked for with GET, whatever it was
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -56,7 +56,7 @@ def next_step(step: Step, status: int, headers: dict[str, str]) -> Step | None:
     Raises:
         TransportError: It leads to what is no http or https URL.
     """
-    if status not in _STATUSES or "location" not in headers:
+    if status not in REDIRECTS or "location" not in headers:
         return None
     here = httpx.URL(step.root + step.target)
     there = _destination(here, headers["location"])

@@ -8,6 +8,7 @@ itself.
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 import requests
@@ -40,12 +41,16 @@ class Session(requests.Session):
         self.mount("http://", adapter)
 
     def state(self) -> tuple[Any, ...]:
-        """Return what routes are made from, to be compared with a later one."""
+        """Return what routes are made from, as it is now and as it will be changed."""
         return (
-            self.verify, self.cert, self.trust_env,
-            bool(self.auth or self.params or self.hooks["response"]),
-            *self.proxies.items(), *self.adapters.items(),
+            self.verify, self.cert, self.trust_env, self.auth, self.params,
+            self.proxies, self.adapters, self.hooks["response"],
         )  # fmt: skip
+
+    def snapshot(self) -> tuple[Any, ...]:
+        """Return a state that stays as it is, to be compared with a later one."""
+        *values, hooks = self.state()
+        return (*(dict(each) if isinstance(each, Mapping) else each for each in values), [*hooks])
 
     def pool(self, root: str) -> GreenPool | None:
         """Return the pool of an origin; None where the session must send by itself.

@@ -13,7 +13,7 @@ from pywats_green.transport.answers import Answer
 from pywats_green.transport.cookies import Cookies
 from pywats_green.transport.messages import Body, Writer
 from pywats_green.transport.pools import GreenAdapter, GreenPool
-from pywats_green.transport.redirects import MAX_REDIRECTS, Step, next_step
+from pywats_green.transport.redirects import MAX_REDIRECTS, REDIRECTS, Step, next_step
 from pywats_green.transport.session import Session
 from pywats_green.transport.targets import Origin
 
@@ -49,11 +49,11 @@ class Transport:
         self._forget()
 
     def _forget(self) -> None:
-        self._state = self.session.state()
+        self._state = self.session.snapshot()
         self._pools: dict[str, GreenPool | None] = {}
         self._writer = Writer()
         self._given: dict[str, str] = {}
-        self._sent: dict[str, str] = {}
+        self._merged: dict[str, str] = {}
 
     def close(self) -> None:
         """Close all idle connections; those in use close when their exchange ends.
@@ -95,66 +95,64 @@ class Transport:
             TransportError: The exchange broke off in another way, or too many redirects.
             httpx.InvalidURL: The base URL or the endpoint cannot be written as a URL.
         """
-        if timeout is not None:
-            timeout = max(timeout, _SHORTEST)
+        if timeout is not None and timeout < _SHORTEST:
+            timeout = _SHORTEST
         if body == b"":
             body = None  # as with httpx: a length of 0 only where a body is expected
         origin = self._origin
         if origin is None:
             origin = self._origin = Origin(self._base_url)
-        step = Step(
-            method.upper(),
-            origin.root,
-            origin.target(endpoint, params),
-            self._merged(headers, origin.headers),
-            body,
-        )
+        if headers is not self._given or self.session.headers:
+            self._merge(headers, origin.headers)
+        target = origin.target(endpoint, params)
+        step = Step(method.upper(), origin.root, target, self._merged, body)
         for _ in range(MAX_REDIRECTS + 1):
             answer = self._exchange(step, timeout, deadline)
+            if answer.status not in REDIRECTS:
+                return answer
             redirected = next_step(step, answer.status, answer.headers)
             if redirected is None:
                 return answer
             step = redirected
         raise TransportError("Exceeded maximum allowed redirects.")
 
-    def _merged(self, headers: dict[str, str], origins: dict[str, str]) -> dict[str, str]:
+    def _merge(self, headers: dict[str, str], origins: dict[str, str]) -> None:
         """Add the standing headers; those of a client come as the same object, call after call."""
-        if self.session.headers:
-            own = _over(_STANDING_HEADERS, self.session.own_headers())
-            return {**_over(own, headers), **origins}
-        if headers is not self._given:
-            self._given, self._sent = headers, {**_over(_STANDING_HEADERS, headers), **origins}
-        return self._sent
+        own = self.session.own_headers()
+        self._given = {} if own else headers  # they may change: for this call alone
+        self._merged = {**_over(_over(_STANDING_HEADERS, own), headers), **origins}
 
     def _exchange(self, step: Step, timeout: float | None, deadline: float | None) -> Answer:
-        cookies = self._cookies
-        url, target, headers = step.root + step.target, step.target, step.headers
-        cookie = cookies.header(url)
-        if cookie is not None:
-            headers = _over({"Cookie": cookie}, headers)
-        pool = self._pool(step.root)
+        session = self.session
+        if session.state() != self._state:
+            self._close_idle()
+        pool = self._pools.get(step.root)
+        if pool is None and step.root not in self._pools:
+            pool = self._find_pool(step.root)
+        method, root, target, headers, body, *_ = step
+        if session.cookies._cookies:  # type: ignore[attr-defined]  # noqa: SLF001  # seldom
+            cookie = self._cookies.header(root + target)
+            headers = headers if cookie is None else _over({"Cookie": cookie}, headers)
         if pool is None:
-            return self.session.exchange(step._replace(headers=headers), timeout)
+            return session.exchange(step._replace(headers=headers), timeout)
         if pool.forwards:
-            target, headers = url, {**headers, **pool.proxy_headers}
-        message = self._writer.write(step.method, step.root, target, headers, step.body)
+            target, headers = root + target, {**headers, **pool.proxy_headers}
+        message = self._writer.write(method, root, target, headers, body)
         answer = pool.exchange(message, timeout, deadline)
         if "set-cookie" in answer.headers:
-            cookies.keep(url, answer.lines)
+            self._cookies.keep(root + step.target, answer.lines)
         return answer
 
-    def _pool(self, root: str) -> GreenPool | None:
+    def _close_idle(self) -> None:
+        for pool in self._pools.values():
+            if pool is not None:
+                pool.close_idle()
+        self._forget()
+
+    def _find_pool(self, root: str) -> GreenPool | None:
         """Return the pool of an origin; None where the session sends by itself."""
-        if self.session.state() != self._state:
-            for pool in self._pools.values():
-                if pool is not None:
-                    pool.close_idle()
-            self._forget()
-        pools = self._pools
-        if root not in pools:
-            pool = self.session.pool(root)  # may wait: another may have been quicker
-            pools.setdefault(root, pool)
-        return pools[root]
+        pool = self.session.pool(root)  # may wait: another may have been quicker
+        return self._pools.setdefault(root, pool)
 
     def __repr__(self) -> str:
         return f"Transport({self._origin.root if self._origin else 'not used yet'})"

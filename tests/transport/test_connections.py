@@ -258,11 +258,11 @@ def test_a_forked_child_uses_connections_of_its_own(run_python: Callable[..., An
 
 
 def test_the_platform_has_a_look_that_does_not_wait() -> None:
-    from pywats_green.transport.connections import _look_at
+    from pywats_green.transport.wire import look_at
 
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        has_come = _look_at(ours)
+        has_come = look_at(ours)
         assert not has_come()
         theirs.send(b"x")
         assert has_come()
