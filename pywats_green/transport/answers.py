@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import gevent
@@ -23,13 +22,13 @@ class Answer(NamedTuple):
         status: HTTP status code.
         headers: By lower-case name; values of a repeated header are joined by ", ".
         content: The body, content encodings undone.
-        lines: The head as it came, line by line; empty where requests has read it.
+        head: As it came; empty where requests has read it.
     """
 
     status: int
     headers: dict[str, str]
     content: bytes
-    lines: Sequence[str] = ()
+    head: bytes = b""
 
 
 def as_utf8(fields: dict[str, str]) -> dict[str, str]:

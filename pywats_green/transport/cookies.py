@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 from urllib.request import Request
@@ -22,14 +21,14 @@ class Cookies:
     def __init__(self, session: requests.Session) -> None:
         self._session = session
 
-    def keep(self, url: str, lines: Sequence[str]) -> None:
+    def keep(self, url: str, head: bytes) -> None:
         """Keep the cookies of an answer.
 
         Args:
             url: What was asked for.
-            lines: Of the answer's head, as they came.
+            head: The answer's, as it came.
         """
-        response: Any = SimpleNamespace(info=lambda: message_of(lines))
+        response: Any = SimpleNamespace(info=lambda: message_of(head))
         self._session.cookies.extract_cookies(response, Request(url))  # noqa: S310  # asks nobody
 
     def header(self, url: str) -> str | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import http.client
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TypeAlias
 
 import gevent
 from httptools import HttpParserCallbackError, HttpParserError, HttpResponseParser
@@ -21,6 +21,7 @@ from pywats_green.transport.answers import MOMENT, PIECE, Answer, as_utf8
 
 _HEAD_LIMIT = 262_144  # bytes, interim answers included; upstream's library fails above 80,000
 _MOST_LINES = 10_000
+_LONG = 2 * _MOST_LINES  # bytes; a shorter head keeps all bounds
 _IDLE_LIMIT = 262_144  # bytes in a row that bring nothing of a body: chunk extensions, trailers
 
 _END = b"\r\n\r\n"
@@ -33,19 +34,18 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: [^\x00-\x08\x0a-\x
 _START = b"HTTP/1."
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 _HEADER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*")
+_FIELD = re.compile(r"\r\n([^:\r]+):[ \t]*([^\r]*)")
 _FOLD = re.compile(rb"\r\n[ \t]+")
 _LENGTH_LINE = re.compile(rb"content-length:", re.IGNORECASE)
 
+_BARE = "a line of the head ends without a carriage return"
 _TOO_LONG = "Receive buffer too long"  # the words of upstream's library
 _CUT_BODY = "peer closed connection without sending complete message body ({})"
 
 
-class _Head(NamedTuple):
-    """Where in what was received the head is, and what its first line says."""
-
-    begin: int  # interim answers stand before it
-    end: int  # -1: not received yet
-    status: int
+# Where a head begins, with interim answers before it; where it ends, 0: not received yet; the
+# status that its first line says. A plain tuple, as every answer has one.
+_Head: TypeAlias = tuple[int, int, int]
 
 
 class Reader:
@@ -105,34 +105,34 @@ class Reader:
         """
         received = receive()
         head = _find_head(received)
-        if head.end < 0:
+        if not head[1]:
             received, head = _receive_head(receive, received)
-        if head.end > _HEAD_LIMIT or received.count(b"\n", 0, head.end) > _MOST_LINES:
-            raise TransportError(_TOO_LONG)
+        if head[1] > _LONG:
+            _check_length(received, head[1])
         if method == "HEAD":
             return self._read_head(received, head)
-        received, head = self._begin(received, head)
-        lines, fields = _fields_of(received[head.begin : head.end])
+        received, (begin, end, status) = self._begin(received, head)
+        fields = _fields_of(received[begin:end])
         last, total = received, len(received)
         if not self._is_whole:
-            last, total = self._go_on(receive, received, head, fields)
+            last, total = self._go_on(receive, received, end, fields)
         pieces = self._pieces
-        if self._is_whole:
+        if self._is_whole and len(pieces) > self._count:
             del pieces[self._count :]  # they belong to what came behind
         content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         can_go_on = self._keeps and not self._is_followed
-        if can_go_on and total != head.end + len(content):
+        if can_go_on and total != end + len(content):
             can_go_on = "transfer-encoding" in fields and _is_end(last)
-        return Answer(head.status, fields, content, lines), can_go_on
+        return Answer(status, fields, content, received[begin:end]), can_go_on
 
     def _read_head(self, received: bytes, head: _Head) -> tuple[Answer, bool]:
         """Read the answer to HEAD, which has no body, whatever it says."""
-        surplus = received[head.end :]
-        received, head = self._begin(received[: head.end], head)
+        surplus = received[head[1] :]
+        received, (begin, _, status) = self._begin(received[: head[1]], head)
         self._renew()  # this one waits for a body
-        lines, fields = _fields_of(received[head.begin :])
-        return Answer(head.status, fields, b"", lines), self._keeps and not surplus
+        head_alone = received[begin:]
+        return Answer(status, _fields_of(head_alone), b"", head_alone), self._keeps and not surplus
 
     def _begin(self, received: bytes, head: _Head) -> tuple[bytes, _Head]:
         """Have a head judged, with what has come behind it; return both, mended if need be."""
@@ -142,15 +142,15 @@ class Reader:
         except HttpParserError as exc:
             if self._has_head:
                 raise TransportError(str(exc)) from exc
-            mended = _mended(received, head.end)
+            mended = _mended(received, head[1])
             if mended == received:
-                raise _refusal(received[head.begin : head.end], exc) from exc
+                raise _refusal(received[head[0] : head[1]], exc) from exc
             self._renew()
             return self._begin(mended, _find_head(mended))  # where nothing is left to mend
         return received, head
 
     def _go_on(
-        self, receive: Callable[[], bytes], last: bytes, head: _Head, fields: dict[str, str]
+        self, receive: Callable[[], bytes], last: bytes, end: int, fields: dict[str, str]
     ) -> tuple[bytes, int]:
         """Read the rest of a body; return the last of it, and how much was received in all."""
         pieces, total = self._pieces, len(last)
@@ -158,7 +158,7 @@ class Reader:
         while not self._is_whole:
             piece = receive()
             if not piece:
-                self._check_end(total - head.end, fields)
+                self._check_end(total - end, fields)
                 break
             total += len(piece)
             last = piece if len(piece) >= _TAIL else last[-_TAIL:] + piece
@@ -198,8 +198,8 @@ class Reader:
 def _receive_head(receive: Callable[[], bytes], received: bytes) -> tuple[bytes, _Head]:
     """Receive until there is a whole head, with interim answers before it."""
     head, known = _find_head(received), 0
-    while head.end < 0:
-        _check_beginning(received, head.begin, known)
+    while not head[1]:
+        _check_beginning(received, head[0], known)
         if len(received) > _HEAD_LIMIT:
             raise TransportError(_TOO_LONG)
         known = len(received)
@@ -207,7 +207,7 @@ def _receive_head(receive: Callable[[], bytes], received: bytes) -> tuple[bytes,
         if not piece:
             raise http.client.RemoteDisconnected("cut in the middle of the head")
         received += piece
-        head = _find_head(received, head.begin)
+        head = _find_head(received, head[0])
     return received, head
 
 
@@ -215,15 +215,17 @@ def _find_head(received: bytes, begin: int = 0) -> _Head:
     while True:
         end = received.find(_END, begin) + len(_END)
         if end < len(_END):
-            return _Head(begin, -1, 0)
+            return begin, 0, 0
         line = _STATUS_LINE.match(received, begin)
         if line is None:
             raise _no_status_line(received[begin:end])
         status = int(line[1])
         if status >= _FIRST_FINAL:
-            return _Head(begin, end, status)
+            return begin, end, status
         if status == _SWITCHING:
             raise TransportError("the server switched to a protocol that nobody asked for")
+        if _BARE_LINE_FEED.search(received, begin, end):  # another end, perhaps
+            raise TransportError(_BARE)
         begin = end
 
 
@@ -236,7 +238,7 @@ def _check_beginning(received: bytes, begin: int, known: int) -> None:
     if not is_possible:
         raise _no_status_line(received[begin:])
     if _BARE_LINE_FEED.search(received, max(begin, known)):
-        raise TransportError("a line of the head ends without a carriage return")
+        raise TransportError(_BARE)
 
 
 def _no_status_line(received: bytes) -> TransportError:
@@ -244,17 +246,24 @@ def _no_status_line(received: bytes) -> TransportError:
     return TransportError(f"illegal status line: {line!r}")
 
 
-def _fields_of(head: bytes) -> tuple[list[str], dict[str, str]]:
-    """Take a head apart that was found sound; return its lines, and the headers as in `Answer`."""
-    lines = head[: -len(_END)].decode("latin-1").split("\r\n")
-    fields: dict[str, str] = {}
-    for line in lines[1:]:
-        name, _, value = line.partition(":")
-        name, value = name.lower(), value.strip(" \t")
-        fields[name] = f"{fields[name]}, {value}" if name in fields else value
+def _fields_of(head: bytes) -> dict[str, str]:
+    """Return the headers, as in `Answer`, of a head that was found sound."""
+    text = head.decode("latin-1")
+    found = _FIELD.findall(text)
+    fields: dict[str, str] = {name.lower(): value for name, value in found}
+    if len(fields) < len(found) or " \r" in text or "\t\r" in text:
+        fields = {}
+        for name, value in found:
+            key, value = name.lower(), value.rstrip(" \t")  # noqa: PLW2901
+            fields[key] = f"{fields[key]}, {value}" if key in fields else value
     if fields.get("transfer-encoding", "chunked").lower() != "chunked":
         raise TransportError("Only Transfer-Encoding: chunked is supported")
-    return lines, fields if head.isascii() else as_utf8(fields)
+    return fields if text.isascii() else as_utf8(fields)
+
+
+def _check_length(received: bytes, end: int) -> None:
+    if end > _HEAD_LIMIT or received.count(b"\n", 0, end) > _MOST_LINES:
+        raise TransportError(_TOO_LONG)
 
 
 def _mended(received: bytes, end: int) -> bytes:

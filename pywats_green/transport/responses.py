@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import io
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -53,23 +52,24 @@ class Response(http.client.HTTPResponse):
             answer, can_go_on = reader.read(partial(self._sock.recv, RECEIVED), self._method or "")
         finally:
             reader.close()
-        version, _, self.reason = f"{answer.lines[0]} ".split(" ", 2)
+        status_line = answer.head.partition(b"\r\n")[0].decode("latin-1")
+        version, _, self.reason = f"{status_line} ".split(" ", 2)
         self.code = self.status = answer.status
         self.version = 10 if version == "HTTP/1.0" else 11
-        self.headers = self.msg = message_of(answer.lines)
+        self.headers = self.msg = message_of(answer.head)
         self.will_close, self.chunked, self.length = not can_go_on, False, len(answer.content)
         self.fp.close()
         self.fp = io.BufferedReader(io.BytesIO(answer.content))
 
 
-def message_of(lines: Sequence[str]) -> http.client.HTTPMessage:
+def message_of(head: bytes) -> http.client.HTTPMessage:
     """Make what the standard library reads headers, and cookies, from.
 
     Args:
-        lines: Of a head, beginning with the status line.
+        head: Of an answer, found sound.
     """
     message = http.client.HTTPMessage()
-    for line in lines[1:]:
+    for line in head.decode("latin-1").split("\r\n")[1:-2]:
         name, _, value = line.partition(":")
         message[name] = value.strip(" \t")
     return message

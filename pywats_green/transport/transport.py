@@ -140,7 +140,7 @@ class Transport:
         message = self._writer.write(method, root, target, headers, body)
         answer = pool.exchange(message, timeout, deadline)
         if "set-cookie" in answer.headers:
-            self._cookies.keep(root + step.target, answer.lines)
+            self._cookies.keep(root + step.target, answer.head)
         return answer
 
     def _close_idle(self) -> None:
