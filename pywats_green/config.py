@@ -59,6 +59,7 @@ class Settings:
     stale_while_revalidate: float = 0.0
     ttl: Mapping[str, float] = dataclasses.field(default_factory=dict)
     bulk_writes: bool = False
+    pool_reuse: bool = True
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -73,6 +74,7 @@ class Settings:
         _require_bytes("cache_max_bytes", self.cache_max_bytes)
         _require_lives(self.ttl)
         _require_flag("bulk_writes", self.bulk_writes)
+        _require_flag("pool_reuse", self.pool_reuse)
         object.__setattr__(self, "ttl", FrozenLives(self.ttl))  # frozen, as the rest
         if self.client_key is not None and self.client_cert is None:
             raise SettingsError("client_key is set without client_cert: set both")
@@ -136,6 +138,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "stale_while_revalidate": float,
     "ttl": _parse_lives,
     "bulk_writes": _parse_flag,
+    "pool_reuse": _parse_flag,
 }
 
 
@@ -221,6 +224,8 @@ cached; the mapping takes the place of the one before; as variable: `process=360
 | live clients |
     | `bulk_writes` | False | whether pywats' own loops of writes (`bulk_save_revisions`, `save()` \
 of a box build) are sent in bulk or at once; as variable: `1` or `true` | live clients |
+    | `pool_reuse` | True | whether one greenlet of a `Pool` runs many items of a mapping; False: \
+each has a greenlet, and so greenlet-locals, of its own; as variable: `0` or `false` | later calls |
 
     Without `ca_bundle`, the first of `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and
     `SSL_CERT_DIR` counts that is set, else the bundle of certifi.

@@ -7,7 +7,7 @@ import pytest
 from pywats.core.parallel import parallel_execute
 from pywats.shared.result import Failure, Success
 
-from pywats_green import InvalidArgumentError, Pool
+from pywats_green import ArgumentTypeError, InvalidArgumentError, Pool
 
 variable = contextvars.ContextVar("variable", default="unset")
 
@@ -34,10 +34,17 @@ def test_is_a_gevent_pool() -> None:
     assert Pool().size == 50
 
 
-@pytest.mark.parametrize("size", [0, -1, 2.5, None, True, "5"])
-def test_a_bad_size_is_refused_at_once(size: object) -> None:
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_bad_size_is_refused_at_once(size: int) -> None:
     with pytest.raises(InvalidArgumentError, match="whole number of at least 1"):
+        Pool(size)
+
+
+@pytest.mark.parametrize("size", [2.5, None, True, "5"])
+def test_a_size_of_the_wrong_type_is_refused_at_once(size: object) -> None:
+    with pytest.raises(ArgumentTypeError, match="whole number of at least 1") as caught:
         Pool(size)  # type: ignore[arg-type]
+    assert isinstance(caught.value, TypeError)
 
 
 def test_map_keeps_the_order_and_the_bound() -> None:

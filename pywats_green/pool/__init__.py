@@ -1,6 +1,6 @@
-"""A gevent Pool that keeps the caller's context, reads lazily and settles every item."""
+"""A gevent Pool whose mappings run in few greenlets, each item in the caller's context."""
 
-from pywats_green.pool.outcome import Outcome
+from pywats_green.pool.mapping import Raised
 from pywats_green.pool.pool import Pool
 
-__all__ = ["Outcome", "Pool"]
+__all__ = ["Pool", "Raised"]

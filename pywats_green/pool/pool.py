@@ -1,27 +1,29 @@
-"""The Pool itself: gevent's, with the caller's context in every greenlet."""
+"""The Pool itself: gevent's, with the caller's context in every item."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextvars import Context
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import gevent
 import gevent.pool
-from gevent.queue import SimpleQueue
 
 from pywats_green.context import capture, carry
-from pywats_green.exceptions import InvalidArgumentError
-from pywats_green.pool.lookahead import Results, Started
-from pywats_green.pool.outcome import Outcome, attempt, attempt_within, outcome_of, unwrap
+from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
+from pywats_green.pool.mapping import Mapping, Raised, attempt, limited
+from pywats_green.pool.prefetch import Prefetch
+from pywats_green.pool.slots import Slots
+from pywats_green.pool.worker import watch_timeouts
+from pywats_green.progress import ProgressCallback, reporter
 
 if TYPE_CHECKING:
-    from typing_extensions import Self  # in typing from Python 3.11
+    from typing_extensions import ParamSpec, Self  # Self is in typing from Python 3.11
+
+    P = ParamSpec("P")
 
 T = TypeVar("T")
-
+X = TypeVar("X")
 
 _FOLLOW_SIZE: Any = object()
 
@@ -33,13 +35,14 @@ class Pool(gevent.pool.Pool):
         size: How many greenlets may run at once, 1 or more.
 
     Raises:
-        InvalidArgumentError: `size` is not a whole number of at least 1.
+        ArgumentTypeError: `size` is no whole number.
+        InvalidArgumentError: `size` is less than 1.
     """
 
     def __init__(self, size: int = 50) -> None:
-        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise InvalidArgumentError(f"size must be a whole number of at least 1, not {size!r}")
-        super().__init__(size)
+        super().__init__(require_count("size", size))
+        self._slots = Slots(self)
+        watch_timeouts()
 
     def __enter__(self) -> Self:
         return self
@@ -59,25 +62,31 @@ class Pool(gevent.pool.Pool):
             self.kill(block=False)  # a timeout or Ctrl-C while joining: leave nothing running
             raise
 
-    def spawn(  # type: ignore[override]  # a plain signature for a generic one
-        self, func: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> Started:
+    def kill(self, *args: Any, **kwargs: Any) -> None:
+        """Kill what runs, as gevent's. What its mappings have not started never is."""
+        for running in list(self._slots.mappings):
+            running.stop()
+        super().kill(*args, **kwargs)
+
+    def spawn(
+        self, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> gevent.Greenlet[P, T]:
         """Start `func(*args, **kwargs)` in a greenlet, waiting for a free slot.
 
         Returns:
             The greenlet; `get()` gives its value or raises its error.
         """
-        return self._spawn(capture(), func, *args, **kwargs)
-
-    def _spawn(
-        self, captured: Context, func: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> Started:
-        greenlet = self.greenlet_class(func, *args, **kwargs)
-        carry(greenlet, captured)
+        greenlet: Any = self.greenlet_class(func, *args, **kwargs)
+        carry(greenlet, capture())
         self.start(greenlet)
-        return greenlet
+        return greenlet  # type: ignore[no-any-return]
 
-    def apply(self, func: Callable[..., T], args: Any = None, kwds: Any = None) -> T:
+    def apply(
+        self,
+        func: Callable[..., T],
+        args: Sequence[Any] | None = None,
+        kwds: dict[str, Any] | None = None,
+    ) -> T:
         """Call `func(*args, **kwds)` in a greenlet of this pool and wait for it.
 
         Called from a greenlet of this pool it runs at once, in that greenlet, as gevent's.
@@ -88,24 +97,61 @@ class Pool(gevent.pool.Pool):
         args, kwds = args or (), kwds or {}
         if self._apply_immediately():  # type: ignore[attr-defined]  # gevent's own hook
             return func(*args, **kwds)
-        call = self.spawn(attempt, lambda: func(*args, **kwds), ())
-        return unwrap(call)  # type: ignore[no-any-return]
+        value = self.spawn(attempt, lambda: func(*args, **kwds)).get()
+        if isinstance(value, Raised):
+            raise value.error
+        return value
 
-    def map(self, func: Callable[[Any], T], iterable: Iterable[Any]) -> list[T]:
+    def map(self, func: Callable[[X], T], iterable: Iterable[X]) -> list[T]:
         """Call `func` for each item, at most `size` at once.
 
+        Args:
+            func: Called with one item.
+            iterable: Anything but a list, tuple or range is read in this greenlet, at most `size`
+                items ahead.
+
         Returns:
-            The values, in the order of the items.
+            The values, in the order of the items; for a killed item its `gevent.GreenletExit`.
 
         Raises:
             BaseException: The first error in that order, after all items were started; those
-                that still run go on, as with gevent's (leave a `with` block to kill them).
+                that still run go on, as with gevent's (leave a `with` block to kill them). What
+                the iterable raises, at once.
         """
-        captured = capture()
-        started = [self._spawn(captured, attempt, func, (item,)) for item in iterable]
-        return [unwrap(greenlet) for greenlet in started]
+        values: list[Any] = []
+        size = self._slots.size
+        running = Mapping(self._slots, func, capture(), values.__setitem__)
+        known = 0
+        with running:
+            if isinstance(iterable, (list, tuple, range)):
+                values.extend([running.cancelled] * len(iterable))
+                running.offer_all(list(iterable) if isinstance(iterable, list) else iterable)
+            else:
+                running.offer_from(
+                    _noted(iterable, values, running.cancelled),
+                    lambda: running.offered - running.taken < size,
+                    low=size // 2,
+                )
+            while not running.is_done:
+                if running.has_failed and running.taken == running.offered:
+                    known = _raise_first(values, known, running.cancelled)
+                running.wait()
+        if running.has_failed or running.is_stopped:
+            _raise_first(values, known, None)
+            values = [v.error if type(v) is Raised else v for v in values]
+        return values
 
-    def imap(  # type: ignore[override]  # gevent's returns its own iterator class
+    @overload  # type: ignore[override]  # gevent's returns its own iterator class
+    def imap(
+        self, func: Callable[[X], T], iterable: Iterable[X], /, *, maxsize: int | None = ...
+    ) -> Iterator[T]: ...
+
+    @overload
+    def imap(
+        self, func: Callable[..., T], *iterables: Iterable[Any], maxsize: int | None = ...
+    ) -> Iterator[T]: ...
+
+    def imap(
         self, func: Callable[..., T], *iterables: Iterable[Any], maxsize: int | None = _FOLLOW_SIZE
     ) -> Iterator[T]:
         """Call `func` for the items and give the values in order, as they are asked for.
@@ -114,93 +160,157 @@ class Pool(gevent.pool.Pool):
             func: Called with one item of each iterable.
             *iterables: Read in step, in a greenlet of its own.
             maxsize: How many items may be read and not yet handed out. Left out: the size of the
-                pool. None: no bound but the free slots.
+                pool. None: no bound.
 
         Returns:
             An iterator; where an item failed, it raises, and can be asked for the next.
 
         Raises:
+            ArgumentTypeError: `maxsize` is no whole number.
             InvalidArgumentError: `maxsize` is less than 1.
         """
-        return self._lazily(True, func, iterables, maxsize)
+        return self._prefetch(True, func, iterables, maxsize)
 
-    def imap_unordered(  # type: ignore[override]
+    @overload  # type: ignore[override]
+    def imap_unordered(
+        self, func: Callable[[X], T], iterable: Iterable[X], /, *, maxsize: int | None = ...
+    ) -> Iterator[T]: ...
+
+    @overload
+    def imap_unordered(
+        self, func: Callable[..., T], *iterables: Iterable[Any], maxsize: int | None = ...
+    ) -> Iterator[T]: ...
+
+    def imap_unordered(
         self, func: Callable[..., T], *iterables: Iterable[Any], maxsize: int | None = _FOLLOW_SIZE
     ) -> Iterator[T]:
         """As `imap`, but gives each value as soon as it is there."""
-        return self._lazily(False, func, iterables, maxsize)
+        return self._prefetch(False, func, iterables, maxsize)
 
-    def _lazily(
+    def _prefetch(
         self,
         is_ordered: bool,
         func: Callable[..., Any],
         iterables: tuple[Iterable[Any], ...],
         maxsize: int | None,
-    ) -> Results:
+    ) -> Prefetch:
         if maxsize is _FOLLOW_SIZE:
-            maxsize = self.size
-        elif maxsize is not None and not (isinstance(maxsize, int) and maxsize >= 1):
-            raise InvalidArgumentError(f"maxsize must be at least 1, or None, not {maxsize!r}")
-        captured = capture()
-        return Results(
+            maxsize = self._slots.size
+        elif maxsize is not None:
+            require_count("maxsize", maxsize)
+        return Prefetch(
+            self._slots,
+            lambda args: func(*args),
             zip(*iterables),  # noqa: B905  # the shortest ends it, as with the builtin map
-            lambda args: self._spawn(captured, attempt, func, args),
-            captured,
+            capture(),
             is_ordered=is_ordered,
             maxsize=maxsize,
         )
 
     def settle(
         self,
-        func: Callable[[Any], Any],
-        items: Sequence[Any],
+        func: Callable[[X], T],
+        iterable: Iterable[X],
         *,
         timeout: float | None = None,
         fail_fast: bool = False,
-        is_failure: Callable[[Outcome], bool] = lambda outcome: outcome.error is not None,
-        on_settled: Callable[[int, int], object] | None = None,
-    ) -> list[Outcome]:
+        is_failure: Callable[[T | Raised], bool] = lambda value: isinstance(value, Raised),
+        progress: bool | ProgressCallback | None = None,
+    ) -> list[T | Raised]:
         """Call `func` for each item and say what became of each, never raising for one.
 
         Args:
             func: Called with one item.
-            items: What to call it with.
+            iterable: The items; read to its end before the first call.
             timeout: Seconds for each item from its start; waiting for a slot does not count.
                 None: no limit.
             fail_fast: Whether the first failure cancels all that has not finished.
             is_failure: What counts as a failure for that.
-            on_settled: Called in this greenlet with (settled so far, all) after each item.
+            progress: True for a bar on stderr, or called in this greenlet with (completed, total).
 
         Returns:
-            One outcome an item, in order.
+            The value or the error of each item, in order.
 
         Raises:
-            Exception: What `on_settled` raises; nothing is left running.
+            ArgumentTypeError: `timeout` is no number.
+            InvalidArgumentError: `timeout` is not positive.
+            KeyboardInterrupt: An item raised it; SystemExit likewise. Nothing is left running.
+            Exception: What the iterable or `progress` raises; nothing is left running.
         """
-        outcomes = [Outcome(None, gevent.GreenletExit())] * len(items)
-        captured = capture()
-        waiting = deque(enumerate(items))
-        running: dict[Started, int] = {}
-        finished: SimpleQueue[Started] = SimpleQueue()
-        settled = 0
+        if timeout is not None:
+            func = limited(func, require_seconds("timeout", timeout))
+        report = reporter(progress)
+        items = list(iterable)
+        values: list[Any] = []
+        running = Mapping(
+            self._slots,
+            func,
+            capture(),
+            values.__setitem__,
+            stops=is_failure if fail_fast else None,
+            is_watched=report is not None,
+        )
+        values.extend([running.cancelled] * len(items))
+        completed = 0
         try:
-            while waiting or running:
-                while waiting and (not running or self.free_count() > 0):
-                    index, item = waiting.popleft()
-                    greenlet = self._spawn(captured, attempt_within, func, item, timeout)
-                    running[greenlet] = index
-                    greenlet.rawlink(finished.put)
-                done = finished.get()
-                index = running.pop(done)
-                outcomes[index] = outcome_of(done)
-                settled += 1
-                if on_settled is not None:
-                    on_settled(settled, len(items))
-                if fail_fast and is_failure(outcomes[index]):
-                    break
+            running.offer_all(items)
+            while not (running.is_done or running.is_stopped):
+                running.wait()
+                while report is not None and completed < running.finished:
+                    completed += 1
+                    report(completed, len(items))
         finally:
-            if running:
-                gevent.killall(list(running))
-        for greenlet, index in running.items():
-            outcomes[index] = outcome_of(greenlet)  # it may have finished before the kill
-        return outcomes
+            running.kill()
+        return values
+
+
+def _noted(iterable: Iterable[X], values: list[Any], value: object) -> Iterator[X]:
+    """Yield the items, and make room for the value of each."""
+    for item in iterable:
+        values.append(value)
+        yield item
+
+
+def _raise_first(values: list[Any], start: int, unknown: object) -> int:
+    """Raise the first error from an index on; what was killed is none.
+
+    Returns:
+        The index of the first value that is not known yet, or the end.
+    """
+    for index in range(start, len(values)):
+        value = values[index]
+        if value is unknown:
+            return index
+        if type(value) is Raised and not value.is_cancelled:
+            raise value.error
+    return len(values)
+
+
+def require_count(name: str, value: object) -> int:
+    """Return a whole number of at least 1.
+
+    Raises:
+        ArgumentTypeError: It is no whole number.
+        InvalidArgumentError: It is less than 1.
+    """
+    text = f"{name} must be a whole number of at least 1, not {value!r}"
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ArgumentTypeError(text)
+    if value < 1:
+        raise InvalidArgumentError(text)
+    return value
+
+
+def require_seconds(name: str, value: object) -> float:
+    """Return a time of more than 0 seconds.
+
+    Raises:
+        ArgumentTypeError: It is no number.
+        InvalidArgumentError: It is not more than 0.
+    """
+    text = f"{name} must be more than 0 seconds, or None, not {value!r}"
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ArgumentTypeError(text)
+    if not value > 0:
+        raise InvalidArgumentError(text)
+    return value

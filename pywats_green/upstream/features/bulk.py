@@ -19,7 +19,7 @@ from pywats.domains.product.models import ProductRevision
 
 from pywats_green.bridge import MAY_BLOCK
 from pywats_green.config import settings
-from pywats_green.pool import Outcome, Pool
+from pywats_green.pool import Pool, Raised
 from pywats_green.upstream.client.green import GreenHttpClient
 from pywats_green.upstream.client.outcome import refusal
 from pywats_green.upstream.hooks.calls import run_sync
@@ -178,17 +178,17 @@ class _AtOnce:
     def __init__(self, repository: Any, calls: Iterable[Call]) -> None:
         self._repository = repository
         self._steps = [list(step) for _, step in groupby(calls, lambda call: call.name)]
-        self._outcomes: deque[Outcome] = deque()
+        self._results: deque[Any] = deque()
 
     async def answer(self, _: Call) -> Any:
         """Return or raise what the next call does; the first of a step sends the step."""
-        if not self._outcomes:
+        if not self._results:
             await MAY_BLOCK
-            self._outcomes.extend(Pool(_AT_ONCE).settle(self._maker(), self._steps.pop(0)))
-        outcome = self._outcomes.popleft()
-        if outcome.error is not None:
-            raise outcome.error
-        return outcome.value
+            self._results.extend(Pool(_AT_ONCE).settle(self._maker(), self._steps.pop(0)))
+        result = self._results.popleft()
+        if isinstance(result, Raised):
+            raise result.error
+        return result
 
     def _maker(self) -> Callable[[Call], Any]:
         """Return what makes the calls of a step, until one fails.

@@ -12,7 +12,6 @@ from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-import gevent
 from pywats import pyWATS
 from pywats.core.exceptions import EmptyResponseError, NotFoundError
 from pywats.core.routes import Routes
@@ -23,7 +22,7 @@ from pywats.domains.report import ReportHeader, ReportType
 
 from pywats_green.batching import Key, batching
 from pywats_green.exceptions import InvalidArgumentError
-from pywats_green.pool import Outcome, Pool
+from pywats_green.pool import Pool, Raised
 from pywats_green.upstream.client.batches import learned_of
 from pywats_green.upstream.features.pool import require_items
 from pywats_green.upstream.tables.batch_forms import BatchForm, look_up_of
@@ -259,11 +258,11 @@ def _grouped(client: Any, keys: Mapping[K, _LookUp], most: int) -> tuple[list[li
     return groups, alone
 
 
-def _settled(outcomes: Sequence[Outcome]) -> None:
+def _settled(results: Sequence[object]) -> None:
     """Raise the first error; those of the look-ups that it ended do not count."""
-    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
-    for error in errors:
-        if not isinstance(error, gevent.GreenletExit):
-            raise error
-    if errors:
-        raise errors[0]
+    raised = [result for result in results if isinstance(result, Raised)]
+    for result in raised:
+        if not result.is_cancelled:
+            raise result.error
+    if raised:
+        raise raised[0].error

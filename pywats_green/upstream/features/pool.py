@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import gevent
 
 from pywats_green import pool
 from pywats_green.exceptions import InvalidArgumentError
-from pywats_green.progress import ProgressCallback, reporter
+from pywats_green.pool import Raised
+from pywats_green.progress import ProgressCallback
 
 if TYPE_CHECKING:
     from pywats import pyWATS
     from pywats.core.client import HttpClient, Response
     from pywats.shared.result import Failure, Success
 
-    from pywats_green.pool import Outcome
+T = TypeVar("T")
+X = TypeVar("X")
 
 
 class Pool(pool.Pool):
     """A pool of greenlets for blocking calls to pywats.
 
-    `map`, `imap`, `imap_unordered`, `apply` and `spawn` are gevent's, and besides: contextvars of
-    the caller, captured at the call, are copied into every greenlet; the `imap`s read their
-    source lazily; an error that reaches the caller prints no traceback of its own (that of a
-    spawned greenlet, which may have no reader, is printed as gevent does).
+    `map`, `imap`, `imap_unordered`, `apply` and `spawn` are gevent's. Besides, every item runs in
+    a copy of its own of the caller's context, captured at the call; the `imap`s read their source
+    lazily; an error that reaches the caller prints no traceback of its own (that of a spawned
+    greenlet, which may have no reader, is printed as gevent does).
+
+    A mapping runs in at most `size` greenlets that take one item after another, so greenlet-locals
+    last from item to item, as thread-locals in an executor; `configure(pool_reuse=False)` gives
+    each item a greenlet of its own.
 
     As a context manager it joins at the end, and kills what still runs on an exception.
 
@@ -33,18 +39,19 @@ class Pool(pool.Pool):
         size: How many greenlets may run at once, 1 or more.
 
     Raises:
-        InvalidArgumentError: `size` is not a whole number of at least 1.
+        ArgumentTypeError: `size` is no whole number.
+        InvalidArgumentError: `size` is less than 1.
     """
 
     def map_results(
         self,
-        func: Callable[[Any], Any],
-        iterable: Iterable[Any],
+        func: Callable[[X], T],
+        iterable: Iterable[X],
         *,
         timeout: float | None = None,
         fail_fast: bool = False,
         progress: bool | ProgressCallback | None = None,
-    ) -> list[Success[Any] | Failure]:
+    ) -> list[Success[T] | Failure]:
         """Call `func` for each item and say what became of each.
 
         The error codes and details are those of pywats' `parallel_execute`: a None is a failure
@@ -64,45 +71,40 @@ class Pool(pool.Pool):
             One `Success` or `Failure` an item, in order.
 
         Raises:
+            ArgumentTypeError: `timeout` is no number.
             InvalidArgumentError: `timeout` is not positive.
             Exception: What the iterable or `progress` raises; nothing is left running.
         """
-        if timeout is not None and not (isinstance(timeout, (int, float)) and timeout > 0):
-            raise InvalidArgumentError(f"timeout must be more than 0 seconds, not {timeout!r}")
         items = list(iterable)
-        outcomes = self.settle(
+        values = self.settle(
             func,
             items,
             timeout=timeout,
             fail_fast=fail_fast,
-            is_failure=lambda outcome: outcome.error is not None or outcome.value is None,
-            on_settled=reporter(progress),
+            is_failure=lambda value: value is None or isinstance(value, Raised),
+            progress=progress,
         )
-        return [
-            _result(index, item, outcome)
-            for index, (item, outcome) in enumerate(zip(items, outcomes, strict=True))
-        ]
+        return list(map(_result, range(len(items)), items, values))
 
 
-def _result(index: int, item: Any, outcome: Outcome) -> Any:
+def _result(index: int, item: Any, value: Any) -> Any:
     # Here and not above, so that importing the package when disabled does not import pywats.
     from pywats.core.parallel import _classify_exception  # noqa: PLC0415
     from pywats.shared.result import Failure, Success  # noqa: PLC0415
 
-    error = outcome.error
+    if value is not None and not isinstance(value, Raised):
+        return Success(value=value)
     details = {"key": str(item), "index": index}
-    if error is None:
-        if outcome.value is not None:
-            return Success(value=outcome.value)
+    if value is None:
         code, message = "NOT_FOUND", f"Operation returned None for key: {item}"
-    elif isinstance(error, gevent.Timeout):
+    elif isinstance(value.error, gevent.Timeout):
         details["exception_type"] = "TimeoutError"
-        code, message = "TIMEOUT", f"Operation timed out after {error.seconds}s"
-    elif isinstance(error, gevent.GreenletExit):
+        code, message = "TIMEOUT", f"Operation timed out after {value.error.seconds}s"
+    elif value.is_cancelled:
         code, message = "CANCELLED", "Operation was cancelled"
     else:
-        details["exception_type"] = type(error).__name__
-        code, message = _classify_exception(error), str(error)  # type: ignore[arg-type]
+        details["exception_type"] = type(value.error).__name__
+        code, message = _classify_exception(value.error), str(value.error)  # type: ignore[arg-type]
     return Failure(error_code=code, message=message, details=details)
 
 
@@ -121,12 +123,12 @@ def get_many(
         client's `get` raised, the exception stands in its place.
 
     Raises:
-        InvalidArgumentError: `concurrency` is not a whole number of at least 1, or `paths` is a
-            single text.
+        ArgumentTypeError: `concurrency` is no whole number.
+        InvalidArgumentError: `concurrency` is less than 1, or `paths` is a single text.
     """
     get = _getter(client)
-    outcomes = Pool(concurrency).settle(get, require_items("paths", paths))
-    return [outcome.value if outcome.error is None else outcome.error for outcome in outcomes]
+    values = Pool(concurrency).settle(get, require_items("paths", paths))
+    return [value.error if isinstance(value, Raised) else value for value in values]
 
 
 def require_items(name: str, items: Iterable[str]) -> list[str]:

@@ -1,0 +1,342 @@
+"""One call of a mapping: its items, and the workers that pull them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import Context
+from time import monotonic
+from typing import Any, TypeVar
+
+import gevent
+from gevent.event import Event
+
+from pywats_green.config import settings
+from pywats_green.pool.slots import Slots
+from pywats_green.pool.worker import Worker
+
+T = TypeVar("T")
+X = TypeVar("X")
+
+_HAND_OVER = 0.005
+"""Seconds after which workers whose items never wait let the rest of the program run."""
+
+
+class Raised:
+    """An item's error, carried as a value.
+
+    Attributes:
+        error: What the item raised, a `gevent.Timeout` when its time was over, a
+            `gevent.GreenletExit` when it was killed or never started.
+    """
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it was killed or never started."""
+        return isinstance(self.error, gevent.GreenletExit)
+
+
+def attempt(func: Callable[[], T]) -> T | Raised:
+    """Call `func` and carry its error as a value, so that the hub prints no traceback of it."""
+    try:
+        return func()
+    except (gevent.GreenletExit, KeyboardInterrupt, SystemExit):
+        raise  # a kill, or the end of the program: gevent knows what to do with these
+    except BaseException as error:  # noqa: BLE001  # raised again where it is read
+        return Raised(error)
+
+
+def limited(func: Callable[[X], T], timeout: float) -> Callable[[X], T]:
+    """Return `func` with a limit for each item, all of it counted: this is what knows of timers.
+
+    Args:
+        func: Called with the item.
+        timeout: Seconds, from the start of the item.
+
+    Returns:
+        A function that raises a `gevent.Timeout` when the time is over.
+    """
+
+    def call(item: X) -> T:
+        timer = gevent.Timeout.start_new(timeout)
+        try:
+            return func(item)
+        finally:
+            timer.close()
+
+    return call
+
+
+class Mapping:
+    """Items, and the workers that pull them: at most as many as the pool has slots.
+
+    There are no more workers than needed. Each that takes an item while others are left starts the
+    next worker; one that finds nothing left ends, as does one whose slot somebody else waits for.
+    None starts after `stop`.
+
+    Args:
+        slots: The pool's.
+        func: Called with each item, in a copy of the context of its own.
+        captured: The context to copy.
+        keep: Called with an item's index and its value or `Raised`.
+        stops: Tells which value, or `Raised`, stops the mapping. None: none does.
+        is_watched: Whether `news` comes of every item; else of failures and of the end alone.
+
+    Attributes:
+        workers: Those that have not ended.
+        offered: Items that came in so far.
+        taken: Of those, how many were started, or cancelled.
+        finished: Of those, how many ran to their end.
+        handed: How many values the reader of an `imap` was given.
+        has_failed: Whether an item did.
+        fatal: What ends the program, or must: a KeyboardInterrupt or SystemExit of an item.
+        cancelled: What is kept for an item that never ran.
+        is_in_line: Whether it waits for a slot.
+    """
+
+    __slots__ = (
+        "_buffer", "_captured", "_func", "_hand_over_at", "_is_over", "_keep", "_most", "_news",
+        "_reuse", "_room", "_slots", "_starting", "_stops", "_take", "_wake_at", "cancelled",
+        "fatal", "finished", "handed", "has_failed", "is_in_line", "is_stopped", "is_watched",
+        "offered", "source_error", "taken", "workers",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        slots: Slots,
+        func: Callable[[Any], Any],
+        captured: Context,
+        keep: Callable[[int, Any], object],
+        *,
+        stops: Callable[[Any], bool] | None = None,
+        is_watched: bool = False,
+    ) -> None:
+        self._slots = slots
+        self._func = func
+        self._captured = captured
+        self._keep = keep
+        self._stops = stops
+        self._most = slots.size
+        self._reuse = settings().pool_reuse
+        self._buffer: deque[Any] = deque()
+        self._take: Callable[[], Any] = self._buffer.popleft
+        self._news = Event()
+        self._room = Event()
+        self._wake_at = -1
+        self._starting: Worker | None = None
+        self._hand_over_at = monotonic() + _HAND_OVER
+        self._is_over = False
+        self.is_watched = is_watched
+        self.is_stopped = False
+        self.is_in_line = False
+        self.has_failed = False
+        self.fatal: BaseException | None = None
+        self.source_error: Exception | None = None
+        self.cancelled = Raised(gevent.GreenletExit())
+        self.workers: set[Worker] = set()
+        self.offered = self.taken = self.finished = self.handed = 0
+        slots.mappings.append(self)
+
+    # --- the side of the reader ---------------------------------------------------------------
+
+    def offer_all(self, items: Sequence[Any]) -> None:
+        """Let the workers pull the items of a sequence, which nobody changes meanwhile."""
+        self._take = iter(items).__next__
+        self.offered = len(items)
+        self._is_over = True
+        self._go_on()
+
+    def offer_from(
+        self, source: Iterable[Any], has_room: Callable[[], bool], low: int | None = None
+    ) -> None:
+        """Read a source to its end, in this greenlet, as there is room.
+
+        Args:
+            source: It may block, and raise.
+            has_room: Asked before each item is read; `make_room` has it asked again.
+            low: How few items that wait for a worker have it asked again, too. None: no number.
+
+        Raises:
+            BaseException: What the source raises.
+        """
+        try:
+            items = iter(source)
+            while True:
+                while not has_room():
+                    if low is not None:
+                        self._wake_at = self.offered - low
+                    self._room.clear()
+                    self._room.wait()
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+                self._offer(item)
+        finally:
+            self._is_over = True
+            self._go_on()
+
+    def make_room(self) -> None:
+        """Have `has_room` asked again."""
+        self._room.set()
+
+    def _offer(self, item: Any) -> None:
+        self.offered += 1
+        if self.is_stopped:
+            self._keep(self.taken, self.cancelled)
+            self.taken += 1
+            self._news.set()
+        else:
+            self._buffer.append(item)
+            self._grow()
+
+    # --- the side of who waits for the values -------------------------------------------------
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the source is at its end, and no worker is left."""
+        return self._is_over and self.taken == self.offered and not self.workers
+
+    def wait(self) -> None:
+        """Wait for news; they may have been there before.
+
+        Raises:
+            BaseException: `fatal`.
+        """
+        self._news.wait()
+        self._news.clear()
+        if self.fatal is not None:
+            raise self.fatal
+
+    def stop(self) -> None:
+        """Start no further item. Those that run go on; the others are cancelled."""
+        if self.is_stopped:
+            return
+        self.is_stopped = True
+        self._buffer.clear()
+        for index in range(self.taken, self.offered):
+            self._keep(index, self.cancelled)
+        self.taken = self.offered
+        self._room.set()
+        self._go_on()
+
+    def kill(self) -> None:
+        """Stop, and kill the items that run."""
+        self.stop()
+        if self.workers:
+            gevent.killall(list(self.workers))
+
+    def __enter__(self) -> None:
+        """End with the block: what is not started by then never is."""
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # --- the workers --------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        """Start a worker if one is needed; say so when none ever will be."""
+        if self.taken < self.offered:
+            self._grow()
+            return
+        if self.is_in_line:
+            self.is_in_line = False
+            self._slots.step_out(self._start_in_turn)
+        if (self.is_stopped or self.is_done) and self in self._slots.mappings:
+            self._slots.mappings.remove(self)
+        self._news.set()
+
+    def _grow(self) -> None:
+        if self._starting is not None or self.is_in_line or len(self.workers) >= self._most:
+            return
+        if self._slots.is_free():
+            self._start()
+        elif len(self.workers) < self._slots.share():
+            self.is_in_line = True
+            self._slots.line_up(self._start_in_turn)
+
+    def _start_in_turn(self, _: object) -> None:
+        self.is_in_line = False
+        if self._starting is None:
+            self._start()
+
+    def _start(self) -> None:
+        worker = Worker(self._work)
+        self._slots.pool.add(worker, blocking=False)
+        worker.rawlink(self._ended)
+        self.workers.add(worker)
+        self._starting = worker
+        worker.start()
+
+    def _work(self, worker: Worker) -> None:
+        self._starting = None
+        try:
+            self._pull(worker)
+        except BaseException as error:
+            # Killed between two items, it is replaced. Else gevent prints the error, and hands what
+            # ends the program to the main greenlet.
+            if not (worker.is_killed or isinstance(error, gevent.GreenletExit)):
+                self.fatal = error
+                self.stop()
+            raise
+        finally:
+            worker.is_leaving = True
+            self._slots.leaving += 1
+
+    def _pull(self, worker: Worker) -> None:
+        func, copy, waiting = self._func, self._captured.copy, self._slots.waiting
+        while self.taken < self.offered and not (waiting() and self._slots.is_wanted(self)):
+            if monotonic() >= self._hand_over_at:
+                gevent.sleep(0)
+                self._hand_over_at = monotonic() + _HAND_OVER
+                continue
+            index = self.taken
+            self.taken += 1
+            item = self._take()
+            if self.taken == self._wake_at:
+                self._room.set()
+            if self._starting is None and self.taken < self.offered:
+                self._grow()
+            try:
+                value = copy().run(func, item)
+            except (KeyboardInterrupt, SystemExit) as error:
+                self._settle(index, Raised(error))
+                raise
+            except BaseException as error:  # noqa: BLE001  # raised again where it is read
+                value = Raised(_without_our_frame(error))
+            self._settle(index, value)
+            item = value = None  # not kept while the next one runs
+            if worker.armed:
+                worker.disarm()
+            if worker.is_killed or not self._reuse:
+                return
+
+    def _settle(self, index: int, value: Any) -> None:
+        self._keep(index, value)
+        self.finished += 1
+        if type(value) is Raised:
+            self.has_failed = self.is_watched = True
+        if self._stops is not None and self._stops(value):
+            self.stop()
+        if self.is_watched:
+            self._news.set()
+
+    def _ended(self, worker: Worker) -> None:
+        """Called in the hub, when the slot of the worker is free again."""
+        self.workers.discard(worker)
+        if worker.is_leaving:
+            self._slots.leaving -= 1
+        if self._starting is worker:  # it was killed before it ran
+            self._starting = None
+        self._go_on()
+
+
+def _without_our_frame(error: BaseException) -> BaseException:
+    """Drop the worker's frame, whose variables would keep the error and all values alive."""
+    traceback = error.__traceback__
+    return error.with_traceback(None if traceback is None else traceback.tb_next)

@@ -1,0 +1,89 @@
+"""Lazy results: a feeder reads items as the values of those before them are handed out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import Context
+from typing import Any
+
+import gevent
+
+from pywats_green.context import carry
+from pywats_green.pool.mapping import Mapping, Raised
+from pywats_green.pool.slots import Slots
+
+
+class Prefetch(Iterator[Any]):
+    """Iterator over the values of a mapping whose source a feeder reads.
+
+    The feeder is a greenlet of its own, so a source that waits, even for what the reader does with
+    the values, keeps nobody from reading what is there. It goes with the iterator.
+
+    Args:
+        slots: The pool's.
+        func: Called with each item.
+        source: The items.
+        captured: The context in which the source is read, and of the items.
+        is_ordered: Whether the values come in the order of the source, or as they are there.
+        maxsize: How many items may be read and not yet handed out. None: no bound.
+    """
+
+    def __init__(
+        self,
+        slots: Slots,
+        func: Callable[[Any], Any],
+        source: Iterable[Any],
+        captured: Context,
+        *,
+        is_ordered: bool,
+        maxsize: int | None,
+    ) -> None:
+        self._by_index: dict[int, Any] = {}
+        self._arrived: deque[Any] = deque()
+        self._is_ordered = is_ordered
+        arrived = self._arrived  # not self, which must be free to go
+        keep = self._by_index.__setitem__ if is_ordered else lambda _, value: arrived.append(value)
+        self._mapping = Mapping(slots, func, captured, keep, is_watched=True)
+        self._feeder = gevent.Greenlet(_feed, self._mapping, iter(source), maxsize)
+        carry(self._feeder, captured)
+        self._feeder.start()
+
+    def __next__(self) -> Any:
+        mapping = self._mapping
+        while not self._is_there():
+            if mapping.is_done:
+                error, mapping.source_error = mapping.source_error, None
+                if error is not None:
+                    raise error
+                raise StopIteration
+            mapping.wait()  # a timeout of the reader loses nothing
+        value = self._by_index.pop(mapping.handed) if self._is_ordered else self._arrived.popleft()
+        mapping.handed += 1
+        mapping.make_room()
+        if type(value) is not Raised:
+            return value
+        if value.is_cancelled:
+            return value.error  # as gevent's own `get` of a killed greenlet
+        raise value.error
+
+    def _is_there(self) -> bool:
+        if self._is_ordered:
+            return self._mapping.handed in self._by_index
+        return bool(self._arrived)
+
+    def __del__(self) -> None:
+        feeder = getattr(self, "_feeder", None)
+        if feeder is not None:
+            self._mapping.stop()
+            feeder.kill(block=False)  # it may wait for room that nobody makes any more
+
+
+def _feed(mapping: Mapping, source: Iterator[Any], maxsize: int | None) -> None:
+    def has_room() -> bool:
+        return maxsize is None or mapping.offered - mapping.handed < maxsize
+
+    try:
+        mapping.offer_from(source, has_room)
+    except Exception as error:  # noqa: BLE001  # raised in its turn, by the iterator
+        mapping.source_error = error
