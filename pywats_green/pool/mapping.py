@@ -239,6 +239,11 @@ class Mapping:
 
     # --- the workers --------------------------------------------------------------------------
 
+    def use_free_slot(self) -> None:
+        """Start a worker if an item is left for it, and nobody waits for the slot."""
+        if self.taken < self.offered and self._slots.is_free():
+            self._grow()
+
     def _go_on(self) -> None:
         """Start a worker if one is needed; say so when none ever will be."""
         if self.taken < self.offered:

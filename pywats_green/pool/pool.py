@@ -68,6 +68,10 @@ class Pool(gevent.pool.Pool):
             running.stop()
         super().kill(*args, **kwargs)
 
+    def _discard(self, greenlet: Any) -> None:  # gevent's own hook: gives the slot back
+        super()._discard(greenlet)  # type: ignore[misc]
+        self._slots.freed()
+
     def spawn(
         self, func: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> gevent.Greenlet[P, T]:

@@ -52,6 +52,11 @@ class Slots:
         available = self.size - (len(self.pool) - workers)
         return max(1, available // max(1, len(self.mappings)))
 
+    def freed(self) -> None:
+        """Let mappings that could use a slot have the one that became free."""
+        for mapping in self.mappings:
+            mapping.use_free_slot()
+
     def line_up(self, callback: Callable[[object], None]) -> None:
         """Have a function called, once and in the hub, when its turn has come and a slot is free.
 

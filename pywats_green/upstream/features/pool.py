@@ -84,17 +84,22 @@ class Pool(pool.Pool):
             is_failure=lambda value: value is None or isinstance(value, Raised),
             progress=progress,
         )
-        return list(map(_result, range(len(items)), items, values))
+        # Here and not above, so that importing the package when disabled does not import pywats.
+        from pywats.shared.result import Success  # noqa: PLC0415
+
+        return [
+            _failure(index, items[index], value)
+            if value is None or isinstance(value, Raised)
+            else Success(value=value)
+            for index, value in enumerate(values)
+        ]
 
 
-def _result(index: int, item: Any, value: Any) -> Any:
-    # Here and not above, so that importing the package when disabled does not import pywats.
+def _failure(index: int, item: object, value: Raised | None) -> Failure:
     from pywats.core.parallel import _classify_exception  # noqa: PLC0415
-    from pywats.shared.result import Failure, Success  # noqa: PLC0415
+    from pywats.shared.result import Failure  # noqa: PLC0415
 
-    if value is not None and not isinstance(value, Raised):
-        return Success(value=value)
-    details = {"key": str(item), "index": index}
+    details: dict[str, Any] = {"key": str(item), "index": index}
     if value is None:
         code, message = "NOT_FOUND", f"Operation returned None for key: {item}"
     elif isinstance(value.error, gevent.Timeout):
