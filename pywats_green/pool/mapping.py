@@ -22,6 +22,9 @@ _HAND_OVER = 0.005
 """Seconds after which workers whose items never wait let the rest of the program run."""
 
 
+_GIVEN_UP = RuntimeError("raised by now")
+
+
 class Raised:
     """An item's error, carried as a value.
 
@@ -39,6 +42,11 @@ class Raised:
     def is_cancelled(self) -> bool:
         """Whether it was killed or never started."""
         return isinstance(self.error, gevent.GreenletExit)
+
+    def give_up(self) -> BaseException:
+        """Return the error and forget it, so that raising it makes no cycle through its frames."""
+        error, self.error = self.error, _GIVEN_UP
+        return error
 
 
 def attempt(func: Callable[[], T]) -> T | Raised:
@@ -254,6 +262,8 @@ class Mapping:
             self._slots.step_out(self._start_in_turn)
         if (self.is_stopped or self.is_done) and self in self._slots.mappings:
             self._slots.mappings.remove(self)
+        if self.is_done:  # the frames of an error that an item raised lead here
+            self._take, self._keep = _nothing, _nothing
         self._news.set()
 
     def _grow(self) -> None:
@@ -295,7 +305,7 @@ class Mapping:
 
     def _pull(self, worker: Worker) -> None:
         func, copy, waiting = self._func, self._captured.copy, self._slots.waiting
-        while self.taken < self.offered and not (waiting() and self._slots.is_wanted(self)):
+        while self.taken < self.offered:
             if monotonic() >= self._hand_over_at:
                 gevent.sleep(0)
                 self._hand_over_at = monotonic() + _HAND_OVER
@@ -318,7 +328,7 @@ class Mapping:
             item = value = None  # not kept while the next one runs
             if worker.armed:
                 worker.disarm()
-            if worker.is_killed or not self._reuse:
+            if worker.is_killed or not self._reuse or (waiting() and self._slots.is_wanted(self)):
                 return
 
     def _settle(self, index: int, value: Any) -> None:
@@ -339,6 +349,10 @@ class Mapping:
         if self._starting is worker:  # it was killed before it ran
             self._starting = None
         self._go_on()
+
+
+def _nothing(*_: object) -> None:
+    """Stands where the items and the values were."""
 
 
 def _without_our_frame(error: BaseException) -> BaseException:

@@ -103,7 +103,7 @@ class Pool(gevent.pool.Pool):
             return func(*args, **kwds)
         value = self.spawn(attempt, lambda: func(*args, **kwds)).get()
         if isinstance(value, Raised):
-            raise value.error
+            raise value.give_up()
         return value
 
     def map(self, func: Callable[[X], T], iterable: Iterable[X]) -> list[T]:
@@ -286,7 +286,7 @@ def _raise_first(values: list[Any], start: int, unknown: object) -> int:
         if value is unknown:
             return index
         if type(value) is Raised and not value.is_cancelled:
-            raise value.error
+            raise value.give_up()
     return len(values)
 
 

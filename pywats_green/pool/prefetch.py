@@ -65,7 +65,7 @@ class Prefetch(Iterator[Any]):
             return value
         if value.is_cancelled:
             return value.error  # as gevent's own `get` of a killed greenlet
-        raise value.error
+        raise value.give_up()
 
     def _is_there(self) -> bool:
         if self._is_ordered:
