@@ -6,78 +6,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import Context
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 
 import gevent
 from gevent.event import Event
 
 from pywats_green.config import settings
+from pywats_green.pool.raised import Raised
 from pywats_green.pool.slots import Slots
 from pywats_green.pool.worker import Worker
 
-T = TypeVar("T")
-X = TypeVar("X")
-
 _HAND_OVER = 0.005
 """Seconds after which workers whose items never wait let the rest of the program run."""
-
-
-_GIVEN_UP = RuntimeError("raised by now")
-
-
-class Raised:
-    """An item's error, carried as a value.
-
-    Attributes:
-        error: What the item raised, a `gevent.Timeout` when its time was over, a
-            `gevent.GreenletExit` when it was killed or never started.
-    """
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
-
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether it was killed or never started."""
-        return isinstance(self.error, gevent.GreenletExit)
-
-    def give_up(self) -> BaseException:
-        """Return the error and forget it, so that raising it makes no cycle through its frames."""
-        error, self.error = self.error, _GIVEN_UP
-        return error
-
-
-def attempt(func: Callable[[], T]) -> T | Raised:
-    """Call `func` and carry its error as a value, so that the hub prints no traceback of it."""
-    try:
-        return func()
-    except (gevent.GreenletExit, KeyboardInterrupt, SystemExit):
-        raise  # a kill, or the end of the program: gevent knows what to do with these
-    except BaseException as error:  # noqa: BLE001  # raised again where it is read
-        return Raised(error)
-
-
-def limited(func: Callable[[X], T], timeout: float) -> Callable[[X], T]:
-    """Return `func` with a limit for each item, all of it counted: this is what knows of timers.
-
-    Args:
-        func: Called with the item.
-        timeout: Seconds, from the start of the item.
-
-    Returns:
-        A function that raises a `gevent.Timeout` when the time is over.
-    """
-
-    def call(item: X) -> T:
-        timer = gevent.Timeout.start_new(timeout)
-        try:
-            return func(item)
-        finally:
-            timer.close()
-
-    return call
 
 
 class Mapping:
@@ -105,6 +45,7 @@ class Mapping:
         fatal: What ends the program, or must: a KeyboardInterrupt or SystemExit of an item.
         cancelled: What is kept for an item that never ran.
         is_in_line: Whether it waits for a slot.
+        source_error: What the source raised.
     """
 
     __slots__ = (
@@ -144,7 +85,7 @@ class Mapping:
         self.is_in_line = False
         self.has_failed = False
         self.fatal: BaseException | None = None
-        self.source_error: Exception | None = None
+        self.source_error: Raised | None = None
         self.cancelled = Raised(gevent.GreenletExit())
         self.workers: set[Worker] = set()
         self.offered = self.taken = self.finished = self.handed = 0
@@ -168,12 +109,10 @@ class Mapping:
             source: It may block, and raise.
             has_room: Asked before each item is read; `make_room` has it asked again.
             low: How few items that wait for a worker have it asked again, too. None: no number.
-
-        Raises:
-            BaseException: What the source raises.
+        What the source raises is kept in `source_error`; the items before it still run.
         """
+        items = iter(source)
         try:
-            items = iter(source)
             while True:
                 while not has_room():
                     if low is not None:
@@ -183,6 +122,9 @@ class Mapping:
                 try:
                     item = next(items)
                 except StopIteration:
+                    return
+                except Exception as error:  # noqa: BLE001  # raised by who reads the values
+                    self.source_error = Raised(error)
                     return
                 self._offer(item)
         finally:
@@ -240,10 +182,11 @@ class Mapping:
             gevent.killall(list(self.workers))
 
     def __enter__(self) -> None:
-        """End with the block: what is not started by then never is."""
+        """Stop with the block, unless that ends because of the source."""
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        if self.source_error is None:
+            self.stop()
 
     # --- the workers --------------------------------------------------------------------------
 
@@ -323,7 +266,7 @@ class Mapping:
                 self._settle(index, Raised(error))
                 raise
             except BaseException as error:  # noqa: BLE001  # raised again where it is read
-                value = Raised(_without_our_frame(error))
+                value = Raised.in_worker(error)
             self._settle(index, value)
             item = value = None  # not kept while the next one runs
             if worker.armed:
@@ -353,9 +296,3 @@ class Mapping:
 
 def _nothing(*_: object) -> None:
     """Stands where the items and the values were."""
-
-
-def _without_our_frame(error: BaseException) -> BaseException:
-    """Drop the worker's frame, whose variables would keep the error and all values alive."""
-    traceback = error.__traceback__
-    return error.with_traceback(None if traceback is None else traceback.tb_next)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import gevent
 import gevent.pool
 
+from pywats_green.arguments import require_count, require_seconds
 from pywats_green.context import capture, carry
-from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
-from pywats_green.pool.mapping import Mapping, Raised, attempt, limited
+from pywats_green.pool.mapping import Mapping
 from pywats_green.pool.prefetch import Prefetch
+from pywats_green.pool.raised import Raised, attempt, limited
 from pywats_green.pool.slots import Slots
 from pywats_green.pool.worker import watch_timeouts
 from pywats_green.progress import ProgressCallback, reporter
@@ -118,9 +119,9 @@ class Pool(gevent.pool.Pool):
             The values, in the order of the items; for a killed item its `gevent.GreenletExit`.
 
         Raises:
-            BaseException: The first error in that order, after all items were started; those
-                that still run go on, as with gevent's (leave a `with` block to kill them). What
-                the iterable raises, at once.
+            BaseException: The first error in that order, after all items were started; or at once
+                what the iterable raises. Items that still run go on, as with gevent's (leave a
+                `with` block to kill them), and so do those read before the iterable raised.
         """
         values: list[Any] = []
         size = self._slots.size
@@ -136,6 +137,8 @@ class Pool(gevent.pool.Pool):
                     lambda: running.offered - running.taken < size,
                     low=size // 2,
                 )
+                if running.source_error is not None:
+                    raise running.source_error.give_up()
             while not running.is_done:
                 if running.has_failed and running.taken == running.offered:
                     known = _raise_first(values, known, running.cancelled)
@@ -288,33 +291,3 @@ def _raise_first(values: list[Any], start: int, unknown: object) -> int:
         if type(value) is Raised and not value.is_cancelled:
             raise value.give_up()
     return len(values)
-
-
-def require_count(name: str, value: object) -> int:
-    """Return a whole number of at least 1.
-
-    Raises:
-        ArgumentTypeError: It is no whole number.
-        InvalidArgumentError: It is less than 1.
-    """
-    text = f"{name} must be a whole number of at least 1, not {value!r}"
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise ArgumentTypeError(text)
-    if value < 1:
-        raise InvalidArgumentError(text)
-    return value
-
-
-def require_seconds(name: str, value: object) -> float:
-    """Return a time of more than 0 seconds.
-
-    Raises:
-        ArgumentTypeError: It is no number.
-        InvalidArgumentError: It is not more than 0.
-    """
-    text = f"{name} must be more than 0 seconds, or None, not {value!r}"
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        raise ArgumentTypeError(text)
-    if not value > 0:
-        raise InvalidArgumentError(text)
-    return value

@@ -10,7 +10,8 @@ from typing import Any
 import gevent
 
 from pywats_green.context import carry
-from pywats_green.pool.mapping import Mapping, Raised
+from pywats_green.pool.mapping import Mapping
+from pywats_green.pool.raised import Raised
 from pywats_green.pool.slots import Slots
 
 
@@ -54,9 +55,7 @@ class Prefetch(Iterator[Any]):
         while not self._is_there():
             if mapping.is_done:
                 error, mapping.source_error = mapping.source_error, None
-                if error is not None:
-                    raise error
-                raise StopIteration
+                raise StopIteration if error is None else error.give_up()
             mapping.wait()  # a timeout of the reader loses nothing
         value = self._by_index.pop(mapping.handed) if self._is_ordered else self._arrived.popleft()
         mapping.handed += 1
@@ -83,7 +82,4 @@ def _feed(mapping: Mapping, source: Iterator[Any], maxsize: int | None) -> None:
     def has_room() -> bool:
         return maxsize is None or mapping.offered - mapping.handed < maxsize
 
-    try:
-        mapping.offer_from(source, has_room)
-    except Exception as error:  # noqa: BLE001  # raised in its turn, by the iterator
-        mapping.source_error = error
+    mapping.offer_from(source, has_room)

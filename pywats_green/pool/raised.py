@@ -1,0 +1,74 @@
+"""An item's error as a value, and the calls that may end in one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import gevent
+
+T = TypeVar("T")
+X = TypeVar("X")
+
+_GIVEN_UP = RuntimeError("raised by now")
+
+
+class Raised:
+    """An item's error, carried as a value.
+
+    Attributes:
+        error: What the item raised, a `gevent.Timeout` when its time was over, a
+            `gevent.GreenletExit` when it was killed or never started.
+    """
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    @classmethod
+    def in_worker(cls, error: BaseException) -> Raised:
+        """Keep an error without its first frame, the worker's, which outlives the item."""
+        traceback = error.__traceback__
+        return cls(error.with_traceback(None if traceback is None else traceback.tb_next))
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it was killed or never started."""
+        return isinstance(self.error, gevent.GreenletExit)
+
+    def give_up(self) -> BaseException:
+        """Return the error and forget it, so that raising it makes no cycle through its frames."""
+        error, self.error = self.error, _GIVEN_UP
+        return error
+
+
+def attempt(func: Callable[[], T]) -> T | Raised:
+    """Call `func` and carry its error as a value, so that the hub prints no traceback of it."""
+    try:
+        return func()
+    except (gevent.GreenletExit, KeyboardInterrupt, SystemExit):
+        raise  # a kill, or the end of the program: gevent knows what to do with these
+    except BaseException as error:  # noqa: BLE001  # raised again where it is read
+        return Raised(error)
+
+
+def limited(func: Callable[[X], T], timeout: float) -> Callable[[X], T]:
+    """Return `func` with a limit for each item, all of it counted: this is what knows of timers.
+
+    Args:
+        func: Called with the item.
+        timeout: Seconds, from the start of the item.
+
+    Returns:
+        A function that raises a `gevent.Timeout` when the time is over.
+    """
+
+    def call(item: X) -> T:
+        timer = gevent.Timeout.start_new(timeout)
+        try:
+            return func(item)
+        finally:
+            timer.close()
+
+    return call
