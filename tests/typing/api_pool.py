@@ -1,0 +1,70 @@
+"""The types of `Pool` as a user's program sees them: read by mypy and pyright, never run."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+from pywats import pyWATS
+from pywats.core.client import Response
+from pywats.shared.result import Failure, Success
+from typing_extensions import assert_type
+
+from pywats_green import Pool, get_many
+
+
+def length(text: str) -> int:
+    return len(text)
+
+
+def add(one: int, two: int) -> int:
+    return one + two
+
+
+def mappings(pool: Pool, texts: list[str]) -> None:
+    assert_type(pool.map(length, texts), list[int])
+    assert_type(pool.map(length, (text for text in texts)), list[int])
+    assert_type(pool.imap(length, texts), Iterator[int])
+    assert_type(pool.imap(length, texts, maxsize=None), Iterator[int])
+    assert_type(pool.imap_unordered(length, texts, maxsize=5), Iterator[int])
+    assert_type(pool.imap(add, [1], [2]), Iterator[int])
+    pool.map(length, [1])  # type: ignore[arg-type]
+    pool.imap(length, 1)  # type: ignore[call-overload]
+
+
+def results(pool: Pool, texts: list[str]) -> None:
+    found = pool.map_results(length, texts, timeout=1.5, fail_fast=True, progress=True)
+    assert_type(found, list[Success[int] | Failure])
+    pool.map_results(length, texts, progress=lambda completed, total: print(completed, total))
+    pool.map_results(length, [1])  # type: ignore[arg-type]
+    pool.map_results(length, texts, timeout="1")  # type: ignore[arg-type]
+    pool.map_results(length, texts, timeouts=1)  # type: ignore[call-arg]
+    for result in found:
+        if isinstance(result, Failure):
+            assert_type(result.error_code, str)
+        else:
+            assert_type(result, Success[int])
+
+
+def of_pywats(pool: Pool, api: pyWATS, part_numbers: list[str]) -> None:
+    # pywats gives its blocking methods no types.
+    found = pool.map_results(api.product.get_product, part_numbers)
+    assert_type(found, list[Success[Any] | Failure])
+    assert_type(pool.map(api.product.get_product, part_numbers), list[Any])
+    assert_type(get_many(api, ["/api/App/Version"]), list[Response | BaseException])
+
+
+def single_calls(pool: Pool) -> None:
+    assert_type(pool.apply(length, ("a",)), int)
+    greenlet = pool.spawn(length, "a")
+    assert_type(greenlet.get(), int)
+    pool.spawn(length, 1)  # type: ignore[arg-type]
+    pool.spawn(length)  # type: ignore[call-arg]
+
+
+def context_manager() -> None:
+    with Pool(5) as pool:
+        assert_type(pool, Pool)
+    with Pool() as pool:
+        plain: gevent.pool.Pool = pool
+        print(plain)
+    Pool("5")  # type: ignore[arg-type]
