@@ -4,6 +4,7 @@ import itertools
 
 import gevent
 import pytest
+from gevent.event import Event
 from pywats.core.parallel import parallel_execute
 from pywats.shared.result import Failure, Success
 
@@ -113,31 +114,36 @@ def test_imap_gives_the_values_behind_an_error() -> None:
     assert list(results) == [4]
 
 
+@pytest.mark.parametrize(
+    ("options", "most"), [({}, 10), ({"maxsize": 3}, 3), ({"maxsize": 30}, 30)]
+)
 @pytest.mark.parametrize("how", ["imap", "imap_unordered"])
-def test_imap_reads_at_most_size_ahead(how: str) -> None:
-    read = []
+def test_imap_prefetches_at_most_size_unless_told_otherwise(
+    how: str, options: dict[str, int], most: int
+) -> None:
+    read = handed = furthest = 0
 
     def source():  # type: ignore[no-untyped-def]
-        for item in range(1_000):
-            read.append(item)
+        nonlocal read, furthest
+        for item in range(200):
+            read += 1
+            furthest = max(furthest, read - handed)
             yield item
 
-    results = getattr(Pool(10), how)(_nap, source())
-    gevent.sleep(0.05)
-    assert len(read) == 10
-    next(results)
-    gevent.sleep(0.05)
-    assert len(read) <= 11
+    results = getattr(Pool(10), how)(_nap, source(), **options)
+    for _ in results:
+        handed += 1
+    assert furthest == most
 
 
-def test_imap_reads_further_when_told_so() -> None:
-    read = []
-    results = Pool(10).imap(_nap, (read.append(i) or i for i in range(100)), maxsize=3)
-    gevent.sleep(0.02)
-    assert len(read) == 3
-    assert sorted(results) == list(range(100))
-    with pytest.raises(InvalidArgumentError):
+def test_imap_refuses_a_bad_maxsize() -> None:
+    with pytest.raises(InvalidArgumentError, match="maxsize"):
         Pool(1).imap(_nap, [1], maxsize=0)
+    with pytest.raises(ArgumentTypeError, match="maxsize"):
+        Pool(1).imap(_nap, [1], maxsize="5")  # type: ignore[call-overload]
+
+
+def test_imap_without_a_bound_reads_as_the_slots_allow() -> None:
     assert list(Pool(2).imap(_nap, range(9), maxsize=None)) == list(range(9))
 
 
@@ -175,7 +181,7 @@ def test_a_dropped_imap_leaves_nothing_behind() -> None:
 
 
 def test_a_timeout_of_the_reader_loses_no_value() -> None:
-    gate = gevent.event.Event()
+    gate = Event()
 
     def work(item: int) -> int:
         gate.wait()
@@ -198,7 +204,7 @@ def test_a_source_that_waits_for_what_the_reader_does_is_no_deadlock(how: str) -
         while (last := answers.get()) < 5:
             yield last + 1
 
-    with gevent.Timeout(2):
+    with gevent.Timeout(20):
         seen = []
         for value in getattr(Pool(10), how)(_nap, source()):
             seen.append(value)
@@ -207,14 +213,14 @@ def test_a_source_that_waits_for_what_the_reader_does_is_no_deadlock(how: str) -
 
 
 def test_a_slow_source_holds_up_neither_the_call_nor_what_is_there() -> None:
-    gate = gevent.event.Event()
+    gate = Event()
 
     def source():  # type: ignore[no-untyped-def]
         yield 1
         gate.wait()
         yield 2
 
-    with gevent.Timeout(2):
+    with gevent.Timeout(20):
         results = Pool(10).imap(_nap, source())
         assert next(results) == 1
         gate.set()
@@ -222,7 +228,7 @@ def test_a_slow_source_holds_up_neither_the_call_nor_what_is_there() -> None:
 
 
 def test_a_full_pool_does_not_block_the_call_of_imap() -> None:
-    pool, gate = Pool(1), gevent.event.Event()
+    pool, gate = Pool(1), Event()
     pool.spawn(gate.wait)
     results = pool.imap(_nap, [1])
     gate.set()
@@ -320,11 +326,17 @@ def test_map_results_equals_upstreams_parallel_execute() -> None:
     assert [result.model_dump() for result in ours] == [result.model_dump() for result in theirs]
 
 
-def test_timeout_counts_from_the_start_of_the_item() -> None:
-    results = Pool(1).map_results(lambda s: gevent.sleep(s) or s, [0.05, 0.05, 9], timeout=0.08)
-    assert [result.is_success for result in results] == [True, True, False]
-    assert results[2].error_code == "TIMEOUT"
-    assert results[2].details == {"key": "9", "index": 2, "exception_type": "TimeoutError"}
+def test_an_item_over_its_timeout_fails_with_timeout() -> None:
+    results = Pool(1).map_results(lambda s: Event().wait(s) or s, [0, 60, 0], timeout=0.02)
+    assert [result.error_code for result in results] == [None, "TIMEOUT", None]
+    assert results[1].message == "Operation timed out after 0.02s"
+    assert results[1].details == {"key": "60", "index": 1, "exception_type": "TimeoutError"}
+
+
+def test_the_wait_for_a_slot_does_not_count_in_a_timeout() -> None:
+    pool = Pool(1)
+    pool.spawn(Event().wait, 0.05)
+    assert pool.map_results(abs, [1], timeout=0.001)[0].is_success
 
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan")])
@@ -334,15 +346,18 @@ def test_a_bad_timeout_is_refused(timeout: float) -> None:
 
 
 def test_fail_fast_cancels_the_rest_and_keeps_what_had_finished() -> None:
-    started = []
+    started, done, fourth = [], [], Event()
 
     def work(item: int) -> int:
         started.append(item)
-        gevent.sleep(0 if item < 2 else 0.02)
+        if item == 4:
+            fourth.set()
         if item == 2:
+            fourth.wait()  # the first two have ended by then
             raise ValueError("two")
         if item > 2:
-            gevent.sleep(60)
+            Event().wait(60)
+        done.append(item)
         return item
 
     pool = Pool(4)
@@ -351,6 +366,7 @@ def test_fail_fast_cancels_the_rest_and_keeps_what_had_finished() -> None:
         "CANCELLED"
     ] * 7
     assert pool.join(timeout=1)  # nothing is left running
+    assert done == [0, 1]
     assert 9 not in started
 
 
@@ -382,10 +398,9 @@ def test_keyboard_interrupt_in_an_item_ends_the_map_and_leaves_nothing_running(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def work(item: int) -> None:
-        gevent.sleep(0.01)
-        if item == 1:
+        if item == 2:
             raise KeyboardInterrupt
-        gevent.sleep(60)
+        Event().wait(60)
 
     pool = Pool(3)
     with pytest.raises(KeyboardInterrupt):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-import gevent
+import gevent.pool
 from pywats import pyWATS
 from pywats.core.client import Response
 from pywats.shared.result import Failure, Success
@@ -34,7 +34,7 @@ def mappings(pool: Pool, texts: list[str]) -> None:
 def results(pool: Pool, texts: list[str]) -> None:
     found = pool.map_results(length, texts, timeout=1.5, fail_fast=True, progress=True)
     assert_type(found, list[Success[int] | Failure])
-    pool.map_results(length, texts, progress=lambda completed, total: print(completed, total))
+    pool.map_results(length, texts, progress=lambda completed, total: None)
     pool.map_results(length, [1])  # type: ignore[arg-type]
     pool.map_results(length, texts, timeout="1")  # type: ignore[arg-type]
     pool.map_results(length, texts, timeouts=1)  # type: ignore[call-arg]
@@ -61,10 +61,13 @@ def single_calls(pool: Pool) -> None:
     pool.spawn(length)  # type: ignore[call-arg]
 
 
+def as_gevents(pool: gevent.pool.Pool) -> int:
+    return pool.free_count()
+
+
 def context_manager() -> None:
     with Pool(5) as pool:
         assert_type(pool, Pool)
     with Pool() as pool:
-        plain: gevent.pool.Pool = pool
-        print(plain)
+        assert_type(as_gevents(pool), int)
     Pool("5")  # type: ignore[arg-type]
