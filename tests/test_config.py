@@ -60,6 +60,7 @@ def test_an_unknown_name_is_refused_and_nothing_changes() -> None:
         {"bulk_writes": 1},
         {"bulk_writes": "true"},
         {"bulk_writes": None},
+        {"pool_reuse": 0},
     ],
 )
 def test_a_bad_value_is_refused_at_once(change: dict[str, object]) -> None:
@@ -92,6 +93,7 @@ def test_environment() -> None:
             "PYWATS_GREEN_CLIENT_KEY": "key.pem",
             "PYWATS_GREEN_TTL": "process=3600, asset=0",
             "PYWATS_GREEN_BULK_WRITES": "true",
+            "PYWATS_GREEN_POOL_REUSE": "0",
             "DNS_TTL": "7",
         }
     )
@@ -101,6 +103,7 @@ def test_environment() -> None:
         client_key="key.pem",
         ttl={"process": 3600.0, "asset": 0.0},
         bulk_writes=True,
+        pool_reuse=False,
     )
 
 

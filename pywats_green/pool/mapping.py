@@ -23,9 +23,9 @@ _HAND_OVER = 0.005
 class Mapping:
     """Items, and the workers that pull them: at most as many as the pool has slots.
 
-    There are no more workers than needed. Each that takes an item while others are left starts the
-    next worker; one that finds nothing left ends, as does one whose slot somebody else waits for.
-    None starts after `stop`.
+    There are no more workers than items. One that finds nothing left ends, as does one whose slot
+    somebody else waits for; one that takes an item while others are left has more started. None
+    starts after `stop`.
 
     Args:
         slots: The pool's.
@@ -49,10 +49,10 @@ class Mapping:
     """
 
     __slots__ = (
-        "_buffer", "_captured", "_func", "_hand_over_at", "_is_over", "_keep", "_most", "_news",
-        "_reuse", "_room", "_slots", "_starting", "_stops", "_take", "_wake_at", "cancelled",
-        "fatal", "finished", "handed", "has_failed", "is_in_line", "is_stopped", "is_watched",
-        "offered", "source_error", "taken", "workers",
+        "_at_once", "_buffer", "_captured", "_func", "_hand_over_at", "_is_over", "_keep", "_most",
+        "_news", "_reuse", "_room", "_slots", "_starting", "_stops", "_take", "_wake_at",
+        "cancelled", "fatal", "finished", "handed", "has_failed", "is_in_line", "is_stopped",
+        "is_watched", "offered", "source_error", "taken", "workers",
     )  # fmt: skip
 
     def __init__(
@@ -77,7 +77,8 @@ class Mapping:
         self._news = Event()
         self._room = Event()
         self._wake_at = -1
-        self._starting: Worker | None = None
+        self._starting = 0
+        self._at_once = slots.size
         self._hand_over_at = monotonic() + _HAND_OVER
         self._is_over = False
         self.is_watched = is_watched
@@ -90,8 +91,6 @@ class Mapping:
         self.workers: set[Worker] = set()
         self.offered = self.taken = self.finished = self.handed = 0
         slots.mappings.append(self)
-
-    # --- the side of the reader ---------------------------------------------------------------
 
     def offer_all(self, items: Sequence[Any]) -> None:
         """Let the workers pull the items of a sequence, which nobody changes meanwhile."""
@@ -145,8 +144,6 @@ class Mapping:
             self._buffer.append(item)
             self._grow()
 
-    # --- the side of who waits for the values -------------------------------------------------
-
     @property
     def is_done(self) -> bool:
         """Whether the source is at its end, and no worker is left."""
@@ -188,8 +185,6 @@ class Mapping:
         if self.source_error is None:
             self.stop()
 
-    # --- the workers --------------------------------------------------------------------------
-
     def use_free_slot(self) -> None:
         """Start a worker if an item is left for it, and nobody waits for the slot."""
         if self.taken < self.offered and self._slots.is_free():
@@ -210,29 +205,34 @@ class Mapping:
         self._news.set()
 
     def _grow(self) -> None:
-        if self._starting is not None or self.is_in_line or len(self.workers) >= self._most:
-            return
-        if self._slots.is_free():
+        wanted = min(self.offered - self.taken, self._at_once)
+        while self._starting < wanted and len(self.workers) < self._most:
+            if not self._slots.is_free():
+                if not self.is_in_line and len(self.workers) < self._slots.share():
+                    self.is_in_line = True
+                    self._slots.line_up(self._start_in_turn)
+                return
             self._start()
-        elif len(self.workers) < self._slots.share():
-            self.is_in_line = True
-            self._slots.line_up(self._start_in_turn)
 
     def _start_in_turn(self, _: object) -> None:
         self.is_in_line = False
-        if self._starting is None:
-            self._start()
+        self._start()
+        self._grow()
 
     def _start(self) -> None:
         worker = Worker(self._work)
         self._slots.pool.add(worker, blocking=False)
         worker.rawlink(self._ended)
         self.workers.add(worker)
-        self._starting = worker
+        self._starting += 1
         worker.start()
 
     def _work(self, worker: Worker) -> None:
-        self._starting = None
+        self._starting -= 1
+        # Items that wait need as many workers as there are slots. Those that do not are all taken
+        # by the first worker, and any more start in vain.
+        in_vain = self.taken == self.offered
+        self._at_once = max(self._at_once - 1, 1) if in_vain else min(self._at_once + 1, self._most)
         try:
             self._pull(worker)
         except BaseException as error:
@@ -249,16 +249,12 @@ class Mapping:
     def _pull(self, worker: Worker) -> None:
         func, copy, waiting = self._func, self._captured.copy, self._slots.waiting
         while self.taken < self.offered:
-            if monotonic() >= self._hand_over_at:
-                gevent.sleep(0)
-                self._hand_over_at = monotonic() + _HAND_OVER
-                continue
             index = self.taken
             self.taken += 1
             item = self._take()
             if self.taken == self._wake_at:
                 self._room.set()
-            if self._starting is None and self.taken < self.offered:
+            if not self._starting and self.taken < self.offered:
                 self._grow()
             try:
                 value = copy().run(func, item)
@@ -273,6 +269,9 @@ class Mapping:
                 worker.disarm()
             if worker.is_killed or not self._reuse or (waiting() and self._slots.is_wanted(self)):
                 return
+            if monotonic() >= self._hand_over_at:
+                gevent.sleep(0)
+                self._hand_over_at = monotonic() + _HAND_OVER
 
     def _settle(self, index: int, value: Any) -> None:
         self._keep(index, value)
@@ -289,8 +288,8 @@ class Mapping:
         self.workers.discard(worker)
         if worker.is_leaving:
             self._slots.leaving -= 1
-        if self._starting is worker:  # it was killed before it ran
-            self._starting = None
+        else:  # it was killed before it ran
+            self._starting -= 1
         self._go_on()
 
 

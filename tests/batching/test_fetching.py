@@ -14,6 +14,7 @@ from pywats.core.throttle import configure_throttling
 from pywats.domains.report import ReportType
 
 from pywats_green import (
+    ArgumentTypeError,
     InvalidArgumentError,
     fetch_assets,
     fetch_products,
@@ -296,9 +297,12 @@ def test_keys_that_are_none(
 
 
 def test_other_arguments_out_of_range(api: pyWATS, server: WatsServer) -> None:
-    for concurrency in (0, -1, 2.5, "5", True):
+    for concurrency in (0, -1):
         with pytest.raises(InvalidArgumentError):
-            fetch_products(api, ["PN-00001"], concurrency=concurrency)  # type: ignore[arg-type]
+            fetch_products(api, ["PN-00001"], concurrency=concurrency)
+    for wrong in (2.5, "5", True):
+        with pytest.raises(ArgumentTypeError):
+            fetch_products(api, ["PN-00001"], concurrency=wrong)  # type: ignore[arg-type]
     with pytest.raises(InvalidArgumentError, match="report_type"):
         fetch_report_headers(api, [guid(0x5, 1)], report_type="repair")
     with pytest.raises(InvalidArgumentError, match="pyWATS"):

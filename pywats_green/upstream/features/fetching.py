@@ -67,7 +67,8 @@ def fetch_products(
 
     Raises:
         InvalidArgumentError: `part_numbers` is a single text or holds something else than texts,
-            `api` is no `pyWATS`, or `concurrency` no whole number of at least 1.
+            `api` is no `pyWATS`, or `concurrency` is less than 1.
+        ArgumentTypeError: `concurrency` is no whole number.
         Exception: What a single call raises, such as `ValueError` for a blank key. The first error
             ends the fetch: what is still under way is given up.
     """

@@ -78,8 +78,8 @@ def warm(
         A `Success` or a `Failure` for each part number, in order.
 
     Raises:
-        InvalidArgumentError: `concurrency` is not a whole number of at least 1, or
-            `part_numbers` is a single text.
+        ArgumentTypeError: `concurrency` is no whole number.
+        InvalidArgumentError: `concurrency` is less than 1, or `part_numbers` is a single text.
         PyWATSError: The processes could not be read; then no product was asked for.
     """
     numbers = require_items("part_numbers", part_numbers)
