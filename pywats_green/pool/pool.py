@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 X = TypeVar("X")
 
+_AT_HAND = (list, tuple, range)
 _FOLLOW_SIZE: Any = object()
 
 
@@ -128,7 +129,8 @@ class Pool(gevent.pool.Pool):
         running = Mapping(self._slots, func, capture(), values.__setitem__)
         known = 0
         with running:
-            if isinstance(iterable, (list, tuple, range)):
+            # Their iterators never wait, as one of a subclass might.
+            if isinstance(iterable, (list, tuple, range)) and type(iterable) in _AT_HAND:
                 values.extend([running.cancelled] * len(iterable))
                 running.offer_all(list(iterable) if isinstance(iterable, list) else iterable)
             else:
