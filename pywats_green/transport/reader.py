@@ -21,20 +21,23 @@ from pywats_green.transport.answers import MOMENT, PIECE, Answer, as_utf8
 
 _HEAD_LIMIT = 262_144  # bytes, interim answers included; upstream's library fails above 80,000
 _MOST_LINES = 10_000
+_MOST_NAMES = 1_000
 _LONG = 2 * _MOST_LINES  # bytes; a shorter head keeps all bounds
 _IDLE_LIMIT = 262_144  # bytes in a row that bring nothing of a body: chunk extensions, trailers
 
 _END = b"\r\n\r\n"
 _TAIL = 8  # bytes, in which the end of a chunked body shows
 _FIRST_FINAL = 200  # status; what is below is an interim answer
-_SWITCHING = 101
+_INTERIM = ord("1")
+_SWITCHING = b"101"
 
-# llhttp also takes empty lines before it, other protocols and versions, and statuses below 100.
-_STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?\r\n")
+_USUAL_REASONS = frozenset(reason.encode() for reason in http.client.responses.values())
+_REASON = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")  # llhttp lets all pass
+_STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: [^\r\n]*)?\r\n")
 _START = b"HTTP/1."
+_STATUS_AT = len("HTTP/1.1 ")
 _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 _HEADER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*")
-_FIELD = re.compile(r"\r\n([^:\r]+):[ \t]*([^\r]*)")
 _FOLD = re.compile(rb"\r\n[ \t]+")
 _LENGTH_LINE = re.compile(rb"content-length:", re.IGNORECASE)
 
@@ -43,9 +46,21 @@ _TOO_LONG = "Receive buffer too long"  # the words of upstream's library
 _CUT_BODY = "peer closed connection without sending complete message body ({})"
 
 
-# Where a head begins, with interim answers before it; where it ends, 0: not received yet; the
-# status that its first line says. A plain tuple, as every answer has one.
-_Head: TypeAlias = tuple[int, int, int]
+# Where a head begins, with interim answers before it, and where it ends; 0: not received yet.
+_Head: TypeAlias = tuple[int, int]
+
+
+class _Names(dict[bytes, str]):
+    """The names of headers as they came, and in lower case; a server has its few."""
+
+    def __missing__(self, name: bytes) -> str:
+        text = name.decode("latin-1").lower()
+        if len(self) < _MOST_NAMES:
+            self[name] = text
+        return text
+
+
+_names = _Names()
 
 
 class Reader:
@@ -55,7 +70,8 @@ class Reader:
     error the reader must not be used any more.
     """
 
-    _has_head: bool
+    _status: int  # 0: not known yet
+    _found: dict[bytes, bytes]
     _is_whole: bool
     _is_followed: bool  # by bytes that belong to no answer
     _keeps: bool
@@ -63,7 +79,13 @@ class Reader:
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
-        self.on_body = self._pieces.append  # llhttp calls it with no code of ours between
+        self._headers: dict[bytes, bytes] = {}
+        # llhttp calls these with no code of ours between. Of a header that comes twice the last
+        # one stays: the head tells.
+        self._reasons: list[bytes] = []
+        self.on_body = self._pieces.append
+        self.on_status = self._reasons.append
+        self.on_header = self._headers.__setitem__
         self._renew()
 
     def _renew(self) -> None:
@@ -75,15 +97,18 @@ class Reader:
 
     def on_headers_complete(self) -> None:
         """Note what is known now and not later; called by llhttp."""
+        status = self._parser.get_status_code()
         if self._is_whole:
             self._is_followed = True
-        elif self._parser.get_status_code() >= _FIRST_FINAL:
-            self._has_head = True
+        elif status >= _FIRST_FINAL:
+            self._status = status
             self._keeps = self._parser.should_keep_alive()
+            self._found = self._headers.copy()
+        self._headers.clear()
 
     def on_message_complete(self) -> None:
         """Note the end of the answer; called by llhttp."""
-        if self._has_head and not self._is_whole:
+        if self._status and not self._is_whole:
             self._is_whole = True
             self._count = len(self._pieces)
 
@@ -111,8 +136,9 @@ class Reader:
             _check_length(received, head[1])
         if method == "HEAD":
             return self._read_head(received, head)
-        received, (begin, end, status) = self._begin(received, head)
-        fields = _fields_of(received[begin:end])
+        received, (begin, end) = self._begin(received, head)
+        head_alone = received[begin:end]
+        fields = self._fields(head_alone)
         last, total = received, len(received)
         if not self._is_whole:
             last, total = self._go_on(receive, received, end, fields)
@@ -124,30 +150,51 @@ class Reader:
         can_go_on = self._keeps and not self._is_followed
         if can_go_on and total != end + len(content):
             can_go_on = "transfer-encoding" in fields and _is_end(last)
-        return Answer(status, fields, content, received[begin:end]), can_go_on
+        return Answer(self._status, fields, content, head_alone), can_go_on
 
     def _read_head(self, received: bytes, head: _Head) -> tuple[Answer, bool]:
         """Read the answer to HEAD, which has no body, whatever it says."""
         surplus = received[head[1] :]
-        received, (begin, _, status) = self._begin(received[: head[1]], head)
+        received, (begin, _) = self._begin(received[: head[1]], head)
         self._renew()  # this one waits for a body
         head_alone = received[begin:]
-        return Answer(status, _fields_of(head_alone), b"", head_alone), self._keeps and not surplus
+        answer = Answer(self._status, self._fields(head_alone), b"", head_alone)
+        return answer, self._keeps and not surplus
 
     def _begin(self, received: bytes, head: _Head) -> tuple[bytes, _Head]:
         """Have a head judged, with what has come behind it; return both, mended if need be."""
-        self._has_head = self._is_whole = self._is_followed = self._keeps = False
+        self._is_whole = self._is_followed = False
+        self._status = 0
+        self._headers.clear()  # of trailers
+        self._reasons.clear()
         try:
             self._feed(received)
         except HttpParserError as exc:
-            if self._has_head:
+            if self._status:
                 raise TransportError(str(exc)) from exc
             mended = _mended(received, head[1])
             if mended == received:
                 raise _refusal(received[head[0] : head[1]], exc) from exc
             self._renew()
             return self._begin(mended, _find_head(mended))  # where nothing is left to mend
+        if not self._status:  # below 100
+            raise _no_status_line(received[head[0] :])
         return received, head
+
+    def _fields(self, head: bytes) -> dict[str, str]:
+        """Return the headers as in `Answer`."""
+        for reason in self._reasons:
+            if reason not in _USUAL_REASONS and _REASON.fullmatch(reason) is None:
+                raise _no_status_line(head)
+        fields = {
+            _names[name]: value.rstrip(b" \t").decode("latin-1")
+            for name, value in self._found.items()
+        }
+        if len(fields) != head.count(b"\r\n") - 2:
+            fields = _joined(head)
+        if fields.get("transfer-encoding", "chunked").lower() != "chunked":
+            raise TransportError("Only Transfer-Encoding: chunked is supported")
+        return fields if head.isascii() else as_utf8(fields)
 
     def _go_on(
         self, receive: Callable[[], bytes], last: bytes, end: int, fields: dict[str, str]
@@ -215,14 +262,15 @@ def _find_head(received: bytes, begin: int = 0) -> _Head:
     while True:
         end = received.find(_END, begin) + len(_END)
         if end < len(_END):
-            return begin, 0, 0
+            return begin, 0
+        if not received.startswith(_START, begin):
+            raise _no_status_line(received[begin:end])
+        if received[begin + _STATUS_AT] != _INTERIM:
+            return begin, end
         line = _STATUS_LINE.match(received, begin)
         if line is None:
             raise _no_status_line(received[begin:end])
-        status = int(line[1])
-        if status >= _FIRST_FINAL:
-            return begin, end, status
-        if status == _SWITCHING:
+        if line[1] == _SWITCHING:
             raise TransportError("the server switched to a protocol that nobody asked for")
         if _BARE_LINE_FEED.search(received, begin, end):  # another end, perhaps
             raise TransportError(_BARE)
@@ -246,19 +294,14 @@ def _no_status_line(received: bytes) -> TransportError:
     return TransportError(f"illegal status line: {line!r}")
 
 
-def _fields_of(head: bytes) -> dict[str, str]:
-    """Return the headers, as in `Answer`, of a head that was found sound."""
-    text = head.decode("latin-1")
-    found = _FIELD.findall(text)
-    fields: dict[str, str] = {name.lower(): value for name, value in found}
-    if len(fields) < len(found) or " \r" in text or "\t\r" in text:
-        fields = {}
-        for name, value in found:
-            key, value = name.lower(), value.rstrip(" \t")  # noqa: PLW2901
-            fields[key] = f"{fields[key]}, {value}" if key in fields else value
-    if fields.get("transfer-encoding", "chunked").lower() != "chunked":
-        raise TransportError("Only Transfer-Encoding: chunked is supported")
-    return fields if text.isascii() else as_utf8(fields)
+def _joined(head: bytes) -> dict[str, str]:
+    """Read the headers of a head that was found sound, where some of them come twice."""
+    fields: dict[str, str] = {}
+    for line in head.decode("latin-1").split("\r\n")[1:-2]:
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
+        fields[name] = f"{fields[name]}, {value}" if name in fields else value
+    return fields
 
 
 def _check_length(received: bytes, end: int) -> None:
