@@ -8,9 +8,7 @@ the working Retry-After are ours.
 from __future__ import annotations
 
 import itertools
-import json
 import time
-from email.message import Message
 from typing import Any
 
 import gevent
@@ -29,7 +27,8 @@ from pywats_green.exceptions import (
     TransportTimeoutError,
 )
 from pywats_green.transport import Answer, Transport, without_user_info
-from pywats_green.upstream.client.admission import admit, pause_asked, settle
+from pywats_green.upstream.bodies import parse
+from pywats_green.upstream.client.admission import admit, settle
 from pywats_green.upstream.client.observing import note_attempts
 from pywats_green.upstream.client.wire import checked_headers, encode_body
 
@@ -38,8 +37,6 @@ logger = get_logger("pywats.core.async_client")  # users filter by upstream's na
 _native_thread_id = monkey.get_original("threading", "get_ident")
 
 _ATTRIBUTE = "_green_exchange"
-
-_decode = json.JSONDecoder().decode  # `json.loads` guesses the encoding first
 
 
 def exchange_of(client: Any) -> Exchange:
@@ -233,33 +230,10 @@ class Exchange:
 
 def _response(answer: Answer) -> Response:
     """Parse an answer as upstream's `_handle_response` does."""
-    data = None
-    if answer.content:
-        data = _parse(answer)
+    data = parse(answer.content, answer.headers.get("content-type"))
     return Response(
         status_code=answer.status, data=data, headers=answer.headers, raw=answer.content
     )
-
-
-def _parse(answer: Answer) -> Any:
-    try:
-        return _decode(answer.content.decode())
-    except ValueError:  # not UTF-8, or not JSON, or with a byte order mark
-        pass
-    try:
-        return json.loads(answer.content)
-    except ValueError:
-        return _text(answer) or None
-
-
-def _text(answer: Answer) -> str:
-    """Decode a body as httpx does: by the charset of its type, else UTF-8, never failing."""
-    message = Message()
-    message["content-type"] = answer.headers.get("content-type", "")
-    try:
-        return answer.content.decode(message.get_content_charset() or "utf-8", "replace")
-    except LookupError:
-        return answer.content.decode("utf-8", "replace")
 
 
 def _retry_delay(
