@@ -48,12 +48,12 @@ def decoded(content: bytes, encoding: str) -> bytes:
     response = urllib3.HTTPResponse(
         io.BytesIO(content), headers={"content-encoding": encoding}, preload_content=False
     )
-    pieces: list[bytes] = []
+    whole = io.BytesIO()  # which gives what it holds without another copy
     try:
         for piece in response.stream(PIECE):
-            pieces.append(piece)
-            if len(pieces) > 1:
+            if whole.tell():
                 gevent.sleep(MOMENT)
+            whole.write(piece)
     except urllib3.exceptions.DecodeError as exc:
         raise TransportError(str(exc.__cause__ or exc)) from exc
-    return b"".join(pieces)
+    return whole.getvalue()

@@ -9,6 +9,7 @@ answers that end with the connection or have no body by their request, and what 
 from __future__ import annotations
 
 import http.client
+import io
 import re
 from collections.abc import Callable
 from typing import TypeAlias
@@ -79,6 +80,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
+        self._big: io.BytesIO | None = None  # the pieces before them, of a big body
         self._headers: dict[bytes, bytes] = {}
         # llhttp calls these with no code of ours between. Of a header that comes twice the last
         # one stays: the head tells.
@@ -142,15 +144,24 @@ class Reader:
         last, total = received, len(received)
         if not self._is_whole:
             last, total = self._go_on(receive, received, end, fields)
-        pieces = self._pieces
-        if self._is_whole and len(pieces) > self._count:
-            del pieces[self._count :]  # they belong to what came behind
-        content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
+        content = self._content()
         can_go_on = self._keeps and not self._is_followed
         if can_go_on and total != end + len(content):
             can_go_on = "transfer-encoding" in fields and _is_end(last)
         return Answer(self._status, fields, content, head_alone), can_go_on
+
+    def _content(self) -> bytes:
+        pieces, big = self._pieces, self._big
+        if self._is_whole and len(pieces) > self._count:
+            del pieces[self._count :]  # they belong to what came behind
+        if big is not None:
+            self._big = None
+            big.writelines(pieces)
+            content = big.getvalue()  # without another copy
+        else:
+            content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        return content
 
     def _read_head(self, received: bytes, head: _Head) -> tuple[Answer, bool]:
         """Read the answer to HEAD, which has no body, whatever it says."""
@@ -218,8 +229,11 @@ class Reader:
             if idle > _IDLE_LIMIT:
                 raise TransportError("too much between the pieces of a body, or behind it")
             together += len(piece)
-            if together > PIECE:
+            if together > PIECE and not self._is_whole:
                 together = 0
+                self._big = self._big or io.BytesIO()
+                self._big.writelines(pieces)
+                pieces.clear()
                 gevent.sleep(MOMENT)  # a quick sender would never let the others run
         return last, total
 
