@@ -91,11 +91,11 @@ def results() -> Results:
 def test_ratios_of_the_key_rows(results: Results) -> None:
     found = [row.measured(results) for row in KEY_ROWS]
     assert [round(item.median, 3) for item in found if item] == [
-        10, 20, 12, 4, 5, 15, 1.03, 20.5, 0,
+        10, 12, 4, 15, 1.03, 20.5, 0,
     ]  # fmt: skip
     assert [row.verdict(results) for row in KEY_ROWS] == [
-        "holds", "goal reached", "goal reached", "goal reached", "goal reached", "goal reached",
-        "goal reached", "holds", "goal reached",
+        "holds", "goal reached", "goal reached", "goal reached", "goal reached", "holds",
+        "goal reached",
     ]  # fmt: skip
     assert missed(results) == []
 
