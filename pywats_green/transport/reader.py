@@ -12,43 +12,35 @@ import http.client
 import io
 import re
 from collections.abc import Callable
-from typing import TypeAlias
 
 import gevent
 from httptools import HttpParserCallbackError, HttpParserError, HttpResponseParser
 
 from pywats_green.exceptions import TransportError
 from pywats_green.transport.answers import MOMENT, PIECE, Answer, as_utf8
+from pywats_green.transport.heads import (
+    LONG,
+    Head,
+    check_length,
+    find_head,
+    joined,
+    mended,
+    no_status_line,
+    receive_head,
+    refusal,
+)
 
-_HEAD_LIMIT = 262_144  # bytes, interim answers included; upstream's library fails above 80,000
-_MOST_LINES = 10_000
 _MOST_NAMES = 1_000
-_LONG = 2 * _MOST_LINES  # bytes; a shorter head keeps all bounds
 _IDLE_LIMIT = 262_144  # bytes in a row that bring nothing of a body: chunk extensions, trailers
 
 _END = b"\r\n\r\n"
 _TAIL = 8  # bytes, in which the end of a chunked body shows
 _FIRST_FINAL = 200  # status; what is below is an interim answer
-_INTERIM = ord("1")
-_SWITCHING = b"101"
 
 _USUAL_REASONS = frozenset(reason.encode() for reason in http.client.responses.values())
 _REASON = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")  # llhttp lets all pass
-_STATUS_LINE = re.compile(rb"HTTP/1\.[0-9] ([1-9][0-9]{2})(?: [^\r\n]*)?\r\n")
-_START = b"HTTP/1."
-_STATUS_AT = len("HTTP/1.1 ")
-_BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
-_HEADER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*")
-_FOLD = re.compile(rb"\r\n[ \t]+")
-_LENGTH_LINE = re.compile(rb"content-length:", re.IGNORECASE)
 
-_BARE = "a line of the head ends without a carriage return"
-_TOO_LONG = "Receive buffer too long"  # the words of upstream's library
 _CUT_BODY = "peer closed connection without sending complete message body ({})"
-
-
-# Where a head begins, with interim answers before it, and where it ends; 0: not received yet.
-_Head: TypeAlias = tuple[int, int]
 
 
 class _Names(dict[bytes, str]):
@@ -131,11 +123,11 @@ class Reader:
             OSError: The connection broke off or the time is over.
         """
         received = receive()
-        head = _find_head(received)
+        head = find_head(received)
         if not head[1]:
-            received, head = _receive_head(receive, received)
-        if head[1] > _LONG:
-            _check_length(received, head[1])
+            received, head = receive_head(receive, received)
+        if head[1] > LONG:
+            check_length(received, head[1])
         if method == "HEAD":
             return self._read_head(received, head)
         received, (begin, end) = self._begin(received, head)
@@ -163,7 +155,7 @@ class Reader:
         pieces.clear()
         return content
 
-    def _read_head(self, received: bytes, head: _Head) -> tuple[Answer, bool]:
+    def _read_head(self, received: bytes, head: Head) -> tuple[Answer, bool]:
         """Read the answer to HEAD, which has no body, whatever it says."""
         surplus = received[head[1] :]
         received, (begin, _) = self._begin(received[: head[1]], head)
@@ -172,7 +164,7 @@ class Reader:
         answer = Answer(self._status, self._fields(head_alone), b"", head_alone)
         return answer, self._keeps and not surplus
 
-    def _begin(self, received: bytes, head: _Head) -> tuple[bytes, _Head]:
+    def _begin(self, received: bytes, head: Head) -> tuple[bytes, Head]:
         """Have a head judged, with what has come behind it; return both, mended if need be."""
         self._is_whole = self._is_followed = False
         self._status = 0
@@ -183,26 +175,26 @@ class Reader:
         except HttpParserError as exc:
             if self._status:
                 raise TransportError(str(exc)) from exc
-            mended = _mended(received, head[1])
-            if mended == received:
-                raise _refusal(received[head[0] : head[1]], exc) from exc
+            sound = mended(received, head[1])
+            if sound == received:
+                raise refusal(received[head[0] : head[1]], exc) from exc
             self._renew()
-            return self._begin(mended, _find_head(mended))  # where nothing is left to mend
+            return self._begin(sound, find_head(sound))  # where nothing is left to mend
         if not self._status:  # below 100
-            raise _no_status_line(received[head[0] :])
+            raise no_status_line(received[head[0] :])
         return received, head
 
     def _fields(self, head: bytes) -> dict[str, str]:
         """Return the headers as in `Answer`."""
         for reason in self._reasons:
             if reason not in _USUAL_REASONS and _REASON.fullmatch(reason) is None:
-                raise _no_status_line(head)
+                raise no_status_line(head)
         fields = {
             _names[name]: value.rstrip(b" \t").decode("latin-1")
             for name, value in self._found.items()
         }
         if len(fields) != head.count(b"\r\n") - 2:
-            fields = _joined(head)
+            fields = joined(head)
         if fields.get("transfer-encoding", "chunked").lower() != "chunked":
             raise TransportError("Only Transfer-Encoding: chunked is supported")
         return fields if head.isascii() else as_utf8(fields)
@@ -254,107 +246,6 @@ class Reader:
             if not self._is_whole:
                 raise
             self._is_followed = True
-
-
-def _receive_head(receive: Callable[[], bytes], received: bytes) -> tuple[bytes, _Head]:
-    """Receive until there is a whole head, with interim answers before it."""
-    head, known = _find_head(received), 0
-    while not head[1]:
-        _check_beginning(received, head[0], known)
-        if len(received) > _HEAD_LIMIT:
-            raise TransportError(_TOO_LONG)
-        known = len(received)
-        piece = receive()
-        if not piece:
-            raise http.client.RemoteDisconnected("cut in the middle of the head")
-        received += piece
-        head = _find_head(received, head[0])
-    return received, head
-
-
-def _find_head(received: bytes, begin: int = 0) -> _Head:
-    while True:
-        end = received.find(_END, begin) + len(_END)
-        if end < len(_END):
-            return begin, 0
-        if not received.startswith(_START, begin):
-            raise _no_status_line(received[begin:end])
-        if received[begin + _STATUS_AT] != _INTERIM:
-            return begin, end
-        line = _STATUS_LINE.match(received, begin)
-        if line is None:
-            raise _no_status_line(received[begin:end])
-        if line[1] == _SWITCHING:
-            raise TransportError("the server switched to a protocol that nobody asked for")
-        if _BARE_LINE_FEED.search(received, begin, end):  # another end, perhaps
-            raise TransportError(_BARE)
-        begin = end
-
-
-def _check_beginning(received: bytes, begin: int, known: int) -> None:
-    """Refuse at once what cannot become a head, rather than wait for its end."""
-    if received.find(b"\n", begin) < 0:
-        is_possible = _START.startswith(received[begin : begin + len(_START)])
-    else:
-        is_possible = _STATUS_LINE.match(received, begin) is not None
-    if not is_possible:
-        raise _no_status_line(received[begin:])
-    if _BARE_LINE_FEED.search(received, max(begin, known)):
-        raise TransportError(_BARE)
-
-
-def _no_status_line(received: bytes) -> TransportError:
-    line = bytearray(received[:1_000].split(b"\r\n")[0])
-    return TransportError(f"illegal status line: {line!r}")
-
-
-def _joined(head: bytes) -> dict[str, str]:
-    """Read the headers of a head that was found sound, where some of them come twice."""
-    fields: dict[str, str] = {}
-    for line in head.decode("latin-1").split("\r\n")[1:-2]:
-        name, _, value = line.partition(":")
-        name, value = name.lower(), value.strip(" \t")
-        fields[name] = f"{fields[name]}, {value}" if name in fields else value
-    return fields
-
-
-def _check_length(received: bytes, end: int) -> None:
-    if end > _HEAD_LIMIT or received.count(b"\n", 0, end) > _MOST_LINES:
-        raise TransportError(_TOO_LONG)
-
-
-def _mended(received: bytes, end: int) -> bytes:
-    """Unfold the header lines before `end`, and say a length once that is said twice."""
-    heads = received[:end].split(_END)[:-1]
-    return b"".join([*(_mended_head(head) + _END for head in heads), received[end:]])
-
-
-def _mended_head(head: bytes) -> bytes:
-    status_line, separator, rest = head.partition(b"\r\n")
-    # The first of them continues nothing: where it begins with a blank, it stays and is refused.
-    lines = _FOLD.sub(b" ", rest).split(b"\r\n")
-    places = [place for place, line in enumerate(lines) if _LENGTH_LINE.match(line)]
-    said = b",".join(lines[place].partition(b":")[2] for place in places)
-    lengths = {length.strip(b" \t") for length in said.split(b",")}
-    if b"," in said and len(lengths) == 1:
-        lines[places[0]] = b"Content-Length: " + lengths.pop()
-        again = set(places[1:])
-        lines = [line for place, line in enumerate(lines) if place not in again]
-    return status_line + separator + b"\r\n".join(lines)
-
-
-def _refusal(head: bytes, exc: HttpParserError) -> TransportError:
-    """Say what is wrong with a head, in the words of upstream's library where it has any."""
-    lines = head[: -len(_END)].split(b"\r\n")[1:]
-    for line in lines:
-        if not _HEADER_LINE.fullmatch(line):
-            return TransportError(f"illegal header line: {bytearray(line)!r}")
-    lengths = {line.partition(b":")[2].strip() for line in lines if _LENGTH_LINE.match(line)}
-    if len(lengths) > 1:
-        return TransportError("conflicting Content-Length headers")
-    if lengths and not lengths.pop().isdigit():
-        return TransportError("bad Content-Length")
-    return TransportError(str(exc))
 
 
 def _is_end(received: bytes) -> bool:
