@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pywats_green.upstream.bodies import _charset, parse
+from pywats_green.upstream.client.bodies import _charset, parse
 
 numbers = st.one_of(
     st.integers(), st.integers(-(10**400), 10**400), st.floats(), st.floats(-1e3, 1e3)

@@ -27,8 +27,8 @@ from pywats_green.exceptions import (
     TransportTimeoutError,
 )
 from pywats_green.transport import Answer, Transport, without_user_info
-from pywats_green.upstream.bodies import parse
-from pywats_green.upstream.client.admission import admit, settle
+from pywats_green.upstream.client.admission import admit, pause_asked, settle
+from pywats_green.upstream.client.bodies import parse
 from pywats_green.upstream.client.observing import note_attempts
 from pywats_green.upstream.client.wire import checked_headers, encode_body
 
