@@ -14,7 +14,7 @@ from pywats_green.bridge import drive
 from pywats_green.cache import cache_control
 from pywats_green.upstream.client import GreenHttpClient
 from pywats_green.upstream.domains import FRESH_METHODS
-from pywats_green.upstream.epochs import outdate
+from pywats_green.upstream.epochs import invalidate
 from pywats_green.upstream.outcome import refusal
 
 T = TypeVar("T")
@@ -185,6 +185,6 @@ def process_clearer(
     async def clear_cache(self: Any) -> None:
         await original(self)
         if isinstance(self._repository._http_client, GreenHttpClient):
-            outdate(self._repository._http_client, ["process"])
+            invalidate(self._repository._http_client, ["process"])
 
     return clear_cache

@@ -8,9 +8,7 @@ the working Retry-After are ours.
 from __future__ import annotations
 
 import itertools
-import json
 import time
-from email.message import Message
 from typing import Any
 
 import gevent
@@ -32,15 +30,13 @@ from pywats_green.transport import Answer, Transport, without_user_info
 from pywats_green.upstream.observing import note_attempts
 from pywats_green.upstream.outcome import time_share
 from pywats_green.upstream.throttling import admit, settle
-from pywats_green.upstream.wire import checked_headers, encode_body
+from pywats_green.upstream.wire import checked_headers, encode_body, parse_body
 
 logger = get_logger("pywats.core.async_client")  # users filter by upstream's names
 
 _native_thread_id = monkey.get_original("threading", "get_ident")
 
 _ATTRIBUTE = "_green_exchange"
-
-_decode = json.JSONDecoder().decode  # `json.loads` guesses the encoding first
 
 
 def exchange_of(client: Any) -> Exchange:
@@ -231,33 +227,12 @@ class Exchange:
 
 def _response(answer: Answer) -> Response:
     """Parse an answer as upstream's `_handle_response` does."""
-    data = None
-    if answer.content:
-        data = _parse(answer)
     return Response(
-        status_code=answer.status, data=data, headers=answer.headers, raw=answer.content
+        status_code=answer.status,
+        data=parse_body(answer.content, answer.headers),
+        headers=answer.headers,
+        raw=answer.content,
     )
-
-
-def _parse(answer: Answer) -> Any:
-    try:
-        return _decode(answer.content.decode())
-    except ValueError:  # not UTF-8, or not JSON, or with a byte order mark
-        pass
-    try:
-        return json.loads(answer.content)
-    except ValueError:
-        return _text(answer) or None
-
-
-def _text(answer: Answer) -> str:
-    """Decode a body as httpx does: by the charset of its type, else UTF-8, never failing."""
-    message = Message()
-    message["content-type"] = answer.headers.get("content-type", "")
-    try:
-        return answer.content.decode(message.get_content_charset() or "utf-8", "replace")
-    except LookupError:
-        return answer.content.decode("utf-8", "replace")
 
 
 def _retry_delay(

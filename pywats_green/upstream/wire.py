@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from email.message import Message
 from typing import Any, NamedTuple
 
 # h11's rules: RFC 9110, 5.1 and 5.5, with everything but NUL, CR and LF inside a value.
 _NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 _VALUE = re.compile(rb"(?:[^\x00\s](?:[^\x00\r\n]*[^\x00\s])?)?")
+
+_decode = json.JSONDecoder().decode  # `json.loads` guesses the encoding first
 
 
 def checked_headers(
@@ -107,3 +110,35 @@ def encode_body(data: Any, *, is_blocking: bool) -> Body:
     for piece in pieces:
         b"".join((b"%x" % len(piece), piece))  # what httpx makes of it, to fail with its words
     return Body(pieces, {"Transfer-Encoding": "chunked"})
+
+
+def parse_body(content: bytes, headers: Mapping[str, str]) -> Any:
+    """Parse the body of an answer as upstream does.
+
+    Args:
+        content: The bytes, with no content coding left.
+        headers: Of the answer, names in lower case.
+
+    Returns:
+        What its JSON says; the text where it is none; None where there is nothing.
+    """
+    if not content:
+        return None
+    try:
+        return _decode(content.decode())
+    except ValueError:  # not UTF-8, or not JSON, or with a byte order mark
+        pass
+    try:
+        return json.loads(content)
+    except ValueError:
+        return _text(content, headers) or None
+
+
+def _text(content: bytes, headers: Mapping[str, str]) -> str:
+    """Decode a body as httpx does: by the charset of its type, else UTF-8, never failing."""
+    message = Message()
+    message["content-type"] = headers.get("content-type", "")
+    try:
+        return content.decode(message.get_content_charset() or "utf-8", "replace")
+    except LookupError:
+        return content.decode("utf-8", "replace")

@@ -23,7 +23,7 @@ from pywats_green import (
     settings,
 )
 from pywats_green.testing import WatsServer
-from pywats_green.upstream import epochs, packing
+from pywats_green.upstream import epochs, packing, wire
 
 ROUTE = "GET /api/Product/{partNumber}"
 
@@ -88,7 +88,9 @@ def test_an_unpacked_answer_is_a_response_like_any_other() -> None:
     from pywats_green.upstream.packing import Packed
 
     original = Response(status_code=201, data={"a": [1]}, headers={"x": "y"}, raw=b'{"a": [1]}')
-    unpacked = Packed(original).unpack()
+    packed = Packed(original)
+    packed.unpack()
+    unpacked = packed.unpack()
     assert unpacked == original
     assert unpacked.model_dump() == original.model_dump()
     assert unpacked.model_copy(deep=True) == original
@@ -139,7 +141,7 @@ def test_the_caches_of_two_tokens_do_not_mix(server: WatsServer) -> None:
     first.product.get_product("PN-00001")
     second.product.get_product("PN-00001")
     assert asked(server) == 2
-    keys = " ".join(map(str, manager._vault.keys()))
+    keys = " ".join(map(str, manager._entries))
     assert server.token not in keys
     assert server.second_token not in keys
 
@@ -171,7 +173,7 @@ def test_a_cache_ttl_of_0_is_for_ever_as_upstream_means_it(server: WatsServer) -
 
 
 @pytest.mark.parametrize("options", [{"cache_ttl": -1}, {"cache_max_size": -1}])
-def test_a_negative_life_or_size_is_refused(server: WatsServer, options: dict[str, int]) -> None:
+def test_a_negative_ttl_or_size_is_refused(server: WatsServer, options: dict[str, int]) -> None:
     with pytest.raises(InvalidArgumentError):
         client(server, **options)
 
@@ -217,7 +219,7 @@ def test_a_unit_on_the_line_is_never_cached(api: pyWATS, server: WatsServer) -> 
     assert asked(server, "GET /api/Production/Unit/{serialNumber}/{partNumber}") == 2
 
 
-def test_a_life_per_domain(api: pyWATS, server: WatsServer) -> None:
+def test_a_ttl_per_domain(api: pyWATS, server: WatsServer) -> None:
     configure(ttl={"product": 0, "production": 60})
     for _ in range(2):
         api.product.get_product("PN-00001")
@@ -228,9 +230,8 @@ def test_a_life_per_domain(api: pyWATS, server: WatsServer) -> None:
 
 def test_processes_live_an_hour(api: pyWATS, server: WatsServer) -> None:
     api.process.get_processes()
-    (key,) = cache_of(api)._vault.keys()  # type: ignore[union-attr]
-    entry = cache_of(api)._vault._store[key]  # type: ignore[union-attr]
-    assert 3500 < entry.expires_at - time.monotonic() <= 3600
+    (entry,) = cache_of(api)._entries.values()  # type: ignore[union-attr]
+    assert entry.kept_for == 3600
 
 
 def test_refresh_and_clear_of_the_processes_ask_the_server(api: pyWATS, server: WatsServer) -> None:
@@ -485,14 +486,56 @@ def test_stale_if_error_does_not_hurry_a_cold_read(server: WatsServer) -> None:
     assert asked(server) == 1
 
 
-def test_an_answer_too_deep_to_pack_is_handed_out(server: WatsServer) -> None:
-    deep: list[object] = []
-    for _ in range(3000):
-        deep = [deep]
-    response = Response(status_code=200, data=deep, headers={}, raw=b"")
-    packed = packing.Packed.of(response)
-    assert isinstance(packed, packing.Unpackable)
-    assert packed.unpack() is response
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"", b"null", b"0", b'"text"', b"no JSON", b"\xe4", b"\xff\xfe", b'\xef\xbb\xbf{"a": 1}',
+        b'{"a": 1, "a": [2]}', b"[1e400, NaN]", b"[" * 600 + b"]" * 600,
+    ],
+    ids=lambda raw: repr(raw[:12]),
+)  # fmt: skip
+def test_every_reader_gets_what_the_first_got(raw: bytes) -> None:
+    headers = {"content-type": "text/plain; charset=latin-1"}
+    first = Response(status_code=200, data=wire.parse_body(raw, headers), headers=headers, raw=raw)
+    packed = packing.Packed(first)
+    seen = repr(first)
+    headers["x"] = "spoiled"
+    if isinstance(first.data, (dict, list)):
+        first.data.clear()
+    for _ in range(3):
+        response = packed.unpack()
+        assert repr(response) == seen
+        response.headers.clear()
+        if isinstance(response.data, (dict, list)):
+            response.data.clear()
+
+
+def test_an_answer_deeper_than_marshal_can_is_parsed_for_each_reader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuses(_: object) -> bytes:
+        raise ValueError("object too deeply nested to marshal")
+
+    monkeypatch.setattr(packing.marshal, "dumps", refuses)
+    packed = packing.Packed(Response(status_code=200, data=[1], headers={}, raw=b"[1]"))
+    first, second = packed.unpack(), packed.unpack()
+    assert first.data == second.data == [1]
+    assert first.data is not second.data
+
+
+def test_what_is_read_once_is_neither_parsed_again_nor_marshalled(
+    api: pyWATS, server: WatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = []
+    parse = packing.parse_body
+    monkeypatch.setattr(packing, "parse_body", lambda *args: parsed.append(1) or parse(*args))
+    for number in range(5):
+        api.product.get_product(f"PN-{number:05d}")
+    assert parsed == []
+    for _ in range(3):
+        api.product.get_product("PN-00001")
+    assert parsed == [1]
+    assert asked(server) == 5
 
 
 def test_a_killed_write_invalidates(api: pyWATS, server: WatsServer) -> None:
