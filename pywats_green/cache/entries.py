@@ -47,22 +47,49 @@ class Entry:
     Attributes:
         value: What was stored.
         expires_at: Clock reading from which on it is expired.
+        size: Its size in bytes, where there is a bound in bytes.
+        link: Its place among those that are kept for as long; None: it is kept for ever.
+    """
+
+    __slots__ = ("expires_at", "link", "size", "value")
+
+    def __init__(self, value: Any, expires_at: float, size: int, link: Link | None) -> None:
+        self.value = value
+        self.expires_at = expires_at
+        self.size = size
+        self.link = link
+
+
+class Link:
+    """A place in a queue of entries that are kept for equally long.
+
+    They have to go in the order in which they were stored. A linked list, as in cachetools'
+    `TTLCache`, because an `OrderedDict` of that size takes long to grow. It holds no value, or what
+    a cache held would outlive it until the next run of the garbage collector.
+
+    Attributes:
+        key: Of the entry.
         kept_for: Seconds that it is kept, from when it was stored: its TTL, and longer where it
             may be served stale.
         keep_until: Clock reading from which on it is dropped.
-        size: Its size in bytes, where there is a bound in bytes.
     """
 
-    __slots__ = ("expires_at", "keep_until", "kept_for", "size", "value")
+    __slots__ = ("after", "before", "keep_until", "kept_for", "key")
 
-    def __init__(
-        self, value: Any, expires_at: float, kept_for: float, keep_until: float, size: int
-    ) -> None:
-        self.value = value
-        self.expires_at = expires_at
+    before: Link
+    after: Link
+
+    def __init__(self, key: Hashable, kept_for: float, keep_until: float) -> None:
+        self.key = key
         self.kept_for = kept_for
         self.keep_until = keep_until
-        self.size = size
+
+    @classmethod
+    def root(cls) -> Link:
+        """Make the link that closes an empty queue to a ring: its last is before it."""
+        root = cls(None, 0.0, 0.0)
+        root.before = root.after = root
+        return root
 
 
 class Entries(LRUCache[Hashable, Entry]):
@@ -90,17 +117,15 @@ class Entries(LRUCache[Hashable, Entry]):
         self._max_size = max_size
         self._max_bytes = max_bytes
         self._timer = timer
-        # Entries that are kept for equally long expire in the order in which they were stored.
-        self._queues: OrderedDict[float, OrderedDict[Hashable, Entry]] = OrderedDict()
+        self._queues: OrderedDict[float, Link] = OrderedDict()  # roots, by the time of keeping
         self.hits = self.misses = self.coalesced = self.stale_served = 0
         self.evictions = self.expirations = 0
 
     def fresh(self, key: Hashable) -> Any:
         """Return the value of a key that has not expired, counting a hit; or MISSING."""
-        try:
-            entry = self[key]
-        except KeyError:
+        if key not in self:  # several times quicker than to catch a KeyError
             return MISSING
+        entry = self[key]
         if self._timer() < entry.expires_at:
             self.hits += 1
             return entry.value
@@ -120,29 +145,32 @@ class Entries(LRUCache[Hashable, Entry]):
         """
         now = self._timer()
         self._drop_expired(now, _LOOKS_OF_A_PUT)
-        self.drop(key)
-        size = 1 if self._max_bytes is None else _size_of(value)
-        if ttl == 0 or self._max_size == 0 or size > self.maxsize:
+        if key in self:
+            self.drop(key)
+        if ttl == 0 or self._max_size == 0:
             return
-        kept_for = ttl + window
-        entry = Entry(value, now + ttl, kept_for, now + kept_for, size)
-        if self._max_bytes is not None:  # else the bound of the LRUCache is that in entries
+        size, bound = 1, self._max_bytes
+        if bound is not None:  # else the bound of the LRUCache is that in entries
+            size = _size_of(value)
+            if size > bound:
+                return
             while len(self) >= self._max_size:
                 self.popitem()
-        self[key] = entry
-        if kept_for != math.inf:
-            queue = self._queues.get(kept_for)
-            if queue is None:
-                queue = self._queues[kept_for] = OrderedDict()
-            queue[key] = entry
+        link = None
+        if ttl != math.inf:
+            kept_for = ttl + window
+            link = Link(key, kept_for, now + kept_for)
+        self[key] = Entry(value, now + ttl, size, link)  # makes room first, so links may change
+        if link is not None:
+            self._append(link)
 
     def drop(self, key: Hashable) -> bool:
         """Drop a key; tell whether it had a value."""
         if key not in self:
             return False
-        entry = Cache.__getitem__(self, key)
+        link = Cache.__getitem__(self, key).link
         del self[key]
-        if self._timer() < entry.keep_until:
+        if link is None or self._timer() < link.keep_until:
             return True
         self.expirations += 1
         return False
@@ -157,13 +185,10 @@ class Entries(LRUCache[Hashable, Entry]):
         return evicted
 
     def __delitem__(self, key: Hashable) -> None:
-        entry = Cache.__getitem__(self, key)
+        link = Cache.__getitem__(self, key).link
         super().__delitem__(key)
-        queue = self._queues.get(entry.kept_for)
-        if queue is not None:
-            del queue[key]
-            if not queue:
-                del self._queues[entry.kept_for]
+        if link is not None:
+            self._remove(link)
 
     def clear(self) -> None:
         """Drop all keys; neither evictions nor expirations."""
@@ -199,16 +224,30 @@ class Entries(LRUCache[Hashable, Entry]):
         queues, dropped, live = self._queues, None, 0
         while looks and live < len(queues):
             looks -= 1
-            kept_for, queue = next(iter(queues.items()))
-            key, entry = next(iter(queue.items()))
-            if now < entry.keep_until:
+            kept_for, root = next(iter(queues.items()))
+            first = root.after
+            if now < first.keep_until:
                 live += 1
                 queues.move_to_end(kept_for)  # the next look, also that of the next call, is at
                 continue  # another queue
-            del self[key]
+            dropped = first.key, Cache.__getitem__(self, first.key)
+            del self[first.key]
             self.expirations += 1
-            dropped = key, entry
         return dropped
+
+    def _append(self, link: Link) -> None:
+        root = self._queues.get(link.kept_for)
+        if root is None:
+            root = self._queues[link.kept_for] = Link.root()
+        last = root.before
+        link.before, link.after = last, root
+        last.after = root.before = link
+
+    def _remove(self, link: Link) -> None:
+        before, after = link.before, link.after
+        before.after, after.before = after, before
+        if before is after:  # the root alone is left
+            del self._queues[link.kept_for]
 
 
 def _size_of(value: Any) -> int:

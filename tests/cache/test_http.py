@@ -231,7 +231,7 @@ def test_a_ttl_per_domain(api: pyWATS, server: WatsServer) -> None:
 def test_processes_live_an_hour(api: pyWATS, server: WatsServer) -> None:
     api.process.get_processes()
     (entry,) = cache_of(api)._entries.values()  # type: ignore[union-attr]
-    assert entry.kept_for == 3600
+    assert entry.link.kept_for == 3600
 
 
 def test_refresh_and_clear_of_the_processes_ask_the_server(api: pyWATS, server: WatsServer) -> None:
