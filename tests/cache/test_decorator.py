@@ -317,7 +317,7 @@ def test_greenlets_wait_for_one_call() -> None:
     @cached()
     def slow(key: str) -> str:
         calls.append(key)
-        gevent.sleep(0.01)
+        gevent.sleep(0)
         return key
 
     assert Pool(20).map(slow, ["k"] * 20) == ["k"] * 20

@@ -2,9 +2,11 @@
 
 import base64
 import contextlib
+import functools
 import pickle
 import random
-import time
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import gevent
 import pytest
@@ -14,6 +16,7 @@ from pywats.core.exceptions import NotFoundError, PyWATSError, ServerError
 
 import pywats_green
 from pywats_green import (
+    CacheManager,
     InvalidArgumentError,
     Pool,
     cache_control,
@@ -23,7 +26,7 @@ from pywats_green import (
     settings,
 )
 from pywats_green.testing import WatsServer
-from pywats_green.upstream import epochs, packing, wire
+from pywats_green.upstream import caching, epochs, packing, wire
 
 ROUTE = "GET /api/Product/{partNumber}"
 
@@ -39,6 +42,28 @@ def restored():  # type: ignore[no-untyped-def]
         stale_while_revalidate=before.stale_while_revalidate,
         cache_max_bytes=before.cache_max_bytes,
     )
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Turns the time of the caches that are made from now on."""
+    clock = Clock()
+    monkeypatch.setattr(caching, "CacheManager", functools.partial(CacheManager, timer=clock))
+    return clock
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Let others run until something is so."""
+    with gevent.Timeout(60):
+        while not condition():
+            gevent.sleep(0.002)
 
 
 def client(server: WatsServer, **options: object) -> pyWATS:
@@ -154,12 +179,12 @@ def test_enable_cache_false_switches_it_off(server: WatsServer) -> None:
     assert asked(server) == 2
 
 
-def test_cache_max_size_and_cache_ttl_keep_their_meaning(server: WatsServer) -> None:
-    api = client(server, cache_max_size=2, cache_ttl=0.05)
+def test_cache_max_size_and_cache_ttl_keep_their_meaning(server: WatsServer, clock: Clock) -> None:
+    api = client(server, cache_max_size=2, cache_ttl=5)
     for key in ("PN-00001", "PN-00002", "PN-00003", "PN-00003", "PN-00001"):
         api.product.get_product(key)
     assert asked(server) == 4
-    gevent.sleep(0.06)
+    clock.now += 5
     api.product.get_product("PN-00001")
     assert asked(server) == 5
     assert cache_of(api).get_stats()["max_size"] == 2  # type: ignore[union-attr]
@@ -303,13 +328,14 @@ def test_control_does_not_reach_the_neighbour(api: pyWATS, server: WatsServer) -
     assert asked(server) == 1
 
 
-def test_ttl_of_a_block(api: pyWATS, server: WatsServer) -> None:
-    with cache_control(ttl=0.03):
+def test_ttl_of_a_block(server: WatsServer, clock: Clock) -> None:
+    api = client(server)
+    with cache_control(ttl=3):
         api.product.get_product("PN-00001")
         with cache_control(refresh=False):
             api.product.get_product("PN-00001")
     assert asked(server) == 1
-    gevent.sleep(0.04)
+    clock.now += 3
     api.product.get_product("PN-00001")
     with cache_control(ttl=0):
         api.product.get_product("PN-00001")
@@ -346,9 +372,10 @@ def test_a_read_that_overlaps_a_write_is_not_kept(api: pyWATS, server: WatsServe
     product.name = "written"
     with cache_control(refresh=True):
         api.product.get_product("PN-00002")
-    server.fail(ROUTE, mode="delay", delay=0.1, times=1)
+    before = asked(server)
+    server.fail(ROUTE, mode="delay", delay=0.3, times=1)
     early = gevent.spawn(api.product.get_product, "PN-00003")
-    gevent.sleep(0.02)
+    until(lambda: asked(server) > before)
     api.product.update_product(product)
     early.get()
     before = asked(server)
@@ -369,32 +396,33 @@ def test_a_write_that_failed_but_may_have_arrived_invalidates(
 
 
 def test_a_write_that_is_carried_out_after_its_caller_gave_up_is_seen(server: WatsServer) -> None:
-    api = client(server, timeout=0.3)
+    api = client(server)
     product = api.product.get_product("PN-00001")
     product.name = "late"
+    api._http_client.timeout = 0.3
     server.fail("PUT /api/Product", mode="delay", delay=0.6, times=1)
-    with pytest.raises(TimeoutError):
+    with pytest.raises(PyWATSError, match="timed out"):
         api.product.update_product(product)
-    deadline = time.monotonic() + 3
-    while api.product.get_product("PN-00001").name != "late":
-        assert time.monotonic() < deadline
-        gevent.sleep(0.05)
+    api._http_client.timeout = 30.0
+    until(lambda: api.product.get_product("PN-00001").name == "late")
 
 
-def test_what_a_failed_write_left_uncached_is_cached_again_later(server: WatsServer) -> None:
-    api = client(server, timeout=0.2)
+def test_what_a_failed_write_left_uncached_is_cached_again_later(
+    server: WatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(epochs, "time", SimpleNamespace(monotonic=clock))
+    api = client(server, timeout=20)
     product = api.product.get_product("PN-00001")
     server.fail("PUT /api/Product", mode="reset", times=1)
     with pytest.raises(PyWATSError):
         api.product.update_product(product)
-    deadline = time.monotonic() + 0.25
-    while time.monotonic() < deadline:
-        api.product.get_product("PN-00001")
-        gevent.sleep(0.02)
-    before = asked(server)
-    for _ in range(3):
-        api.product.get_product("PN-00001")
-    assert asked(server) == before + 1 or asked(server) == before
+    for later, requests in ((0, 3), (19, 3), (1, 1)):
+        clock.now += later
+        before = asked(server)
+        for _ in range(3):
+            api.product.get_product("PN-00001")
+        assert asked(server) == before + requests
 
 
 @pytest.mark.parametrize(
@@ -443,12 +471,14 @@ def test_a_follower_gets_the_refusing_answer_on_its_error_too(server: WatsServer
     assert asked(server) == 1
 
 
-def test_a_refresh_keeps_what_stale_rules_need_and_drops_what_is_gone(server: WatsServer) -> None:
+def test_a_refresh_keeps_what_stale_rules_need_and_drops_what_is_gone(
+    server: WatsServer, clock: Clock
+) -> None:
     configure(stale_if_error=60.0)
-    api = client(server, cache_ttl=0.01)
+    api = client(server, cache_ttl=10)
     with cache_control(refresh=True):
         api.product.get_product("PN-00001")
-    gevent.sleep(0.02)
+    clock.now += 20
     server.fail(ROUTE, status=503, times=1)
     assert api.product.get_product("PN-00001").name == "Product 1"
     long_lived = client(server)
@@ -462,14 +492,14 @@ def test_a_refresh_keeps_what_stale_rules_need_and_drops_what_is_gone(server: Wa
 
 def test_an_invalidation_during_a_refresh_counts(api: pyWATS, server: WatsServer) -> None:
     api.product.get_product("PN-00001")
-    server.fail(ROUTE, mode="delay", delay=0.05, times=1)
+    server.fail(ROUTE, mode="delay", delay=0.3, times=1)
 
     def refreshing() -> None:
         with cache_control(refresh=True):
             api.product.get_product("PN-00001")
 
     refresh = gevent.spawn(refreshing)
-    gevent.sleep(0.01)
+    until(lambda: asked(server) == 2)
     cache_of(api).invalidate("/api/Product")  # type: ignore[union-attr]
     refresh.get()
     before = asked(server)
@@ -542,7 +572,7 @@ def test_a_killed_write_invalidates(api: pyWATS, server: WatsServer) -> None:
     product = api.product.get_product("PN-00001")
     server.fail("PUT /api/Product", mode="hang", times=1)
     write = gevent.spawn(api.product.update_product, product)
-    gevent.sleep(0.05)
+    until(lambda: asked(server, "PUT /api/Product"))
     write.kill()
     api.product.get_product("PN-00001")
     assert asked(server) == 2
@@ -564,14 +594,18 @@ def test_no_reader_sees_a_value_older_than_the_last_finished_write(server: WatsS
     rng = random.Random(11)
     server.configure(latency=0.002, jitter=0.002)
     clients = [client(server, cache_ttl=0.05), client(server)]
+    caches = [cache_of(each) for each in clients]
     keys = [f"PN-{number:05d}" for number in range(4)]
     products = {key: clients[0].product.get_product(key) for key in keys}
     written = dict.fromkeys(keys, 0)
     counters = dict.fromkeys(keys, 0)
     failures: list[str] = []
 
+    def hits() -> int:
+        return sum(cache.get_stats()["hits"] for cache in caches)  # type: ignore[union-attr]
+
     def writer(key: str) -> None:
-        for _ in range(12):
+        while counters[key] < 12 or hits() < 100:
             counters[key] += 1
             number = counters[key]
             product = products[key].model_copy(update={"description": str(number)})
@@ -592,15 +626,15 @@ def test_no_reader_sees_a_value_older_than_the_last_finished_write(server: WatsS
         server.put_state("products", [{**products[key].model_dump(by_alias=True, mode="json")}])
     readers = [gevent.spawn(reader) for _ in range(20)]
     writers = [gevent.spawn(writer, key) for key in keys]
-    while not all(map(bool, (w.dead for w in writers))):
-        victim = rng.randrange(len(readers))
-        readers[victim].kill()
-        readers[victim] = gevent.spawn(reader)
-        gevent.sleep(0.01)
+    with gevent.Timeout(100):
+        while not all(writer.dead for writer in writers):
+            victim = rng.randrange(len(readers))
+            readers[victim].kill()
+            readers[victim] = gevent.spawn(reader)
+            gevent.sleep(0.01)
     gevent.killall(readers)
     gevent.joinall(writers, raise_error=True)
     assert not failures
-    assert sum(cache_of(each).get_stats()["hits"] for each in clients) > 100  # type: ignore[union-attr]
 
 
 # --- when the server is away --------------------------------------------------------------------
@@ -608,12 +642,13 @@ def test_no_reader_sees_a_value_older_than_the_last_finished_write(server: WatsS
 
 @pytest.mark.parametrize("mode", ["status", "reset", "hang"])
 def test_stale_if_error_serves_the_last_good_answer(
-    server: WatsServer, mode: str, caplog: pytest.LogCaptureFixture
+    server: WatsServer, clock: Clock, mode: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     configure(stale_if_error=60.0)
-    api = client(server, cache_ttl=0.01, timeout=0.5)
+    api = client(server, cache_ttl=10)
     api.product.get_product("PN-00001")
-    gevent.sleep(0.02)
+    api._http_client.timeout = 0.5
+    clock.now += 20
     server.fail(ROUTE, mode=mode, status=503 if mode == "status" else None, times=2)
     for _ in range(2):
         assert api.product.get_product("PN-00001").name == "Product 1"
@@ -622,27 +657,25 @@ def test_stale_if_error_serves_the_last_good_answer(
     assert server.token not in caplog.text
 
 
-def test_it_is_off_by_default(server: WatsServer) -> None:
-    api = client(server, cache_ttl=0.01)
+def test_it_is_off_by_default(server: WatsServer, clock: Clock) -> None:
+    api = client(server, cache_ttl=10)
     api.product.get_product("PN-00001")
-    gevent.sleep(0.02)
+    clock.now += 20
     server.fail(ROUTE, status=503, times=1)
     with pytest.raises(ServerError):
         api.product.get_product("PN-00001")
 
 
-def test_stale_while_revalidate_renews_once(server: WatsServer) -> None:
+def test_stale_while_revalidate_renews_once(server: WatsServer, clock: Clock) -> None:
     configure(stale_while_revalidate=60.0)
-    api = client(server, cache_ttl=0.01)
+    api = client(server, cache_ttl=10)
     api.product.get_product("PN-00001")
-    gevent.sleep(0.02)
+    clock.now += 20
     server.put_state("products", [{"partNumber": "PN-00001", "name": "renewed"}])
-    server.configure(latency=0.02)
-    names = Pool(20).map(lambda _: api.product.get_product("PN-00001").name, range(20))
-    assert set(names) == {"Product 1"}
-    gevent.sleep(0.06)
+    names = [api.product.get_product("PN-00001").name for _ in range(20)]
+    assert set(names) == {"Product 1"}  # none of them waited, so nothing can be renewed yet
+    until(lambda: api.product.get_product("PN-00001").name == "renewed")
     assert asked(server) == 2
-    assert api.product.get_product("PN-00001").name == "renewed"
 
 
 # --- what the user sees -------------------------------------------------------------------------
@@ -679,19 +712,16 @@ def test_the_bound_in_bytes(server: WatsServer) -> None:
     assert stats["evictions"] > 30
 
 
-def test_the_event_of_a_stale_answer_and_of_its_renewal(server: WatsServer) -> None:
+def test_the_event_of_a_stale_answer_and_of_its_renewal(server: WatsServer, clock: Clock) -> None:
     configure(stale_while_revalidate=60.0)
-    api = client(server, cache_ttl=0.01)
+    api = client(server, cache_ttl=10)
     seen: list[events.RequestEvent] = []
     cancel = events.subscribe(seen.append)
     try:
         api.product.get_product("PN-00001")
-        gevent.sleep(0.02)
+        clock.now += 20
         api.product.get_product("PN-00001")
-        wait = gevent.Timeout.start_new(10.0)
-        while asked(server) < 2:
-            gevent.sleep(0.005)
-        wait.close()
+        until(lambda: asked(server) == 2)
     finally:
         cancel()
     assert [(event.cache, event.attempts) for event in seen] == [("miss", 1), ("stale", 0)]
