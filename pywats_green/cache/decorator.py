@@ -51,8 +51,8 @@ def cached(
         cache_none: Whether a None is kept too.
 
     Raises:
-        ArgumentTypeError: `ttl` is no number, or what is decorated is no plain function: write
-            `@staticmethod`, `@classmethod` and `@property` above `@cached`.
+        ArgumentTypeError: `ttl` is no number, `cache` no `CacheManager`, or what is decorated no
+            plain function: write `@staticmethod`, `@classmethod` and `@property` above `@cached`.
         InvalidArgumentError: `ttl` is negative.
         CacheKeyError: When called: the key cannot be hashed.
     """
@@ -60,6 +60,8 @@ def cached(
         raise ArgumentTypeError("write @cached() with parentheses; ttl is a number of seconds")
     if ttl is not None:
         checked_ttl(ttl)
+    if cache is not None and not isinstance(cache, CacheManager):
+        raise ArgumentTypeError(f"cache must be a CacheManager, not {cache!r}")
 
     def decorate(func: Callable[P, T]) -> CachedFunction[P, T]:
         return CachedFunction(func, ttl, key_func, cache, cache_none)

@@ -80,6 +80,11 @@ def test_a_ttl_of_0_is_not_stored_but_calls_are_still_shared() -> None:
     assert slow() == 2
 
 
+def test_a_cache_that_is_none_is_refused() -> None:
+    with pytest.raises(ArgumentTypeError, match="CacheManager"):
+        cached(cache={})  # type: ignore[arg-type]
+
+
 def test_parentheses_forgotten() -> None:
     with pytest.raises(ArgumentTypeError, match="with parentheses"):
         cached(lambda: 1)  # type: ignore[arg-type]
