@@ -177,7 +177,8 @@ class SingleFlight:
         with self._lock:
             self.overtake(key)
             self._entries.misses += 1
-            flight = self._start(key, _native_thread_id())
+            thread_id = _native_thread_id()
+            flight = self._flights[thread_id][key] = Flight(thread_id)
         return self._lead(key, flight, load)
 
     def get(self, key: Hashable, load: Load) -> Any:
@@ -191,7 +192,8 @@ class SingleFlight:
             thread_id = _native_thread_id()
             flights = self._flights.get(thread_id)
             flight = flights.get(key) if flights else None
-            value = entries.stale(key, load.stale.while_revalidate)
+            window = load.stale.while_revalidate
+            value = entries.stale(key, window) if window else MISSING
             if value is not MISSING:
                 entries.hits += 1
                 entries.stale_served += 1
@@ -204,7 +206,7 @@ class SingleFlight:
                 entries.misses += 1
             leads = flight is None
             if flight is None:
-                flight = self._start(key, thread_id)
+                flight = self._flights[thread_id][key] = Flight(thread_id)
         if value is not MISSING:
             if leads:
                 self._renew(key, flight, load)
@@ -227,10 +229,6 @@ class SingleFlight:
             if flight is not None:
                 flight.overtaken = True
                 self._forget(key, flight)
-
-    def _start(self, key: Hashable, thread_id: int) -> Flight:
-        flight = self._flights[thread_id][key] = Flight(thread_id)
-        return flight
 
     def _wait(self, key: Hashable, flight: Flight, follower: Follower) -> bool:
         """Wait for a flight; True: this greenlet leads it now."""

@@ -10,6 +10,8 @@ from pywats.core.client import Response
 
 from pywats_green.upstream.wire import parse_body
 
+_set = object.__setattr__  # the model's own would check, and cost more than all the rest
+
 _FIELDS = frozenset({"status_code", "data", "headers", "raw"})
 
 
@@ -46,10 +48,10 @@ class Packed:
             "headers": self._headers.copy(),
             "raw": self._raw,
         }
-        object.__setattr__(response, "__dict__", fields)
-        object.__setattr__(response, "__pydantic_fields_set__", set(_FIELDS))
-        object.__setattr__(response, "__pydantic_extra__", None)
-        object.__setattr__(response, "__pydantic_private__", None)
+        _set(response, "__dict__", fields)
+        _set(response, "__pydantic_fields_set__", set(_FIELDS))
+        _set(response, "__pydantic_extra__", None)
+        _set(response, "__pydantic_private__", None)
         return response
 
     def _parsed(self) -> Any:
