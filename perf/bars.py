@@ -99,6 +99,10 @@ FURTHER_ROWS = (
         figure("no-op Pool.map: an item of 100,000 / of 1,000"), 1.25, at_least=False),
     Row("`CacheManager.get` / bare `TLRUCache.get`", "test_get_against",
         figure("CacheManager.get / bare TLRUCache.get"), 3, at_least=False),
+    Row("`CacheManager.set` / bare `TLRUCache`, both full", "test_set_against",
+        figure("CacheManager.set / bare TLRUCache[...] ="), 1.5, at_least=False),
+    Row("200,000 cache entries expire together: the longest call", "test_expiry_of_many",
+        figure("200,000 entries expire together: the longest call"), 10, at_least=False, unit="ms"),
     Row("cache contention: 200 greenlets / one, the same reads", "test_contention",
         figure("the same 100,000 hits: 200 greenlets / one"), 1.2, at_least=False),
     *(

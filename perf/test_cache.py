@@ -1,5 +1,6 @@
 """What a cache hit costs, what the cache saves, and what many readers at once do to it."""
 
+import gc
 import time
 from typing import Any
 
@@ -80,6 +81,47 @@ def test_get_against_a_bare_cachetools_cache(records: Records) -> None:
     ours, theirs = manager(), bare()
     ratios = [seconds(ours.get) / seconds(theirs.get) for _ in range(EFFORT.rounds(15))]
     records.figure("CacheManager.get / bare TLRUCache.get", ratios, "")
+
+
+def test_set_against_a_bare_cachetools_cache(records: Records) -> None:
+    """Both full, so that each entry makes another leave."""
+
+    def seconds(put: Any) -> float:
+        start = time.perf_counter()
+        for number in range(20_000):
+            put(number, number)
+        return time.perf_counter() - start
+
+    ratios = [
+        seconds(CacheManager(1000).set) / seconds(bare().__setitem__)
+        for _ in range(EFFORT.rounds(15))
+    ]
+    records.figure("CacheManager.set / bare TLRUCache[...] =", ratios, "")
+
+
+def test_expiry_of_many_at_once(records: Records) -> None:
+    """The longest that one call holds up all others, in CPU time of the thread."""
+
+    def longest(count: int) -> float:
+        now = 0.0
+        cache = CacheManager(count, timer=lambda: now)
+        for number in range(count):
+            cache.set(number, number)
+        now, worst = 1e6, 0.0
+        for number in range(count // 2):
+            for call in (cache.get, lambda key: cache.set(-key, key)):
+                start = time.thread_time()
+                call(number)
+                worst = max(worst, time.thread_time() - start)
+        return worst * 1000
+
+    gc.collect()
+    gc.disable()  # what it costs is another question
+    try:
+        values = [longest(200_000) for _ in range(EFFORT.rounds(3))]
+    finally:
+        gc.enable()
+    records.figure("200,000 entries expire together: the longest call", values, "ms")
 
 
 def test_contention(records: Records) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pywats_green.exceptions import SettingsError
 
-# Whose answers can be given a life of their own: the domains of pywats, and what is in none.
+# Whose answers can be given a TTL of their own: the domains of pywats, and what is in none.
 DOMAINS = (
     "product", "asset", "production", "report", "software", "analytics", "rootcause", "scim",
     "process", "manual_inspection", "app", "other",
@@ -23,26 +23,26 @@ ACCEPT = f"{ENVIRONMENT_PREFIX}ACCEPT"
 ANY_2XX = "any-2xx"
 
 
-class FrozenLives(Mapping[str, float]):
-    """Lives of domains, in seconds, that cannot be changed; hashable, and can be copied."""
+class FrozenTTLs(Mapping[str, float]):
+    """The TTLs of domains, in seconds, which cannot be changed; hashable, and can be copied."""
 
-    def __init__(self, lives: Mapping[str, float]) -> None:
-        self._lives = dict(lives)
+    def __init__(self, ttls: Mapping[str, float]) -> None:
+        self._ttls = dict(ttls)
 
     def __getitem__(self, domain: str) -> float:
-        return self._lives[domain]
+        return self._ttls[domain]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._lives)
+        return iter(self._ttls)
 
     def __len__(self) -> int:
-        return len(self._lives)
+        return len(self._ttls)
 
     def __hash__(self) -> int:
-        return hash(frozenset(self._lives.items()))
+        return hash(frozenset(self._ttls.items()))
 
     def __repr__(self) -> str:
-        return repr(self._lives)
+        return repr(self._ttls)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,10 +72,10 @@ class Settings:
         for name in ("ca_bundle", "client_cert", "client_key"):
             _require_path(name, getattr(self, name))
         _require_bytes("cache_max_bytes", self.cache_max_bytes)
-        _require_lives(self.ttl)
+        _require_ttls(self.ttl)
         _require_flag("bulk_writes", self.bulk_writes)
         _require_flag("pool_reuse", self.pool_reuse)
-        object.__setattr__(self, "ttl", FrozenLives(self.ttl))  # frozen, as the rest
+        object.__setattr__(self, "ttl", FrozenTTLs(self.ttl))  # frozen, as the rest
         if self.client_key is not None and self.client_cert is None:
             raise SettingsError("client_key is set without client_cert: set both")
 
@@ -102,19 +102,19 @@ def _require_bytes(name: str, value: object) -> None:
         raise SettingsError(f"{name} must be a whole number, 0 or more, or None, not {value!r}")
 
 
-def _require_lives(value: object) -> None:
+def _require_ttls(value: object) -> None:
     if not isinstance(value, Mapping):
         raise SettingsError(f"ttl must be a mapping of domain to seconds, not {value!r}")
-    for domain, life in value.items():
+    for domain, ttl in value.items():
         if domain not in DOMAINS:
             raise SettingsError(f"ttl: unknown domain {domain!r}: choose from {', '.join(DOMAINS)}")
-        _require_seconds(f"ttl of {domain}", life)
+        _require_seconds(f"ttl of {domain}", ttl)
 
 
-def _parse_lives(text: str) -> dict[str, float]:
+def _parse_ttls(text: str) -> dict[str, float]:
     """Read "process=3600,asset=60"."""
     pairs = (item.partition("=") for item in text.split(","))
-    return {domain.strip(): float(life) for domain, _, life in pairs}
+    return {domain.strip(): float(ttl) for domain, _, ttl in pairs}
 
 
 def _parse_flag(text: str) -> bool:
@@ -136,7 +136,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "cache_max_bytes": int,
     "stale_if_error": float,
     "stale_while_revalidate": float,
-    "ttl": _parse_lives,
+    "ttl": _parse_ttls,
     "bulk_writes": _parse_flag,
     "pool_reuse": _parse_flag,
 }
@@ -215,13 +215,13 @@ def configure(**changes: Any) -> Settings:
     | `client_cert` | None | PEM file of the client certificate | new clients |
     | `client_key` | None | PEM file of its key; None: in `client_cert` | new clients |
     | `cache_max_bytes` | None | bound of a client's cache in bytes; None: none | new clients |
-    | `stale_if_error` | 0.0 | seconds beyond its life in which an answer stands in while the \
+    | `stale_if_error` | 0.0 | seconds beyond its TTL in which an answer stands in while the \
 server is away; 0: never | live clients |
-    | `stale_while_revalidate` | 0.0 | seconds beyond its life in which an answer is served while \
+    | `stale_while_revalidate` | 0.0 | seconds beyond its TTL in which an answer is served while \
 it is renewed; 0: never | live clients |
-    | `ttl` | {} | seconds that answers of a domain live, such as `{"process": 3600.0}`; 0: not \
-cached; the mapping takes the place of the one before; as variable: `process=3600,asset=60` \
-| live clients |
+    | `ttl` | {} | seconds that answers of a domain are cached for, such as \
+`{"process": 3600.0}`; 0: not cached; the mapping takes the place of the one before; as variable: \
+`process=3600,asset=60` | live clients |
     | `bulk_writes` | False | whether pywats' own loops of writes (`bulk_save_revisions`, `save()` \
 of a box build) are sent in bulk or at once; as variable: `1` or `true` | live clients |
     | `pool_reuse` | True | whether one greenlet of a `Pool` runs many items of a mapping; False: \

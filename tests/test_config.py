@@ -78,10 +78,10 @@ def test_settings_can_be_copied_hashed_and_written_down() -> None:
     assert len({found, copy.copy(found)}) == 1
 
 
-@pytest.mark.parametrize("lives", [{"prodct": 1}, {"product": -1}, 5, {"product": "long"}])
-def test_bad_lives_are_refused(lives: object) -> None:
+@pytest.mark.parametrize("ttls", [{"prodct": 1}, {"product": -1}, 5, {"product": "long"}])
+def test_bad_ttls_are_refused(ttls: object) -> None:
     with pytest.raises(SettingsError, match="ttl"):
-        configure(ttl=lives)
+        configure(ttl=ttls)
 
 
 def test_environment() -> None:

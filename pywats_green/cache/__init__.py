@@ -1,15 +1,17 @@
-"""Caching: a bounded store with lives, one load per key at a time, a decorator, a control."""
+"""Caching: a bounded store with a TTL per entry, single-flight, a decorator, directives."""
 
-from pywats_green.cache.control import Control, cache_control, current_control
 from pywats_green.cache.decorator import cached
-from pywats_green.cache.flight import StaleRules
+from pywats_green.cache.directives import Directives, cache_control, current_directives
+from pywats_green.cache.entries import MISSING
 from pywats_green.cache.manager import CacheManager
+from pywats_green.cache.single_flight import StaleRules
 
 __all__ = [
+    "MISSING",
     "CacheManager",
-    "Control",
+    "Directives",
     "StaleRules",
     "cache_control",
     "cached",
-    "current_control",
+    "current_directives",
 ]

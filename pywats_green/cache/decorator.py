@@ -7,26 +7,31 @@ import inspect
 import itertools
 import weakref
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 from cachetools.keys import typedkey
 
+from pywats_green.cache.entries import checked_ttl
 from pywats_green.cache.manager import CacheManager
-from pywats_green.exceptions import CacheKeyError, InvalidArgumentError
+from pywats_green.exceptions import ArgumentTypeError, CacheKeyError
 
+P = ParamSpec("P")
+Q = ParamSpec("Q")
 T = TypeVar("T")
+
+_DEFAULT_TTL = 300.0
 
 # Sets functions and instances apart in a cache that they share; names are not enough.
 _numbers = itertools.count()
 
 
 def cached(
-    ttl: float = 300,
+    ttl: float | None = _DEFAULT_TTL,
     key_func: Callable[..., Hashable] | None = None,
     *,
     cache: CacheManager | None = None,
     cache_none: bool = False,
-) -> Callable[[Callable[..., T]], CachedFunction[T]]:
+) -> Callable[[Callable[P, T]], CachedFunction[P, T]]:
     """Keep what a function or a method returns, by its arguments.
 
     Of several greenlets that call it with the same arguments, one runs it and the others wait.
@@ -38,76 +43,91 @@ def cached(
     arguments, all of this function's (on an instance: of that instance).
 
     Args:
-        ttl: Seconds that a value is kept. 0: not at all.
+        ttl: Seconds that a value is kept. 0: it is not stored; None: the default of the cache
+            that it is kept in, 300 where that is the function's own.
         key_func: Makes the key from the arguments (without `self`). None: they are the key
             themselves, by value and type, and must be hashable.
         cache: Keep the values here, those of all instances together.
         cache_none: Whether a None is kept too.
 
     Raises:
-        InvalidArgumentError: `ttl` is negative, or what is decorated is no plain function: write
-            `@staticmethod`, `@classmethod` and `@property` above `@cached`.
+        ArgumentTypeError: `ttl` is no number, `cache` no `CacheManager`, or what is decorated no
+            plain function: write `@staticmethod`, `@classmethod` and `@property` above `@cached`.
+        InvalidArgumentError: `ttl` is negative.
         CacheKeyError: When called: the key cannot be hashed.
     """
-    if not isinstance(ttl, (int, float)):
-        raise InvalidArgumentError("write @cached() with parentheses; ttl is a number of seconds")
+    if callable(ttl):
+        raise ArgumentTypeError("write @cached() with parentheses; ttl is a number of seconds")
+    if ttl is not None:
+        checked_ttl(ttl)
+    if cache is not None and not isinstance(cache, CacheManager):
+        raise ArgumentTypeError(f"cache must be a CacheManager, not {cache!r}")
 
-    def decorate(func: Callable[..., T]) -> CachedFunction[T]:
+    def decorate(func: Callable[P, T]) -> CachedFunction[P, T]:
         return CachedFunction(func, ttl, key_func, cache, cache_none)
 
     return decorate
 
 
 class _Place(NamedTuple):
-    """Where values are kept: the cache, what sets its keys apart, and the life to ask for."""
+    """Where values are kept: the cache, what sets its keys apart, and the TTL to ask for."""
 
     cache: CacheManager
     scope: tuple[Hashable, ...]
     ttl: float | None
 
 
-class CachedFunction(Generic[T]):
+class CachedFunction(Generic[P, T]):
     """A function whose values are kept; see `cached`, which makes it."""
 
     def __init__(
         self,
-        func: Callable[..., T],
-        ttl: float,
+        func: Callable[P, T],
+        ttl: float | None,
         key_func: Callable[..., Hashable] | None,
         cache: CacheManager | None,
         cache_none: bool,
     ) -> None:
         _refuse_what_gives_no_value(func)
         functools.update_wrapper(self, func)
-        self.__wrapped__: Callable[..., T] = func
+        self.__wrapped__: Callable[P, T] = func
         self._name = f"{func.__module__}.{func.__qualname__}"
         self._ttl = ttl
         self._key = key_func or typedkey
         self._keep: Callable[[T], bool] = (
             (lambda _: True) if cache_none else (lambda value: value is not None)
         )
-        self._place = (
-            _Place(cache, (self._name, next(_numbers)), ttl) if cache else self._place_of_its_own()
-        )
         self._is_shared = cache is not None
+        self._place = self._own_place() if cache is None else self._place_in(cache)
         self._is_method = next(iter(inspect.signature(func).parameters), "") in ("self", "cls")
         self._instances: dict[int, _Place] = {}
 
-    def __call__(self, *args: Any, **kwargs: Any) -> T:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Return the value for these arguments, calling the function if need be."""
         if self._is_method and args:  # called through the class, or by a property
-            return self.__get__(args[0])(*args[1:], **kwargs)  # type: ignore[no-any-return]
+            bound: Callable[..., T] = self.__get__(args[0])
+            return bound(*args[1:], **kwargs)
         return self._value(self._place, self.__wrapped__, args, kwargs)
 
+    @overload
+    def invalidate(self) -> None: ...
+    @overload
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None: ...
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
         """Drop what is kept for these arguments; without arguments, all of this function's."""
         self._drop(self._place, args, kwargs)
 
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> CachedFunction[P, T]: ...
+    @overload
+    def __get__(
+        self: CachedFunction[Concatenate[Any, Q], T], instance: object, owner: type | None = None
+    ) -> BoundFunction[Q, T]: ...
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         """Bind to an instance, as a function does."""
         if instance is None:
             return self
-        return _BoundFunction(self, instance)
+        return BoundFunction(self, instance)
 
     def _value(
         self, place: _Place, func: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -156,25 +176,29 @@ class CachedFunction(Generic[T]):
             ) from exc
         theirs = getattr(instance, "_cache", None)
         if isinstance(theirs, CacheManager):
-            return _Place(theirs, (self._name, next(_numbers)), self._ttl)
-        return self._place_of_its_own()
+            return self._place_in(theirs)
+        return self._own_place()
 
-    def _place_of_its_own(self) -> _Place:
-        return _Place(CacheManager(default_ttl=self._ttl, one_life=True), (self._name,), None)
+    def _place_in(self, cache: CacheManager) -> _Place:
+        return _Place(cache, (self._name, next(_numbers)), self._ttl)
+
+    def _own_place(self) -> _Place:
+        default = _DEFAULT_TTL if self._ttl is None else self._ttl
+        return _Place(CacheManager(default_ttl=default), (self._name,), None)
 
 
 def _refuse_what_gives_no_value(func: Any) -> None:
     """Refuse what a cache cannot keep: what is used up by its first reader, or no function."""
     if inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func):
-        raise InvalidArgumentError("@cached keeps values, not coroutines: decorate what awaits it")
+        raise ArgumentTypeError("@cached keeps values, not coroutines: decorate what awaits it")
     if inspect.isgeneratorfunction(func):
-        raise InvalidArgumentError("@cached keeps values, not generators: return a list or a tuple")
+        raise ArgumentTypeError("@cached keeps values, not generators: return a list or a tuple")
     if (
         isinstance(func, (staticmethod, classmethod))
         or not callable(func)
         or isinstance(func, type)
     ):
-        raise InvalidArgumentError(
+        raise ArgumentTypeError(
             f"@cached() goes right above a function, with parentheses, not on {func!r}"
         )
 
@@ -193,10 +217,10 @@ def _text_of(scope: tuple[Hashable, ...]) -> str:
     return "|" + "".join(f"{part}|" for part in scope)
 
 
-class _BoundFunction(Generic[T]):
+class BoundFunction(Generic[P, T]):
     """A cached function on an instance."""
 
-    def __init__(self, function: CachedFunction[T], instance: Any) -> None:
+    def __init__(self, function: CachedFunction[Any, T], instance: object) -> None:
         self._function = function
         self._instance = instance
 
@@ -212,11 +236,16 @@ class _BoundFunction(Generic[T]):
     def __name__(self) -> str:
         return self._function.__wrapped__.__name__
 
-    def __call__(self, *args: Any, **kwargs: Any) -> T:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return the value for these arguments, calling the method if need be."""
         function = self._function
         method = functools.partial(function.__wrapped__, self._instance)
         return function._value(function._place_of(self._instance), method, args, kwargs)  # noqa: SLF001  # one room
 
+    @overload
+    def invalidate(self) -> None: ...
+    @overload
+    def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None: ...
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
         """Drop what is kept for these arguments; without arguments, all of this instance's."""
         function = self._function

@@ -4,9 +4,17 @@ import weakref
 
 import gevent
 import pytest
+from gevent.event import Event
 from pywats import Product
 
-from pywats_green import CacheKeyError, CacheManager, InvalidArgumentError, Pool, cached
+from pywats_green import (
+    ArgumentTypeError,
+    CacheKeyError,
+    CacheManager,
+    InvalidArgumentError,
+    Pool,
+    cached,
+)
 
 
 def test_a_function_is_called_once_per_arguments() -> None:
@@ -32,17 +40,54 @@ def test_types_are_told_apart() -> None:
     assert [kind(1), kind(1.0), kind(True)] == ["int", "float", "bool"]
 
 
-def test_the_life_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
+class Clock:
+    now = 0.0
 
-    @cached(ttl=0.02)
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(("ttl", "expires_at"), [(20, 20), (None, 10)])
+def test_the_ttl_ends(ttl: float | None, expires_at: float) -> None:
+    calls = []
+    clock = Clock()
+
+    @cached(ttl, cache=CacheManager(default_ttl=10, timer=clock))
     def now() -> int:
         calls.append(1)
         return len(calls)
 
     assert (now(), now()) == (1, 1)
-    gevent.sleep(0.03)
+    clock.now = expires_at - 1
+    assert now() == 1
+    clock.now = expires_at
     assert now() == 2
+
+
+def test_a_ttl_of_0_is_not_stored_but_calls_are_still_shared() -> None:
+    calls, gate = [], Event()
+
+    @cached(ttl=0)
+    def slow() -> int:
+        calls.append(1)
+        gate.wait()
+        return len(calls)
+
+    readers = [gevent.spawn(slow) for _ in range(3)]
+    gevent.sleep(0)
+    gate.set()
+    assert [reader.get(timeout=5) for reader in readers] == [1, 1, 1]
+    assert slow() == 2
+
+
+def test_a_cache_that_is_none_is_refused() -> None:
+    with pytest.raises(ArgumentTypeError, match="CacheManager"):
+        cached(cache={})  # type: ignore[arg-type]
+
+
+def test_parentheses_forgotten() -> None:
+    with pytest.raises(ArgumentTypeError, match="with parentheses"):
+        cached(lambda: 1)  # type: ignore[arg-type]
 
 
 def test_exceptions_are_never_kept_and_none_only_when_asked() -> None:
@@ -208,7 +253,7 @@ def test_static_and_class_methods_above_it() -> None:
     assert Reader.calls == 2
 
 
-@pytest.mark.parametrize("kind", ["coroutine", "generator", "staticmethod", "no parentheses"])
+@pytest.mark.parametrize("kind", ["coroutine", "generator", "staticmethod", "no function"])
 def test_what_gives_no_value_to_keep_is_refused_at_once(kind: str) -> None:
     async def coroutine() -> None: ...
 
@@ -219,9 +264,9 @@ def test_what_gives_no_value_to_keep_is_refused_at_once(kind: str) -> None:
         "coroutine": coroutine,
         "generator": generator,
         "staticmethod": staticmethod(len),
-        "no parentheses": 5,
+        "no function": 5,
     }[kind]
-    with pytest.raises(InvalidArgumentError):
+    with pytest.raises(ArgumentTypeError):
         cached()(wrong)  # type: ignore[arg-type]
 
 
@@ -266,7 +311,7 @@ def test_an_instance_without_weak_references_says_what_to_do() -> None:
         Slotted().read()
 
 
-def test_a_negative_life_is_refused_at_once() -> None:
+def test_a_negative_ttl_is_refused_at_once() -> None:
     with pytest.raises(InvalidArgumentError):
         cached(ttl=-1)(lambda: 1)
 
@@ -277,7 +322,7 @@ def test_greenlets_wait_for_one_call() -> None:
     @cached()
     def slow(key: str) -> str:
         calls.append(key)
-        gevent.sleep(0.01)
+        gevent.sleep(0)
         return key
 
     assert Pool(20).map(slow, ["k"] * 20) == ["k"] * 20

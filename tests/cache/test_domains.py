@@ -37,15 +37,15 @@ def family_of(path: str) -> str:
     return rule_of(path).family
 
 
-def life_of(path: str, lives: dict[str, float] | None = None) -> float | None:
+def ttl_of(path: str, ttls: dict[str, float] | None = None) -> float | None:
     """What a client made with upstream's defaults gets; None: its own `cache_ttl`."""
     before = settings().ttl
-    configure(ttl=lives or {})
+    configure(ttl=ttls or {})
     try:
-        life = ClientCache("http://127.0.0.1", UPSTREAM_TTL, 10)._life(rule_of(path), None)
+        ttl = ClientCache("http://127.0.0.1", UPSTREAM_TTL, 10)._ttl_of(rule_of(path), None)
     finally:
         configure(ttl=before)
-    return None if life == UPSTREAM_TTL else life
+    return None if ttl == UPSTREAM_TTL else ttl
 
 
 TEN = {
@@ -358,7 +358,7 @@ def test_rows_name_known_families() -> None:
     assert {rule.family for rule in RULES} == set(ALL_FAMILIES) - {"other"}
 
 
-# --- every read route has a family and a life ---
+# --- every read route has a family and a TTL ---
 
 # Upstream's analytics repository also asks for what belongs elsewhere.
 ELSEWHERE = {
@@ -401,21 +401,21 @@ def test_no_rule_stands_twice_or_says_nothing() -> None:
     assert len({prefix.lower() for prefix in prefixes}) == len(prefixes)
     for rule in RULES:
         assert rule_of(f"{rule.prefix}/X1") is rule
-        assert rule.life is None or rule.life >= 0
-        assert not rule.fixed or rule.life == 0
+        assert rule.ttl is None or rule.ttl >= 0
+        assert not rule.fixed or rule.ttl == 0
         outer = rule_of(rule.prefix.rpartition("/")[0])
-        assert (outer.family, outer.life, outer.fixed) != rule[1:]
+        assert (outer.family, outer.ttl, outer.fixed) != rule[1:]
 
 
 # --- the rules, one by one ---
 
-MINUTES = None  # the client's own life
+MINUTES = None  # the client's own TTL
 NEVER = 0.0
 HOUR = 3600.0
 
 
 @pytest.mark.parametrize(
-    ("path", "family", "life"),
+    ("path", "family", "ttl"),
     [
         # master data
         ("/api/Product/X1", "product", MINUTES),
@@ -494,9 +494,9 @@ HOUR = 3600.0
         ("https://wats.example/api/Product/X1", "other", NEVER),
     ],
 )
-def test_family_and_life(path: str, family: str, life: float | None) -> None:
+def test_family_and_ttl(path: str, family: str, ttl: float | None) -> None:
     assert family_of(path) == family
-    assert life_of(path) == life
+    assert ttl_of(path) == ttl
 
 
 @pytest.mark.parametrize(
@@ -531,7 +531,7 @@ def test_prefixes_count_by_whole_segments(path: str, family: str) -> None:
     ],
 )
 def test_a_path_is_read_as_the_server_does(path: str) -> None:
-    assert (family_of(path), life_of(path)) == ("process", HOUR)
+    assert (family_of(path), ttl_of(path)) == ("process", HOUR)
     assert touched_by("PUT", path) == ALL_FAMILIES
 
 
@@ -547,7 +547,7 @@ def test_a_path_is_read_as_the_server_does(path: str) -> None:
     ],
 )
 def test_a_path_that_climbs_is_not_known(path: str) -> None:
-    assert (family_of(path), life_of(path)) == ("other", NEVER)
+    assert (family_of(path), ttl_of(path)) == ("other", NEVER)
     assert touched_by("DELETE", path) == ALL_FAMILIES
 
 
@@ -559,15 +559,15 @@ def test_names_of_any_spelling(part_number: str) -> None:
     )  # fmt: skip
 
 
-def test_a_user_sets_lives_by_family() -> None:
-    lives = {"production": 5.0, "process": 0.0, "other": 60.0}
-    assert life_of("/api/Production/Unit/S1/X1", lives) == 5.0
-    assert life_of("/api/internal/Mes/GetUnitPhases", lives) == 5.0
-    assert life_of("/api/App/Processes", lives) == 0.0
-    assert life_of("/api/Wonder", lives) == 60.0
-    assert life_of("/api/Product/X1", lives) is None
-    assert life_of("/api/Asset/A-1", lives) == 0.0
-    assert life_of("/api/Asset/A-1", {}) == 0.0
+def test_a_user_sets_ttls_by_family() -> None:
+    ttls = {"production": 5.0, "process": 0.0, "other": 60.0}
+    assert ttl_of("/api/Production/Unit/S1/X1", ttls) == 5.0
+    assert ttl_of("/api/internal/Mes/GetUnitPhases", ttls) == 5.0
+    assert ttl_of("/api/App/Processes", ttls) == 0.0
+    assert ttl_of("/api/Wonder", ttls) == 60.0
+    assert ttl_of("/api/Product/X1", ttls) is None
+    assert ttl_of("/api/Asset/A-1", ttls) == 0.0
+    assert ttl_of("/api/Asset/A-1", {}) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -582,8 +582,8 @@ def test_a_user_sets_lives_by_family() -> None:
         *(_filled(path.replace("{}", "{id}")) for _, path in sorted(WRITING_GETS)),
     ],
 )
-def test_some_lives_are_not_for_the_user_to_set(path: str) -> None:
-    assert life_of(path, dict.fromkeys(ALL_FAMILIES, 60.0)) == 0.0
+def test_some_ttls_are_not_for_the_user_to_set(path: str) -> None:
+    assert ttl_of(path, dict.fromkeys(ALL_FAMILIES, 60.0)) == 0.0
 
 
 # --- what writes touch ---

@@ -3,12 +3,21 @@
 import math
 from collections import OrderedDict
 
+import gevent
 import pytest
+from gevent import monkey
+from gevent.event import Event
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from pywats_green import CacheManager, InvalidArgumentError
+from pywats_green import (
+    ArgumentTypeError,
+    CacheManager,
+    InvalidArgumentError,
+    cache_control,
+    cached,
+)
 
 
 class Clock:
@@ -32,17 +41,17 @@ def cache(clock: Clock) -> CacheManager:
 # --- the model ----------------------------------------------------------------------------------
 
 KEYS = st.sampled_from("abcdef")
-LIVES = st.sampled_from([None, 0, 0.5, 1, 5, 20, math.inf])
+TTLS = st.sampled_from([None, 0, 0.5, 1, 5, 20, math.inf])
 
 
 class CacheMachine(RuleBasedStateMachine):
     """An ordered dict with expiries is what the cache must look like from outside."""
 
-    @initialize(max_size=st.integers(0, 4), one_life=st.booleans())
-    def start(self, max_size: int, one_life: bool) -> None:
+    @initialize(max_size=st.integers(0, 4), max_bytes=st.sampled_from([None, 10**9]))
+    def start(self, max_size: int, max_bytes: int | None) -> None:
         self.clock = Clock()
-        self.max_size, self.one_life = max_size, one_life
-        self.cache = CacheManager(max_size, 5.0, timer=self.clock, one_life=one_life)
+        self.max_size = max_size
+        self.cache = CacheManager(max_size, 5.0, timer=self.clock, max_bytes=max_bytes)
         self.model: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self.counter = 0
         self.hits = self.misses = 0
@@ -51,14 +60,14 @@ class CacheMachine(RuleBasedStateMachine):
         for key in [key for key, (_, until) in self.model.items() if until <= self.clock.now]:
             del self.model[key]
 
-    def _store(self, key: str, value: int, life: float) -> None:
+    def _store(self, key: str, value: int, ttl: float) -> None:
         self._expire()
-        if life == 0 or self.max_size == 0:
+        if ttl == 0 or self.max_size == 0:
             self.model.pop(key, None)
             return
         if key not in self.model and len(self.model) >= self.max_size:
             self.model.popitem(last=False)
-        self.model[key] = (value, self.clock.now + life)
+        self.model[key] = (value, self.clock.now + ttl)
         self.model.move_to_end(key)
 
     def _read(self, key: str) -> int | None:
@@ -74,22 +83,20 @@ class CacheMachine(RuleBasedStateMachine):
     def get(self, key: str) -> None:
         assert self.cache.get(key) == self._read(key)
 
-    @rule(key=KEYS, life=LIVES)
-    def set(self, key: str, life: float | None) -> None:
+    @rule(key=KEYS, ttl=TTLS)
+    def set(self, key: str, ttl: float | None) -> None:
         self.counter += 1
-        life = None if self.one_life else life
-        self.cache.set(key, self.counter, life)
-        self._store(key, self.counter, 5.0 if life is None else life)
+        self.cache.set(key, self.counter, ttl)
+        self._store(key, self.counter, 5.0 if ttl is None else ttl)
 
-    @rule(key=KEYS, life=LIVES)
-    def load(self, key: str, life: float | None) -> None:
+    @rule(key=KEYS, ttl=TTLS)
+    def load(self, key: str, ttl: float | None) -> None:
         self.counter += 1
-        life = None if self.one_life else life
         expected = self._read(key)
-        found = self.cache.get_or_load(key, lambda: self.counter, life)
+        found = self.cache.get_or_load(key, lambda: self.counter, ttl)
         if expected is None:
             expected = self.counter
-            self._store(key, self.counter, 5.0 if life is None else life)
+            self._store(key, self.counter, 5.0 if ttl is None else ttl)
         assert found == expected
 
     @rule(key=KEYS)
@@ -127,6 +134,152 @@ CacheMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=4
 TestCacheMachine = CacheMachine.TestCase
 
 
+# --- expiry in steps ----------------------------------------------------------------------------
+
+
+class CountedClock(Clock):
+    """Counts the entries whose time is compared, by the comparisons themselves."""
+
+    looks = 0
+
+    def __call__(self) -> float:
+        reading = Reading(self.now)
+        reading.clock = self
+        return reading
+
+
+class Reading(float):
+    """A reading of the clock that counts what it is compared with."""
+
+    clock: CountedClock
+
+    def __lt__(self, other: float) -> bool:
+        self.clock.looks += 1
+        return super().__lt__(other)
+
+
+@pytest.mark.parametrize("ttls", [[60], [60, 61, 62], range(60, 2060)], ids=["1", "3", "2,000"])
+def test_no_call_pays_for_all_that_expires_together(ttls: list[int]) -> None:
+    clock = CountedClock()
+    cache = CacheManager(max_size=5000, timer=clock)
+    for number in range(5000):
+        cache.set(number, number, ttls[number % len(ttls)])
+    clock.now += 5000
+    most, calls = 0, 0
+    while cache._entries.expirations < 5000:
+        clock.looks = 0
+        assert cache.get(calls) is None
+        assert cache.get_or_load("loaded", lambda: 1, 0) == 1
+        cache.set("other", calls)
+        most, calls = max(most, clock.looks), calls + 1
+    assert most <= 20  # all three together, whatever is due
+    assert calls <= 1 + 5000 // 4
+    stats = cache.get_stats()
+    assert (stats["size"], stats["expirations"], stats["evictions"]) == (1, 5000, 0)
+
+
+def test_statistics_count_what_has_expired_a_thousand_at_a_time(clock: Clock) -> None:
+    cache = CacheManager(max_size=2500, timer=clock)
+    for number in range(2500):
+        cache.set(number, number)
+    clock.now += 300
+    assert [cache.size for _ in range(4)] == [1500, 500, 0, 0]
+    assert cache.get_stats()["expirations"] == 2500
+
+
+@pytest.mark.parametrize("max_bytes", [None, 1000])
+def test_what_has_expired_makes_room_before_what_lives(clock: Clock, max_bytes: int | None) -> None:
+    cache = CacheManager(max_size=1000, timer=clock, max_bytes=max_bytes)
+    for number in range(500):
+        cache.set(f"long {number}", b"x", ttl=3600)
+    for number in range(500):
+        cache.set(f"short {number}", b"x", ttl=1)
+    clock.now += 1
+    for number in range(500):
+        cache.set(f"new {number}", b"x", ttl=3600)
+    assert cache.get("long 0") == b"x"
+    stats = cache.get_stats()
+    assert (stats["size"], stats["expirations"], stats["evictions"]) == (1000, 500, 0)
+
+
+def test_an_expired_entry_that_is_written_over_counts_as_expired(clock: Clock) -> None:
+    cache = CacheManager(max_size=5000, timer=clock)
+    for number in range(5000):
+        cache.set(number, number)
+    clock.now += 300
+    for number in reversed(range(5000)):
+        cache.set(number, number)
+    stats = cache.get_stats()
+    assert (stats["size"], stats["expirations"], stats["evictions"]) == (5000, 5000, 0)
+
+
+def test_what_is_dropped_leaves_nothing_behind(clock: Clock) -> None:
+    cache = CacheManager(max_size=10, timer=clock)
+    for number in range(1000):
+        cache.set(number % 50, number, ttl=number)
+        cache.delete(number % 7)
+    cache.clear()
+    assert not cache._entries._queues
+
+
+# --- greenlets and threads ----------------------------------------------------------------------
+
+
+def test_native_threads_may_share_a_cache() -> None:
+    cache = CacheManager(max_size=50)
+    start = monkey.get_original("_thread", "start_new_thread")
+    new_lock = monkey.get_original("_thread", "allocate_lock")
+    ended, failures = [new_lock() for _ in range(4)], []
+
+    def work(done: object) -> None:
+        try:
+            for number in range(3000):
+                cache.set(number % 80, number)
+                cache.get((number * 7) % 80)
+                cache.get_or_load((number * 3) % 80, lambda: 1)
+                if number % 100 == 0:
+                    cache.invalidate("1")
+        except BaseException as error:
+            failures.append(error)
+            raise
+        finally:
+            done.release()  # type: ignore[attr-defined]
+
+    for done in ended:
+        done.acquire()
+        start(work, (done,))
+    for done in ended:
+        assert done.acquire(timeout=60)
+    assert not failures
+    stats = cache.get_stats()
+    assert stats["hits"] + stats["misses"] + stats["coalesced"] == 4 * 2 * 3000
+    assert stats["size"] == len(cache._entries) <= 50
+
+
+def test_user_code_that_switches_under_the_lock_blocks_nobody(cache: CacheManager) -> None:
+    """The lock is native, and a thread that waited for itself would hang."""
+    inside, gate = Event(), Event()
+
+    class Key:
+        def __hash__(self) -> int:
+            return 1
+
+        def __eq__(self, other: object) -> bool:
+            if self is not other:
+                inside.set()
+                gate.wait()
+            return self is other
+
+    cache.set(Key(), "first")
+    other = gevent.spawn(cache.get, Key())
+    inside.wait()
+    with gevent.Timeout(5):
+        cache.set("b", 2)
+        assert cache.get("b") == 2
+    gate.set()
+    assert other.get(timeout=5) is None
+
+
 # --- one by one ---------------------------------------------------------------------------------
 
 
@@ -139,7 +292,7 @@ def test_lru_evicts_what_was_not_used_for_longest(cache: CacheManager) -> None:
     assert cache.get_stats()["evictions"] == 1
 
 
-def test_a_life_per_entry(cache: CacheManager, clock: Clock) -> None:
+def test_a_ttl_per_entry(cache: CacheManager, clock: Clock) -> None:
     cache.set("short", 1, ttl=2)
     cache.set("default", 1)
     cache.set("ever", 1, ttl=math.inf)
@@ -197,28 +350,61 @@ def test_none_is_a_value_for_set_but_not_for_a_loader(cache: CacheManager) -> No
     assert len(calls) == 3
 
 
-@pytest.mark.parametrize("ttl", [-1, -0.1, float("nan"), "5"])
-def test_a_bad_life_is_refused(cache: CacheManager, ttl: float) -> None:
-    with pytest.raises(InvalidArgumentError, match="0 or more seconds"):
+BAD_TTLS = [
+    (-1, InvalidArgumentError, "0 or more seconds"),
+    (-0.1, InvalidArgumentError, "0 or more seconds"),
+    (float("nan"), InvalidArgumentError, "0 or more seconds"),
+    ("5", ArgumentTypeError, "number of seconds"),
+    (True, ArgumentTypeError, "number of seconds"),
+]
+
+
+@pytest.mark.parametrize(("ttl", "error", "text"), BAD_TTLS)
+def test_a_bad_ttl_is_refused(
+    cache: CacheManager, ttl: float, error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
         cache.set("a", 1, ttl=ttl)
-    with pytest.raises(InvalidArgumentError):
+    with pytest.raises(error, match=text):
         cache.get_or_load("a", lambda: 1, ttl)
-    with pytest.raises(InvalidArgumentError):
+    with pytest.raises(error, match=text):
         CacheManager(default_ttl=ttl)
+    with pytest.raises(error, match=text):
+        cached(ttl=ttl)
+    with pytest.raises(error, match=text), cache_control(ttl=ttl):
+        pass
     assert cache.get_stats()["size"] == 0
 
 
-@pytest.mark.parametrize("options", [{"max_size": -1}, {"max_size": 1.5}, {"max_bytes": -1}])
-def test_a_bad_size_is_refused(options: dict[str, int]) -> None:
-    with pytest.raises(InvalidArgumentError, match="whole number"):
+BAD_SIZES = [
+    ({"max_size": -1}, InvalidArgumentError),
+    ({"max_bytes": -1}, InvalidArgumentError),
+    ({"max_size": 1.5}, ArgumentTypeError),
+    ({"max_size": True}, ArgumentTypeError),
+    ({"max_size": None}, ArgumentTypeError),
+    ({"max_bytes": "5"}, ArgumentTypeError),
+]
+
+
+@pytest.mark.parametrize(("options", "error"), BAD_SIZES)
+def test_a_bad_size_is_refused(options: dict[str, int], error: type[Exception]) -> None:
+    with pytest.raises(error, match="whole number"):
         CacheManager(**options)  # type: ignore[arg-type]
 
 
-def test_one_life_refuses_another(clock: Clock) -> None:
-    cache = CacheManager(default_ttl=5, timer=clock, one_life=True)
-    cache.set("a", 1, ttl=5)
-    with pytest.raises(InvalidArgumentError, match="live 5"):
-        cache.set("a", 1, ttl=6)
+def test_a_ttl_of_0_is_not_stored_and_none_is_the_default(
+    cache: CacheManager, clock: Clock
+) -> None:
+    for store in (cache.set, lambda key, value, ttl: cache.get_or_load(key, lambda: value, ttl)):
+        cache.clear()
+        store("zero", 1, 0)
+        store("default", 1, None)
+        assert (cache.get("zero"), cache.get("default")) == (None, 1)
+        clock.now += 10
+        assert cache.get("default") is None
+    cache.set("a", 1)
+    cache.set("a", 2, ttl=0)
+    assert cache.get("a") is None
 
 
 def test_an_unhashable_key_is_pythons_own_error(cache: CacheManager) -> None:

@@ -19,14 +19,13 @@ from pywats.core.client import Response
 from pywats.core.exceptions import PyWATSError
 from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 
-from pywats_green.cache import CacheManager, StaleRules, current_control
-from pywats_green.cache.vault import MISSING
+from pywats_green.cache import MISSING, CacheManager, StaleRules, current_directives
 from pywats_green.config import settings
 from pywats_green.events import current as current_event
 from pywats_green.transport import server_of, sorted_query
 from pywats_green.upstream.client.epochs import epoch_of, is_unsettled
 from pywats_green.upstream.client.observing import note_cache
-from pywats_green.upstream.client.packing import Packed, Unpackable
+from pywats_green.upstream.client.packing import Packed
 from pywats_green.upstream.tables.domains import Rule, rule_of
 
 UPSTREAM_TTL = 300.0  # what pyWATS gives its client when the user says nothing
@@ -47,7 +46,7 @@ class Read(NamedTuple):
 
     cache: ClientCache
     key: str
-    life: float
+    ttl: float
 
 
 class ClientCache:
@@ -55,7 +54,8 @@ class ClientCache:
 
     Args:
         base_url: Of its server.
-        ttl: Seconds that answers live where the domain table and the settings say nothing.
+        ttl: Seconds that answers are cached for where the domain table and the settings say
+            nothing.
         max_size: Bound in answers.
     """
 
@@ -83,10 +83,10 @@ class ClientCache:
             params: As the caller gave them.
             headers: Of this call, or None.
         """
-        control = current_control()
+        directives = current_directives()
         rule = rule_of(endpoint)
-        life = self._life(rule, control.ttl)
-        if control.bypass or life == 0 or is_unsettled(self._server, rule.family):
+        ttl = self._ttl_of(rule, directives.ttl)
+        if directives.bypass or ttl == 0 or is_unsettled(self._server, rule.family):
             return None
         if not endpoint.startswith("/"):
             endpoint = f"/{endpoint}"
@@ -102,11 +102,11 @@ class ClientCache:
         epoch = epoch_of(self._server, rule.family)
         # It begins as upstream's does, so that patterns for `invalidate_cache` go on working.
         key = f"GET:{endpoint}{query} {self._server} {self._fingerprint}{varies} {epoch}"
-        return Read(self, key, life)
+        return Read(self, key, ttl)
 
     def hit(self, read: Read) -> Response | None:
         """Return the cached answer, if there is a fresh one and the caller may have it."""
-        if current_control().refresh:
+        if current_directives().refresh:
             return None
         packed = self.manager.hit(read.key)
         if packed is MISSING:
@@ -130,24 +130,24 @@ class ClientCache:
             deadline: Of the call, by `time.monotonic()`. None: it has none.
             timeout: The client's, in seconds.
         """
-        fetched: list[tuple[Packed | Unpackable, Response]] = []
+        fetched: list[tuple[Packed, Response]] = []
         is_over = False
 
-        def loader() -> Packed | Unpackable:
+        def loader() -> Packed:
             if is_over:  # renewed in the background, in a context of its own, without a deadline
                 current_event.set(None)
             response = fetch(None if is_over else deadline)
-            fetched.append((Packed.of(response), response))
+            fetched.append((Packed(response), response))
             return fetched[-1][0]
 
         stale = _stale_rules()
-        refresh = current_control().refresh
+        refresh = current_directives().refresh
         is_stale = not refresh and self.manager.has_stale(read.key, stale.while_revalidate)
         impatient = stale.if_error and timeout and self.manager.has_stale(read.key, stale.if_error)
         packed = self.manager.get_or_load(
             read.key,
             _within(loader, timeout) if impatient else loader,  # type: ignore[arg-type]
-            read.life,
+            read.ttl,
             keep=_is_kept,
             stale=stale,
             # What another began to read may be older than a call that wants it fresh.
@@ -160,18 +160,18 @@ class ClientCache:
         note_cache("stale" if fetched or is_stale else "coalesced")
         return packed.unpack()
 
-    def _life(self, rule: Rule, wanted: float | None) -> float:
-        """Return how long an answer lives: by the block, the settings, the client, the table."""
+    def _ttl_of(self, rule: Rule, wanted: float | None) -> float:
+        """Return the TTL of an answer: by the block, the settings, the client, the table."""
         if rule.fixed:
             return 0.0
         if wanted is None:
             wanted = settings().ttl.get(rule.family)
         if wanted is not None:
             return wanted
-        # A client that asks for another life than upstream's default gets it for all that lives.
-        if rule.life is None or (rule.life > 0 and self._ttl != UPSTREAM_TTL):
+        # A client that asks for another TTL than upstream's default gets it for all that is cached.
+        if rule.ttl is None or (rule.ttl > 0 and self._ttl != UPSTREAM_TTL):
             return self._ttl
-        return rule.life
+        return rule.ttl
 
 
 def attach(client: Any, ttl: float, max_size: int) -> None:
@@ -210,11 +210,11 @@ def _fingerprint(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=6, key=_FINGERPRINT_KEY).hexdigest()
 
 
-def _is_kept(packed: Packed | Unpackable) -> bool:
-    return isinstance(packed, Packed) and 200 <= packed.status < 300  # noqa: PLR2004  # "2xx"
+def _is_kept(packed: Packed) -> bool:
+    return 200 <= packed.status < 300  # noqa: PLR2004  # "2xx"
 
 
-def _is_server_error(packed: Packed | Unpackable) -> bool:
+def _is_server_error(packed: Packed) -> bool:
     return packed.status >= 500  # noqa: PLR2004  # "5xx"
 
 
@@ -228,12 +228,10 @@ def _stale_rules() -> StaleRules:
     )
 
 
-def _within(
-    loader: Callable[[], Packed | Unpackable], timeout: float
-) -> Callable[[], Packed | Unpackable]:
+def _within(loader: Callable[[], Packed], timeout: float) -> Callable[[], Packed]:
     """End a load a little before the deadline of its call, so that a stale value can stand in."""
 
-    def bounded() -> Packed | Unpackable:
+    def bounded() -> Packed:
         timer = gevent.Timeout.start_new(timeout * _PATIENCE)
         try:
             return loader()

@@ -1,4 +1,4 @@
-"""What writes make out of date, for all clients of a server in this process.
+"""What writes invalidate, for all clients of a server in this process.
 
 A write bumps the epochs of the families that it touches. Keys hold the epoch of their family, so
 what was cached, or is being read, under an old one is never seen again.
@@ -39,7 +39,7 @@ def wrote(client: Any, families: Iterable[str], error: BaseException | None) -> 
     """
     if isinstance(error, WatsConnectionError) and not client.retry_config.enabled:
         return
-    outdate(client, families)
+    invalidate(client, families)
     if error is not None:
         # The server may carry it out yet, after who comes now has read: keep nothing for a while.
         until = time.monotonic() + (client.timeout or UPSTREAM_TIMEOUT)
@@ -47,7 +47,7 @@ def wrote(client: Any, families: Iterable[str], error: BaseException | None) -> 
             _unsettled[server_of(client.base_url), family] = until
 
 
-def outdate(client: Any, families: Iterable[str]) -> None:
+def invalidate(client: Any, families: Iterable[str]) -> None:
     """Begin a new epoch of families at a client's server: nothing read before is served again."""
     for family in families:
         _epochs[server_of(client.base_url), family] += 1

@@ -230,9 +230,11 @@ class Exchange:
 
 def _response(answer: Answer) -> Response:
     """Parse an answer as upstream's `_handle_response` does."""
-    data = parse(answer.content, answer.headers.get("content-type"))
     return Response(
-        status_code=answer.status, data=data, headers=answer.headers, raw=answer.content
+        status_code=answer.status,
+        data=parse(answer.content, answer.headers.get("content-type")),
+        headers=answer.headers,
+        raw=answer.content,
     )
 
 

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import marshal
+from contextlib import suppress
+from typing import Any
 
 from pywats.core.client import Response
+
+from pywats_green.upstream.client.bodies import parse
+
+_set = object.__setattr__  # the model's own would check, and cost more than all the rest
+
+_FIELDS = frozenset({"status_code", "data", "headers", "raw"})
 
 
 class Packed:
     """An answer as it is kept: nothing in it can be changed by who reads it.
 
-    The parsed data are kept in marshal's form beside the bytes: reading that is several times
-    quicker than parsing again.
+    Whoever loaded it has the parsed data, and may change them. The first reader who comes later
+    parses the bytes again, and leaves the data in marshal's form, which takes half the time to
+    read. Most answers are never read again, so nothing is done before.
+
+    Attributes:
+        status: HTTP status.
+        cache_size: Its size in bytes for the bound of the cache. The marshalled data, which may
+            come later, count as much as the body.
     """
 
-    __slots__ = ("cache_size", "data", "headers", "raw", "status")
+    __slots__ = ("_headers", "_marshalled", "_raw", "cache_size", "status")
 
     def __init__(self, response: Response) -> None:
         self.status = response.status_code
-        self.headers = dict(response.headers)
-        self.raw = response.raw
-        self.data = marshal.dumps(response.data)
-        self.cache_size = len(self.raw) + len(self.data) + sum(map(len, self.headers.values()))
-
-    @classmethod
-    def of(cls, response: Response) -> Packed | Unpackable:
-        """Pack an answer."""
-        try:
-            return cls(response)
-        except ValueError:  # nested deeper than marshal can: handed out, not kept
-            return Unpackable(response)
+        self._headers = response.headers.copy()
+        self._raw = response.raw
+        self._marshalled: bytes | None = None
+        self.cache_size = 2 * len(self._raw) + sum(map(len, self._headers.values()))
 
     def unpack(self) -> Response:
         """Make an answer that belongs to its reader alone."""
@@ -38,24 +44,18 @@ class Packed:
         response = Response.__new__(Response)
         fields = {
             "status_code": self.status,
-            "data": marshal.loads(self.data),  # noqa: S302  # our own dump, from this process
-            "headers": self.headers.copy(),
-            "raw": self.raw,
+            "data": marshal.loads(self._marshalled) if self._marshalled else self._parsed(),  # noqa: S302  # our own dump, from this process
+            "headers": self._headers.copy(),
+            "raw": self._raw,
         }
-        object.__setattr__(response, "__dict__", fields)
-        object.__setattr__(response, "__pydantic_fields_set__", set(fields))
-        object.__setattr__(response, "__pydantic_extra__", None)
-        object.__setattr__(response, "__pydantic_private__", None)
+        _set(response, "__dict__", fields)
+        _set(response, "__pydantic_fields_set__", set(_FIELDS))
+        _set(response, "__pydantic_extra__", None)
+        _set(response, "__pydantic_private__", None)
         return response
 
-
-class Unpackable:
-    """An answer that cannot be kept; who waits for its load gets the answer itself."""
-
-    def __init__(self, response: Response) -> None:
-        self.status = response.status_code
-        self._response = response
-
-    def unpack(self) -> Response:
-        """Return the answer."""
-        return self._response
+    def _parsed(self) -> Any:
+        data = parse(self._raw, self._headers.get("content-type"))
+        with suppress(ValueError):  # nested deeper than marshal can: each reader parses it
+            self._marshalled = marshal.dumps(data)
+        return data

@@ -114,7 +114,7 @@ class _Adviser:
         from pywats_green.upstream.tables.domains import rule_of  # noqa: PLC0415
 
         asked = f"found = {call.service or 'client.get'}(...)  # once, and hand the result on"
-        if rule_of(call.endpoint).life == 0:
+        if rule_of(call.endpoint).ttl == 0:
             return f"{asked}\n# or @pywats_green.cached(ttl=5) on the function that asks"
         if call.cache is None:
             return f"api = pyWATS(..., enable_cache=True)\n# or {asked}"

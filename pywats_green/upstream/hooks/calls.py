@@ -12,7 +12,7 @@ from pywats.pywats import correlation_id_var  # type: ignore[attr-defined]  # no
 
 from pywats_green.bridge import drive
 from pywats_green.cache import cache_control
-from pywats_green.upstream.client.epochs import outdate
+from pywats_green.upstream.client.epochs import invalidate
 from pywats_green.upstream.client.green import GreenHttpClient
 from pywats_green.upstream.client.outcome import refusal
 from pywats_green.upstream.tables.domains import FRESH_METHODS
@@ -185,6 +185,6 @@ def process_clearer(
     async def clear_cache(self: Any) -> None:
         await original(self)
         if isinstance(self._repository._http_client, GreenHttpClient):
-            outdate(self._repository._http_client, ["process"])
+            invalidate(self._repository._http_client, ["process"])
 
     return clear_cache

@@ -23,15 +23,15 @@ class Rule(NamedTuple):
     Attributes:
         prefix: The path, without what follows; of all that fit, the longest counts.
         family: What they belong to.
-        life: Seconds that an answer lives; None: the client's own `cache_ttl`; 0: not cached,
-            unless the user sets a life for the family.
-        fixed: Whatever the user sets, the life stays: a read that acts, that tells whether the
+        ttl: Seconds that an answer is cached for; None: the client's own `cache_ttl`; 0: not
+            cached, unless the user sets a TTL for the family.
+        fixed: Whatever the user sets, the TTL stays: a read that acts, that tells whether the
             server is there, or whose changes no write route of the table tells of.
     """
 
     prefix: str
     family: str
-    life: float | None
+    ttl: float | None
     fixed: bool = False
 
 
