@@ -39,7 +39,7 @@ def equal(name: str, **parameters: str) -> Handler:
     """
 
     def handler(state: State, request: Request) -> list[Row]:
-        wanted = {field: request.text(name) for name, field in parameters.items()}
+        wanted = {field: request.text(given) for given, field in parameters.items()}
         return [row for row in state[name] if matches(row, wanted)]
 
     return handler
