@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pywats_green.testing.answers import RecordedRequest, ServerStats
+from pywats_green.testing.driver import RecordedRequest, ServerStats
 from pywats_green.testing.server import WatsServer
 
 __all__ = ["RecordedRequest", "ServerStats", "WatsServer"]

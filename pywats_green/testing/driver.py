@@ -1,14 +1,87 @@
-"""What a test asks of a server that runs."""
+"""What a test asks of a server that runs, and what it is told."""
 
 from __future__ import annotations
 
 import base64
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple, TypedDict
 
-from pywats_green.testing.answers import RecordedRequest, ServerStats
-from pywats_green.testing.options import check_fault, check_options
+from pywats_green.testing.app.faults import MODES
+
+
+class ServerStats(TypedDict):
+    """What `WatsServer.stats` returns.
+
+    Attributes:
+        requests: Requests by route template, such as "GET /api/Product/{partNumber}". Paths and
+            methods that no route has stand under "unknown", query strings that IIS would refuse
+            under "rejected".
+        statuses: Answers by status, the status as text.
+        total: All requests.
+        in_flight: Requests that wait for their answer now.
+        highest_concurrency: The most requests in flight at once.
+        connections_opened: Connections since the start or the last `reset`.
+        connections_open: Connections that are open now.
+        faults: How often a planted fault has struck.
+    """
+
+    requests: dict[str, int]
+    statuses: dict[str, int]
+    total: int
+    in_flight: int
+    highest_concurrency: int
+    connections_opened: int
+    connections_open: int
+    faults: int
+
+
+class RecordedRequest(NamedTuple):
+    """A request as it was on the wire.
+
+    Attributes:
+        method: The method.
+        target: The request target, undecoded.
+        headers: Names and values in the order and the case in which they came.
+        body: The body, its chunks joined.
+    """
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+def check_options(
+    latency: float = 0.0,
+    jitter: float = 0.0,
+    rate_limit: tuple[int, float] | None = None,
+    **_: Any,
+) -> None:
+    """Check times and limits; other settings are left to the server.
+
+    Raises:
+        ValueError: A time is negative, or the rate limit is no pair of positive numbers.
+    """
+    if latency < 0 or jitter < 0:
+        raise ValueError("latency and jitter are seconds, 0 or more")
+    if rate_limit is None:
+        return
+    most, window = rate_limit
+    if most < 1 or window <= 0:
+        raise ValueError("rate_limit is a pair: requests (1 or more), window in seconds")
+
+
+def check_fault(mode: str, times: int | None) -> None:
+    """Check how a fault is to strike, and how often.
+
+    Raises:
+        ValueError: The mode is unknown, or `times` is less than 1.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode is one of {', '.join(sorted(MODES))}, not {mode!r}")
+    if times is not None and times < 1:
+        raise ValueError("times is 1 or more, or None for ever")
 
 
 class Driver(ABC):

@@ -1,8 +1,9 @@
-"""The child process: started, waited for, ended; only ever by its own handle."""
+"""The child process: started, asked, ended; only ever by its own handle."""
 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import subprocess
@@ -11,8 +12,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from pywats_green.testing.certificates import Certificates
+
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 5.0
+CONTROL_TIMEOUT = 60.0
+OK = 200
 
 
 class ServerProcess:
@@ -23,12 +28,14 @@ class ServerProcess:
 
     Args:
         options: What the child is told, as JSON on its standard input.
+        certificates: Those of the server; None where it speaks plain HTTP.
 
     Raises:
         RuntimeError: The process ended before it listened.
     """
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: dict[str, Any], certificates: Certificates | None) -> None:
+        self._certificates = certificates
         self._process = subprocess.Popen(
             [sys.executable, "-m", "pywats_green.testing.app"],
             stdin=subprocess.PIPE,
@@ -67,6 +74,40 @@ class ServerProcess:
                 "the WATS server process ended before it listened; its error stands on stderr"
             )
         return int(line)
+
+    def call(self, command: str, **arguments: Any) -> Any:
+        """Send one command over a connection of its own.
+
+        Args:
+            command: The command.
+            **arguments: Its arguments, as JSON.
+
+        Returns:
+            The decoded answer.
+
+        Raises:
+            RuntimeError: The server does not answer, or refuses the command.
+        """
+        connection = self._connection()
+        try:
+            connection.request("POST", f"/__control__/{command}", json.dumps(arguments).encode())
+            response = connection.getresponse()
+            body = json.loads(response.read())
+        except (OSError, http.client.HTTPException) as exc:
+            raise RuntimeError(f"the WATS server does not answer: {exc}") from exc
+        finally:
+            connection.close()
+        if response.status != OK:
+            raise RuntimeError(f"the WATS server refused '{command}': {body.get('Message')}")
+        return body
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._certificates is None:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=CONTROL_TIMEOUT)
+        context = self._certificates.client_context()
+        return http.client.HTTPSConnection(
+            "127.0.0.1", self.port, timeout=CONTROL_TIMEOUT, context=context
+        )
 
     def end(self) -> None:
         """End the process and wait until it is gone; a stubborn one is killed."""

@@ -6,10 +6,8 @@ import base64
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pywats_green.testing import control
 from pywats_green.testing.certificates import Certificates
-from pywats_green.testing.driver import Driver
-from pywats_green.testing.options import check_options
+from pywats_green.testing.driver import Driver, check_options
 from pywats_green.testing.process import ServerProcess
 
 if TYPE_CHECKING:
@@ -124,7 +122,7 @@ class WatsServer(Driver):
         if self._certificates is not None:
             options["certificate"] = self._certificates.server_file
         try:
-            self._process = ServerProcess(options)
+            self._process = ServerProcess(options, self._certificates)
         except BaseException:
             self.stop()
             raise
@@ -142,7 +140,7 @@ class WatsServer(Driver):
                 certificates.remove()
 
     def _control(self, command: str, **arguments: Any) -> Any:
-        return control.call(self._running().port, self._certificates, command, **arguments)
+        return self._running().call(command, **arguments)
 
     def _running(self) -> ServerProcess:
         if self._process is None:

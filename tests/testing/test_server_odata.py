@@ -10,18 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pywats.shared.odata import escape_string, format_value
 
-from pywats_green.testing.app.expressions import (
-    Call,
-    Compare,
+from pywats_green.testing.app.odata.evaluate import candidates, compile_filter
+from pywats_green.testing.app.odata.syntax import (
+    COMPARISONS,
     Field,
     Literal,
-    Logical,
     Node,
-    Not,
+    ODataError,
+    Operation,
     Quantified,
+    parse,
 )
-from pywats_green.testing.app.odata import ODataError, parse
-from pywats_green.testing.app.predicates import candidates, compile_filter
 from pywats_green.testing.app.table import Table
 
 ROWS: list[dict[str, Any]] = [
@@ -145,25 +144,35 @@ literals = st.one_of(
 )
 terms: st.SearchStrategy[Node] = st.one_of(
     st.builds(
-        Compare,
-        st.sampled_from(["eq", "ne", "gt", "ge", "lt", "le"]),
-        fields.map(lambda name: Field((name,))),
+        lambda name, field, literal: Operation(name, (Field((field,)), literal)),
+        st.sampled_from(sorted(COMPARISONS)),
+        fields,
         literals,
     ),
     st.builds(
-        lambda name, field, text: Call(name, (Field((field,)), Literal(text))),
+        lambda name, field, text: Operation(name, (Field((field,)), Literal(text))),
         st.sampled_from(["contains", "startswith", "endswith"]),
         fields,
         texts,
     ),
 )
+
+
+def is_not(node: Node) -> bool:
+    return isinstance(node, Operation) and node.name == "not"
+
+
 nodes = st.recursive(
     terms,
     lambda inner: st.one_of(
-        st.builds(Not, inner.filter(lambda node: not isinstance(node, Not))),
         st.builds(
-            Logical, st.sampled_from(["and", "or"]), st.lists(inner, min_size=2, max_size=3)
-        ).map(lambda node: Logical(node.operator, tuple(node.terms))),
+            lambda term: Operation("not", (term,)), inner.filter(lambda node: not is_not(node))
+        ),
+        st.builds(
+            lambda name, terms: Operation(name, tuple(terms)),
+            st.sampled_from(["and", "or"]),
+            st.lists(inner, min_size=2, max_size=3),
+        ),
         st.builds(lambda name, term: Quantified(name, "any", "v", term), fields, inner),
     ),
     max_leaves=5,
@@ -173,15 +182,17 @@ nodes = st.recursive(
 def render(node: Node) -> str:
     if isinstance(node, Literal):
         return format_value(node.value)
-    if isinstance(node, Call):
-        return f"{node.name}({', '.join(render(part) for part in node.arguments)})"
-    if isinstance(node, Compare):
-        return f"{render(node.left)} {node.operator} {render(node.right)}"
-    if isinstance(node, Logical):
-        return f" {node.operator} ".join(f"({render(part)})" for part in node.terms)
-    if isinstance(node, Quantified) and node.term is not None:
+    if isinstance(node, Field):
+        return node.path[0]
+    if isinstance(node, Quantified):
+        assert node.term is not None
         return f"{node.collection}/{node.kind}({node.variable}: {render(node.term)})"
-    return f"not ({render(node.term)})" if isinstance(node, Not) else node.path[0]  # type: ignore[union-attr]
+    terms = [render(term) for term in node.terms]
+    if node.name in ("and", "or"):
+        return f" {node.name} ".join(f"({term})" for term in terms)
+    if node.name in COMPARISONS:
+        return f"{terms[0]} {node.name} {terms[1]}"
+    return f"{node.name} ({', '.join(terms)})"
 
 
 @unhurried

@@ -248,6 +248,14 @@ def test_unknown_keys_are_404(client: WireClient, target: str) -> None:
     assert "none" in answer.json()["Message"]
 
 
+def test_what_is_encoded_in_a_path_separates_nothing(wats: WatsServer, client: WireClient) -> None:
+    for target in ("/api/Product/%7B", "/api/Product/Query%2F", "/api/%7B/Query"):
+        assert client.call("GET", target).status == 404
+    requests = wats.stats()["requests"]
+    assert requests == {"GET /api/Product/{partNumber}": 2, "unknown": 1}
+    assert client.call("PATCH", "/api/Product/Query").status == 405
+
+
 def test_reset_brings_back_the_seeded_state(wats: WatsServer, client: WireClient) -> None:
     before = client.call("GET", "/api/Product/PN-00001").json()
     client.call("PUT", "/api/Product", {"partNumber": "PN-00001", "name": "changed"})

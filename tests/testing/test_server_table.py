@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pywats_green.testing.app.seed import units
-from pywats_green.testing.app.table import Row, Table
+from pywats_green.testing.app.seed.items import units
+from pywats_green.testing.app.table import Row, Series, Table
 
 COUNT = 6
 
@@ -60,11 +60,7 @@ def test_a_lazy_table_equals_an_eager_one(actions: list[tuple[str, str, str]]) -
     series = units(COUNT)
     key = ("serialNumber", "partNumber")
     lazy = Table(*key, indexes=("parentSerialNumber",), seed=series)
-    eager = Table(
-        *key,
-        indexes=("parentSerialNumber",),
-        seed=lambda: (series.make(number) for number in range(COUNT)),
-    )
+    eager = Table(*key, indexes=("parentSerialNumber",), seed=Series(COUNT, series.make))
     assert len(eager) == COUNT
     for action in actions:
         assert step(lazy, *action) == step(eager, *action)

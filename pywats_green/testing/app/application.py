@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pywats_green.testing.app import control, domains
+from pywats_green.testing.app import domains
 from pywats_green.testing.app.faults import UNPROCESSED, Fault, FaultPlan
 from pywats_green.testing.app.messages import (
     HTML_TYPE,
@@ -19,12 +19,12 @@ from pywats_green.testing.app.messages import (
     encode_json,
     message_reply,
 )
-from pywats_green.testing.app.query import MAX_QUERY_STRING, QuerySettings
+from pywats_green.testing.app.odata.query import MAX_QUERY_STRING, QuerySettings
 from pywats_green.testing.app.router import Route, Router
 from pywats_green.testing.app.state import State
 from pywats_green.testing.app.statistics import Statistics
+from pywats_green.testing.app.table import Row
 
-CONTROL_PREFIX = "/__control__/"
 UNKNOWN = "unknown"
 REJECTED = "rejected"
 
@@ -96,9 +96,7 @@ class Application:
     def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
         self.seed = int(options["seed"])
-        self.router = Router()
-        for table in domains.TABLES:
-            self.router.add(table)
+        self.router = Router(domains.TABLES)
         self.statistics = Statistics()
         self.faults = FaultPlan(self.router.templates)
         self.rate = RateLimit()
@@ -146,17 +144,6 @@ class Application:
         """Close all idle connections; with RST where `reset`. Returns how many there were."""
         return sum(connection.drop(reset=reset) for connection in tuple(self.connections))
 
-    def is_control(self, request: Request) -> bool:
-        """Whether a request drives the server itself."""
-        return request.path.startswith(CONTROL_PREFIX)
-
-    def control(self, request: Request) -> Reply:
-        """Answer a control request."""
-        try:
-            return control.answer(self, request)
-        except HttpError as exc:
-            return message_reply(exc.status, exc.message)
-
     def answer(self, request: Request) -> Outcome:
         """Count a request and decide what becomes of it; `statistics.finish` is the caller's."""
         if self.recording:
@@ -197,14 +184,9 @@ class Application:
         if route is None:
             return _no_route(request, known)
         try:
-            result = route.handler(self.state, request)
+            return _encoded(route.handler(self.state, request))
         except HttpError as exc:
             return message_reply(exc.status, exc.message)
-        if isinstance(result, bytes):
-            return Reply(result)
-        if isinstance(result, Reply):
-            return result
-        return Reply(status=204) if result is None else Reply(encode_json(result))
 
     def _refusal(self, request: Request) -> Reply | None:
         scheme, _, token = request.lowered.get("authorization", "").partition(" ")
@@ -219,6 +201,17 @@ class Application:
             return None
         text = f"API calls quota exceeded! maximum admitted {limit[0]} per {limit[1]:g}s."
         return message_reply(429, text, (("Retry-After", str(max(1, math.ceil(wait)))),))
+
+
+def _encoded(result: Any) -> Reply:
+    """The reply of what a handler has returned."""
+    if isinstance(result, Reply):
+        return result
+    if result is None:
+        return Reply(status=204)
+    if isinstance(result, Row):
+        result = result.encode()
+    return Reply(result if isinstance(result, bytes) else encode_json(result))
 
 
 def _no_route(request: Request, known: bool) -> Reply:

@@ -4,46 +4,36 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pywats_green.testing.app.messages import HttpError, Reply, Request, encode_json
-from pywats_green.testing.app.table import Table
+from pywats_green.testing.app.application import Application
+from pywats_green.testing.app.messages import HttpError, Reply, Request, encode_json, message_reply
+from pywats_green.testing.app.seed import items
 from pywats_green.testing.app.wsjf import header_of
 
-if TYPE_CHECKING:
-    from pywats_green.testing.app.application import Application
+PREFIX = "/__control__/"
+SEEDERS = {"products": items.products, "assets": items.assets, "units": items.units}
+
+
+def is_control(request: Request) -> bool:
+    """Whether a request drives the server itself."""
+    return request.path.startswith(PREFIX)
 
 
 def answer(app: Application, request: Request) -> Reply:
-    """Answer a control request.
-
-    Raises:
-        HttpError: The command is unknown or its arguments are bad.
-    """
-    command = request.path.rpartition("/")[2]
+    """Answer a control request: 404 for an unknown command, 400 for bad arguments."""
+    command = request.path.removeprefix(PREFIX)
     handler = COMMANDS.get(command)
     if handler is None:
-        raise HttpError(404, f"There is no control command '{command}'.")
-    arguments = request.json_object() if request.body else {}
+        return message_reply(404, f"There is no control command '{command}'.")
     try:
+        arguments = request.json_object() if request.body else {}
         return Reply(encode_json(handler(app, arguments)))
-    except (KeyError, TypeError, ValueError) as exc:
-        raise HttpError(400, f"{type(exc).__name__}: {exc}") from exc
+    except (HttpError, KeyError, TypeError, ValueError) as exc:
+        return message_reply(400, f"{type(exc).__name__}: {exc}")
 
 
-def _stats(app: Application, _: dict[str, Any]) -> Any:
-    return app.statistics.snapshot(app.faults.struck)
-
-
-def _reports(app: Application, _: dict[str, Any]) -> Any:
-    return dict(app.state.accepted)
-
-
-def _fail(app: Application, arguments: dict[str, Any]) -> None:
-    app.faults.plant(arguments)
-
-
-def _requests(app: Application, _: dict[str, Any]) -> Any:
+def _requests(app: Application) -> list[dict[str, Any]]:
     return [
         {
             "method": request.method,
@@ -55,61 +45,32 @@ def _requests(app: Application, _: dict[str, Any]) -> Any:
     ]
 
 
-def _clear_requests(app: Application, _: dict[str, Any]) -> None:
-    app.recorded.clear()
+def _seed(app: Application, kind: str, count: int) -> None:
+    app.state[kind].seed_with(SEEDERS[kind](count, app.seed))
 
 
-def _reset(app: Application, _: dict[str, Any]) -> None:
-    app.restore()
-
-
-def _configure(app: Application, arguments: dict[str, Any]) -> None:
-    app.configure(arguments)
-
-
-def _seed(app: Application, arguments: dict[str, Any]) -> None:
-    seeders = {
-        "products": app.state.seed_products,
-        "assets": app.state.seed_assets,
-        "units": app.state.seed_units,
-    }
-    seeders[arguments["kind"]](int(arguments["count"]))
-
-
-def _put_state(app: Application, arguments: dict[str, Any]) -> Any:
-    table: Table = app.state.table(arguments["kind"])
-    for item in arguments["objects"]:
+def _put_state(app: Application, kind: str, objects: list[Any]) -> int:
+    table = app.state[kind]
+    for item in objects:
         if not isinstance(item, dict) or any(item.get(name) is None for name in table.key):
-            raise ValueError(f"an object of {arguments['kind']} needs {', '.join(table.key)}")
+            raise ValueError(f"an object of {kind} needs {', '.join(table.key)}")
         table.add(item)
-        if table is app.state.reports:
-            app.state.headers.upsert(header_of(item))
+        if kind == "reports":
+            app.state["headers"].upsert(header_of(item))
     return len(table)
 
 
-def _get_state(app: Application, arguments: dict[str, Any]) -> Any:
-    return list(app.state.table(arguments["kind"]))
-
-
-def _faults_clear(app: Application, _: dict[str, Any]) -> None:
-    app.faults.clear()
-
-
-def _drop_connections(app: Application, arguments: dict[str, Any]) -> Any:
-    return app.drop_connections(reset=bool(arguments.get("reset")))
-
-
 COMMANDS: dict[str, Callable[[Application, dict[str, Any]], Any]] = {
-    "stats": _stats,
-    "reports": _reports,
-    "fail": _fail,
-    "clear_faults": _faults_clear,
-    "requests": _requests,
-    "clear_requests": _clear_requests,
-    "reset": _reset,
-    "configure": _configure,
-    "seed": _seed,
-    "put_state": _put_state,
-    "get_state": _get_state,
-    "drop_connections": _drop_connections,
+    "stats": lambda app, _: app.statistics.snapshot(app.faults.struck),
+    "reports": lambda app, _: app.state.accepted,
+    "fail": lambda app, arguments: app.faults.plant(arguments),
+    "clear_faults": lambda app, _: app.faults.clear(),
+    "requests": lambda app, _: _requests(app),
+    "clear_requests": lambda app, _: app.recorded.clear(),
+    "reset": lambda app, _: app.restore(),
+    "configure": lambda app, arguments: app.configure(arguments),
+    "seed": lambda app, arguments: _seed(app, **arguments),
+    "put_state": lambda app, arguments: _put_state(app, **arguments),
+    "get_state": lambda app, arguments: list(app.state[arguments["kind"]]),
+    "drop_connections": lambda app, arguments: app.drop_connections(**arguments),
 }

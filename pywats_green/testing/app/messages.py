@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,22 +20,14 @@ def encode_json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+@dataclass(slots=True)
 class Reply:
     """One HTTP answer: status, body, and the headers that are not computed."""
 
-    __slots__ = ("body", "content_type", "headers", "status")
-
-    def __init__(
-        self,
-        body: bytes = b"",
-        status: int = 200,
-        content_type: str = JSON_TYPE,
-        headers: Headers = (),
-    ) -> None:
-        self.status = status
-        self.body = body
-        self.content_type = content_type
-        self.headers = headers
+    body: bytes = b""
+    status: int = 200
+    content_type: str = JSON_TYPE
+    headers: Headers = ()
 
 
 class HttpError(Exception):
@@ -55,39 +49,35 @@ def message_reply(status: int, message: str, headers: Headers = ()) -> Reply:
     return Reply(encode_json({"Message": message}), status, JSON_TYPE, headers)
 
 
+@dataclass(slots=True)
 class Request:
-    """One HTTP request, its body complete."""
+    """One HTTP request, its body complete.
 
-    __slots__ = (
-        "_query",
-        "body",
-        "headers",
-        "keep_alive",
-        "lowered",
-        "method",
-        "params",
-        "path",
-        "query_string",
-        "target",
-    )
+    Attributes:
+        method: The method.
+        target: The request target, undecoded.
+        headers: Names and values in the order and the case in which they came.
+        lowered: The values by lower-cased name.
+        keep_alive: Whether the connection stays open.
+        body: The body.
+        params: The decoded parameters of the path.
+        path: The target without its query.
+        query_string: The query, undecoded.
+    """
 
-    def __init__(
-        self,
-        method: str,
-        target: str,
-        headers: list[tuple[str, str]],
-        lowered: dict[str, str],
-        keep_alive: bool,
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.path, _, self.query_string = target.partition("?")
-        self.headers = headers
-        self.lowered = lowered
-        self.keep_alive = keep_alive
-        self.body = b""
-        self.params: dict[str, str] = {}
-        self._query: dict[str, str] | None = None
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    lowered: dict[str, str]
+    keep_alive: bool
+    body: bytes = b""
+    params: Mapping[str, str] = field(default_factory=dict)
+    path: str = field(init=False)
+    query_string: str = field(init=False)
+    _query: dict[str, str] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.path, _, self.query_string = self.target.partition("?")
 
     @property
     def query(self) -> dict[str, str]:
@@ -99,15 +89,19 @@ class Request:
         return self._query
 
     def text(self, name: str, default: str = "") -> str:
-        """A query parameter, or `default` where it is absent."""
+        """A parameter of the path or the query, or `default` where it is absent."""
+        if name in self.params:
+            return self.params[name]
         return self.query.get(name.lower(), default)
 
     def required(self, name: str) -> str:
-        """A query parameter that the route cannot do without.
+        """A parameter of the path or the query that the route cannot do without.
 
         Raises:
             HttpError: 400 where it is absent.
         """
+        if name in self.params:
+            return self.params[name]
         value = self.query.get(name.lower())
         if value is None:
             raise HttpError(400, f"The parameter '{name}' is required.")
@@ -138,24 +132,41 @@ class Request:
         except ValueError as exc:
             raise HttpError(400, f"The request is invalid: {exc}") from None
 
-    def json_object(self) -> dict[str, Any]:
+    def json_object(self, *needed: str) -> dict[str, Any]:
         """The body as a JSON object.
 
+        Args:
+            *needed: The names without which it is of no use.
+
         Raises:
-            HttpError: 400 where it is not.
+            HttpError: 400 where it is none, or a needed name is missing or empty.
         """
         value = self.json()
         if not isinstance(value, dict):
             raise HttpError(400, "The request is invalid: an object was expected.")
+        need(value, *needed)
         return value
 
-    def json_objects(self) -> list[dict[str, Any]]:
-        """The body as a JSON list of objects.
+    def json_objects(self, *needed: str) -> list[dict[str, Any]]:
+        """The body as a JSON list of objects; `needed` as in `json_object`.
 
         Raises:
-            HttpError: 400 where it is not.
+            HttpError: 400 where it is none, or a needed name is missing or empty.
         """
-        value = self.json()
-        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        values = self.json()
+        if not isinstance(values, list) or not all(isinstance(item, dict) for item in values):
             raise HttpError(400, "The request is invalid: a list of objects was expected.")
-        return value
+        for item in values:
+            need(item, *needed)
+        return values
+
+
+def need(values: dict[str, Any], *names: str) -> None:
+    """Check that an object holds what the server cannot do without.
+
+    Raises:
+        HttpError: 400 where a name is missing or empty.
+    """
+    for name in names:
+        if values.get(name) in (None, ""):
+            raise HttpError(400, f"The request is invalid: '{name}' is required.")

@@ -8,7 +8,7 @@ import struct
 import sys
 from typing import cast
 
-from pywats_green.testing.app import wire
+from pywats_green.testing.app import control, wire
 from pywats_green.testing.app.application import Application, Outcome
 from pywats_green.testing.app.messages import Reply, Request, message_reply
 
@@ -115,9 +115,9 @@ class HttpProtocol(asyncio.Protocol):
 
     def _handle(self, request: Request) -> None:
         app = self._app
-        if app.is_control(request):
+        if control.is_control(request):
             self._uncount()
-            self._deliver(request, app.control(request))
+            self._deliver(request, control.answer(app, request))
             return
         outcome = app.answer(request)
         self._busy = True

@@ -2,132 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-if TYPE_CHECKING:
-    from pywats_green.testing.app.messages import Request
-    from pywats_green.testing.app.state import State
+from pywats_green.testing.app.messages import Request, encode_json
+from pywats_green.testing.app.state import State
 
-Handler = Callable[["State", "Request"], Any]
-"""Returns a Reply, encoded JSON as bytes, any JSON value, or None for 204 No Content."""
+Handler = Callable[[State, Request], Any]
+"""Returns a Reply, a Row, encoded JSON as bytes, any JSON value, or None for 204 No Content."""
 
-RouteTable = Mapping[str, Handler]
-"""`"GET /api/Product/{partNumber}"` -> handler."""
+RouteTable = Mapping[str, Any]
+"""`"GET /api/Product/{partNumber}"` -> a Handler, or the JSON that it always answers."""
+
+MATCHES_KEPT = 10_000
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """One row of a domain's table, and the names of its path parameters."""
 
     template: str
     handler: Handler
-    names: tuple[str, ...]
+    names: list[str]
 
 
-@dataclass
-class _Node:
-    literals: dict[str, _Node] = field(default_factory=dict)
-    prefixed: list[tuple[str, _Node]] = field(default_factory=list)
-    parameter: _Node | None = None
-    routes: dict[str, Route] = field(default_factory=dict)
+class Match(NamedTuple):
+    """What is known of a path.
+
+    Attributes:
+        route: The route or None.
+        params: Its decoded path parameters; shared by all requests of the path.
+        known: Whether the path is known, if under another method (405 rather than 404).
+    """
+
+    route: Route | None
+    params: Mapping[str, str]
+    known: bool
+
+
+Shape = tuple[tuple[int, str], ...]
+"""Where a path has parameters: the numbers of the segments, and what stands before them."""
 
 
 class Router:
-    """Matches paths as ASP.NET does: literals before parameters, without case."""
+    """Matches paths as ASP.NET does: literals before parameters, without case.
 
-    def __init__(self) -> None:
-        self._root = _Node()
+    Args:
+        tables: The routes of the domains.
+
+    Raises:
+        ValueError: A template stands twice.
+    """
+
+    def __init__(self, tables: Iterable[RouteTable]) -> None:
         self.templates: set[str] = set()
-
-    def add(self, table: RouteTable) -> None:
-        """Add a domain's routes.
-
-        Raises:
-            ValueError: A template stands twice.
-        """
-        for template, handler in table.items():
+        self._routes: dict[tuple[Any, ...], dict[str, Route]] = {}
+        shapes: dict[int, dict[Shape, list[int]]] = {}
+        for template, answer in [row for table in tables for row in table.items()]:
             if template in self.templates:
                 raise ValueError(f"route given twice: {template}")
             self.templates.add(template)
             method, _, path = template.partition(" ")
-            node = self._root
-            names: list[str] = []
-            for segment in path.strip("/").split("/"):
-                node = _descend(node, segment, names)
-            node.routes[method] = Route(template, handler, tuple(names))
+            segments = [segment.partition("{") for segment in path.lower().split("/")[1:]]
+            key = [(at, text) if brace else text for at, (text, brace, _) in enumerate(segments)]
+            shape = tuple(part for part in key if not isinstance(part, str))
+            names = [name.partition("}")[0] for name in path.split("{")[1:]]
+            route = Route(template, _handler(answer), names)
+            self._routes.setdefault(tuple(key), {})[method] = route
+            # A literal goes before a parameter behind a prefix, and that before one alone.
+            order = [0 if not brace else 1 if text else 2 for text, brace, _ in segments]
+            shapes.setdefault(len(segments), {})[shape] = order
+        self._shapes = {
+            size: sorted(found, key=found.__getitem__) for size, found in shapes.items()
+        }
+        # Tests ask for one path over and over.
+        self._cached = lru_cache(MATCHES_KEPT)(self._match)
 
-    def match(self, method: str, path: str) -> tuple[Route | None, dict[str, str], bool]:
-        """Find the route of a path.
+    def match(self, method: str, path: str) -> Match:
+        """Find the route of a path."""
+        return self._cached(method, path)
 
-        Returns:
-            The route or None, its decoded path parameters, and whether the path is known under
-            another method (405 rather than 404).
-        """
-        segments = path.split("/")[1:]
-        if segments and not segments[-1]:
-            segments.pop()
+    def _match(self, method: str, path: str) -> Match:
+        segments = path.removesuffix("/").split("/")[1:]
         if "%" in path:
             segments = [unquote(segment) for segment in segments]
-        values: list[str] = []
-        known: list[bool] = []
-        route = _match(self._root, method, segments, 0, values, known)
-        if route is None:
-            return None, {}, bool(known)
-        return route, dict(zip(route.names, values, strict=True)), True
+        lowered = [segment.lower() for segment in segments]
+        known = False
+        for shape in self._shapes.get(len(segments), ()):
+            if not all(segments[at] and lowered[at].startswith(text) for at, text in shape):
+                continue
+            key: list[Any] = lowered.copy()
+            for at, text in shape:
+                key[at] = (at, text)
+            routes = self._routes.get(tuple(key), {})
+            known = known or bool(routes)
+            if method in routes:
+                route = routes[method]
+                values = [segments[at][len(text) :] for at, text in shape]
+                return Match(route, dict(zip(route.names, values, strict=True)), True)
+        return Match(None, {}, known)
 
 
-def _descend(node: _Node, segment: str, names: list[str]) -> _Node:
-    prefix, brace, rest = segment.partition("{")
-    if not brace:
-        return node.literals.setdefault(segment.lower(), _Node())
-    names.append(rest.rstrip("}"))
-    if not prefix:
-        if node.parameter is None:
-            node.parameter = _Node()
-        return node.parameter
-    for known, child in node.prefixed:
-        if known == prefix.lower():
-            return child
-    child = _Node()
-    node.prefixed.append((prefix.lower(), child))
-    return child
+def _handler(answer: Any) -> Handler:
+    if callable(answer):
+        return answer  # type: ignore[no-any-return]
+    body = encode_json(answer)
 
+    def canned(_: State, request: Request) -> bytes:
+        if request.body or request.method == "PUT":
+            request.json_object()
+        return body
 
-def _match(
-    node: _Node,
-    method: str,
-    segments: list[str],
-    at: int,
-    values: list[str],
-    known: list[bool],
-) -> Route | None:
-    if at == len(segments):
-        route = node.routes.get(method)
-        if route is None and node.routes:
-            known.append(True)
-        return route
-    segment = segments[at]
-    lowered = segment.lower()
-    child = node.literals.get(lowered)
-    if child is not None:
-        route = _match(child, method, segments, at + 1, values, known)
-        if route is not None:
-            return route
-    mark = len(values)
-    for prefix, branch in node.prefixed:
-        if lowered.startswith(prefix):
-            values.append(segment[len(prefix) :])
-            route = _match(branch, method, segments, at + 1, values, known)
-            if route is not None:
-                return route
-            del values[mark:]
-    if node.parameter is not None and segment:
-        values.append(segment)
-        route = _match(node.parameter, method, segments, at + 1, values, known)
-        if route is not None:
-            return route
-        del values[mark:]
-    return None
+    return canned

@@ -4,14 +4,52 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
-from pywats_green.testing.app import seed as seeds
-from pywats_green.testing.app import seed_more as more
-from pywats_green.testing.app.query import QuerySettings
-from pywats_green.testing.app.table import Table
-from pywats_green.testing.app.wsjf import header_of
+from pywats_green.testing.app.odata.query import QuerySettings
+from pywats_green.testing.app.seed.rows import SEEDS, file_contents, ticket_attachments
+from pywats_green.testing.app.table import Row, Table
+
+TABLES: dict[str, Callable[..., Table]] = {
+    "products": partial(Table, "partNumber", indexes=("productId",), noun="Product"),
+    "relations": partial(Table, "ProductRevisionRelationId", noun="Relation"),
+    "product_groups": partial(Table, "id", noun="Product group"),
+    "group_filters": partial(Table, "id"),
+    "categories": partial(Table, "categoryId"),
+    "vendors": partial(Table, "vendorId", noun="Vendor"),
+    "boms": partial(Table, "partNumber", "revision"),
+    "assets": partial(Table, "serialNumber", indexes=("assetId", "parentAssetId"), noun="Asset"),
+    "asset_types": partial(Table, "typeId"),
+    "asset_log": partial(Table, "logId", indexes=("assetId",)),
+    "units": partial(
+        Table, "serialNumber", "partNumber", indexes=("parentSerialNumber",), noun="Unit"
+    ),
+    "unit_changes": partial(Table, "id", indexes=("unitSerialNumber",), noun="Change"),
+    "batches": partial(Table, "batchNumber"),
+    "serial_numbers": partial(Table, "serialNumber", indexes=("typeName",)),
+    "reports": partial(Table, "id", indexes=("sn", "pn"), noun="Report"),
+    "headers": partial(Table, "uuid", indexes=("serialNumber", "partNumber")),
+    "packages": partial(Table, "packageId", indexes=("name",), noun="Package"),
+    "package_files": partial(Table, "fileId", indexes=("packageId",), noun="File"),
+    "package_folders": partial(Table, "packageFolderId", indexes=("packageId",), noun="Folder"),
+    "virtual_folders": partial(Table, "folderId", noun="Folder"),
+    "downloads": partial(Table, "logId"),
+    "tickets": partial(Table, "ticketId", noun="Ticket"),
+    "users": partial(Table, "id", indexes=("userName",), noun="User"),
+    "definitions": partial(Table, "TestSequenceDefinitionId", noun="Definition"),
+    "definition_relations": partial(
+        Table,
+        "TestSequenceRelationId",
+        indexes=("TestSequenceDefinitionId",),
+        noun="Relation",
+    ),
+}
+
+FIRST_IDS = {"product_groups": 100, "asset_log": 1, "unit_changes": 1, "downloads": 2}
+"""The id of the first new row of a table, from which the next ones count; the others have GUIDs."""
 
 
 def utc_now() -> str:
@@ -19,8 +57,8 @@ def utc_now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-class State:
-    """The tables of all domains.
+class State(dict[str, Table]):
+    """The tables by name, files, and counters.
 
     Args:
         seed: Decides the content; the same seed gives the same rows and the same new ids.
@@ -30,103 +68,25 @@ class State:
     def __init__(self, seed: int, settings: QuerySettings) -> None:
         self.seed = seed
         self.settings = settings
-        self._make_items()
-        self._make_reports()
-        self._make_rest()
-        self._tables = [value for value in vars(self).values() if isinstance(value, Table)]
+        for name, make in TABLES.items():
+            self[name] = make(seed=SEEDS[name](seed) if name in SEEDS else None)
         self.reset()
 
     def reset(self) -> None:
         """Back to the seeded rows."""
-        seed = self.seed
-        self.random = random.Random(f"{seed}:state")  # noqa: S311 (ids of a test)
+        self.random = random.Random(f"{self.seed}:state")  # noqa: S311 (ids of a test)
         self._numbers: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
         self.asset_files: dict[str, dict[str, bytes]] = {}
         self.wsxf: dict[str, bytes] = {}
-        self.file_contents = more.file_contents(seed)
-        self.ticket_attachments = more.ticket_attachments(seed)
-        for table in self._tables:
+        self.file_contents = file_contents(self.seed)
+        self.ticket_attachments = ticket_attachments(self.seed)
+        for table in self.values():
             table.reset()
-
-    def _make_items(self) -> None:
-        seed = self.seed
-        self.products = Table(
-            "partNumber",
-            indexes=("productId",),
-            seed=seeds.products(seeds.PRODUCTS, seed),
-        )
-        self.relations = Table("ProductRevisionRelationId")
-        self.product_groups = Table("id", seed=more.product_groups)
-        self.group_filters = Table("id", seed=more.group_filters)
-        self.categories = Table("categoryId", seed=lambda: more.categories(seed))
-        self.vendors = Table("vendorId", seed=lambda: more.vendors(seed))
-        self.boms = Table("partNumber", "revision")
-        self.assets = Table(
-            "serialNumber",
-            indexes=("assetId", "parentAssetId"),
-            seed=seeds.assets(seeds.ASSETS, seed),
-        )
-        self.asset_types = Table("typeId", seed=lambda: seeds.asset_types(seed))
-        self.asset_log = Table("logId", indexes=("assetId",))
-        self.units = Table(
-            "serialNumber",
-            "partNumber",
-            indexes=("parentSerialNumber",),
-            seed=seeds.units(seeds.UNITS),
-        )
-        self.unit_changes = Table("id", indexes=("unitSerialNumber",), seed=more.unit_changes)
-        self.batches = Table("batchNumber", seed=more.batches)
-        self.serial_numbers = Table("serialNumber", indexes=("typeName",))
-
-    def _make_reports(self) -> None:
-        seed = self.seed
-        numbers = range(seeds.REPORTS)
-        self.reports = Table(
-            "id", indexes=("sn", "pn"), seed=lambda: (seeds.report(n, seed) for n in numbers)
-        )
-        self.headers = Table(
-            "uuid",
-            indexes=("serialNumber", "partNumber"),
-            seed=lambda: (header_of(seeds.report(n, seed)) for n in numbers),
-        )
-
-    def _make_rest(self) -> None:
-        seed = self.seed
-        self.packages = Table("packageId", indexes=("name",), seed=lambda: more.packages(seed))
-        self.package_files = Table(
-            "fileId", indexes=("packageId",), seed=lambda: more.package_files(seed)
-        )
-        self.package_folders = Table(
-            "packageFolderId", indexes=("packageId",), seed=lambda: more.package_folders(seed)
-        )
-        self.virtual_folders = Table("folderId", seed=lambda: more.virtual_folders(seed))
-        self.downloads = Table("logId", seed=more.downloads)
-        self.tickets = Table("ticketId", seed=lambda: more.tickets(seed))
-        self.users = Table("id", indexes=("userName",), seed=lambda: more.users(seed))
-        self.definitions = Table("TestSequenceDefinitionId", seed=lambda: more.definitions(seed))
-        self.definition_relations = Table(
-            "TestSequenceRelationId",
-            indexes=("TestSequenceDefinitionId",),
-            seed=lambda: more.definition_relations(seed),
-        )
-
-    def seed_products(self, count: int) -> None:
-        """Replace all products by `count` made ones, PN-00000 first."""
-        self.products.seed_with(seeds.products(count, self.seed))
-
-    def seed_assets(self, count: int) -> None:
-        """Replace all assets by `count` made ones, AS-00000 first."""
-        self.assets.seed_with(seeds.assets(count, self.seed))
-
-    def seed_units(self, count: int) -> None:
-        """Replace all units by `count` made ones, SN-00000 first."""
-        self.units.seed_with(seeds.units(count))
 
     def new_guid(self) -> str:
         """A new id, the same sequence for the same seed."""
-        bits = self.random.getrandbits(128)
-        text = f"{bits:032x}"
+        text = f"{self.random.getrandbits(128):032x}"
         return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:]}"
 
     def next_number(self, kind: str, first: int = 1) -> int:
@@ -134,13 +94,11 @@ class State:
         self._numbers[kind] += 1
         return self._numbers[kind] + first - 1
 
-    def table(self, kind: str) -> Table:
-        """A table by the name of its attribute.
-
-        Raises:
-            KeyError: There is no such table.
-        """
-        found: Any = getattr(self, kind, None)
-        if not isinstance(found, Table):
-            raise KeyError(kind)
-        return found
+    def insert(self, name: str, values: Mapping[str, Any]) -> Row:
+        """Store a row in a table; without an id of its own it gets a new one."""
+        key = self[name].key[0]
+        number: Any = values.get(key)
+        if not number:
+            first = FIRST_IDS.get(name)
+            number = self.new_guid() if first is None else self.next_number(name, first)
+        return self[name].upsert({**values, key: number})

@@ -1,18 +1,59 @@
-"""A table of JSON objects that compares keys as SQL Server does: without case."""
+"""Tables of JSON objects that compare keys as SQL Server does: without case."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from pywats_green.testing.app.messages import encode_json
-from pywats_green.testing.app.series import Series, fold
+from pywats_green.testing.app.messages import encode_json, not_found
 
-Rows = Callable[[], Iterable[Mapping[str, Any]]]
+
+def fold(value: Any) -> str:
+    """The form under which keys are equal: without case, without trailing blanks."""
+    return str(value).lower().rstrip(" ")
+
+
+@dataclass(frozen=True)
+class Series:
+    """Rows 0 to `count` - 1.
+
+    Attributes:
+        count: How many rows there are.
+        make: Makes the row of a number.
+        finders: For a field, from a folded value to the numbers of the rows that may have it;
+            numbers beyond `count` do no harm.
+    """
+
+    count: int
+    make: Callable[[int], dict[str, Any]]
+    finders: Mapping[str, Callable[[str], Iterable[int]]] = field(default_factory=dict)
+
+    def numbers(self, name: str, value: Any) -> list[int] | None:
+        """The rows whose field has a value; None where only looking at all of them can tell."""
+        finder = self.finders.get(name)
+        if finder is None:
+            return None
+        return [number for number in finder(fold(value)) if 0 <= number < self.count]
+
+
+def numbered(prefix: str, digits: int = 5) -> Callable[[str], list[int]]:
+    """A finder for names such as "PN-00012"."""
+    pattern = re.compile(rf"{re.escape(prefix.lower())}(\d{{{digits},}})", re.ASCII)
+
+    def find(value: str) -> list[int]:
+        found = pattern.fullmatch(value)
+        if found is None:
+            return []
+        number = int(found.group(1)[:15])
+        return [number] if value == f"{prefix.lower()}{number:0{digits}d}" else []
+
+    return find
 
 
 class Row(dict[str, Any]):
-    """A stored JSON object; `encoded` keeps its bytes until it changes."""
+    """A stored JSON object."""
 
     __slots__ = ("encoded", "sequence")
 
@@ -21,6 +62,12 @@ class Row(dict[str, Any]):
         self.encoded: bytes | None = None
         self.sequence = 0
 
+    def encode(self) -> bytes:
+        """Its JSON, made once until the table changes the row."""
+        if self.encoded is None:
+            self.encoded = encode_json(self)
+        return self.encoded
+
 
 class Table:
     """Rows under a key of one or more fields.
@@ -28,14 +75,20 @@ class Table:
     Args:
         key: The fields that make the key.
         indexes: More fields that are looked up often.
-        seed: Makes the first rows. They are made when they are needed: those of a `Series` one by
-            one, so that neither a start nor the first request waits for thousands of them.
+        seed: The first rows. They are made when they are needed, and one by one where the series
+            has finders, so that neither a start nor the first request waits for thousands.
+        noun: What an error calls a row.
     """
 
     def __init__(
-        self, *key: str, indexes: Iterable[str] = (), seed: Rows | Series | None = None
+        self,
+        *key: str,
+        indexes: Iterable[str] = (),
+        seed: Series | None = None,
+        noun: str = "Object",
     ) -> None:
         self.key = key
+        self.noun = noun
         self.indexes = (*key, *indexes)
         self._source = seed
         self._pending = seed
@@ -62,12 +115,12 @@ class Table:
             self._restart(self._source)
             self._dirty = False
 
-    def seed_with(self, seed: Rows | Series) -> None:
+    def seed_with(self, seed: Series) -> None:
         """Replace all rows by those of `seed`, until the table is reset."""
         self._restart(seed)
         self._dirty = True
 
-    def _restart(self, seed: Rows | Series | None) -> None:
+    def _restart(self, seed: Series | None) -> None:
         self._early.clear()
         self._exact.clear()
         self._folded.clear()
@@ -90,18 +143,38 @@ class Table:
             row = self._exact.get(joined)
         return row if row is not None else self._folded.get(fold(joined))
 
-    def find(self, field: str, value: Any) -> list[Row]:
+    def row(self, *key: str) -> Row:
+        """The row of a key.
+
+        Raises:
+            HttpError: 404 where there is none.
+        """
+        row = self.get(*key)
+        if row is None:
+            raise not_found(f"{self.noun} '{' / '.join(key)}'")
+        return row
+
+    def first(self, name: str, value: Any) -> Row:
+        """The first row whose indexed field equals `value`, without case.
+
+        Raises:
+            HttpError: 404 where there is none.
+        """
+        for row in self.find(name, value):
+            return row
+        raise not_found(f"{self.noun} '{value}'")
+
+    def find(self, name: str, value: Any) -> list[Row]:
         """The rows whose indexed field equals `value`, without case."""
-        early = self._find_early(field, value)
+        early = self._find_early(name, value)
         if early is not None:
             return early
         self._load()
-        index = self._index.get(field)
+        index = self._index.get(name)
         if index is None:
-            index = {}
+            index = self._index[name] = {}
             for row in self._exact.values():
-                index.setdefault(fold(row.get(field)), []).append(row)
-            self._index[field] = index
+                index.setdefault(fold(row.get(name)), []).append(row)
         return index.get(fold(value), [])
 
     def add(self, values: Mapping[str, Any]) -> Row:
@@ -146,27 +219,18 @@ class Table:
             self._folded.setdefault(fold(name), kept)
         self._index.clear()
 
-    def encode(self, row: Row) -> bytes:
-        """The JSON of a row, made once until the row changes."""
-        encoded = row.encoded
-        if encoded is None:
-            encoded = row.encoded = encode_json(row)
-        return encoded
-
     def field_name(self, name: str) -> str | None:
         """The spelling of a field that differs in case at most, or None."""
-        if isinstance(self._pending, Series):
+        if self._pending is not None:
             self._learn(self._pending.make(0))
-        else:
-            self._load()
         return self._names.get(name.lower())
 
-    def _find_early(self, field: str, value: Any) -> list[Row] | None:
+    def _find_early(self, name: str, value: Any) -> list[Row] | None:
         series = self._pending
-        if not isinstance(series, Series):
+        numbers = None if series is None else series.numbers(name, value)
+        if series is None or numbers is None:
             return None
-        numbers = series.numbers(field, value)
-        return None if numbers is None else [self._make(series, number) for number in numbers]
+        return [self._make(series, number) for number in numbers]
 
     def _make(self, series: Series, number: int) -> Row:
         row = self._early.get(number)
@@ -179,10 +243,6 @@ class Table:
     def _load(self) -> None:
         seed, self._pending = self._pending, None
         if seed is None:
-            return
-        if not isinstance(seed, Series):
-            for values in seed():
-                self._insert(Row(values))
             return
         # Rows that were made early keep their identity, and take their place in the order.
         early, self._early = self._early, {}

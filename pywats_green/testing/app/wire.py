@@ -7,7 +7,7 @@ import time
 from email.utils import formatdate
 from http import HTTPStatus
 
-from pywats_green.testing.app.messages import Reply, Request
+from pywats_green.testing.app.messages import HttpError, Reply, Request
 
 MAX_HEAD = 65_536
 MAX_BODY = 256 * 1024 * 1024
@@ -18,13 +18,8 @@ _HEADER_MEMO: dict[bytes, tuple[list[tuple[str, str]], dict[str, str]]] = {}
 _MEMO_LIMIT = 512
 
 
-class WireError(Exception):
+class WireError(HttpError):
     """The bytes are not HTTP/1.1: answered with `status`, then the connection is closed."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
 
 
 def parse_head(head: bytes) -> Request:

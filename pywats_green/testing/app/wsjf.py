@@ -7,7 +7,7 @@ import binascii
 import xml.etree.ElementTree as ET
 from typing import Any
 
-from pywats_green.testing.app.seed import PROCESSES
+from pywats_green.testing.app.seed.items import PROCESSES
 
 RESULTS = {"P": "Passed", "F": "Failed", "D": "Done", "E": "Error", "T": "Terminated"}
 PROCESS_NAMES = {code: name for code, name, _ in PROCESSES}

@@ -1,18 +1,27 @@
-"""Yield, failures, repairs, reports: the analyses under /api/App."""
+"""Version, yield, failures, repairs, measurements and unit flow: the analyses."""
 
 # ruff: noqa: D103, ARG001 (handlers share one signature; the table ROUTES says what they are)
 from __future__ import annotations
 
 from typing import Any
 
-from pywats_green.testing.app.messages import HttpError, Request
-from pywats_green.testing.app.router import RouteTable
-from pywats_green.testing.app.series import fold
+from pywats_green.testing.app.domains import canned
+from pywats_green.testing.app.handlers import matches, without
+from pywats_green.testing.app.messages import HttpError, Reply, Request, encode_json
+from pywats_green.testing.app.router import Handler, RouteTable
 from pywats_green.testing.app.state import State
 from pywats_green.testing.app.wsjf import COLLECTIONS
 
-MAIN = "MainSequence Callback¶Supply voltage"
+VERSION = "2026.1.0.412"
+SAMPLE = 5
+"""Reports in an answer about a few of them."""
 FILTER_FIELDS = ("serialNumber", "partNumber", "revision", "stationName", "status", "batchNumber")
+
+
+def get_version(state: State, request: Request) -> Reply:
+    # The cookie is what a client with a cookie jar has to bring back.
+    cookie = (("Set-Cookie", f"sid=green{state.seed}; Path=/"),)
+    return Reply(encode_json(VERSION), headers=cookie)
 
 
 def analysis_filter(request: Request) -> dict[str, Any]:
@@ -40,26 +49,19 @@ def _part_numbers(wanted: dict[str, Any]) -> list[str]:
     return [str(only)] if only else [f"PN-{number:05d}" for number in range(3)]
 
 
+def _given(wanted: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: wanted[name] for name in names if wanted.get(name)}
+
+
 def get_yield(state: State, request: Request) -> Any:
     wanted = analysis_filter(request)
     return [
         {
+            **canned.YIELD,
+            **_given(wanted, "revision", "productGroup", "stationName"),
             "partNumber": part_number,
-            "revision": wanted.get("revision") or "A",
             "productName": f"Name of {part_number}",
-            "productGroup": wanted.get("productGroup") or "Group 1",
-            "stationName": wanted.get("stationName") or "Station 0",
-            "testOperation": "End of line test",
-            "period": "2024-03",
             "unitCount": 100 + index,
-            "fpCount": 90,
-            "spCount": 5,
-            "tpCount": 3,
-            "lpCount": 98,
-            "fpy": 90.0,
-            "spy": 95.0,
-            "tpy": 98.0,
-            "lpy": 98.0,
         }
         for index, part_number in enumerate(_part_numbers(wanted))
     ]
@@ -68,105 +70,39 @@ def get_yield(state: State, request: Request) -> Any:
 def get_repair(state: State, request: Request) -> Any:
     return [
         {
+            **canned.REPAIR,
             "partNumber": part_number,
-            "revision": "A",
-            "productGroup": "Group 1",
-            "repairOperation": "Repair",
-            "stationName": "Station 0",
-            "period": "2024-03",
-            "componentRef": "R12",
             "repairReportCount": 4 + index,
             "repairCount": 5 + index,
-            "totalCount": 100,
-            "repairRate": 5.0,
-            "failCode": "Defect Component",
         }
         for index, part_number in enumerate(_part_numbers(analysis_filter(request)))
     ]
 
 
 def repair_history(state: State, request: Request) -> Any:
+    part_number, revision = request.required("partNumber"), request.required("revision")
+    repairs = [row for row in state["reports"] if row["type"] == "R"][:SAMPLE]
     return [
         {
+            **canned.REPAIRED,
             "serialNumber": f"SN-{number:05d}",
-            "partNumber": request.required("partNumber"),
-            "revision": request.required("revision"),
+            "partNumber": part_number,
+            "revision": revision,
             "reportId": row["id"],
             "repairDate": row["start"],
-            "failStepName": "Supply voltage",
-            "failStepPath": MAIN,
-            "failCode": "Defect Component",
-            "repairCode": "Replaced",
-            "symptom": "Low voltage",
-            "cause": "Component",
-            "action": "Replaced",
         }
-        for number, row in enumerate(row for row in state.reports if row["type"] == "R")
-    ][:5]
+        for number, row in enumerate(repairs)
+    ]
 
 
 def top_failed(state: State, request: Request) -> Any:
     wanted = analysis_filter(request)
-    return [
-        {
-            "stepName": f"Step {number}",
-            "stepPath": f"MainSequence Callback¶Step {number}",
-            "stepType": "ET_NLT",
-            "stepGroup": "M",
-            "partNumber": wanted.get("partNumber") or "PN-00000",
-            "revision": "A",
-            "productGroup": "Group 1",
-            "failCount": 10 - number,
-            "totalCount": 100,
-            "failRate": float(10 - number),
-            "firstFailDate": "2024-03-01T08:00:00Z",
-            "lastFailDate": "2024-03-28T08:00:00Z",
-        }
-        for number in range(min(10, top_count(wanted, 5)))
-    ]
-
-
-def step_analysis(state: State, request: Request) -> Any:
-    analysis_filter(request)
-    return [
-        {
-            "stepName": "Supply voltage",
-            "stepPath": MAIN,
-            "stepType": "ET_NLT",
-            "stepGroup": "M",
-            "stepCount": 100,
-            "stepPassedCount": 95,
-            "stepDoneCount": 0,
-            "stepSkippedCount": 0,
-            "stepFailedCount": 5,
-            "stepErrorCount": 0,
-            "stepTerminatedCount": 0,
-            "limit1": 4.5,
-            "limit2": 5.5,
-            "compOperator": "GELE",
-            "stepTimeAvg": 0.25,
-            "stepTimeMax": 0.5,
-            "stepTimeMin": 0.1,
-            "measureName": "",
-            "measureCount": 100,
-            "min": 4.4,
-            "max": 5.6,
-            "avg": 5.0,
-            "stdev": 0.1,
-            "var": 0.01,
-            "cpk": 1.67,
-            "cp": 1.67,
-        }
-    ]
+    only = _given(wanted, "partNumber")
+    return [{**item, **only} for item in canned.TOP_FAILED[: max(0, top_count(wanted, 5))]]
 
 
 def connection_time(state: State, request: Request) -> Any:
     analysis_filter(request)
-    totals = {
-        f"{kind}{what}Time": value
-        for kind, value in (("min", 1.0), ("max", 9.0), ("avg", 4.5), ("median", 4.0))
-        for what in ("Connection", "Execution", "ConnectionAndExecution")
-    }
     reports = [
         {
             "id": row["id"],
@@ -178,80 +114,175 @@ def connection_time(state: State, request: Request) -> Any:
             "executionTime": 3.0,
             "connectionAndExecutionTime": 4.5,
         }
-        for row in list(state.reports)[:5]
+        for row in list(state["reports"])[:SAMPLE]
     ]
-    dimension = {"dimension": "stationName", "statistics": [{"category": "Station 0", **totals}]}
-    return {**totals, "reports": reports, "dimensionStatistics": [dimension]}
+    return {
+        **canned.TIMES,
+        "reports": reports,
+        "dimensionStatistics": [canned.TIMES_BY_STATION],
+    }
 
 
 def oee(state: State, request: Request) -> Any:
     wanted = analysis_filter(request)
     return {
-        "oee": 72.9,
-        "availability": 90.0,
-        "performance": 90.0,
-        "quality": 90.0,
-        "totalTime": 480.0,
-        "runTime": 432.0,
-        "downTime": 48.0,
-        "plannedProductionTime": 480.0,
-        "totalCount": 100,
-        "goodCount": 90,
-        "rejectCount": 10,
-        "idealCycleTime": 4.0,
-        "actualCycleTime": 4.8,
-        "period": "2024-03",
+        **canned.OEE,
         "partNumber": wanted.get("partNumber"),
         "stationName": wanted.get("stationName"),
     }
 
 
-def _headers(state: State, request: Request, kinds: str) -> Any:
+def _headers(kinds: str) -> Handler:
+    def get_headers(state: State, request: Request) -> Any:
+        wanted = analysis_filter(request)
+        only = _given(wanted, *FILTER_FIELDS)
+        if "status" in only:
+            only["result"] = only.pop("status")
+        found = [
+            without(row, *COLLECTIONS)
+            for row in state["headers"]
+            if row["reportType"] in kinds and matches(row, only)
+        ]
+        return found[: top_count(wanted, 1000)]
+
+    return get_headers
+
+
+def _measured(state: State, request: Request) -> list[dict[str, Any]]:
     wanted = analysis_filter(request)
-    only = {name: wanted[name] for name in FILTER_FIELDS if wanted.get(name)}
-    if "status" in only:
-        only["result"] = only.pop("status")
+    only = _given(wanted, "serialNumber", "partNumber")
+    found = [
+        {
+            "id": row["id"],
+            "serialNumber": row["sn"],
+            "partNumber": row["pn"],
+            "revision": row.get("rev"),
+            "startUtc": row["start"],
+            "stepName": step.get("name"),
+            "stepPath": canned.MAIN,
+            "value": measure.get("value"),
+            "limit1": measure.get("lowLimit"),
+            "limit2": measure.get("highLimit"),
+            "unit": measure.get("unit"),
+            "status": "Passed" if measure.get("status") == "P" else "Failed",
+        }
+        for row in state["reports"]
+        for step in (row.get("root") or {}).get("steps") or []
+        for measure in step.get("numericMeas") or []
+    ]
+    return [item for item in found if matches(item, only)][: top_count(wanted, 1000)]
+
+
+def measurements(state: State, request: Request) -> Any:
+    path = request.text("measurementPaths", canned.MAIN)
+    return [{"measurementPath": path, "measurements": _measured(state, request)}]
+
+
+def aggregated(state: State, request: Request) -> Any:
+    found = [item["value"] for item in _measured(state, request)]
+    values = [value for value in found if value is not None]
+    if not values:
+        return []
+    total = {"count": len(values), "min": min(values), "max": max(values)}
+    item = {**canned.AGGREGATE, **total, "avg": sum(values) / len(values)}
+    return [{"measurementPath": canned.MAIN, "measurements": [item]}]
+
+
+def _flow_units(state: State, serial_numbers: list[Any] | None = None) -> list[dict[str, Any]]:
+    wanted = serial_numbers or [f"SN-{number:05d}" for number in range(SAMPLE)]
     return [
-        {name: value for name, value in row.items() if name not in COLLECTIONS}
-        for row in state.headers
-        if row["reportType"] in kinds
-        and all(fold(row.get(name)) == fold(value) for name, value in only.items())
-    ][: top_count(wanted, 1000)]
+        {
+            "serialNumber": row["serialNumber"],
+            "partNumber": row["partNumber"],
+            "revision": row.get("revision"),
+            "status": "Passed",
+            "startTime": row.get("serialDate"),
+            "endTime": row.get("serialDate"),
+            "totalTime": 72.5,
+            "nodePath": list(canned.OPERATIONS.values()),
+            "currentNode": "Burn-in",
+        }
+        for name in wanted
+        for row in state["units"].find("serialNumber", name)
+    ]
 
 
-def history(state: State, request: Request) -> Any:
-    return _headers(state, request, "TR")
+def query_flow(state: State, request: Request) -> Any:
+    units = _flow_units(state, analysis_filter(request).get("serialNumbers"))
+    flow = {"nodes": canned.FLOW_NODES, "links": canned.FLOW_LINKS}
+    return {**flow, "units": units, "totalUnits": len(units)}
 
 
-def uut_reports(state: State, request: Request) -> Any:
-    return _headers(state, request, "T")
+def get_flow_units(state: State, request: Request) -> Any:
+    return _flow_units(state)
 
 
-def uur_reports(state: State, request: Request) -> Any:
-    return _headers(state, request, "R")
+def _of_reports(body: dict[str, Any], **more: str) -> Handler:
+    """Answers `body` for a few reports, with what the fields of each tell."""
+    first = {"id": "id", "serialNumber": "sn", "partNumber": "pn", "revision": "rev"}
 
+    def handler(state: State, request: Request) -> Any:
+        return [
+            {
+                **{name: row[field] for name, field in first.items()},
+                **body,
+                **{name: row[field] for name, field in more.items()},
+            }
+            for row in list(state["reports"])[:SAMPLE]
+        ]
+
+    return handler
+
+
+_measurement_list = _of_reports(canned.MEASUREMENT, startUtc="start", stationName="machineName")
+_step_status_list = _of_reports(canned.STEP_STATUS, startUtc="start")
+
+
+def alarm_logs(state: State, request: Request) -> Any:
+    return canned.ALARMS[: int(analysis_filter(request).get("topCount") or 100)]
+
+
+APP = "/api/App"
+INTERNAL = "/api/internal/App"
+FLOW = "/api/internal/UnitFlow"
 
 ROUTES: RouteTable = {
-    "POST /api/App/DynamicYield": get_yield,
-    "GET /api/App/VolumeYield": get_yield,
-    "POST /api/App/VolumeYield": get_yield,
-    "GET /api/App/HighVolume": get_yield,
-    "POST /api/App/HighVolume": get_yield,
-    "POST /api/App/HighVolumeByProductGroup": get_yield,
-    "GET /api/App/WorstYield": get_yield,
-    "POST /api/App/WorstYield": get_yield,
-    "POST /api/App/WorstYieldByProductGroup": get_yield,
-    "POST /api/App/DynamicRepair": get_repair,
-    "GET /api/App/RelatedRepairHistory": repair_history,
-    "GET /api/App/TopFailed": top_failed,
-    "POST /api/App/TopFailed": top_failed,
-    "GET /api/internal/App/TopFailed": top_failed,
-    "POST /api/internal/App/TopFailed": top_failed,
-    "POST /api/App/TestStepAnalysis": step_analysis,
-    "POST /api/App/ConnectionAndExecutionTime": connection_time,
-    "POST /api/App/OeeAnalysis": oee,
-    "POST /api/App/SerialNumberHistory": history,
-    "GET /api/App/UutReport": uut_reports,
-    "POST /api/App/UutReport": uut_reports,
-    "POST /api/App/UurReport": uur_reports,
+    f"GET {APP}/Version": get_version,
+    f"GET {APP}/Levels": canned.LEVELS,
+    f"POST {APP}/DynamicYield": get_yield,
+    f"GET {APP}/VolumeYield": get_yield,
+    f"POST {APP}/VolumeYield": get_yield,
+    f"GET {APP}/HighVolume": get_yield,
+    f"POST {APP}/HighVolume": get_yield,
+    f"POST {APP}/HighVolumeByProductGroup": get_yield,
+    f"GET {APP}/WorstYield": get_yield,
+    f"POST {APP}/WorstYield": get_yield,
+    f"POST {APP}/WorstYieldByProductGroup": get_yield,
+    f"POST {APP}/DynamicRepair": get_repair,
+    f"GET {APP}/RelatedRepairHistory": repair_history,
+    f"GET {APP}/TopFailed": top_failed,
+    f"POST {APP}/TopFailed": top_failed,
+    f"GET {INTERNAL}/TopFailed": top_failed,
+    f"POST {INTERNAL}/TopFailed": top_failed,
+    f"POST {APP}/TestStepAnalysis": canned.STEP_ANALYSIS,
+    f"POST {APP}/ConnectionAndExecutionTime": connection_time,
+    f"POST {APP}/OeeAnalysis": oee,
+    f"POST {APP}/SerialNumberHistory": _headers("TR"),
+    f"GET {APP}/UutReport": _headers("T"),
+    f"POST {APP}/UutReport": _headers("T"),
+    f"POST {APP}/UurReport": _headers("R"),
+    f"POST {APP}/Measurements": measurements,
+    f"POST {APP}/AggregatedMeasurements": aggregated,
+    f"POST {FLOW}": query_flow,
+    f"POST {FLOW}/SN": query_flow,
+    f"POST {FLOW}/SplitBy": query_flow,
+    f"POST {FLOW}/UnitOrder": query_flow,
+    f"GET {FLOW}/Nodes": canned.FLOW_NODES,
+    f"GET {FLOW}/Links": canned.FLOW_LINKS,
+    f"GET {FLOW}/Units": get_flow_units,
+    f"GET {INTERNAL}/MeasurementList": _measurement_list,
+    f"POST {INTERNAL}/MeasurementList": _measurement_list,
+    f"GET {INTERNAL}/StepStatusList": _step_status_list,
+    f"POST {INTERNAL}/StepStatusList": _step_status_list,
+    "POST /api/internal/Trigger/GetAlarmAndNotificationLogs": alarm_logs,
 }

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pywats_green.testing.app.domains.common import need, row_or_404
+from pywats_green.testing.app.handlers import create, find, of, pick, remove, update, without
 from pywats_green.testing.app.messages import Request
 from pywats_green.testing.app.router import RouteTable
-from pywats_green.testing.app.seed import guid
+from pywats_green.testing.app.seed.items import guid
 from pywats_green.testing.app.state import State, utc_now
 from pywats_green.testing.app.table import Row
 
@@ -17,109 +17,70 @@ RELATION_ID = "TestSequenceRelationId"
 UNLISTED = ("XAML", "Relations")
 
 
-def definition_or_404(state: State, number: str) -> Row:
-    """A definition by its id.
-
-    Raises:
-        HttpError: 404 where there is none.
-    """
-    return row_or_404(state.definitions, "Definition", number)
+definition_of = find("definitions", "definitionId")
+definition_by_id = find("definitions", "id")
 
 
 def get_definitions(state: State, request: Request) -> Any:
     wanted = request.text("isGlobalDefinitions") == "true"
     return [
-        {name: value for name, value in row.items() if name not in UNLISTED}
-        for row in state.definitions
+        without(row, *UNLISTED)
+        for row in state["definitions"]
         if bool(row.get("IsGlobal")) == wanted
     ]
 
 
 def get_definition(state: State, request: Request) -> Any:
-    row = definition_or_404(state, request.required("definitionId"))
-    return {**row, "Relations": state.definition_relations.find(ID, row[ID])}
+    row = definition_of(state, request)
+    return {**row, "Relations": state["definition_relations"].find(ID, row[ID])}
 
 
-def get_copy(state: State, request: Request) -> Any:
-    row = definition_or_404(state, request.params["id"])
+def get_copy(state: State, request: Request) -> Row:
+    row = definition_by_id(state, request)
     copied = {ID: state.new_guid(), "Name": f"{row['Name']} (copy)", "Status": 0, "Version": 1}
-    return state.definitions.upsert({**row, **copied})
-
-
-def count_instances(state: State, request: Request) -> int:
-    return int(definition_or_404(state, request.params["id"]).get("InstancesCount") or 0)
-
-
-def post_definition(state: State, request: Request) -> Any:
-    values = request.json_object()
-    need(values, "Name")
-    defaults = {"Version": 1, "Status": 0, "Created": utc_now(), "CreatedBy": "api"}
-    number = values.get(ID) or state.new_guid()
-    return state.definitions.upsert({**defaults, **values, ID: number})
-
-
-def put_definition(state: State, request: Request) -> Any:
-    values = request.json_object()
-    row = definition_or_404(state, str(values.get(ID)))
-    return state.definitions.update(row, {**values, "Modified": utc_now(), "ModifiedBy": "api"})
+    return state["definitions"].upsert({**row, **copied})
 
 
 def get_relations(state: State, request: Request) -> Any:
-    row = definition_or_404(state, request.params["id"])
-    return state.definition_relations.find(ID, row[ID])
+    return state["definition_relations"].find(ID, definition_by_id(state, request)[ID])
 
 
 def get_conflicts(state: State, request: Request) -> Any:
-    row = definition_or_404(state, request.params["id"])
-    values = {item["EntityValue"] for item in state.definition_relations.find(ID, row[ID])}
+    own = get_relations(state, request)
+    values = {item["EntityValue"] for item in own}
     return [
         {
             ID: item[ID],
             RELATION_ID: item[RELATION_ID],
-            "Name": definition_or_404(state, item[ID])["Name"],
-            "EntityName": item.get("EntityName"),
-            "EntityValue": item.get("EntityValue"),
-            "Status": item.get("Status"),
+            "Name": state["definitions"].row(item[ID])["Name"],
+            **pick(item, "EntityName", "EntityValue", "Status"),
         }
-        for item in state.definition_relations
-        if item[ID] != row[ID] and item.get("EntityValue") in values
+        for item in state["definition_relations"]
+        if item not in own and item.get("EntityValue") in values
     ]
 
 
-def post_relation(state: State, request: Request) -> Any:
+def post_relation(state: State, request: Request) -> Row:
     values = request.json_object()
-    definition_or_404(state, str(values.get(ID)))
-    number = values.get(RELATION_ID) or state.new_guid()
-    return state.definition_relations.upsert({"Status": 1, **values, RELATION_ID: number})
-
-
-def put_relation(state: State, request: Request) -> Any:
-    values = request.json_object()
-    row = row_or_404(state.definition_relations, "Relation", str(values.get(RELATION_ID)))
-    return state.definition_relations.update(row, values)
+    state["definitions"].row(str(values.get(ID)))
+    return state.insert("definition_relations", {"Status": 1, **values})
 
 
 def delete_relation(state: State, request: Request) -> bool:
-    number = str(request.json_object().get(RELATION_ID))
-    state.definition_relations.remove(row_or_404(state.definition_relations, "Relation", number))
+    table = state["definition_relations"]
+    table.remove(table.row(str(request.json_object().get(RELATION_ID))))
     return True
 
 
 def get_sequences(state: State, request: Request) -> Any:
-    names = (ID, "Name", "Version", "Status")
-    return [{name: row.get(name) for name in names} for row in state.definitions]
+    return [pick(row, ID, "Name", "Version", "Status") for row in state["definitions"]]
 
 
 def put_sequence(state: State, request: Request) -> Any:
     values = request.json_object()
-    row = state.definitions.get(str(values.get(ID)))
+    row = state["definitions"].get(str(values.get(ID)))
     if row is not None:
-        state.definitions.update(row, values)
-    return {"success": True}
-
-
-def delete_sequence(state: State, request: Request) -> Any:
-    state.definitions.remove(definition_or_404(state, request.params["id"]))
+        state["definitions"].update(row, values)
     return {"success": True}
 
 
@@ -136,31 +97,11 @@ def get_details(state: State, request: Request) -> Any:
     }
 
 
-def get_xaml(state: State, request: Request) -> Any:
-    return definition_or_404(state, request.required("definitionId")).get("XAML") or ""
-
-
 def put_xaml(state: State, request: Request) -> bool:
     values = request.json_object()
-    number = values.get(ID) or values.get("definitionId")
-    xaml = values.get("XAML") or values.get("xaml")
-    state.definitions.update(definition_or_404(state, str(number)), {"XAML": xaml})
+    row = state["definitions"].row(str(values.get(ID) or values.get("definitionId")))
+    state["definitions"].update(row, {"XAML": values.get("XAML") or values.get("xaml")})
     return True
-
-
-def get_wwf(state: State, request: Request) -> Any:
-    row = definition_or_404(state, request.params["id"])
-    return {"definitionId": row[ID], "content": row.get("XAML") or ""}
-
-
-def validate(state: State, request: Request) -> Any:
-    request.json_object()
-    return {"isValid": True, "errors": ["none"]}
-
-
-def put_string_test(state: State, request: Request) -> Any:
-    request.json_object()
-    return {"isMatch": True}
 
 
 BASE = "/api/internal/ManualInspection"
@@ -169,23 +110,31 @@ ROUTES: RouteTable = {
     f"GET {BASE}/GetTestSequenceDefinitions": get_definitions,
     f"GET {BASE}/GetTestSequenceDefinition": get_definition,
     f"GET {BASE}/GetDefinitionCopy/{{id}}": get_copy,
-    f"GET {BASE}/GetInstancesCount/{{id}}": count_instances,
-    f"POST {BASE}/PostDefinition": post_definition,
-    f"PUT {BASE}/PutDefinitionNew": put_definition,
+    f"GET {BASE}/GetInstancesCount/{{id}}": of(
+        definition_by_id, lambda row: int(row.get("InstancesCount") or 0)
+    ),
+    f"POST {BASE}/PostDefinition": create(
+        "definitions", "Name", Version=1, Status=0, Created=utc_now, CreatedBy="api"
+    ),
+    f"PUT {BASE}/PutDefinitionNew": update("definitions", Modified=utc_now, ModifiedBy="api"),
     f"GET {BASE}/GetRelations/{{id}}": get_relations,
     f"GET {BASE}/GetRelationConflicts/{{id}}": get_conflicts,
     f"GET {BASE}/GetRelationConflictsNew/{{id}}": get_conflicts,
     f"POST {BASE}/PostRelation": post_relation,
-    f"PUT {BASE}/PutRelation": put_relation,
+    f"PUT {BASE}/PutRelation": update("definition_relations"),
     f"PUT {BASE}/DeleteRelationNew": delete_relation,
     f"GET {BASE}/GetSequences": get_sequences,
     f"PUT {BASE}/PutSequence": put_sequence,
-    f"DELETE {BASE}/DeleteSequence/{{id}}": delete_sequence,
+    f"DELETE {BASE}/DeleteSequence/{{id}}": remove("definitions", "id", answer={"success": True}),
     f"GET {BASE}/GetMiDetails/{{id}}": get_details,
     f"GET {BASE}/GetMiDetailsNew/{{id}}": get_details,
-    f"GET {BASE}/GetTestSequenceDefinitionXaml": get_xaml,
+    f"GET {BASE}/GetTestSequenceDefinitionXaml": of(
+        definition_of, lambda row: row.get("XAML") or ""
+    ),
     f"PUT {BASE}/PutTestSequenceDefinitionXaml": put_xaml,
-    f"GET {BASE}/GetWatswwfContent/{{id}}": get_wwf,
-    f"PUT {BASE}/ValidateMiscInfo": validate,
-    f"PUT {BASE}/PutStringTest": put_string_test,
+    f"GET {BASE}/GetWatswwfContent/{{id}}": of(
+        definition_by_id, lambda row: {"definitionId": row[ID], "content": row.get("XAML") or ""}
+    ),
+    f"PUT {BASE}/ValidateMiscInfo": {"isValid": True, "errors": ["none"]},
+    f"PUT {BASE}/PutStringTest": {"isMatch": True},
 }

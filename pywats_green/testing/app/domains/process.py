@@ -7,18 +7,16 @@ from typing import Any
 
 from pywats_green.testing.app.messages import Request, not_found
 from pywats_green.testing.app.router import RouteTable
-from pywats_green.testing.app.seed import PROCESSES, guid
+from pywats_green.testing.app.seed.items import PROCESSES, guid
 from pywats_green.testing.app.state import State
 
-KINDS = (("Test", "test"), ("Repair", "repair"), ("Wip", "wip"))
-
-
-def _id(state: State, code: int) -> str:
-    return guid(0x9, code, state.seed)
+FAIL_CODES = {
+    "Component": ("Defect Component", "Wrong Component"),
+    "Assembly Process": ("Solder Bridge", "Missing Component"),
+}
 
 
 def get_processes(state: State, request: Request) -> Any:
-    wanted = {kind for name, kind in KINDS if request.text(f"include{name}Operations") != "false"}
     return [
         {
             "code": code,
@@ -31,100 +29,101 @@ def get_processes(state: State, request: Request) -> Any:
             "state": 1,
         }
         for index, (code, name, kind) in enumerate(PROCESSES)
-        if kind in wanted
+        if request.text(f"include{kind.title()}Operations") != "false"
     ]
 
 
-def _detailed(state: State, index: int) -> dict[str, Any]:
-    code, name, kind = PROCESSES[index]
+def _detailed(state: State) -> dict[int, dict[str, Any]]:
     return {
-        "ProcessID": _id(state, code),
-        "Code": code,
-        "Name": name,
-        "Description": f"{name} ({code})",
-        "ProcessIndex": index,
-        "State": 1,
-        "Properties": "<properties />",
-        "IsTestOperation": kind == "test",
-        "IsRepairOperation": kind == "repair",
-        "IsWIPOperation": kind == "wip",
+        code: {
+            "ProcessID": guid(0x9, code, state.seed),
+            "Code": code,
+            "Name": name,
+            "Description": f"{name} ({code})",
+            "ProcessIndex": index,
+            "State": 1,
+            "Properties": "<properties />",
+            "IsTestOperation": kind == "test",
+            "IsRepairOperation": kind == "repair",
+            "IsWIPOperation": kind == "wip",
+        }
+        for index, (code, name, kind) in enumerate(PROCESSES)
     }
 
 
 def get_detailed(state: State, request: Request) -> Any:
-    return [_detailed(state, index) for index in range(len(PROCESSES))]
+    return list(_detailed(state).values())
 
 
 def get_process(state: State, request: Request) -> Any:
+    return _by_id(state, request, "Process", _detailed(state))
+
+
+def _by_id(state: State, request: Request, what: str, known: dict[int, dict[str, Any]]) -> Any:
     wanted = request.params["id"].lower()
-    for index, (code, _, _) in enumerate(PROCESSES):
-        if wanted in (_id(state, code), str(code)):
-            return _detailed(state, index)
-    raise not_found(f"Process '{wanted}'")
+    for code, item in known.items():
+        if wanted in (guid(0x9, code, state.seed), str(code)):
+            return item
+    raise not_found(f"{what} '{wanted}'")
 
 
-def _repair_operation(state: State, code: int, name: str) -> dict[str, Any]:
-    categories = [
-        {
-            "GUID": guid(0x91, 16 * code + number, state.seed),
-            "Description": category,
-            "Selectable": False,
-            "SortOrder": number,
-            "FailureType": 0,
-            "Status": 1,
-            "Failcodes": [
-                {
-                    "GUID": guid(0x92, 256 * code + 16 * number + at, state.seed),
-                    "Description": text,
-                    "Selectable": True,
-                    "SortOrder": at,
-                    "FailureType": number,
-                    "Status": 1,
-                    "Failcodes": [],
-                }
-                for at, text in enumerate(codes)
-            ],
-        }
-        for number, (category, codes) in enumerate(
-            {
-                "Component": ("Defect Component", "Wrong Component"),
-                "Assembly Process": ("Solder Bridge", "Missing Component"),
-            }.items()
-        )
-    ]
+def _code(number: str, description: str, order: int, parent: int | None = None) -> dict[str, Any]:
+    """A category of fail codes; with `parent`, a code in it."""
     return {
-        "Description": name,
-        "UUTRequired": 1,
-        "CompRefMask": "",
-        "CompRefMaskDescription": "",
-        "BomConstraint": "",
-        "BOMRequired": 1,
-        "VendorRequired": 2,
-        "Categories": categories,
-        "MiscInfos": [],
+        "GUID": number,
+        "Description": description,
+        "Selectable": parent is not None,
+        "SortOrder": order,
+        "FailureType": parent or 0,
+        "Status": 1,
+        "Failcodes": [],
     }
 
 
-def get_repair_operations(state: State, request: Request) -> Any:
+def _categories(state: State, code: int) -> list[dict[str, Any]]:
+    found = []
+    for at, (name, codes) in enumerate(FAIL_CODES.items()):
+        category = _code(guid(0x91, 16 * code + at, state.seed), name, at)
+        category["Failcodes"] = [
+            _code(guid(0x92, 256 * code + 16 * at + order, state.seed), text, order, at)
+            for order, text in enumerate(codes)
+        ]
+        found.append(category)
+    return found
+
+
+def _repairs(state: State) -> dict[int, dict[str, Any]]:
     return {
-        str(code): _repair_operation(state, code, name)
+        code: {
+            "Description": name,
+            "UUTRequired": 1,
+            "CompRefMask": "",
+            "CompRefMaskDescription": "",
+            "BomConstraint": "",
+            "BOMRequired": 1,
+            "VendorRequired": 2,
+            "Categories": _categories(state, code),
+            "MiscInfos": [],
+        }
         for code, name, kind in PROCESSES
         if kind == "repair"
     }
 
 
-def get_repair_operation(state: State, request: Request) -> Any:
-    wanted = request.params["id"].lower()
-    for code, name, kind in PROCESSES:
-        if kind == "repair" and wanted in (_id(state, code), str(code)):
-            return _repair_operation(state, code, name)
-    raise not_found(f"Repair operation '{wanted}'")
+def get_repairs(state: State, request: Request) -> Any:
+    return _repairs(state)
 
+
+def get_repair(state: State, request: Request) -> Any:
+    return _by_id(state, request, "Repair operation", _repairs(state))
+
+
+INTERNAL = "/api/internal/Process"
 
 ROUTES: RouteTable = {
     "GET /api/App/Processes": get_processes,
-    "GET /api/internal/Process/GetProcesses": get_detailed,
-    "GET /api/internal/Process/GetProcess/{id}": get_process,
-    "GET /api/internal/Process/GetRepairOperations": get_repair_operations,
-    "GET /api/internal/Process/GetRepairOperation/{id}": get_repair_operation,
+    f"GET {INTERNAL}/GetProcesses": get_detailed,
+    f"GET {INTERNAL}/GetProcess/{{id}}": get_process,
+    f"GET {INTERNAL}/GetRepairOperations": get_repairs,
+    f"GET {INTERNAL}/GetRepairOperation/{{id}}": get_repair,
 }

@@ -1,93 +1,95 @@
-"""Products, their revisions, and public BOMs."""
+"""Products, their revisions, tags, categories, groups and vendors."""
 
-# ruff: noqa: D103 (handlers share one signature; the table ROUTES says what they are)
+# ruff: noqa: D103, ARG001 (handlers share one signature; the table ROUTES says what they are)
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from typing import Any
 
-from pywats_green.testing.app.domains.common import (
-    find_revision,
+from pywats_green.testing.app.handlers import (
+    equal,
+    every,
+    find,
+    merged,
     merged_tags,
-    need,
-    product_or_404,
-    revision_or_404,
+    part,
+    remove,
+    update,
 )
-from pywats_green.testing.app.messages import HttpError, Request, encode_json, not_found
-from pywats_green.testing.app.query import encode_rows, select_rows
+from pywats_green.testing.app.messages import Request, encode_json, need, not_found
+from pywats_green.testing.app.odata.query import encode_rows, select_rows
 from pywats_green.testing.app.router import RouteTable
 from pywats_green.testing.app.state import State
-from pywats_green.testing.app.table import Row
+from pywats_green.testing.app.table import Row, fold
 
 STRIPPED: dict[str, Any] = {"description": None, "xmlData": None, "revisions": [], "tags": []}
 
+product_of = find("products", "partNumber")
+
+
+def find_revision(product: Row, revision: str) -> dict[str, Any] | None:
+    """A revision of a product, the exact spelling first; or None."""
+    revisions: list[dict[str, Any]] = product.get("revisions") or []
+    for item in revisions:
+        if item.get("revision") == revision:
+            return item
+    return next((item for item in revisions if fold(item.get("revision")) == fold(revision)), None)
+
+
+def revision_of(state: State, request: Request) -> dict[str, Any]:
+    """The revision that the request names.
+
+    Raises:
+        HttpError: 400 where it names none, 404 where the product or the revision is unknown.
+    """
+    part_number, revision = request.required("partNumber"), request.required("revision")
+    found = find_revision(state["products"].row(part_number), revision)
+    if found is None:
+        raise not_found(f"Product revision '{part_number} / {revision}'")
+    return found
+
 
 def query_products(state: State, request: Request) -> bytes:
-    rows = select_rows(state.products, request, state.settings)
+    rows = select_rows(state["products"], request, state.settings)
     if state.settings.lightweight:
         return encode_json([{**row, **STRIPPED} for row in rows])
-    return encode_rows(state.products, rows, request)
+    return encode_rows(rows, request)
 
 
 def odata_products(state: State, request: Request) -> bytes:
-    rows = select_rows(state.products, request, state.settings)
-    return b'{"value":' + encode_rows(state.products, rows, request) + b"}"
+    rows = select_rows(state["products"], request, state.settings)
+    return b'{"value":' + encode_rows(rows, request) + b"}"
 
 
 def odata_revisions(state: State, request: Request) -> Any:
-    rows = select_rows(state.products, request, state.settings)
+    rows = select_rows(state["products"], request, state.settings)
     return {"value": [item for row in rows for item in row.get("revisions") or []]}
 
 
-def get_product(state: State, request: Request) -> bytes:
-    part_number = request.params["partNumber"]
-    row = state.products.get(part_number)
-    if row is None:
-        raise not_found(f"Product '{part_number}'")
-    return state.products.encode(row)
+def put_product(state: State, request: Request) -> Row:
+    return save_product(state, request.json_object())
 
 
-def get_revisions(state: State, request: Request) -> Any:
-    return product_or_404(state, request.params["partNumber"]).get("revisions") or []
-
-
-def get_revision(state: State, request: Request) -> Any:
-    return revision_or_404(state, request.params["partNumber"], request.params["revision"])
-
-
-def put_product(state: State, request: Request) -> bytes:
-    return state.products.encode(save_product(state, request.json_object()))
-
-
-def put_products(state: State, request: Request) -> bytes:
-    rows = [save_product(state, item) for item in request.json_objects()]
-    return b"[" + b",".join([state.products.encode(row) for row in rows]) + b"]"
+def put_products(state: State, request: Request) -> list[Row]:
+    return [save_product(state, item) for item in request.json_objects()]
 
 
 def save_product(state: State, values: dict[str, Any]) -> Row:
     need(values, "partNumber")
-    row = state.products.get(str(values["partNumber"]))
-    if row is None:
-        row = state.products.upsert(
-            {
-                "partNumber": values["partNumber"],
-                "name": None,
-                "description": None,
-                "nonSerial": False,
-                "state": 1,
-                "productId": state.new_guid(),
-                "xmlData": None,
-                "revisions": [],
-                "tags": [],
-            }
-        )
-    tags = merged_tags(row.get("tags"), values.get("tags"))
-    kept = {
-        name: value
-        for name, value in values.items()
-        if name not in ("partNumber", "revisions", "tags", "productId")
-    }
-    state.products.update(row, {**kept, "tags": tags})
+    table = state["products"]
+    row = table.get(str(values["partNumber"])) or table.add(
+        {
+            "partNumber": values["partNumber"],
+            "name": None,
+            "description": None,
+            "nonSerial": False,
+            "state": 1,
+            "productId": state.new_guid(),
+            "xmlData": None,
+            "revisions": [],
+            "tags": [],
+        }
+    )
+    table.update(row, merged(row, values, "partNumber", "revisions", "productId"))
     for item in values.get("revisions") or []:
         save_revision(state, row, item)
     return row
@@ -105,12 +107,9 @@ def put_revisions(state: State, request: Request) -> Any:
 
 def _product_of(state: State, values: dict[str, Any]) -> Row:
     if values.get("partNumber"):
-        return product_or_404(state, str(values["partNumber"]))
+        return state["products"].row(str(values["partNumber"]))
     need(values, "productId")
-    found = state.products.find("productId", values["productId"])
-    if not found:
-        raise not_found(f"Product '{values['productId']}'")
-    return found[0]
+    return state["products"].first("productId", values["productId"])
 
 
 def save_revision(state: State, product: Row, values: dict[str, Any]) -> dict[str, Any]:
@@ -129,94 +128,134 @@ def save_revision(state: State, product: Row, values: dict[str, Any]) -> dict[st
             "tags": [],
         }
         product["revisions"].append(stored)
-    tags = merged_tags(stored.get("tags"), values.get("tags"))
-    fixed = ("revision", "tags", "productId", "partNumber", "productRevisionId")
-    stored.update({name: value for name, value in values.items() if name not in fixed})
-    stored["tags"] = tags
-    state.products.update(product, {})
+    fixed = ("revision", "productId", "partNumber", "productRevisionId")
+    stored.update(merged(stored, values, *fixed))
+    state["products"].update(product, {})
     return stored
 
 
 def delete_product(state: State, request: Request) -> Any:
-    row = product_or_404(state, request.params["partNumber"])
-    units = state.units.find("partNumber", row["partNumber"])
+    row = product_of(state, request)
+    units = state["units"].find("partNumber", row["partNumber"])
     if units:
         # WATS keeps a product that has units, and only deactivates it.
-        state.products.update(row, {"state": 0})
+        state["products"].update(row, {"state": 0})
         return {"serialNumbers": [unit["serialNumber"] for unit in units]}
-    state.products.remove(row)
+    state["products"].remove(row)
     return None
 
 
 def delete_revision(state: State, request: Request) -> Any:
-    product = product_or_404(state, request.params["partNumber"])
-    stored = revision_or_404(state, request.params["partNumber"], request.params["revision"])
+    product, stored = product_of(state, request), revision_of(state, request)
     units = [
         unit["serialNumber"]
-        for unit in state.units.find("partNumber", product["partNumber"])
+        for unit in state["units"].find("partNumber", product["partNumber"])
         if unit.get("revision") == stored["revision"]
     ]
     if units:
         stored["state"] = 0
     else:
         product["revisions"].remove(stored)
-    state.products.update(product, {})
+    state["products"].update(product, {})
     return {"serialNumbers": units} if units else None
 
 
-def get_bom(state: State, request: Request) -> Any:
-    part_number, revision = request.required("partNumber"), request.required("revision")
-    revision_or_404(state, part_number, revision)
-    bom = state.boms.get(part_number, revision)
-    if bom is not None:
-        return bom
-    return {"partNumber": part_number, "revision": revision, "description": "", "components": []}
+def put_categories(state: State, request: Request) -> bool:
+    for item in request.json_objects():
+        state.insert("categories", item)
+    return True
 
 
-def put_bom(state: State, request: Request) -> None:
-    if "xml" in request.lowered.get("content-type", ""):
-        bom = _bom_of_xml(request.body)
-    else:
-        bom = request.json_object()
-    need(bom, "partNumber", "revision")
-    state.boms.upsert(bom)
+def put_tags(state: State, request: Request) -> Any:
+    row = product_of(state, request)
+    return state["products"].update(row, {"tags": merged_tags([], request.json_objects())})["tags"]
 
 
-def _bom_of_xml(body: bytes) -> dict[str, Any]:
-    try:
-        root = ET.fromstring(body)  # noqa: S314 (a test's own BOM, in the test's own process)
-    except ET.ParseError as exc:
-        raise HttpError(400, f"The BOM is not XML: {exc}") from None
-    return {
-        "partNumber": root.get("Partnumber"),
-        "revision": root.get("Revision"),
-        "description": root.get("Desc", ""),
-        "components": [
-            {
-                "number": item.get("Number"),
-                "revision": item.get("Rev"),
-                "quantity": int(item.get("Qty", "1")),
-                "description": item.get("Desc"),
-                "reference": item.get("Ref"),
-            }
-            for item in root
-        ],
-    }
+def put_revision_tags(state: State, request: Request) -> Any:
+    stored = revision_of(state, request)
+    stored["tags"] = merged_tags([], request.json_objects())
+    state["products"].update(product_of(state, request), {})
+    return stored["tags"]
 
+
+def get_groups(state: State, request: Request) -> Any:
+    return [
+        {"productGroupId": row["id"], "productGroupName": row["name"]}
+        for row in state["product_groups"]
+    ]
+
+
+def groups_for_product(state: State, request: Request) -> Any:
+    product_of(state, request)
+    return get_groups(state, request)
+
+
+def product_groups_by_product(state: State, request: Request) -> Any:
+    product_of(state, request)
+    return list(state["product_groups"])
+
+
+def put_group(state: State, request: Request) -> Any:
+    values = request.json_object("productGroupName")
+    number, name = values.get("productGroupId"), values["productGroupName"]
+    row = {"id": number, "name": name, "description": "", "isPublic": True}
+    return {"productGroupId": state.insert("product_groups", row)["id"], "productGroupName": name}
+
+
+def post_group(state: State, request: Request) -> Row:
+    return state.insert("product_groups", {**request.json_object("name"), "id": None})
+
+
+def put_vendor(state: State, request: Request) -> Row:
+    values = request.json_object("name")
+    return state["vendors"].upsert({"vendorId": state.new_guid(), **values})
+
+
+def product_groups(state: State, request: Request) -> Any:
+    rows = equal("product_groups", id="id")(state, request)
+    if request.text("includeFilters") != "true":
+        return rows
+    filters = state["group_filters"]
+    return [
+        {**row, "filters": [item for item in filters if item["productGroupId"] == row["id"]]}
+        for row in rows
+    ]
+
+
+INTERNAL = "/api/internal/Product"
 
 ROUTES: RouteTable = {
     "GET /api/Product/Query": query_products,
-    "GET /api/Product/{partNumber}": get_product,
-    "GET /api/Product/{partNumber}/Revisions": get_revisions,
-    "GET /api/Product/{partNumber}/{revision}": get_revision,
-    "PUT /api/Product": put_product,
-    "PUT /api/Product/Products": put_products,
-    "PUT /api/Product/Revision": put_revision,
-    "PUT /api/Product/Revisions": put_revisions,
-    "DELETE /api/Product/{partNumber}": delete_product,
-    "DELETE /api/Product/{partNumber}/{revision}": delete_revision,
-    "GET /api/Product/BOM": get_bom,
-    "PUT /api/Product/BOM": put_bom,
     "GET /api/Products": odata_products,
     "GET /api/Products/Revisions": odata_revisions,
+    "GET /api/Product/{partNumber}": product_of,
+    "PUT /api/Product": put_product,
+    "PUT /api/Product/Products": put_products,
+    "DELETE /api/Product/{partNumber}": delete_product,
+    "GET /api/Product/{partNumber}/Revisions": part(product_of, "revisions"),
+    "GET /api/Product/{partNumber}/{revision}": revision_of,
+    "PUT /api/Product/Revision": put_revision,
+    "PUT /api/Product/Revisions": put_revisions,
+    "DELETE /api/Product/{partNumber}/{revision}": delete_revision,
+    f"GET {INTERNAL}/GetProductCategories": every("categories"),
+    f"PUT {INTERNAL}/PutProductCategories": put_categories,
+    f"GET {INTERNAL}/GetProductTags": part(product_of, "tags"),
+    f"PUT {INTERNAL}/PutProductTags": put_tags,
+    f"GET {INTERNAL}/GetRevisionTags": part(revision_of, "tags"),
+    f"PUT {INTERNAL}/PutRevisionTags": put_revision_tags,
+    f"GET {INTERNAL}/GetGroupsForProduct": groups_for_product,
+    "GET /api/App/ProductGroups": get_groups,
+    "GET /api/Product/Groups": get_groups,
+    "PUT /api/Product/Group": put_group,
+    "GET /api/Product/ProductGroup": product_groups,
+    "POST /api/Product/ProductGroup": post_group,
+    "PUT /api/Product/ProductGroup": update("product_groups"),
+    "DELETE /api/Product/ProductGroup/{id}": remove("product_groups", "id"),
+    "GET /api/Product/ProductGroupFilter": equal(
+        "group_filters", productGroupId="productGroupId", id="id"
+    ),
+    "GET /api/Product/ProductGroupsByProduct": product_groups_by_product,
+    "GET /api/Product/Vendors": every("vendors"),
+    "PUT /api/Product/Vendors": put_vendor,
+    "DELETE /api/Product/Vendors/{id}": remove("vendors", "id"),
 }

@@ -1,129 +1,115 @@
 """Units, their phases and assemblies, verification, changes, and batches."""
 
-# ruff: noqa: D103 (handlers share one signature; the table ROUTES says what they are)
+# ruff: noqa: D103, ARG001 (handlers share one signature; the table ROUTES says what they are)
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from pywats_green.testing.app.domains.common import merged_tags, need, row_or_404
-from pywats_green.testing.app.messages import HttpError, Request
-from pywats_green.testing.app.query import Schema, encode_rows, select_rows
-from pywats_green.testing.app.router import RouteTable
-from pywats_green.testing.app.seed import PHASES
-from pywats_green.testing.app.series import fold
+from pywats_green.testing.app.handlers import (
+    Finder,
+    equal,
+    find,
+    matches,
+    merged,
+    of,
+    pick,
+    query,
+    remove,
+)
+from pywats_green.testing.app.messages import HttpError, Request, need
+from pywats_green.testing.app.odata.query import Schema, encode_rows, select_rows
+from pywats_green.testing.app.router import Handler, RouteTable
+from pywats_green.testing.app.seed.items import PHASES, guid
 from pywats_green.testing.app.state import State, utc_now
-from pywats_green.testing.app.table import Row
+from pywats_green.testing.app.table import Row, fold
 
+MAX_LEVEL = 10
 UNIT_FIELDS = Schema(fields=("subUnits", "tags", "product", "productRevision"))
 
-
-def unit_or_404(state: State, serial_number: str, part_number: str) -> Row:
-    """A unit by its two keys.
-
-    Raises:
-        HttpError: 404 where there is none.
-    """
-    return row_or_404(state.units, "Unit", serial_number, part_number)
-
-
-def unit_of(state: State, request: Request) -> Row:
-    """The unit that the query names.
-
-    Raises:
-        HttpError: 400 where it names none, 404 where there is none.
-    """
-    return unit_or_404(state, request.required("serialNumber"), request.required("partNumber"))
+unit_of = find("units", "serialNumber", "partNumber")
+parent_of = find("units", "parentSerialNumber", "parentPartNumber")
+child_of = find("units", "childSerialNumber", "childPartNumber")
 
 
 def change(state: State, unit: Row, **values: Any) -> None:
     """Write down a change of a unit."""
-    state.unit_changes.add(
+    state.insert(
+        "unit_changes",
         {
-            "id": state.next_number("unit_change"),
+            "id": None,
             "unitSerialNumber": unit["serialNumber"],
             "newParentSerialNumber": None,
             "newPartNumber": None,
             "newRevision": None,
             "newUnitPhaseId": None,
             **values,
-        }
+        },
     )
-
-
-def query_units(state: State, request: Request) -> bytes:
-    rows = select_rows(state.units, request, state.settings, UNIT_FIELDS)
-    return encode_rows(state.units, rows, request)
-
-
-def get_unit(state: State, request: Request) -> bytes:
-    params = request.params
-    return state.units.encode(unit_or_404(state, params["serialNumber"], params["partNumber"]))
 
 
 def save_unit(state: State, values: dict[str, Any]) -> Row:
     """Make or change a unit."""
     need(values, "serialNumber", "partNumber")
-    row = state.units.get(str(values["serialNumber"]), str(values["partNumber"]))
-    if row is None:
-        row = state.units.upsert(
-            {
-                "serialNumber": values["serialNumber"],
-                "partNumber": values["partNumber"],
-                "revision": None,
-                "parentSerialNumber": None,
-                "batchNumber": None,
-                "serialDate": utc_now(),
-                "currentLocation": None,
-                "xmlData": "",
-                "unitPhaseId": 2,
-                "unitPhase": "Under Production",
-                "processCode": None,
-                "tags": [],
-            }
-        )
-    fixed = ("serialNumber", "partNumber", "tags", "subUnits", "product", "productRevision")
-    kept = {name: value for name, value in values.items() if name not in fixed}
-    tags = merged_tags(row.get("tags"), values.get("tags"))
-    return state.units.update(row, {**kept, "tags": tags})
+    table = state["units"]
+    row = table.get(str(values["serialNumber"]), str(values["partNumber"])) or table.add(
+        {
+            "serialNumber": values["serialNumber"],
+            "partNumber": values["partNumber"],
+            "revision": None,
+            "parentSerialNumber": None,
+            "batchNumber": None,
+            "serialDate": utc_now(),
+            "currentLocation": None,
+            "xmlData": "",
+            "unitPhaseId": 2,
+            "unitPhase": "Under Production",
+            "processCode": None,
+            "tags": [],
+        }
+    )
+    fixed = ("serialNumber", "partNumber", "subUnits", "product", "productRevision")
+    return table.update(row, merged(row, values, *fixed))
 
 
-def put_units(state: State, request: Request) -> bytes:
-    rows = [save_unit(state, item) for item in request.json_objects()]
-    return b"[" + b",".join([state.units.encode(row) for row in rows]) + b"]"
+def put_units(state: State, request: Request) -> list[Row]:
+    return [save_unit(state, item) for item in request.json_objects()]
 
 
-def put_unit(state: State, request: Request) -> bytes:
-    return state.units.encode(save_unit(state, request.json_object()))
+def put_unit(state: State, request: Request) -> Row:
+    return save_unit(state, request.json_object())
 
 
-def delete_unit(state: State, request: Request) -> None:
-    state.units.remove(unit_of(state, request))
+def create_unit(state: State, request: Request) -> Row:
+    names = ("serialNumber", "partNumber", "revision")
+    values: dict[str, Any] = {name: request.required(name) for name in names}
+    if request.text("batchNumber"):
+        values["batchNumber"] = request.text("batchNumber")
+    if request.text("unitPhase"):
+        values["unitPhaseId"] = request.integer("unitPhase", 2)
+    return save_unit(state, values)
 
 
 def change_unit(state: State, request: Request) -> None:
     row = unit_of(state, request)
-    values = {
-        "partNumber": request.required("newPartNumber"),
-        "revision": request.required("newRevision"),
-    }
-    change(state, row, newPartNumber=values["partNumber"], newRevision=values["revision"])
-    state.units.rekey(row, values)
+    part_number, revision = request.required("newPartNumber"), request.required("newRevision")
+    change(state, row, newPartNumber=part_number, newRevision=revision)
+    state["units"].rekey(row, {"partNumber": part_number, "revision": revision})
 
 
 def put_tag(state: State, request: Request) -> None:
     row = unit_of(state, request)
     tag = {"key": request.required("key"), "value": request.text("value")}
-    state.units.update(row, {"tags": merged_tags(row.get("tags"), [tag])})
+    state["units"].update(row, merged(row, {"tags": [tag]}))
 
 
 def verification(state: State, request: Request) -> Any:
-    row = unit_of(state, request)
     result = {
         "processCode": 100,
         "processName": "End of line test",
         "processIndex": 2,
         "status": "Passed",
-        "startUtc": row.get("serialDate"),
+        "startUtc": unit_of(state, request).get("serialDate"),
         "stationName": "Station 0",
         "totalCount": 1,
         "nonPassedCount": 0,
@@ -142,61 +128,54 @@ def verification(state: State, request: Request) -> Any:
 
 
 def get_changes(state: State, request: Request) -> bytes:
-    serial_number = request.text("serialNumber")
-    rows = [
-        row
-        for row in state.unit_changes
-        if not serial_number or fold(row["unitSerialNumber"]) == fold(serial_number)
-    ]
-    found = select_rows(state.unit_changes, request, state.settings, rows=rows)
-    return encode_rows(state.unit_changes, found, request)
-
-
-def delete_change(state: State, request: Request) -> None:
-    state.unit_changes.remove(row_or_404(state.unit_changes, "Change", request.params["id"]))
+    table, wanted = state["unit_changes"], {"unitSerialNumber": request.text("serialNumber")}
+    rows = select_rows(table, request, state.settings, where=lambda row: matches(row, wanted))
+    return encode_rows(rows, request)
 
 
 def set_phase(state: State, request: Request) -> None:
     row = unit_of(state, request)
     wanted = request.required("phase")
-    for number, code, name in PHASES:
-        if fold(wanted) in (str(number), fold(code), fold(name)):
-            state.units.update(row, {"unitPhaseId": number, "unitPhase": name})
+    for phase in PHASES:
+        number, name = phase["UnitPhaseId"], phase["Name"]
+        if fold(wanted) in (str(number), fold(phase["Code"]), fold(name)):
+            state["units"].update(row, {"unitPhaseId": number, "unitPhase": name})
             change(state, row, newUnitPhaseId=number)
             return
     raise HttpError(400, f"The phase '{wanted}' is unknown.")
 
 
 def set_process(state: State, request: Request) -> None:
-    row = unit_of(state, request)
-    code = request.text("processCode")
-    state.units.update(row, {"processCode": code or None})
+    code = request.text("processCode") or None
+    state["units"].update(unit_of(state, request), {"processCode": code})
 
 
-def _pair(state: State, request: Request) -> tuple[Row, Row]:
-    parent = unit_or_404(
-        state, request.required("parentSerialNumber"), request.required("parentPartNumber")
-    )
-    child = unit_or_404(
-        state, request.required("childSerialNumber"), request.required("childPartNumber")
-    )
-    return parent, child
+def _assembly(
+    change_it: Callable[[State, Row, Row], None], find_parent: Finder, message: str = ""
+) -> Handler:
+    """Joins or parts two units; answers nothing, or success with a message."""
+
+    def handler(state: State, request: Request) -> Any:
+        change_it(state, find_parent(state, request), child_of(state, request))
+        return {"success": True, "message": message} if message else None
+
+    return handler
 
 
-def add_child(state: State, request: Request) -> None:
-    join(state, *_pair(state, request))
-
-
-def remove_child(state: State, request: Request) -> None:
-    part(state, *_pair(state, request))
+def remove_all_children(state: State, request: Request) -> Any:
+    parent = unit_of(state, request)
+    children = list(state["units"].find("parentSerialNumber", parent["serialNumber"]))
+    for child in children:
+        part(state, parent, child)
+    return {"success": True, "removed": len(children)}
 
 
 def join(state: State, parent: Row, child: Row) -> None:
     """Put a unit into an assembly."""
     part(state, parent, child)
     summary = {name: child[name] for name in ("serialNumber", "partNumber", "revision")}
-    state.units.update(parent, {"subUnits": [*(parent.get("subUnits") or []), summary]})
-    state.units.update(child, {"parentSerialNumber": parent["serialNumber"]})
+    state["units"].update(parent, {"subUnits": [*(parent.get("subUnits") or []), summary]})
+    state["units"].update(child, {"parentSerialNumber": parent["serialNumber"]})
     change(state, child, newParentSerialNumber=parent["serialNumber"])
 
 
@@ -207,51 +186,108 @@ def part(state: State, parent: Row, child: Row) -> None:
         for item in parent.get("subUnits") or []
         if fold(item["serialNumber"]) != fold(child["serialNumber"])
     ]
-    state.units.update(parent, {"subUnits": kept})
-    state.units.update(child, {"parentSerialNumber": None})
+    state["units"].update(parent, {"subUnits": kept})
+    state["units"].update(child, {"parentSerialNumber": None})
 
 
-def check_children(state: State, request: Request) -> Any:
-    row = unit_of(state, request)
-    return {"result": "OK", "allSubUnitsPresent": True, "subUnits": row.get("subUnits") or []}
+def put_batch(state: State, request: Request) -> Row:
+    return state["batches"].upsert(request.json_object("batchNumber"))
 
 
-def get_batches(state: State, request: Request) -> Any:
-    wanted = request.text("batchId")
-    return [row for row in state.batches if not wanted or fold(row["batchNumber"]) == fold(wanted)]
+def put_batches(state: State, request: Request) -> list[Row]:
+    return [state["batches"].upsert(item) for item in request.json_objects("batchNumber")]
 
 
-def put_batch(state: State, request: Request) -> Any:
-    values = request.json_object()
-    need(values, "batchNumber")
-    return state.batches.upsert(values)
+def get_unit(state: State, request: Request) -> Row:
+    serial_number = request.required("serialNumber")
+    if request.text("partNumber"):
+        return unit_of(state, request)
+    return state["units"].first("serialNumber", serial_number)
 
 
-def put_batches(state: State, request: Request) -> Any:
-    items = request.json_objects()
-    for item in items:
-        need(item, "batchNumber")
-    return [state.batches.upsert(item) for item in items]
+def get_unit_info(state: State, request: Request) -> Any:
+    unit = unit_of(state, request)
+    product = state["products"].get(unit["partNumber"])
+    return {**unit, "productName": product and product.get("name")}
 
+
+def get_hierarchy(state: State, request: Request) -> Any:
+    return _hierarchy(state, unit_of(state, request), 0)
+
+
+def _hierarchy(state: State, unit: Row, level: int) -> dict[str, Any]:
+    children = state["units"].find("parentSerialNumber", unit["serialNumber"])
+    return {
+        **pick(unit, "serialNumber", "partNumber", "revision"),
+        "level": level,
+        "children": [
+            _hierarchy(state, child, level + 1) for child in children if level < MAX_LEVEL
+        ],
+    }
+
+
+def get_history(state: State, request: Request) -> Any:
+    unit = unit_of(state, request)
+    first = {"date": unit.get("serialDate"), **pick(unit, "unitPhaseId", "unitPhase")}
+    return [first, *state["unit_changes"].find("unitSerialNumber", unit["serialNumber"])]
+
+
+def get_sites(state: State, request: Request) -> Any:
+    return [
+        {"siteId": guid(0x71, number, state.seed), "name": name}
+        for number, name in enumerate(("Headquarters", "Plant North"))
+    ]
+
+
+INTERNAL = "/api/internal/Production"
 
 ROUTES: RouteTable = {
-    "GET /api/Production/Unit/Query": query_units,
-    "GET /api/Production/Unit/{serialNumber}/{partNumber}": get_unit,
+    "GET /api/Production/Unit/Query": query("units", UNIT_FIELDS),
+    "GET /api/Production/Unit/{serialNumber}/{partNumber}": unit_of,
     "POST /api/Production/Unit": put_unit,
     "PUT /api/Production/Unit": put_unit,
-    "DELETE /api/Production/Unit": delete_unit,
+    "DELETE /api/Production/Unit": remove("units", "serialNumber", "partNumber"),
     "PUT /api/Production/Units": put_units,
     "GET /api/Production/Units/Changes": get_changes,
-    "DELETE /api/Production/Units/Changes/{id}": delete_change,
+    "DELETE /api/Production/Units/Changes/{id}": remove("unit_changes", "id"),
     "GET /api/Production/UnitVerification": verification,
     "PUT /api/Production/ChangeUnit": change_unit,
     "PUT /api/Production/UnitTag": put_tag,
     "PUT /api/Production/SetUnitPhase": set_phase,
     "PUT /api/Production/SetUnitProcess": set_process,
-    "POST /api/Production/AddChildUnit": add_child,
-    "POST /api/Production/RemoveChildUnit": remove_child,
-    "GET /api/Production/CheckChildUnits": check_children,
-    "GET /api/Production/Batches": get_batches,
+    "POST /api/Production/AddChildUnit": _assembly(join, parent_of),
+    "POST /api/Production/RemoveChildUnit": _assembly(part, parent_of),
+    "GET /api/Production/CheckChildUnits": of(
+        unit_of,
+        lambda unit: {
+            "result": "OK",
+            "allSubUnitsPresent": True,
+            "subUnits": unit.get("subUnits") or [],
+        },
+    ),
+    "GET /api/Production/Batches": equal("batches", batchId="batchNumber"),
     "PUT /api/Production/Batches": put_batches,
     "PUT /api/Production/Batch": put_batch,
+    f"GET {INTERNAL}/isConnected": True,
+    f"GET {INTERNAL}/GetUnit": get_unit,
+    f"GET {INTERNAL}/GetUnitInfo": get_unit_info,
+    f"GET {INTERNAL}/GetUnitHierarchy": get_hierarchy,
+    f"GET {INTERNAL}/GetUnitStateHistory": get_history,
+    f"GET {INTERNAL}/GetUnitPhase": of(
+        unit_of, lambda unit: pick(unit, "unitPhaseId", "unitPhase")
+    ),
+    f"GET {INTERNAL}/GetUnitProcess": of(unit_of, lambda unit: pick(unit, "processCode")),
+    f"GET {INTERNAL}/GetUnitContents": of(
+        unit_of, lambda unit: {"unit": unit, "subUnits": unit.get("subUnits") or []}
+    ),
+    f"POST {INTERNAL}/CreateUnit": create_unit,
+    f"POST {INTERNAL}/AddChildUnit": _assembly(join, unit_of, "The unit was added."),
+    f"POST {INTERNAL}/RemoveChildUnit": _assembly(part, unit_of, "The unit was removed."),
+    f"POST {INTERNAL}/RemoveAllChildUnits": remove_all_children,
+    f"GET {INTERNAL}/CheckChildUnits": of(
+        find("units", "ParentSerialNumber", "ParentPartNumber"),
+        lambda parent: {"success": True, "subUnits": parent.get("subUnits") or []},
+    ),
+    f"GET {INTERNAL}/GetSites": get_sites,
+    "GET /api/internal/Mes/GetUnitPhases": PHASES,
 }

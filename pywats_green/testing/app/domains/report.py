@@ -6,15 +6,15 @@ from __future__ import annotations
 import io
 import xml.etree.ElementTree as ET
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
-from pywats_green.testing.app.domains.common import need, row_or_404
+from pywats_green.testing.app.handlers import find, matches, without
 from pywats_green.testing.app.messages import HttpError, Reply, Request, encode_json, not_found
-from pywats_green.testing.app.query import Schema, candidate_rows, select_rows
-from pywats_green.testing.app.router import RouteTable
-from pywats_green.testing.app.series import fold
+from pywats_green.testing.app.odata.query import Schema, select_rows
+from pywats_green.testing.app.router import Handler, RouteTable
 from pywats_green.testing.app.state import State, utc_now
-from pywats_green.testing.app.table import Row
+from pywats_green.testing.app.table import Row, fold
 from pywats_green.testing.app.wsjf import COLLECTIONS, attachments_of, header_of, of_xml, to_xml
 
 SCHEMA = Schema(
@@ -34,6 +34,8 @@ SCHEMA = Schema(
     ),
 )
 
+report_of = find("reports", "id")
+
 
 def accept(state: State, document: dict[str, Any]) -> Reply:
     """Store a report; one with a known id replaces it and counts as received once more."""
@@ -41,23 +43,21 @@ def accept(state: State, document: dict[str, Any]) -> Reply:
         document["id"] = state.new_guid()
     number = str(document["id"]).lower()
     state.accepted[number] += 1
-    known = state.reports.get(number)
+    known = state["reports"].get(number)
     received = 1
     if known is not None:
         number = known["id"]
-        header = state.headers.get(number)
+        header = state["headers"].get(number)
         received = 2 if header is None else int(header.get("receiveCount") or 0) + 1
     document = {**document, "id": number}
     document.setdefault("start", utc_now())
-    state.reports.upsert(document)
-    state.headers.upsert(header_of(document, received))
+    state["reports"].upsert(document)
+    state["headers"].upsert(header_of(document, received))
     return Reply(encode_json([{"ID": number, "type": document.get("type", "T")}]))
 
 
 def post_wsjf(state: State, request: Request) -> Reply:
-    document = request.json_object()
-    need(document, "pn", "sn")
-    return accept(state, document)
+    return accept(state, request.json_object("pn", "sn"))
 
 
 def post_wsxf(state: State, request: Request) -> Reply:
@@ -71,29 +71,31 @@ def post_wsxf(state: State, request: Request) -> Reply:
     return Reply(encode_json({"id": number.lower()}))
 
 
-def _report(state: State, request: Request) -> Row:
-    return row_or_404(state.reports, "Report", request.params["id"])
-
-
 def get_wsjf(state: State, request: Request) -> Any:
-    row = _report(state, request)
+    row = report_of(state, request)
     if request.text("includeAttachments") == "false":
-        return {name: value for name, value in row.items() if name != "binaryData"}
-    return state.reports.encode(row)
+        return without(row, "binaryData")
+    return row
 
 
 def get_wsxf(state: State, request: Request) -> Reply:
-    row = _report(state, request)
+    row = report_of(state, request)
     content = state.wsxf.get(fold(row["id"])) or to_xml(row)
     return Reply(content, content_type="application/xml; charset=utf-8")
 
 
 def query_headers(state: State, request: Request) -> Any:
-    wanted = "R" if request.text("reportType", "U").upper() in ("R", "UUR") else "T"
-    known = candidate_rows(state.headers, request, state.settings, SCHEMA)
-    rows = (row for row in known if row["reportType"] == wanted)
-    found = select_rows(state.headers, request, state.settings, SCHEMA, rows)
-    return [_expanded(row, request) for row in found]
+    kind = "R" if request.text("reportType").upper() in ("R", "UUR") else "T"
+    return _headers(state, request, lambda row: row["reportType"] == kind)
+
+
+def _of_type(kind: str) -> Handler:
+    return lambda state, request: _headers(state, request, lambda row: row["reportType"] == kind)
+
+
+def _headers(state: State, request: Request, where: Callable[[Row], bool]) -> Any:
+    rows = select_rows(state["headers"], request, state.settings, SCHEMA, where)
+    return [_expanded(row, request) for row in rows]
 
 
 def _expanded(row: Row, request: Request) -> dict[str, Any]:
@@ -108,26 +110,13 @@ def _expanded(row: Row, request: Request) -> dict[str, Any]:
 
 def headers_by_misc_info(state: State, request: Request) -> Any:
     description, text = request.required("description"), request.required("stringValue")
-    rows = (
-        row
-        for row in state.headers
-        if any(
-            fold(item["description"]) == fold(description) and fold(item["value"]) == fold(text)
-            for item in row.get("miscInfo") or row.get("uurMiscInfo") or []
-        )
-    )
-    found = select_rows(state.headers, request, state.settings, SCHEMA, rows)
-    return [_expanded(row, request) for row in found]
+    wanted = {"description": description, "value": text}
 
+    def has_info(row: Row) -> bool:
+        items = row.get("miscInfo") or row.get("uurMiscInfo") or []
+        return any(matches(item, wanted) for item in items)
 
-def headers_uut(state: State, request: Request) -> Any:
-    request.query["reporttype"] = "U"
-    return query_headers(state, request)
-
-
-def headers_uur(state: State, request: Request) -> Any:
-    request.query["reporttype"] = "R"
-    return query_headers(state, request)
+    return _headers(state, request, has_info)
 
 
 def get_attachment(state: State, request: Request) -> Reply:
@@ -136,7 +125,7 @@ def get_attachment(state: State, request: Request) -> Reply:
     if not wanted:
         raise HttpError(400, "Either attachmentId or stepId is required.")
     number = 0
-    for row in state.reports:
+    for row in state["reports"]:
         for _, kind, content in attachments_of(row):
             number += 1
             if str(number) == wanted:
@@ -145,7 +134,7 @@ def get_attachment(state: State, request: Request) -> Reply:
 
 
 def get_attachments(state: State, request: Request) -> Reply:
-    row = _report(state, request)
+    row = report_of(state, request)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, _, content in attachments_of(row):
@@ -155,7 +144,7 @@ def get_attachments(state: State, request: Request) -> Reply:
 
 
 def get_certificate(state: State, request: Request) -> Reply:
-    row = _report(state, request)
+    row = report_of(state, request)
     text = f"%PDF-1.4\n% Certificate of report {row['id']}\n%\xe2\xe3\xcf\xd3\n%%EOF\n"
     return Reply(text.encode("latin-1"), content_type="application/pdf")
 
@@ -167,8 +156,8 @@ ROUTES: RouteTable = {
     "GET /api/Report/Wsxf/{id}": get_wsxf,
     "GET /api/Report/Query/Header": query_headers,
     "GET /api/Report/Query/HeaderByMiscInfo": headers_by_misc_info,
-    "GET /api/Report/UUT/Headers": headers_uut,
-    "GET /api/Report/UUR/Headers": headers_uur,
+    "GET /api/Report/UUT/Headers": _of_type("T"),
+    "GET /api/Report/UUR/Headers": _of_type("R"),
     "GET /api/Report/UUT/{id}": get_wsjf,
     "GET /api/Report/UUR/{id}": get_wsjf,
     "GET /api/Report/Attachment": get_attachment,

@@ -1,24 +1,19 @@
 """Tickets of the root cause domain, and their attachments."""
 
-# ruff: noqa: D103, ARG001 (handlers share one signature; the table ROUTES says what they are)
+# ruff: noqa: D103 (handlers share one signature; the table ROUTES says what they are)
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from pywats_green.testing.app.domains.common import merged_tags, need, row_or_404
+from pywats_green.testing.app.handlers import find, merged
 from pywats_green.testing.app.messages import BINARY_TYPE, HttpError, Reply, Request, not_found
 from pywats_green.testing.app.router import RouteTable
-from pywats_green.testing.app.series import fold
 from pywats_green.testing.app.state import State, utc_now
-from pywats_green.testing.app.table import Row
+from pywats_green.testing.app.table import Row, fold
 
 OPEN, ARCHIVED = 1, 32
 FIRST_NUMBER = 100
-
-
-def get_ticket(state: State, request: Request) -> Any:
-    return row_or_404(state.tickets, "Ticket", request.required("ticketId"))
 
 
 def get_tickets(state: State, request: Request) -> Any:
@@ -26,16 +21,15 @@ def get_tickets(state: State, request: Request) -> Any:
     text = fold(request.text("searchString"))
     return [
         row
-        for row in state.tickets
+        for row in state["tickets"]
         if int(row.get("status") or 0) & status
         and text in fold(f"{row.get('subject')} {row.get('ticketNumber')}")
     ]
 
 
 def post_ticket(state: State, request: Request) -> Any:
-    values = request.json_object()
-    need(values, "subject")
-    row = state.tickets.upsert(
+    values = request.json_object("subject")
+    row = state["tickets"].upsert(
         {
             "ticketId": values.get("ticketId") or state.new_guid(),
             "ticketNumber": state.next_number("ticket", FIRST_NUMBER),
@@ -52,31 +46,28 @@ def post_ticket(state: State, request: Request) -> Any:
 
 
 def put_ticket(state: State, request: Request) -> Any:
-    values = request.json_object()
-    need(values, "ticketId")
-    return _apply(state, row_or_404(state.tickets, "Ticket", str(values["ticketId"])), values)
+    values = request.json_object("ticketId")
+    return _apply(state, state["tickets"].row(str(values["ticketId"])), values)
 
 
 def _apply(state: State, row: Row, values: dict[str, Any]) -> Row:
-    fixed = ("ticketId", "ticketNumber", "history", "update", "tags", "createdUtc")
-    kept = {name: value for name, value in values.items() if name not in fixed}
     history = list(row.get("history") or [])
     update = values.get("update")
     if update:
         entry = {"updateId": state.new_guid(), "updateUtc": utc_now(), "updateUser": "api"}
         history.append({**entry, **update})
-    tags = merged_tags(row.get("tags"), values.get("tags"))
-    more = {"history": history, "tags": tags, "updatedUtc": utc_now()}
-    return state.tickets.update(row, {**kept, **more})
+    fixed = ("ticketId", "ticketNumber", "history", "update", "createdUtc")
+    changes = {**merged(row, values, *fixed), "history": history, "updatedUtc": utc_now()}
+    return state["tickets"].update(row, changes)
 
 
 def archive(state: State, request: Request) -> Any:
     numbers = request.json()
     if not isinstance(numbers, list) or not numbers:
         raise HttpError(400, "The request is invalid: a list of ids was expected.")
-    rows = [row_or_404(state.tickets, "Ticket", str(number)) for number in numbers]
+    rows = [state["tickets"].row(str(number)) for number in numbers]
     for row in rows:
-        state.tickets.update(row, {"status": ARCHIVED, "updatedUtc": utc_now()})
+        state["tickets"].update(row, {"status": ARCHIVED, "updatedUtc": utc_now()})
     return rows[-1]
 
 
@@ -100,17 +91,13 @@ def post_attachment(state: State, request: Request) -> Any:
     return number
 
 
-def get_teams(state: State, request: Request) -> Any:
-    return ["Team A", "Team B"]
-
-
 ROUTES: RouteTable = {
-    "GET /api/RootCause/Ticket": get_ticket,
+    "GET /api/RootCause/Ticket": find("tickets", "ticketId"),
     "POST /api/RootCause/Ticket": post_ticket,
     "PUT /api/RootCause/Ticket": put_ticket,
     "GET /api/RootCause/Tickets": get_tickets,
     "POST /api/RootCause/ArchiveTickets": archive,
     "GET /api/RootCause/Attachment": get_attachment,
     "POST /api/RootCause/Attachment": post_attachment,
-    "GET /api/RootCause/Teams": get_teams,
+    "GET /api/RootCause/Teams": ["Team A", "Team B"],
 }

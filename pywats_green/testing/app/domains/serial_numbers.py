@@ -8,10 +8,11 @@ import io
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
+from pywats_green.testing.app.handlers import matches
 from pywats_green.testing.app.messages import HttpError, Reply, Request
 from pywats_green.testing.app.router import RouteTable
-from pywats_green.testing.app.series import fold
 from pywats_green.testing.app.state import State, utc_now
+from pywats_green.testing.app.table import Row, fold
 
 TYPES = (
     {
@@ -36,10 +37,6 @@ POOL = 100_000
 """Serial numbers of a type that can be taken."""
 
 
-def get_types(state: State, request: Request) -> Any:
-    return list(TYPES)
-
-
 def _type_name(name: str) -> str:
     for item in TYPES:
         if fold(item["name"]) == fold(name):
@@ -59,7 +56,7 @@ def _take(state: State, name: str, count: int, reference: dict[str, Any]) -> lis
             serial = f"00-1B-44-{high // 256:02X}-{high % 256:02X}-{low:02X}"
         else:
             serial = f"GRN{number:06d}"
-        state.serial_numbers.upsert(
+        state["serial_numbers"].upsert(
             {"serialNumber": serial, "typeName": name, "takenUtc": utc_now(), **reference}
         )
         taken.append(serial)
@@ -92,24 +89,27 @@ def reserve(state: State, request: Request) -> Any:
 
 
 def by_range(state: State, request: Request) -> Any:
-    first, last = request.required("from"), request.required("to")
+    return _between(state, request, "from", "to")
+
+
+def by_addresses(state: State, request: Request) -> Any:
+    return _between(state, request, "startAddress", "endAddress")
+
+
+def _between(state: State, request: Request, *ends: str) -> list[Row]:
+    first, last = (request.required(end) for end in ends)
     return [row for row in _of_type(state, request) if first <= row["serialNumber"] <= last]
 
 
 def by_reference(state: State, request: Request) -> Any:
-    serial = request.text("referenceSerialNumber")
-    product = request.text("referencePartNumber")
-    return [
-        row
-        for row in _of_type(state, request)
-        if serial in ("", row.get("referenceSerialNumber"))
-        and product in ("", row.get("referencePartNumber"))
-    ]
+    names = ("referenceSerialNumber", "referencePartNumber")
+    wanted = {name: request.text(name) for name in names}
+    return [row for row in _of_type(state, request) if matches(row, wanted)]
 
 
-def _of_type(state: State, request: Request) -> list[Any]:
+def _of_type(state: State, request: Request) -> list[Row]:
     name = request.text("typeName") or request.text("serialNumberType")
-    return list(state.serial_numbers.find("typeName", _type_name(name)))
+    return state["serial_numbers"].find("typeName", _type_name(name))
 
 
 def upload(state: State, request: Request) -> None:
@@ -118,18 +118,13 @@ def upload(state: State, request: Request) -> None:
     for fields in csv.reader(io.StringIO(request.body.decode("utf-8-sig", "replace"))):
         if fields and fields[0] and fold(fields[0]) != "serialnumber":
             name = fields[1] if len(fields) > 1 else str(TYPES[0]["name"])
-            state.serial_numbers.upsert({"serialNumber": fields[0], "typeName": name})
+            state["serial_numbers"].upsert({"serialNumber": fields[0], "typeName": name})
 
 
 def export(state: State, request: Request) -> Reply:
     lines = ["serialNumber,typeName"]
     lines += [f"{row['serialNumber']},{row['typeName']}" for row in _of_type(state, request)]
     return Reply("\r\n".join(lines).encode(), content_type="text/csv; charset=utf-8")
-
-
-def find(state: State, request: Request) -> Any:
-    first, last = request.required("startAddress"), request.required("endAddress")
-    return [row for row in _of_type(state, request) if first <= row["serialNumber"] <= last]
 
 
 def count(state: State, request: Request) -> int:
@@ -140,23 +135,18 @@ def free(state: State, request: Request) -> Any:
     return {"freed": len(request.json_objects())}
 
 
-def delete_free(state: State, request: Request) -> None:
-    # pywats sends the ranges nowhere, so there is nothing to delete.
-    return None
-
-
 def ranges(state: State, request: Request) -> Any:
-    name = request.text("serialNumberType")
+    wanted = {"name": request.text("serialNumberType")}
     return [
         {"serialNumberType": item["name"], "from": 1, "to": POOL}
         for item in TYPES
-        if not name or fold(item["name"]) == fold(name)
+        if matches(item, wanted)
     ]
 
 
 def statistics(state: State, request: Request) -> Any:
     name = request.text("serialNumberType")
-    rows = _of_type(state, request) if name else list(state.serial_numbers)
+    rows = _of_type(state, request) if name else list(state["serial_numbers"])
     return {"serialNumberType": name or None, "taken": len(rows), "free": POOL - len(rows)}
 
 
@@ -164,17 +154,19 @@ BASE = "/api/Production/SerialNumbers"
 INTERNAL = "/api/internal/Production"
 
 ROUTES: RouteTable = {
-    f"GET {BASE}/Types": get_types,
+    f"GET {BASE}/Types": TYPES,
     f"POST {BASE}/Take": take,
     f"GET {BASE}/ByRange": by_range,
     f"GET {BASE}/ByReference": by_reference,
     f"PUT {BASE}": upload,
     f"GET {BASE}": export,
     f"POST {INTERNAL}/GetAndReserveNewSerialNumbers": reserve,
-    f"GET {INTERNAL}/SerialNumbers": find,
+    f"GET {INTERNAL}/SerialNumbers": by_addresses,
     f"GET {INTERNAL}/SerialNumbers/Count": count,
     f"PUT {INTERNAL}/SerialNumbers/Free": free,
-    f"DELETE {INTERNAL}/SerialNumbers/Free": delete_free,
+    f"DELETE {INTERNAL}/SerialNumbers/Free": lambda *_: (
+        None
+    ),  # pywats sends no ranges, so there is nothing to delete
     f"GET {INTERNAL}/SerialNumbers/Ranges": ranges,
     f"GET {INTERNAL}/SerialNumbers/Statistics": statistics,
 }

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pywats_green.testing.app.messages import HttpError, Request, encode_json
-from pywats_green.testing.app.odata import ODataError, parse
-from pywats_green.testing.app.predicates import Resolver, candidates, compile_filter
+from pywats_green.testing.app.odata.evaluate import Resolver, candidates, compile_filter
+from pywats_green.testing.app.odata.syntax import ODataError, parse
 from pywats_green.testing.app.table import Row, Table
 
 MAX_QUERY_STRING = 2_048
@@ -50,7 +50,7 @@ def select_rows(
     request: Request,
     settings: QuerySettings,
     schema: Schema | None = None,
-    rows: Iterable[Row] | None = None,
+    where: Callable[[Row], bool] | None = None,
 ) -> list[Row]:
     """The rows that a request's query options ask for, in the table's order unless told.
 
@@ -59,14 +59,15 @@ def select_rows(
         request: Holds the options.
         settings: The server's caps.
         schema: More names that the options may use.
-        rows: Only these rows; None is the whole table.
+        where: Leaves only rows for which it is true; None leaves all.
 
     Raises:
         HttpError: 400 where an option is malformed.
     """
     resolve = _resolver(table, schema or Schema())
     try:
-        found = _filtered(table, request.text("$filter"), resolve, settings, rows)
+        rows = _filtered(table, request.text("$filter"), resolve, settings)
+        found = [row for row in rows if where is None or where(row)]
         found = _ordered(found, request.text("$orderby"), resolve)
     except ODataError as exc:
         raise HttpError(400, f"The query specified in the URI is not valid. {exc}") from None
@@ -79,29 +80,11 @@ def select_rows(
     return found[skip : skip + top]
 
 
-def candidate_rows(
-    table: Table, request: Request, settings: QuerySettings, schema: Schema
-) -> Iterable[Row]:
-    """The rows that `$filter` can match at all, as far as an index tells; else the whole table.
-
-    Raises:
-        HttpError: 400 where the filter is malformed.
-    """
-    text = request.text("$filter")
-    if not text.strip() or settings.ignore_filter:
-        return table
-    try:
-        found = candidates(parse(text), table, _resolver(table, schema))
-    except ODataError as exc:
-        raise HttpError(400, f"The query specified in the URI is not valid. {exc}") from None
-    return table if found is None else found
-
-
-def encode_rows(table: Table, rows: list[Row], request: Request) -> bytes:
+def encode_rows(rows: list[Row], request: Request) -> bytes:
     """A JSON list of rows: the same values as the single answers, unless $select narrows them."""
     names = [name.strip().lower() for name in request.text("$select").split(",") if name.strip()]
     if not names:
-        return b"[" + b",".join([table.encode(row) for row in rows]) + b"]"
+        return b"[" + b",".join([row.encode() for row in rows]) + b"]"
     narrowed = [
         {name: value for name, value in row.items() if name.lower() in names} for row in rows
     ]
@@ -118,24 +101,15 @@ def _resolver(table: Table, schema: Schema) -> Resolver:
     return resolve
 
 
-def _filtered(
-    table: Table,
-    text: str,
-    resolve: Resolver,
-    settings: QuerySettings,
-    rows: Iterable[Row] | None,
-) -> list[Row]:
+def _filtered(table: Table, text: str, resolve: Resolver, settings: QuerySettings) -> Iterable[Row]:
     if not text.strip():
-        return list(table if rows is None else rows)
+        return table
     node = parse(text)
-    matches: Callable[[dict[str, Any]], bool] = compile_filter(node, resolve)
+    matches = compile_filter(node, resolve)
     if settings.ignore_filter:
-        return list(table if rows is None else rows)
-    if rows is None:
-        rows = candidates(node, table, resolve)
-        if rows is None:
-            rows = table
-    return [row for row in rows if matches(row)]
+        return table
+    rows = candidates(node, table, resolve)
+    return filter(matches, table if rows is None else rows)
 
 
 def _ordered(rows: list[Row], text: str, resolve: Resolver) -> list[Row]:

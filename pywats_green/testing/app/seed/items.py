@@ -1,14 +1,14 @@
-"""The rows that the server holds from the start: the same ones for the same seed."""
+"""Products, assets, units and reports: thousands, made from their numbers."""
 
 from __future__ import annotations
 
 import base64
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from pywats_green.testing.app.series import Series, numbered
+from pywats_green.testing.app.table import Series, numbered
 
 PRODUCTS = 5000
 ASSETS = 2000
@@ -27,20 +27,25 @@ PROCESSES = (
     (500, "Repair", "repair"),
     (510, "RMA Repair", "repair"),
 )
-PHASES = (
-    (1, "Unknown", "Unknown"),
-    (2, "Under Production", "Under Production"),
-    (4, "Production Repair", "Production Repair"),
-    (8, "Service Repair", "Service Repair"),
-    (16, "Finalized", "Finalized"),
-    (32, "Scrapped", "Scrapped"),
-    (64, "Extended Test", "Extended Test"),
-    (128, "Customization", "Customization"),
-    (256, "Repaired", "Repaired"),
-    (512, "Missing", "Missing"),
-    (1024, "In Storage", "In Storage"),
-    (2048, "Shipped", "Shipped"),
-)
+PHASES: list[dict[str, Any]] = [
+    {"UnitPhaseId": 1 << bit, "Code": name, "Name": name, "Description": name}
+    for bit, name in enumerate(
+        (
+            "Unknown",
+            "Under Production",
+            "Production Repair",
+            "Service Repair",
+            "Finalized",
+            "Scrapped",
+            "Extended Test",
+            "Customization",
+            "Repaired",
+            "Missing",
+            "In Storage",
+            "Shipped",
+        )
+    )
+]
 
 
 def guid(kind: int, number: int, seed: int = 0) -> str:
@@ -76,7 +81,7 @@ def assets(count: int, seed: int) -> Series:
     return Series(count, partial(asset, seed=seed), finders)
 
 
-def units(count: int) -> Series:
+def units(count: int, seed: int = 0) -> Series:  # noqa: ARG001 (as the others)
     """Units `SN-00000` and so on."""
     of_product = numbered("PN-")
 
@@ -126,23 +131,6 @@ def revision(part_number: str, product_id: str, name: str, number: int, seed: in
         "partNumber": part_number,
         "tags": [{"key": "release", "value": name}],
     }
-
-
-def asset_types(seed: int = 0) -> Iterator[dict[str, Any]]:
-    """The asset types."""
-    for number, name in enumerate(("Fixture", "Multimeter", "Station")):
-        yield {
-            "typeName": name,
-            "typeId": guid(0xF, number, seed),
-            "runningCountLimit": 1000,
-            "totalCountLimit": 100_000,
-            "maintenanceInterval": 180.0,
-            "calibrationInterval": 365.0,
-            "warningThreshold": 80.0,
-            "alarmThreshold": 95.0,
-            "isReadonly": False,
-            "icon": "fixture",
-        }
 
 
 def asset(number: int, seed: int = 0) -> dict[str, Any]:
