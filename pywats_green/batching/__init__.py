@@ -2,7 +2,7 @@
 
 from pywats_green.batching.batcher import Batcher
 from pywats_green.batching.learned import Learned
-from pywats_green.batching.scope import Scope, batching, current_scope
+from pywats_green.batching.scope import Scope, batching, current_scope, innermost_scope
 from pywats_green.batching.source import Key, QueryRefusedError, Source
 from pywats_green.batching.splitting import first_part, split
 
@@ -16,5 +16,6 @@ __all__ = [
     "batching",
     "current_scope",
     "first_part",
+    "innermost_scope",
     "split",
 ]

@@ -59,6 +59,10 @@ class Scope:
 _scope: ContextVar[Scope | None] = ContextVar("pywats_green.batching", default=None)
 
 
+innermost_scope = _scope.get
+"""Returns the innermost block of this context, which may not count here any more; None: outside."""
+
+
 def current_scope() -> Scope | None:
     """Return the innermost block of this context.
 

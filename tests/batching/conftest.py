@@ -15,9 +15,9 @@ SINGLE = "GET /api/Product/{partNumber}"
 
 
 @pytest.fixture(autouse=True)
-def nothing_unsettled(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_unsettled() -> None:
     """Forget the writes that other tests killed: for a while, nothing they touch is cached."""
-    monkeypatch.setattr(epochs, "_unsettled", {})
+    epochs.unsettled.clear()
 
 
 def outcome(function: Callable[[], Any]) -> Any:

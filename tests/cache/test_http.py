@@ -34,7 +34,7 @@ ROUTE = "GET /api/Product/{partNumber}"
 @pytest.fixture(autouse=True)
 def restored():  # type: ignore[no-untyped-def]
     before = settings()
-    epochs._unsettled.clear()  # the server is another one in each test, at the same address
+    epochs.unsettled.clear()  # the server is another one in each test, at the same address
     yield
     configure(
         ttl=before.ttl,

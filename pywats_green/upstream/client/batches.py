@@ -51,7 +51,7 @@ def get(
     Raises:
         BaseException: What `single` raises.
     """
-    asked = look_up_of(endpoint, params)
+    asked = look_up_of(endpoint, params) if scope.counts_here else None
     if asked is None or _breaker_matters(client):
         return single()
     form, key = asked

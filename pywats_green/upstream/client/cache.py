@@ -11,6 +11,7 @@ import math
 import os
 import weakref
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import gevent
@@ -19,11 +20,11 @@ from pywats.core.client import Response
 from pywats.core.exceptions import PyWATSError
 from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 
+from pywats_green import events
 from pywats_green.cache import MISSING, CacheManager, StaleRules, current_directives
 from pywats_green.config import settings
-from pywats_green.events import current as current_event
 from pywats_green.transport import server_of, sorted_query
-from pywats_green.upstream.client.epochs import epoch_of, is_unsettled
+from pywats_green.upstream.client.epochs import epochs, is_unsettled, unsettled
 from pywats_green.upstream.client.observing import note_cache
 from pywats_green.upstream.client.packing import Packed
 from pywats_green.upstream.tables.domains import Rule, rule_of
@@ -47,6 +48,7 @@ class Read(NamedTuple):
     cache: ClientCache
     key: str
     ttl: float
+    refresh: bool
 
 
 class ClientCache:
@@ -86,7 +88,8 @@ class ClientCache:
         directives = current_directives()
         rule = rule_of(endpoint)
         ttl = self._ttl_of(rule, directives.ttl)
-        if directives.bypass or ttl == 0 or is_unsettled(self._server, rule.family):
+        place = self._server, rule.family
+        if directives.bypass or ttl == 0 or (place in unsettled and is_unsettled(*place)):
             return None
         if not endpoint.startswith("/"):
             endpoint = f"/{endpoint}"
@@ -99,21 +102,17 @@ class ClientCache:
         if identity != self._identity:
             self._identity = identity
             self._fingerprint = _fingerprint(f"{self._user_info} {identity}")
-        epoch = epoch_of(self._server, rule.family)
         # It begins as upstream's does, so that patterns for `invalidate_cache` go on working.
-        key = f"GET:{endpoint}{query} {self._server} {self._fingerprint}{varies} {epoch}"
-        return Read(self, key, ttl)
+        key = (
+            f"GET:{endpoint}{query} {self._server} {self._fingerprint}{varies} "
+            f"{epochs.get(place, 0)}"
+        )
+        return Read(self, key, ttl, directives.refresh)
 
     def hit(self, read: Read) -> Response | None:
         """Return the cached answer, if there is a fresh one and the caller may have it."""
-        if current_directives().refresh:
-            return None
-        packed = self.manager.hit(read.key)
-        if packed is MISSING:
-            return None
-        note_cache("hit")
-        response: Response = packed.unpack()
-        return response
+        packed = MISSING if read.refresh else self.manager.hit(read.key)
+        return None if packed is MISSING else packed.unpack()
 
     def load(
         self,
@@ -135,15 +134,15 @@ class ClientCache:
 
         def loader() -> Packed:
             if is_over:  # renewed in the background, in a context of its own, without a deadline
-                current_event.set(None)
+                events.current.set(None)
             response = fetch(None if is_over else deadline)
             fetched.append((Packed(response), response))
             return fetched[-1][0]
 
-        stale = _stale_rules()
-        refresh = current_directives().refresh
-        is_stale = not refresh and self.manager.has_stale(read.key, stale.while_revalidate)
-        impatient = stale.if_error and timeout and self.manager.has_stale(read.key, stale.if_error)
+        stale, has_stale = _stale_rules(), self.manager.has_stale
+        window = 0.0 if read.refresh else stale.while_revalidate
+        is_stale = bool(window) and has_stale(read.key, window)
+        impatient = stale.if_error and timeout and has_stale(read.key, stale.if_error)
         packed = self.manager.get_or_load(
             read.key,
             _within(loader, timeout) if impatient else loader,  # type: ignore[arg-type]
@@ -151,14 +150,15 @@ class ClientCache:
             keep=_is_kept,
             stale=stale,
             # What another began to read may be older than a call that wants it fresh.
-            refresh=refresh,
+            refresh=read.refresh,
         )
         is_over = True
-        if fetched and fetched[-1][0] is packed:
-            note_cache("miss")
-            return fetched[-1][1]  # who loaded it has the answer itself
-        note_cache("stale" if fetched or is_stale else "coalesced")
-        return packed.unpack()
+        is_own = bool(fetched) and fetched[-1][0] is packed
+        if events.listeners:
+            is_stale = is_stale or bool(fetched)
+            note_cache("miss" if is_own else "stale" if is_stale else "coalesced")
+        # Who loaded it has the answer itself.
+        return fetched[-1][1] if is_own else packed.unpack()
 
     def _ttl_of(self, rule: Rule, wanted: float | None) -> float:
         """Return the TTL of an answer: by the block, the settings, the client, the table."""
@@ -220,12 +220,13 @@ def _is_server_error(packed: Packed) -> bool:
 
 def _stale_rules() -> StaleRules:
     current = settings()
-    return StaleRules(
-        current.stale_if_error,
-        current.stale_while_revalidate,
-        _is_server_error,
-        (PyWATSError, CircuitBreakerOpenError),
-    )
+    return _rules(current.stale_if_error, current.stale_while_revalidate)
+
+
+@lru_cache(maxsize=8)
+def _rules(if_error: float, while_revalidate: float) -> StaleRules:
+    errors = (PyWATSError, CircuitBreakerOpenError)
+    return StaleRules(if_error, while_revalidate, _is_server_error, errors)
 
 
 def _within(loader: Callable[[], Packed], timeout: float) -> Callable[[], Packed]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from pywats.core.circuit_breaker import CircuitState
 from pywats.core.client import Response
 
 from pywats_green import events
-from pywats_green.batching import current_scope
+from pywats_green.batching import innermost_scope
 from pywats_green.upstream.client import batches, breaker
 from pywats_green.upstream.client.cache import Read, caching_of
 from pywats_green.upstream.client.epochs import wrote
@@ -22,6 +23,7 @@ from pywats_green.upstream.client.observing import observed
 from pywats_green.upstream.client.outcome import passes_breaker, refusal, submission_answer
 from pywats_green.upstream.tables.domains import touched_by
 
+CLOSED = CircuitState.CLOSED
 _OPTIONS = frozenset({"data", "headers", "retry"})
 
 
@@ -40,6 +42,8 @@ def look_up(
         The cached answer; a `Read` to load it by; None where the cache is not to be used.
     """
     if options and not options.pop("cache", True):
+        return None
+    if not client._cache_enabled:
         return None
     caching = caching_of(client)
     if caching is None:
@@ -111,10 +115,10 @@ def _ask(
     deadline: float | None,
 ) -> Response:
     """Ask the server: together with others inside `batching()`, else by a request of its own."""
-    single = partial(request, client, "GET", endpoint, params, deadline=deadline, **options)
-    scope = current_scope()
+    scope = innermost_scope()
     if scope is None or options:
-        return single()
+        return request(client, "GET", endpoint, params, deadline=deadline, **options)
+    single = partial(request, client, "GET", endpoint, params, deadline=deadline)
     return batches.get(client, scope, endpoint, params, single, request)
 
 
@@ -189,8 +193,8 @@ def request(
     exchange = exchange_of(client)  # refuses a foreign thread before the breaker can count it
     refusal.set(None)  # an earlier request's says nothing of how this one ends
     is_submission = passes_breaker.get()
-    guard = breaker.of(client) if through_breaker and not is_submission else None
-    if guard is not None:
+    guard = exchange.breaker if through_breaker and not is_submission else None
+    if guard is not None and guard._state is not CLOSED:
         breaker.require_closed(guard, client)
     error: BaseException | None = None
     try:
@@ -206,8 +210,8 @@ def request(
         touched = touched_by(method, endpoint)
         if touched:
             wrote(client, touched, error)
-    if guard is not None:
-        breaker.succeeded(guard)
+    if guard is not None and (guard._failure_count or guard._state is not CLOSED):
+        guard._on_success()
     if is_submission:
         submission_answer.set(response)
     if not 200 <= response.status_code < 300:  # noqa: PLR2004  # "2xx"

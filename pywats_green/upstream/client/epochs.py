@@ -17,15 +17,10 @@ from pywats_green.transport import server_of
 
 UPSTREAM_TIMEOUT = 30.0  # what pyWATS gives its client when the user says nothing, in seconds
 
-_epochs: defaultdict[tuple[str, str], int] = defaultdict(int)  # by server and family
+epochs: defaultdict[tuple[str, str], int] = defaultdict(int)  # by server and family
 
 # Until when a family is not cached at a server, because a write may be under way unseen.
-_unsettled: dict[tuple[str, str], float] = {}
-
-
-def epoch_of(server: str, family: str) -> int:
-    """Return the epoch of a family at a server."""
-    return _epochs[server, family]
+unsettled: dict[tuple[str, str], float] = {}
 
 
 def wrote(client: Any, families: Iterable[str], error: BaseException | None) -> None:
@@ -44,21 +39,21 @@ def wrote(client: Any, families: Iterable[str], error: BaseException | None) -> 
         # The server may carry it out yet, after who comes now has read: keep nothing for a while.
         until = time.monotonic() + (client.timeout or UPSTREAM_TIMEOUT)
         for family in families:
-            _unsettled[server_of(client.base_url), family] = until
+            unsettled[server_of(client.base_url), family] = until
 
 
 def invalidate(client: Any, families: Iterable[str]) -> None:
     """Begin a new epoch of families at a client's server: nothing read before is served again."""
     for family in families:
-        _epochs[server_of(client.base_url), family] += 1
+        epochs[server_of(client.base_url), family] += 1
 
 
 def is_unsettled(server: str, family: str) -> bool:
     """Tell whether a write of unknown outcome may be on its way still."""
-    until = _unsettled.get((server, family))
+    until = unsettled.get((server, family))
     if until is None:
         return False
     if time.monotonic() < until:
         return True
-    _unsettled.pop((server, family), None)
+    unsettled.pop((server, family), None)
     return False

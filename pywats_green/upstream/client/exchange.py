@@ -7,7 +7,6 @@ the working Retry-After are ours.
 
 from __future__ import annotations
 
-import itertools
 import time
 from typing import Any
 
@@ -20,6 +19,7 @@ from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 from pywats.core.logging import get_logger
 from pywats.core.retry import RetryConfig, should_retry
 
+from pywats_green import events
 from pywats_green.exceptions import (
     NativeThreadError,
     TransportConnectError,
@@ -27,9 +27,10 @@ from pywats_green.exceptions import (
     TransportTimeoutError,
 )
 from pywats_green.transport import Answer, Transport, without_user_info
+from pywats_green.upstream.client import breaker
 from pywats_green.upstream.client.admission import admit, pause_asked, settle
 from pywats_green.upstream.client.bodies import parse
-from pywats_green.upstream.client.observing import note_attempts
+from pywats_green.upstream.client.observing import note_attempt
 from pywats_green.upstream.client.wire import checked_headers, encode_body
 
 logger = get_logger("pywats.core.async_client")  # users filter by upstream's names
@@ -79,6 +80,7 @@ class Exchange:
         self.thread_id = _native_thread_id()
         self._is_blocking = isinstance(client, HttpClient)
         self.transport = Transport(client.base_url, verify=client.verify_ssl)
+        self.breaker = breaker.of(client)
         self._standing: dict[str, str] = {}
         self._checked: dict[str, str] = {}
 
@@ -113,11 +115,13 @@ class Exchange:
         if not endpoint.startswith("/"):
             endpoint = f"/{endpoint}"
         started = time.time()
-        for attempt in itertools.count():
+        attempt = 0
+        while True:
             answer = error = None
             admission = admit(client)
             try:
-                note_attempts(1)
+                if events.listeners:
+                    note_attempt()
                 answer = self._attempt(
                     client, method, endpoint, params, data, headers, attempt, deadline,
                     timeout_fraction,
@@ -136,9 +140,11 @@ class Exchange:
             )
             if not is_put_off:  # else the next attempt waits with all others, for as long
                 gevent.sleep(delay)
+            attempt += 1
         if answer is None:
             raise error  # type: ignore[misc]  # one of the two is set
-        _count_metrics(client, method, endpoint, answer, started)
+        if client._metrics_collector:
+            _count_metrics(client, method, endpoint, answer, started)
         return answer
 
     def _attempt(
@@ -158,13 +164,13 @@ class Exchange:
         started = time.perf_counter()
         try:
             sent = self._headers(client._headers, headers)
-            body = encode_body(data, is_blocking=self._is_blocking)
-            if body.headers:
-                sent = {**body.headers, **sent}
+            content = None
+            if data is not None:
+                content, extra = encode_body(data, is_blocking=self._is_blocking)
+                if extra:
+                    sent = {**extra, **sent}
             limit = client.timeout and client.timeout * timeout_fraction
-            answer = self.transport.request(
-                method, endpoint, query, sent, body.content, limit, deadline
-            )
+            answer = self.transport.request(method, endpoint, query, sent, content, limit, deadline)
             if client._trace_stack:
                 self._trace(client, method, endpoint, query, data, answer, started, attempt)
             return _response(answer)
@@ -261,8 +267,6 @@ def _count_metrics(
     client: Any, method: str, endpoint: str, answer: Response, started: float
 ) -> None:
     collector = client._metrics_collector
-    if not collector:
-        return
     labels = {"method": method, "endpoint": endpoint}
     collector.http_requests_total.labels(**labels, status=str(answer.status_code)).inc()
     collector.http_request_duration_seconds.labels(**labels).observe(time.time() - started)

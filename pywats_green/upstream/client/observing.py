@@ -34,8 +34,8 @@ def note_cache(outcome: str) -> None:
         event.cache = outcome
 
 
-def note_attempts(attempts: int) -> None:
-    """Note on the event of the running call, if there is one, how many requests it sent."""
+def note_attempt() -> None:
+    """Note on the event of the running call, if there is one, that it sends a request."""
     event = current.get()
     if event is not None:
-        event.attempts += attempts
+        event.attempts += 1
