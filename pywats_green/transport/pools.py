@@ -37,6 +37,7 @@ class IdleConnections:
     def __init__(self, maxsize: int) -> None:
         del maxsize  # urllib3 gives its own bound; see above
         self._idle: deque[GreenConnection] = deque()
+        self._expiry = settings().keepalive_expiry
 
     def put(self, connection: GreenConnection | None, block: bool = False) -> None:  # noqa: ARG002  # urllib3's call
         """Take a connection back; one that is closed, or None, is forgotten."""
@@ -44,7 +45,9 @@ class IdleConnections:
             return
         connection.idle_since = time.monotonic()
         self._idle.append(connection)
-        self._expire()
+        oldest = connection.idle_since - self._expiry
+        if self._idle[0].idle_since <= oldest:
+            self._expire(oldest)
 
     def get(self, block: bool = False, timeout: float | None = None) -> GreenConnection:  # noqa: ARG002
         """Hand out the connection that was used last.
@@ -52,14 +55,15 @@ class IdleConnections:
         Raises:
             queue.Empty: There is none; urllib3 then makes a new one.
         """
-        if self._idle:
-            self._expire()
+        self._expiry = settings().keepalive_expiry  # the next `put` goes by it, too
+        oldest = time.monotonic() - self._expiry
+        if self._idle and self._idle[0].idle_since <= oldest:
+            self._expire(oldest)
         if not self._idle:
             raise queue.Empty
         return self._idle.pop()
 
-    def _expire(self) -> None:
-        oldest = time.monotonic() - settings().keepalive_expiry
+    def _expire(self, oldest: float) -> None:
         while self._idle and self._idle[0].idle_since <= oldest:
             self._idle.popleft().close()
 

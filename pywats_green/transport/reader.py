@@ -189,10 +189,9 @@ class Reader:
         for reason in self._reasons:
             if reason not in _USUAL_REASONS and _REASON.fullmatch(reason) is None:
                 raise no_status_line(head)
-        fields = {
-            _names[name]: value.rstrip(b" \t").decode("latin-1")
-            for name, value in self._found.items()
-        }
+        fields: dict[str, str] = {}
+        for name, value in self._found.items():
+            fields[_names[name]] = value.rstrip(b" \t").decode("latin-1")
         if len(fields) != head.count(b"\r\n") - 2:
             fields = joined(head)
         if fields.get("transfer-encoding", "chunked").lower() != "chunked":
