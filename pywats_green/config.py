@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
 from pywats_green.exceptions import SettingsError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # in typing from Python 3.11
 
 # Whose answers can be given a TTL of their own: the domains of pywats, and what is in none.
 DOMAINS = (
@@ -23,26 +26,20 @@ ACCEPT = f"{ENVIRONMENT_PREFIX}ACCEPT"
 ANY_2XX = "any-2xx"
 
 
-class FrozenTTLs(Mapping[str, float]):
+class FrozenTTLs(dict[str, float]):
     """The TTLs of domains, in seconds, which cannot be changed; hashable, and can be copied."""
 
-    def __init__(self, ttls: Mapping[str, float]) -> None:
-        self._ttls = dict(ttls)
+    def __hash__(self) -> int:  # type: ignore[override]  # a dict can be changed, this cannot
+        return hash(frozenset(self.items()))
 
-    def __getitem__(self, domain: str) -> float:
-        return self._ttls[domain]
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("settings cannot be changed: call configure(ttl=...)")
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._ttls)
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
 
-    def __len__(self) -> int:
-        return len(self._ttls)
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._ttls.items()))
-
-    def __repr__(self) -> str:
-        return repr(self._ttls)
+    def __reduce__(self) -> tuple[type[FrozenTTLs], tuple[dict[str, float]]]:
+        return type(self), (dict(self),)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -187,7 +184,26 @@ def accepts_any_2xx(environ: Mapping[str, str]) -> bool:
     return bool(text)
 
 
-_current: Settings | None = None
+class SettingsChanges(TypedDict, total=False):
+    """What `configure` takes; the table is there."""
+
+    keepalive_expiry: float
+    dns_ttl: float
+    ca_bundle: str | None
+    client_cert: str | None
+    client_key: str | None
+    cache_max_bytes: int | None
+    stale_if_error: float
+    stale_while_revalidate: float
+    ttl: Mapping[str, float]
+    bulk_writes: bool
+    pool_reuse: bool
+
+
+in_force = Settings()
+"""The settings in force, once the environment was read; for what every request looks at."""
+
+_environment_was_read = False
 
 
 def settings() -> Settings:
@@ -196,13 +212,13 @@ def settings() -> Settings:
     Raises:
         SettingsError: At the first call: an environment variable does not fit.
     """
-    global _current  # noqa: PLW0603  # the one writer of the one current object
-    if _current is None:
-        _current = from_environment(os.environ)
-    return _current
+    global in_force, _environment_was_read  # the one object in force
+    if not _environment_was_read:
+        in_force, _environment_was_read = from_environment(os.environ), True
+    return in_force
 
 
-def configure(**changes: Any) -> Settings:
+def configure(**changes: Unpack[SettingsChanges]) -> Settings:
     """Change settings for this process.
 
     Each is read from `PYWATS_GREEN_<NAME>` at import, such as `PYWATS_GREEN_DNS_TTL`.
@@ -244,11 +260,11 @@ each has a greenlet, and so greenlet-locals, of its own; as variable: `0` or `fa
     Raises:
         SettingsError: A name is unknown or a value out of range; nothing was changed.
     """
-    global _current  # noqa: PLW0603  # the other writer
+    global in_force  # noqa: PLW0603  # the other writer
     unknown = changes.keys() - _PARSERS.keys()
     if unknown:
         raise SettingsError(
             f"unknown setting {', '.join(sorted(unknown))}: choose from {', '.join(_PARSERS)}"
         )
-    _current = dataclasses.replace(settings(), **changes)
-    return _current
+    in_force = dataclasses.replace(settings(), **changes)
+    return in_force

@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from pywats_green.config import settings
+from pywats_green import config
 from pywats_green.transport.answers import Answer
 from pywats_green.transport.connections import GreenConnection, GreenTLSConnection, resolver
 from pywats_green.transport.faults import connect_fault, exchange_fault
@@ -37,7 +37,7 @@ class IdleConnections:
     def __init__(self, maxsize: int) -> None:
         del maxsize  # urllib3 gives its own bound; see above
         self._idle: deque[GreenConnection] = deque()
-        self._expiry = settings().keepalive_expiry
+        self._expiry = config.in_force.keepalive_expiry
 
     def put(self, connection: GreenConnection | None, block: bool = False) -> None:  # noqa: ARG002  # urllib3's call
         """Take a connection back; one that is closed, or None, is forgotten."""
@@ -55,7 +55,7 @@ class IdleConnections:
         Raises:
             queue.Empty: There is none; urllib3 then makes a new one.
         """
-        self._expiry = settings().keepalive_expiry  # the next `put` goes by it, too
+        self._expiry = config.in_force.keepalive_expiry  # the next `put` goes by it, too
         oldest = time.monotonic() - self._expiry
         if self._idle and self._idle[0].idle_since <= oldest:
             self._expire(oldest)
@@ -201,7 +201,7 @@ class GreenAdapter(HTTPAdapter):
 
     def _context(self, verify: Any, cert: Any) -> ssl.SSLContext:
         """Return the one context for all connections; pools, and their connections, go by it."""
-        current = settings()
+        current = config.settings()
         key = (verify, repr(cert), current.ca_bundle, current.client_cert, current.client_key)
         if key not in self._contexts:
             self._contexts[key] = make_context(verify, cert)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import requests
@@ -23,6 +24,11 @@ from pywats_green.exceptions import (
 from pywats_green.transport.answers import Answer
 from pywats_green.transport.pools import GreenAdapter, GreenPool
 from pywats_green.transport.redirects import Step
+
+state_of: Any = attrgetter(
+    "verify", "cert", "trust_env", "auth", "params", "proxies", "adapters", "hooks"
+)
+"""Returns what the routes of a session are made from, as it is now and as it will be changed."""
 
 
 class Session(requests.Session):
@@ -40,17 +46,11 @@ class Session(requests.Session):
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
-    def state(self) -> tuple[Any, ...]:
-        """Return what routes are made from, as it is now and as it will be changed."""
-        return (
-            self.verify, self.cert, self.trust_env, self.auth, self.params,
-            self.proxies, self.adapters, self.hooks["response"],
-        )  # fmt: skip
-
     def snapshot(self) -> tuple[Any, ...]:
         """Return a state that stays as it is, to be compared with a later one."""
-        *values, hooks = self.state()
-        return (*(dict(each) if isinstance(each, Mapping) else each for each in values), [*hooks])
+        *values, hooks = state_of(self)
+        hooks = {event: [*called] for event, called in hooks.items()}
+        return (*(dict(each) if isinstance(each, Mapping) else each for each in values), hooks)
 
     def pool(self, root: str) -> GreenPool | None:
         """Return the pool of an origin; None where the session must send by itself.

@@ -14,7 +14,7 @@ from pywats_green.transport.cookies import Cookies
 from pywats_green.transport.messages import Body, Writer
 from pywats_green.transport.pools import GreenAdapter, GreenPool
 from pywats_green.transport.redirects import MAX_REDIRECTS, REDIRECTS, Step, next_step
-from pywats_green.transport.session import Session
+from pywats_green.transport.session import Session, state_of
 from pywats_green.transport.targets import Origin
 
 _STANDING_HEADERS = {
@@ -124,7 +124,7 @@ class Transport:
 
     def _exchange(self, step: Step, timeout: float | None, deadline: float | None) -> Answer:
         session = self.session
-        if session.state() != self._state:
+        if state_of(session) != self._state:
             self._close_idle()
         pool = self._pools.get(step.root)
         if pool is None and step.root not in self._pools:

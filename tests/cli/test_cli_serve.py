@@ -72,7 +72,7 @@ def test_tls_and_rate_limit_as_json(monkeypatch):
         assert found["url"].startswith("https://127.0.0.1:")
         with open(found["ca_file"]) as file:  # noqa: PTH123
             assert "BEGIN CERTIFICATE" in file.read()
-        monkeypatch.setattr("pywats_green.config._current", Settings(ca_bundle=found["ca_file"]))
+        monkeypatch.setattr("pywats_green.config.in_force", Settings(ca_bundle=found["ca_file"]))
         with pyWATS(base_url=found["url"], token=found["token"]) as api:
             answers = [api.product.get_product(f"PN-0000{number}") for number in range(2)]
             assert all(answers)

@@ -21,7 +21,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
     for name in _CERTIFICATES:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(config, "_current", config.Settings())
+    monkeypatch.setattr(config, "in_force", config.Settings())
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from pywats.core.client import Response
 from pywats.core.exceptions import PyWATSError
 from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 
-from pywats_green import events
+from pywats_green import config, events
 from pywats_green.cache import MISSING, CacheManager, StaleRules, current_directives
 from pywats_green.config import settings
 from pywats_green.transport import server_of, sorted_query
@@ -37,7 +37,7 @@ _PATIENCE = 0.9
 # A fingerprint tells tokens apart in this process and says nothing outside it.
 _FINGERPRINT_KEY = os.urandom(16)
 
-_ATTRIBUTE = "_green_caching"
+ATTRIBUTE = "_green_caching"
 
 _caches: weakref.WeakSet[CacheManager] = weakref.WeakSet()
 
@@ -165,7 +165,7 @@ class ClientCache:
         if rule.fixed:
             return 0.0
         if wanted is None:
-            wanted = settings().ttl.get(rule.family)
+            wanted = config.in_force.ttl.get(rule.family)
         if wanted is not None:
             return wanted
         # A client that asks for another TTL than upstream's default gets it for all that is cached.
@@ -183,13 +183,13 @@ def attach(client: Any, ttl: float, max_size: int) -> None:
         max_size: Its `cache_max_size`.
     """
     caching = ClientCache(client.base_url, ttl or math.inf, max_size)
-    client.__dict__[_ATTRIBUTE] = caching
+    client.__dict__[ATTRIBUTE] = caching
     client._cache = caching.manager
 
 
 def caching_of(client: Any) -> ClientCache | None:
     """Return the caching of one of upstream's clients; None where it is off."""
-    caching: ClientCache | None = client.__dict__.get(_ATTRIBUTE)
+    caching: ClientCache | None = client.__dict__.get(ATTRIBUTE)
     return caching if client._cache_enabled else None
 
 
@@ -219,7 +219,7 @@ def _is_server_error(packed: Packed) -> bool:
 
 
 def _stale_rules() -> StaleRules:
-    current = settings()
+    current = config.in_force
     return _rules(current.stale_if_error, current.stale_while_revalidate)
 
 

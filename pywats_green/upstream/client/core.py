@@ -16,12 +16,12 @@ from pywats.core.client import Response
 from pywats_green import events
 from pywats_green.batching import innermost_scope
 from pywats_green.upstream.client import batches, breaker
-from pywats_green.upstream.client.cache import Read, caching_of
+from pywats_green.upstream.client.cache import ATTRIBUTE, ClientCache, Read
 from pywats_green.upstream.client.epochs import wrote
 from pywats_green.upstream.client.exchange import exchange_of
 from pywats_green.upstream.client.observing import observed
 from pywats_green.upstream.client.outcome import passes_breaker, refusal, submission_answer
-from pywats_green.upstream.tables.domains import touched_by
+from pywats_green.upstream.tables.domains import get_may_write, touched_by
 
 CLOSED = CircuitState.CLOSED
 _OPTIONS = frozenset({"data", "headers", "retry"})
@@ -43,10 +43,8 @@ def look_up(
     """
     if options and not options.pop("cache", True):
         return None
-    if not client._cache_enabled:
-        return None
-    caching = caching_of(client)
-    if caching is None:
+    caching: ClientCache | None = client.__dict__.get(ATTRIBUTE)
+    if caching is None or not client._cache_enabled:
         return None
     read = caching.read_of(client._headers, endpoint, params, options.get("headers"))
     if read is None:
@@ -207,9 +205,10 @@ def request(
             breaker.failed(guard, exc)
         raise
     finally:
-        touched = touched_by(method, endpoint)
-        if touched:
-            wrote(client, touched, error)
+        if method != "GET" or get_may_write(endpoint):
+            touched = touched_by(method, endpoint)
+            if touched:
+                wrote(client, touched, error)
     if guard is not None and (guard._failure_count or guard._state is not CLOSED):
         guard._on_success()
     if is_submission:

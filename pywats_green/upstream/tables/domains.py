@@ -7,6 +7,8 @@ says of itself, `other` for paths that are not known here. The write routes are 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -178,6 +180,10 @@ class _Node:
         return self.any_segment
 
 
+def _last_name(template: str) -> str:
+    return re.escape([part for part in segments_of(template) if not part.startswith("{")][-1])
+
+
 def _build() -> _Node:
     root = _Node(_UNKNOWN)
     for rule in sorted(RULES, key=lambda rule: rule.prefix.count("/")):  # outer ones first
@@ -214,6 +220,13 @@ def rule_of(path: str) -> Rule:
             break
         node = below
     return node.rule
+
+
+# Finds what every path has whose GET writes, however spelled: nearly all GETs need no look-up.
+get_may_write: Callable[[str], object] = re.compile(
+    "|".join([r"%|\\", *{_last_name(path) for method, path, _ in WRITES if method == "GET"}]),
+    re.IGNORECASE,
+).search
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,63 @@
+"""The way of a request stays short: our calls and files between a user's call and the socket."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import pytest
+from pywats import pyWATS
+from pywats.core.throttle import configure_throttling
+
+import pywats_green
+from pywats_green.testing import WatsServer
+from pywats_green.upstream.tables.domains import get_may_write, touched_by
+from pywats_green.upstream.tables.writes import WRITES
+
+ROOT = str(Path(pywats_green.__file__).parent)
+
+
+def way_of(call: Callable[[], object]) -> tuple[int, set[str]]:
+    """How many calls of ours a call makes, and in which of our files."""
+    files: list[str] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(ROOT):
+            files.append(frame.f_code.co_filename.removeprefix(ROOT))
+
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return len(files), set(files)
+
+
+@pytest.mark.parametrize("is_throttled", [False, True])
+def test_an_uncached_get(is_throttled: bool, server: WatsServer) -> None:
+    configure_throttling(enabled=is_throttled)
+    api = pyWATS(base_url=server.url, token=server.token, enable_cache=False)
+    api.product.get_product("PN-00001")
+    calls, files = way_of(lambda: api.product.get_product("PN-00002"))
+    assert calls <= 70
+    assert len(files) <= 16, files
+
+
+def test_a_hit(server: WatsServer) -> None:
+    api = pyWATS(base_url=server.url, token=server.token)
+    for _ in range(2):
+        api.product.get_product("PN-00001")
+    calls, files = way_of(lambda: api.product.get_product("PN-00001"))
+    assert calls <= 14
+    assert len(files) <= 8, files
+
+
+def test_the_quick_look_misses_no_get_that_writes() -> None:
+    rows = [path for method, path, _ in WRITES if method == "GET"]
+    assert rows
+    for path in rows:
+        spellings = [path, path.upper(), path.lower(), path.replace("o", "%6F"), f"{path}?a=1"]
+        for spelled in spellings:
+            assert touched_by("GET", spelled)
+            assert get_may_write(spelled)
+    assert not get_may_write("/api/Product/PN-00001")
