@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pywats_green.cli.errors import WRONG_USE, CommandError
 from pywats_green.exceptions import InvalidArgumentError, QueueFolderError, QueueItemError
-from pywats_green.queue.folder import FolderQueue
+from pywats_green.queue.folder.queue import FolderQueue
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 from pywats_green.cli.queue_folder import plain
 from pywats_green.cli.table import GAP, aligned
-from pywats_green.queue.inspection import STATES, QueueItem
+from pywats_green.queue.folder.inspection import STATES, QueueItem
 
 _LONGEST_ERROR = 70
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))

@@ -17,7 +17,7 @@ from commandline import COMMAND, TIMEOUT, Completed, environment
 from pywats_green.__main__ import main
 from pywats_green.cli.queue_folder import plain
 from pywats_green.cli.queue_progress import LiveBar
-from pywats_green.queue.folder import FolderQueue
+from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.testing import WatsServer
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals")

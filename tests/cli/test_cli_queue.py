@@ -10,7 +10,7 @@ from commandline import Completed
 
 from pywats_green.__main__ import main
 from pywats_green.cli.queue_items import size_text, span
-from pywats_green.queue.folder import FolderQueue
+from pywats_green.queue.folder.queue import FolderQueue
 
 
 @pytest.fixture

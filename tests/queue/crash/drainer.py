@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from pywats_green.exceptions import UnreadableReportError
-from pywats_green.queue.folder import FolderQueue
+from pywats_green.queue.folder.queue import FolderQueue
 
 WATCHED = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 

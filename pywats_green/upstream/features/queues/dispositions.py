@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
-from pywats_green.queue.verdict import Verdicts
+from pywats_green.queue.drain.classification import Verdicts
 
 # Upstream's words for a report that was refused, and for an exchange that broke off.
 _REFUSED = re.compile(r"Report submission failed \((\d{3})\)")

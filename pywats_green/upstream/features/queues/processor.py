@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pywats_green.queue import processor
-from pywats_green.queue.processor_arguments import checked_submit
-from pywats_green.queue.running_send import OnResult
-from pywats_green.queue.source import Source
+from pywats_green.queue.drain import processor
+from pywats_green.queue.drain.arguments import checked_submit
+from pywats_green.queue.drain.sending import OnResult
+from pywats_green.queue.drain.source import Source
 from pywats_green.upstream.features.queues.dispositions import WatsVerdicts
 from pywats_green.upstream.features.queues.receipts import Accept, requiring_receipt
 from pywats_green.upstream.features.queues.sources import UpstreamSource, is_upstream_queue

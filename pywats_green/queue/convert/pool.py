@@ -1,0 +1,196 @@
+"""ConverterPool: files that appear in a folder become reports in a queue."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gevent.event import Event
+
+from pywats_green.exceptions import InvalidArgumentError, QueueBusyError
+from pywats_green.progress import ProgressCallback, reporter
+from pywats_green.queue.convert.isolation import Converter, Inline, Isolated, plan_for
+from pywats_green.queue.convert.results import ConversionResult, ConversionSummary
+from pywats_green.queue.convert.session import ReportQueue, Session, Work
+from pywats_green.queue.convert.watch_folder import WatchFolder
+from pywats_green.queue.folder.queue import FolderQueue
+from pywats_green.queue.signals import stopping_on_signals
+
+
+class ConverterPool:
+    """Converts the files that appear in a folder and puts their reports into a queue.
+
+    A file is taken when it is complete. Its reports are safe in the queue before the file moves to
+    the folder `done`; one that cannot be converted moves to `error`, beside a `.reason.txt`. Both
+    are in the watched folder. After a crash, a file may be converted again: a report to which the
+    converter gives no id of its own then gets the same id as before, made from the file's name and
+    content, so the server keeps one report.
+
+    `convert` is called with the path and returns a report (a dict or a model of pywats), a list of
+    reports, or None when there is nothing to report. A `FileConverter` or `ConverterBase` of
+    `pywats_client` works too, without a client in its context; where it wants the source file to
+    be deleted, zipped or kept, the file moves to `done` all the same. It runs in child processes,
+    which are neither patched nor green. What it does to its process, be it to hang or to crash,
+    costs the file it was at, no other.
+
+    Only one ConverterPool may watch a folder.
+
+    Args:
+        watch_folder: The folder; files in folders below it are left alone.
+        convert: The callable, or converter. To run in a child, it must stand at the top level of a
+            module that can be imported.
+        queue: A `FolderQueue`, what has its `put`, or the path of a folder to be one.
+        concurrency: How many files are converted at once, each in a child of its own.
+        timeout: Seconds for a file; a child that takes longer is killed. None: no limit.
+        isolate: False converts in this process, where a long computation stops every greenlet, and
+            `timeout` ends only what waits cooperatively.
+        patterns: Which file names are looked at, in any case, such as `["*.csv"]`. None: those
+            that the converter names, else all. Names of files that are not finished (`*.tmp`,
+            `*.part`, a leading dot) are never looked at.
+        settle: Seconds for which a file must not have changed to be complete. 0: it always is.
+        priority: Of the reports in the queue, 1 to 10; 1 goes first.
+        on_result: Called with a `ConversionResult` after each file, in the greenlet that
+            converted it; what it raises ends the run.
+
+    Raises:
+        InvalidArgumentError: The folder does not exist, or a number is out of range.
+        ConverterImportError: No child could import `convert`; the text says what to do.
+        QueueFolderError: The folder of the queue cannot be made.
+    """
+
+    def __init__(
+        self,
+        watch_folder: str | os.PathLike[str],
+        convert: Any,
+        queue: str | os.PathLike[str] | ReportQueue,
+        *,
+        concurrency: int = 4,
+        timeout: float | None = 60.0,
+        isolate: bool = True,
+        patterns: Sequence[str] | None = None,
+        settle: float = 1.0,
+        priority: int = 5,
+        on_result: Callable[[ConversionResult], object] | None = None,
+    ) -> None:
+        folder = Path(watch_folder).absolute()
+        if not folder.is_dir():
+            raise InvalidArgumentError(f"watch_folder {str(folder)!r} is no folder: create it")
+        if not isinstance(concurrency, int) or concurrency < 1:
+            raise InvalidArgumentError(f"concurrency must be at least 1, not {concurrency!r}")
+        if timeout is not None and not timeout > 0:
+            raise InvalidArgumentError(f"timeout must be more than 0, or None, not {timeout!r}")
+        if not settle >= 0:
+            raise InvalidArgumentError(f"settle must be 0 or more, not {settle!r}")
+        if not any(callable(part) for part in _entry_points(convert)):
+            raise InvalidArgumentError(
+                f"convert must be callable with a path, or a converter, not {convert!r}"
+            )
+        files = WatchFolder(folder, patterns or _patterns_of(convert), settle)
+        new_converter: Callable[[], Converter]
+        if isolate:
+            new_converter = partial(Isolated, plan_for(convert), timeout)
+        else:
+            new_converter = partial(Inline, convert, timeout)
+        if isinstance(queue, (str, os.PathLike)):
+            queue = FolderQueue(queue)
+        self._work = Work(files, new_converter, queue, concurrency, priority, on_result)
+        self._session: Session | None = None
+        self._ended = Event()
+
+    def drain(
+        self,
+        *,
+        progress: bool | ProgressCallback | None = None,
+        deadline: float | None = None,
+    ) -> ConversionSummary:
+        """Convert until the folder is empty; files that are still written to are waited for.
+
+        Files that a converter wants to see again later (`suspended`) are left where they are.
+
+        Args:
+            progress: True for a bar on stderr, or a function of (files done, files seen).
+            deadline: Seconds after which it ends all the same; what is being converted then is
+                left where it is. None: no limit.
+
+        Returns:
+            What it did.
+
+        Raises:
+            ConverterImportError: No child can import the converter; every file is where it was.
+            OSError: The folder cannot be read, or the queue cannot write.
+            QueueBusyError: This pool runs already.
+        """
+        session = Session(
+            self._work, until_empty=True, deadline=deadline, progress=reporter(progress)
+        )
+        return self._run(session, nullcontext())
+
+    def run(self, handle_signals: bool = False, *, grace: float = 30.0) -> ConversionSummary:
+        """Convert what is there and what appears, until `stop`.
+
+        A folder that cannot be read and a queue that cannot write are logged and tried again.
+
+        Args:
+            handle_signals: Whether SIGTERM and SIGINT stop it, as `stop(grace)`; a second one at
+                once. The old handlers are put back at the end.
+            grace: Seconds that a signal leaves to what is being converted.
+
+        Returns:
+            What it did.
+
+        Raises:
+            ConverterImportError: As `drain`.
+            InvalidArgumentError: `handle_signals` outside the main thread.
+            QueueBusyError: This pool runs already.
+        """
+        session = Session(self._work, until_empty=False)
+        signals = (
+            stopping_on_signals(lambda hurry: session.stop(0.0 if hurry else grace))
+            if handle_signals
+            else nullcontext()
+        )
+        return self._run(session, signals)
+
+    def stop(self, timeout: float = 30.0) -> None:
+        """End `run` or `drain`, if one is under way, and wait for its end.
+
+        No more files are taken; those that are being converted are finished.
+
+        Args:
+            timeout: Seconds for that; then the children are killed and their files stay where they
+                are. 0: at once.
+        """
+        session = self._session
+        if session is not None:
+            session.stop(timeout)
+            self._ended.wait()
+
+    def _run(self, session: Session, signals: AbstractContextManager[None]) -> ConversionSummary:
+        if self._session is not None:
+            raise QueueBusyError(
+                "this ConverterPool runs already: stop() it first, or make another"
+            )
+        self._session = session
+        self._ended.clear()
+        try:
+            with signals:
+                return session.run()
+        finally:
+            self._session = None
+            self._ended.set()
+
+
+def _entry_points(convert: Any) -> list[Any]:
+    return [convert, getattr(convert, "convert", None), getattr(convert, "convert_file", None)]
+
+
+def _patterns_of(convert: Any) -> Sequence[str]:
+    """Return the file names for which a converter of upstream says it is there."""
+    if patterns := getattr(convert, "file_patterns", None):
+        return list(patterns)
+    extensions = getattr(convert, "supported_extensions", None) or ["*"]
+    return ["*" if extension == "*" else f"*{extension}" for extension in extensions]

@@ -1,0 +1,77 @@
+"""What a ConverterPool tells: of one source file, and of a whole drain or run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from pywats_green.queue.convert.child import CONVERTED, SKIPPED
+
+
+class ConversionResult(NamedTuple):
+    """What became of one source file.
+
+    Attributes:
+        path: Where the file was.
+        status: "converted", "skipped" or "failed".
+        item_ids: The ids under which the queue holds its reports.
+        reason: Why it was skipped or failed, in one line; empty for a converted file.
+    """
+
+    path: Path
+    status: str
+    item_ids: tuple[str, ...]
+    reason: str
+
+
+class ConversionSummary(NamedTuple):
+    """What a drain or a run did.
+
+    Attributes:
+        converted: Files whose reports are in the queue.
+        reports: How many reports those were.
+        skipped: Files in which the converter found nothing to report; they are in `done` too.
+        failed: Files that are in `error` now.
+        remaining: Files that are still in the folder.
+        elapsed: Seconds.
+    """
+
+    converted: int
+    reports: int
+    skipped: int
+    failed: int
+    remaining: int
+    elapsed: float
+
+
+class Tally:
+    """Counts results while they come in."""
+
+    def __init__(self) -> None:
+        self.converted = self.reports = self.skipped = self.failed = 0
+
+    @property
+    def files(self) -> int:
+        """How many files were dealt with."""
+        return self.converted + self.skipped + self.failed
+
+    def add(self, result: ConversionResult) -> None:
+        """Count one."""
+        if result.status == CONVERTED:
+            self.converted += 1
+            self.reports += len(result.item_ids)
+        elif result.status == SKIPPED:
+            self.skipped += 1
+        else:
+            self.failed += 1
+
+    def summary(self, remaining: int, elapsed: float) -> ConversionSummary:
+        """Return what was counted.
+
+        Args:
+            remaining: Files that are still in the folder.
+            elapsed: Seconds.
+        """
+        return ConversionSummary(
+            self.converted, self.reports, self.skipped, self.failed, remaining, elapsed
+        )

@@ -1,0 +1,142 @@
+"""The gate before the queue: closed by hand, by a server that is away, or for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pywats_green.queue.drain.backoff import LONGEST_PROBE_DELAY, Backoff
+
+BY_HAND = "paused by pause()"
+
+
+class Ticket(NamedTuple):
+    """Leave to take one item.
+
+    Attributes:
+        epoch: How often the gate had been closed and lifted when it was given.
+        probe: Whether the item is to find out if the server is back.
+    """
+
+    epoch: int
+    probe: bool
+
+
+class Gate:
+    """Says whether an item may be taken now. No call of it waits.
+
+    While it is closed because nobody answers, the token is refused or somebody else answers, one
+    ticket at a time is given out for a probe. What was in flight when it closed neither closes nor
+    lifts it.
+
+    Args:
+        backoff: Spaces the probes.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, backoff: Backoff, clock: Callable[[], float]) -> None:
+        self._backoff = backoff
+        self._clock = clock
+        self._by_hand = False
+        self._epoch = 0
+        self._cause: str | None = None
+        self._closed_at = 0.0
+        self._probe_at = 0.0
+        self._is_probing = False
+        self._failures = 0
+        self._longest = LONGEST_PROBE_DELAY
+        self._held_until = float("-inf")
+
+    @property
+    def reason(self) -> str | None:
+        """Why nothing is taken; None: something may be, at the latest after a hold."""
+        return BY_HAND if self._by_hand else self._cause
+
+    def admit(self) -> Ticket | None:
+        """Give leave to take one item; None: not now. A probe's ticket must be given back."""
+        now = self._clock()
+        if self._by_hand or now < self._held_until:
+            return None
+        if self._cause is None:
+            return Ticket(self._epoch, probe=False)
+        if self._is_probing or now < self._probe_at:
+            return None
+        self._is_probing = True
+        return Ticket(self._epoch, probe=True)
+
+    def opens_in(self) -> float | None:
+        """Return the seconds until `admit` may say otherwise by itself; None: it will not."""
+        if self._by_hand:
+            return None
+        moment = self._held_until
+        if self._cause is not None:
+            if self._is_probing:
+                return None
+            moment = max(moment, self._probe_at)
+        seconds = moment - self._clock()
+        return seconds if seconds > 0 else None
+
+    def closed_for(self) -> float:
+        """Return for how many seconds it has been closed, but not by hand; 0: it is not."""
+        return 0.0 if self._cause is None else self._clock() - self._closed_at
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody answers, the token is refused, or somebody else answers."""
+        return self._cause is not None
+
+    def close(self, cause: str, ticket: Ticket, longest: float = LONGEST_PROBE_DELAY) -> None:
+        """Close the gate: the item of this ticket found nobody, a refusal, or somebody else.
+
+        Args:
+            cause: Why, for people.
+            ticket: Of the item.
+            longest: The most seconds until the next probe.
+        """
+        now = self._clock()
+        if ticket.probe:
+            self._failures += 1
+            self._is_probing = False
+        elif self._cause is not None or ticket.epoch != self._epoch:
+            return
+        else:
+            self._closed_at, self._failures = now, 0
+        self._cause, self._longest = cause, longest
+        self._probe_at = now + self._backoff.probe_delay(self._failures, longest)
+
+    def lift(self, ticket: Ticket) -> None:
+        """Open the gate if it was for this ticket to find out: the server answered."""
+        if ticket.probe:
+            self._epoch += 1
+            self._cause = None
+            self._is_probing = False
+
+    def fail(self, ticket: Ticket) -> None:
+        """Keep the gate closed: the probe got no answer, though it may have reached somebody."""
+        if ticket.probe and self._cause is not None:
+            self.close(self._cause, ticket, self._longest)
+
+    def give_back(self, ticket: Ticket) -> None:
+        """Take a ticket back that found nothing out; the next probe may start at once."""
+        if ticket.probe:
+            self._is_probing = False
+
+    def hold(self, seconds: float) -> None:
+        """Let nothing through for some seconds; no pause, and no reason is given for it."""
+        self._held_until = max(self._held_until, self._clock() + seconds)
+
+    def pause(self) -> None:
+        """Close the gate by hand."""
+        self._by_hand = True
+
+    def resume(self) -> None:
+        """Open the gate by hand: let all holds end, and a probe start at once."""
+        self._by_hand = False
+        self._held_until = self._probe_at = float("-inf")
+
+    def renew(self) -> None:
+        """Forget what an earlier run found out; a pause by hand stays."""
+        self._epoch += 1
+        self._cause = None
+        self._is_probing = False
+        self._held_until = float("-inf")

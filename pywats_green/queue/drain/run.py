@@ -1,0 +1,259 @@
+"""One run of a processor, from its start to the end of the last report in flight."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from contextvars import copy_context
+from dataclasses import dataclass
+
+import gevent
+from gevent.event import Event
+
+from pywats_green.queue.drain.gate import Gate, Ticket
+from pywats_green.queue.drain.sending import Sender, Sending
+from pywats_green.queue.drain.source import Source
+
+logger = logging.getLogger("pywats_green.queue")
+
+POLL = 0.5
+"""Seconds between two looks for new items, where nothing else is waited for."""
+_SHORTEST_WAIT = 0.02  # for a source that says "now" and hands nothing out
+_LAST_GRACE = 5.0  # for what is still in flight when a drain gives up
+_OUTAGE_WAIT = 1.0  # before a source that cannot be read is asked again
+
+
+def _wait(event: Event, seconds: float) -> None:
+    event.wait(seconds)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Clock, chance and waiting, as arguments.
+
+    Attributes:
+        clock: Seconds, monotonic.
+        wait: Waits for an event, at most that many seconds.
+        random: Returns a number from 0 up to 1.
+    """
+
+    clock: Callable[[], float] = time.monotonic
+    wait: Callable[[Event, float], None] = _wait
+    random: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a run ends.
+
+    Attributes:
+        until_empty: Whether it ends when nothing is left that may be sent.
+        deadline: Seconds after which it ends, what is in flight being given back. None: never.
+        give_up_after: Seconds without a server, or with a refused token, after which it ends.
+            None: never.
+    """
+
+    until_empty: bool
+    deadline: float | None = None
+    give_up_after: float | None = None
+
+
+class Run:
+    """Takes items one by one as slots fall free, and sees each to its end.
+
+    It lives in greenlets of its own, which no kill of the caller reaches: they only ever stop by
+    themselves, with every claim ended.
+
+    Args:
+        source: Where the items come from.
+        sender: Sends them.
+        gate: Says when one may be taken.
+        concurrency: How many may be in flight.
+        limits: When it ends.
+        timing: Clock and waiting.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        sender: Sender,
+        gate: Gate,
+        concurrency: int,
+        limits: Limits,
+        timing: Timing,
+    ) -> None:
+        self._source = source
+        self._sender = sender
+        self._gate = gate
+        self._concurrency = concurrency
+        self._limits = limits
+        self._timing = timing
+        self._context = copy_context()
+        self._sendings: set[Sending] = set()
+        self._started = timing.clock()
+        self._intake_ends = False
+        self._kill_at: float | None = None
+        self._outage = False
+        self._wake = Event()
+        self.changed = Event()
+        """Set whenever an item has come to its end, and at the end of the run."""
+        self.ended = Event()
+        self.error: BaseException | None = None
+        """What ended the run; None: nothing went wrong."""
+
+    def start(self) -> None:
+        """Start taking items."""
+        gevent.spawn(self._body)
+
+    @property
+    def in_flight(self) -> int:
+        """How many items are on their way."""
+        return len(self._sendings)
+
+    def stop(self, grace: float) -> None:
+        """Take nothing more, and kill what is in flight after some seconds; does not wait."""
+        self._intake_ends = True
+        kill_at = self._timing.clock() + max(grace, 0.0)
+        self._kill_at = kill_at if self._kill_at is None else min(kill_at, self._kill_at)
+        self._wake.set()
+
+    def nudge(self) -> None:
+        """Let it look again: something may have changed."""
+        self._wake.set()
+
+    def is_inside(self) -> bool:
+        """Tell whether the caller is one of this run's own callables."""
+        return any(sending.is_current() for sending in self._sendings)
+
+    def _body(self) -> None:
+        try:
+            self._loop()
+        except BaseException as exc:  # noqa: BLE001  # raised again in the caller
+            # An error of the source harms nothing that is in flight; a Ctrl-C wants out now.
+            self._fail(exc, _LAST_GRACE if isinstance(exc, Exception) else 0.0)
+        finally:
+            while self._sendings:
+                self._kill_if_due()
+                self._wake.clear()  # after the kill, which sets it; a set one would not wait
+                self._pause(POLL)
+            self.ended.set()
+            self.changed.set()
+
+    def _loop(self) -> None:
+        while True:
+            self._wake.clear()
+            self._check_limits()
+            if self._intake_ends:
+                return
+            seconds = self._take_one()
+            if seconds is None:
+                return
+            if seconds > 0:
+                self._pause(seconds)
+
+    def _take_one(self) -> float | None:
+        """Take an item if one may be taken.
+
+        Returns:
+            Seconds to wait before the next try; None: nothing is left that may be sent.
+        """
+        if len(self._sendings) >= self._concurrency:
+            return POLL
+        ticket = self._gate.admit()
+        try:
+            if ticket is not None:
+                return self._claim_with(ticket)
+            if self._is_empty(self._source.due_in()):
+                return None
+        except OSError as exc:
+            self._bear(exc)
+            return _OUTAGE_WAIT
+        opens_in = self._gate.opens_in()
+        return POLL if opens_in is None else min(opens_in, POLL)
+
+    def _claim_with(self, ticket: Ticket) -> float | None:
+        claim = due_in = None
+        try:
+            claim = self._source.claim()
+            if claim is None:
+                due_in = self._source.due_in()
+        finally:
+            if claim is None:
+                self._gate.give_back(ticket)
+        self._outage = False
+        if claim is None:
+            if due_in is None:
+                return None if self._is_empty(due_in) else POLL
+            return min(max(due_in, _SHORTEST_WAIT), POLL)
+        sending = Sending(claim, ticket, self._sender, self._context)
+        self._sendings.add(sending)
+        gevent.spawn(self._see_off, sending)
+        if self._intake_ends:  # while the source was looking
+            sending.cancel()
+        return 0.0
+
+    def _see_off(self, sending: Sending) -> None:
+        """Run a sending in a greenlet of its own."""
+        try:
+            fatal = sending.run()
+            if fatal is not None:
+                self._fail(fatal, 0.0)
+        except BaseException as exc:  # noqa: BLE001  # raised again in the caller
+            self._fail(exc, 0.0)
+        finally:
+            self._sendings.discard(sending)
+            self.changed.set()
+            self._wake.set()
+
+    def _is_empty(self, due_in: float | None) -> bool:
+        return self._limits.until_empty and due_in is None and not self._sendings
+
+    def _check_limits(self) -> None:
+        """Stop when the time is over, or nobody has answered for too long."""
+        limits = self._limits
+        if self._left() <= 0:
+            self.stop(0.0)
+        if (
+            limits.give_up_after is not None
+            and self._gate.is_closed
+            and self._gate.closed_for() >= limits.give_up_after
+        ):
+            self.stop(_LAST_GRACE)
+
+    def _left(self) -> float:
+        deadline = self._limits.deadline
+        if deadline is None:
+            return float("inf")
+        return self._started + deadline - self._timing.clock()
+
+    def _kill_if_due(self) -> None:
+        if self._left() <= 0:
+            self.stop(0.0)
+        if self._kill_at is not None and self._timing.clock() >= self._kill_at:
+            for sending in list(self._sendings):
+                sending.cancel()
+
+    def _pause(self, seconds: float) -> None:
+        """Wait for a change, at most some seconds, and no longer than until a limit strikes."""
+        until = [seconds, self._left()]
+        if self._kill_at is not None:
+            until.append(self._kill_at - self._timing.clock())
+        if self._limits.give_up_after is not None and self._gate.is_closed:
+            until.append(self._limits.give_up_after - self._gate.closed_for())
+        # A limit that has struck already is seen to; what is left to do is to wait for its effect.
+        self._timing.wait(self._wake, min(moment for moment in until if moment > 0))
+
+    def _bear(self, exc: OSError) -> None:
+        """Go on watching a source that cannot be read just now; a drain ends with the error."""
+        if self._limits.until_empty:
+            raise exc
+        if not self._outage:
+            self._outage = True
+            logger.warning("the queue cannot be read, and is asked again and again: %s", exc)
+
+    def _fail(self, exc: BaseException, grace: float) -> None:
+        if self.error is None:
+            self.error = exc
+        self.stop(grace)

@@ -1,0 +1,134 @@
+"""One claimed report on its way: read, submitted in time, its claim ended, its end made known."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+import gevent
+
+from pywats_green.queue.drain.call import Call, Cancelled
+from pywats_green.queue.drain.gate import Ticket
+from pywats_green.queue.drain.settling import Settler, ends_the_run
+from pywats_green.queue.drain.source import Claim
+
+logger = logging.getLogger("pywats_green.queue")
+
+OnResult = Callable[[str, str, "BaseException | None"], object]
+
+
+class Sender:
+    """What all sendings of a processor have in common.
+
+    Args:
+        submit: Called with a report; any return means accepted.
+        timeout: Seconds for each submission. None: no limit.
+        settler: Ends the claims.
+        on_result: Called with item id, what became of it, and the error; None: nobody listens.
+    """
+
+    def __init__(
+        self,
+        submit: Callable[[Any], object],
+        timeout: float | None,
+        settler: Settler,
+        on_result: OnResult | None,
+    ) -> None:
+        self._submit = submit
+        self._timeout = timeout
+        self.settler = settler
+        self._on_result = on_result
+        self._has_complained = False
+
+    def send(self, claim: Claim) -> None:
+        """Read the report and submit it.
+
+        Raises:
+            TimeoutError: It took longer than the timeout.
+            Exception: What `load` and the callable raise.
+        """
+        report = claim.load()
+        timer = gevent.Timeout.start_new(self._timeout)
+        try:
+            answer = self._submit(report)
+            # A callable may have swallowed the timer's strike, and returns without an answer.
+            expired = self._timeout is not None and not timer.pending
+        except gevent.Timeout as struck:
+            if struck is not timer:
+                raise
+            expired = True
+        finally:
+            timer.close()
+        if expired:
+            raise TimeoutError(f"not submitted within {self._timeout:g} s")
+        if inspect.iscoroutine(answer):
+            answer.close()
+            raise TypeError("submit is asynchronous: nothing was sent; give a blocking callable")
+
+    def listener(
+        self, item_id: str, outcome: str, error: BaseException | None
+    ) -> Callable[[], None] | None:
+        """Return what makes an end known, not yet called; None: nobody listens."""
+        on_result = self._on_result
+        if on_result is None:
+            return None
+
+        def tell() -> None:
+            try:
+                on_result(item_id, outcome, error)
+            except Exception:
+                if not self._has_complained:  # once: it may well fail for each report
+                    self._has_complained = True
+                    logger.exception("on_result failed for %s; the drain goes on", item_id)
+
+        return tell
+
+
+class Sending:
+    """A claimed report on its way. `run` is never killed, so that the claim is always ended.
+
+    Args:
+        claim: The claim.
+        ticket: With which it was taken.
+        sender: Reads, submits and settles.
+        context: The contextvars in which the callables run.
+    """
+
+    def __init__(self, claim: Claim, ticket: Ticket, sender: Sender, context: Context) -> None:
+        self._claim = claim
+        self._ticket = ticket
+        self._sender = sender
+        self._context = context
+        self._is_cancelled = False
+        self._call = Call(lambda: sender.send(claim), context)
+
+    def run(self) -> BaseException | None:
+        """Send the report to its end.
+
+        Returns:
+            What must end the whole run (Ctrl-C, a client used wrongly); None: nothing.
+        """
+        error = self._call.run()
+        outcome = self._sender.settler.settle(self._claim, self._ticket, error)
+        if isinstance(error, Cancelled):
+            error = None
+        tell = self._sender.listener(self._claim.item_id, outcome, error)
+        fatal = error if error is not None and ends_the_run(error) else None
+        if tell is not None and not self._is_cancelled:
+            self._call = Call(tell, self._context)
+            told = self._call.run()
+            if told is not None and not isinstance(told, (Exception, gevent.Timeout)):
+                fatal = told  # Ctrl-C, an exit; its own errors are logged already
+        return fatal
+
+    def cancel(self) -> None:
+        """Kill what may be killed: the submission, or the callable that is told. Does not wait."""
+        self._is_cancelled = True
+        self._call.cancel()
+
+    def is_current(self) -> bool:
+        """Tell whether the caller is inside this sending's callable."""
+        return gevent.getcurrent() is self._call.greenlet

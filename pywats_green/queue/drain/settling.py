@@ -1,0 +1,152 @@
+"""Ends a claim by what became of its submission."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import gevent
+
+from pywats_green.exceptions import EventLoopRequiredError, NativeThreadError
+from pywats_green.queue.drain.backoff import LONGEST_PROBE_DELAY, Backoff
+from pywats_green.queue.drain.call import Cancelled
+from pywats_green.queue.drain.classification import Kind, Verdict, Verdicts
+from pywats_green.queue.drain.gate import Gate, Ticket
+from pywats_green.queue.drain.source import Claim
+from pywats_green.queue.drain.summary import Tally
+
+logger = logging.getLogger("pywats_green.queue")
+
+SUBMITTED, RETRIED, QUARANTINED, RELEASED = "submitted", "retried", "quarantined", "released"
+
+# Why nothing is sent after a verdict, and the most seconds between two probes. A foreign answer
+# may hide a server that stored the report: every probe of it may be one report sent twice.
+_PAUSES = {
+    Kind.AWAY: ("the server is away ({})", LONGEST_PROBE_DELAY),
+    Kind.REFUSED: ("the server refused the token ({})", LONGEST_PROBE_DELAY),
+    Kind.FOREIGN: (
+        (
+            "the answer was no receipt of WATS ({}): check the address and the proxy; where it "
+            "does mean accepted, overrule with accept=, drain --accept any-2xx, or "
+            "PYWATS_GREEN_ACCEPT=any-2xx"
+        ),
+        300.0,
+    ),
+}
+
+
+def ends_the_run(error: BaseException) -> bool:
+    """Tell whether an error is none of a report's: Ctrl-C, an exit, a client used wrongly.
+
+    It would hit every report alike, so none may be set aside for it.
+    """
+    if isinstance(error, gevent.Timeout):
+        return False  # the callable's own limit; ours became a TimeoutError
+    return not isinstance(error, Exception) or isinstance(
+        error, (EventLoopRequiredError, NativeThreadError)
+    )
+
+
+class Settler:
+    """Ends claims; it runs where no kill can reach it.
+
+    Args:
+        verdicts: Judge what submissions raise.
+        backoff: Spaces the attempts.
+        max_attempts: Attempts after which a report is set aside. None: no limit.
+        gate: Closed and lifted by what is found out about the server.
+        tally: Where the ends are counted.
+    """
+
+    def __init__(
+        self,
+        verdicts: Verdicts,
+        backoff: Backoff,
+        max_attempts: int | None,
+        gate: Gate,
+        tally: Tally,
+    ) -> None:
+        self._verdicts = verdicts
+        self._backoff = backoff
+        self._max_attempts = max_attempts
+        self._gate = gate
+        self._tally = tally
+
+    def settle(self, claim: Claim, ticket: Ticket, error: BaseException | None) -> str:
+        """End a claim.
+
+        Args:
+            claim: The claim.
+            ticket: With which it was taken.
+            error: What its submission raised; `Cancelled` where it was cancelled; None: accepted.
+
+        Returns:
+            What became of it: "submitted", "retried", "quarantined" or "released".
+        """
+        if error is None:
+            return self._deliver(claim, ticket)
+        if isinstance(error, gevent.Timeout):
+            error = TimeoutError(f"the callable's own time limit: {error}")
+        if isinstance(error, Cancelled) or ends_the_run(error):
+            self._gate.give_back(ticket)
+            return self._release(claim)
+        verdict = self._verdicts.of(error)
+        if verdict.kind is Kind.DELIVERED:
+            return self._deliver(claim, ticket)
+        if verdict.kind in _PAUSES:
+            reason, longest = _PAUSES[verdict.kind]
+            self._gate.close(reason.format(verdict.reason), ticket, longest)
+            return self._release(claim)
+        self._note(verdict, ticket)
+        if verdict.kind is Kind.PERMANENT:
+            return self._set_aside(claim, verdict.reason)
+        return self._put_back(claim, verdict)
+
+    def _note(self, verdict: Verdict, ticket: Ticket) -> None:
+        """Tell the gate what a failure says about the server."""
+        if verdict.answered:
+            self._gate.lift(ticket)
+        elif verdict.kind is Kind.PERMANENT:
+            self._gate.give_back(ticket)  # it never left the house
+        else:
+            self._gate.fail(ticket)
+
+    def _deliver(self, claim: Claim, ticket: Ticket) -> str:
+        self._gate.lift(ticket)
+        self._tally.count_submitted()
+        self._end(claim, claim.delivered, "delivered; it may be sent once more")
+        return SUBMITTED
+
+    def _put_back(self, claim: Claim, verdict: Verdict) -> str:
+        attempts = claim.attempts + 1
+        if self._max_attempts is not None and attempts >= self._max_attempts:
+            if verdict.holds:
+                self._gate.hold(verdict.retry_after or self._backoff.delay(claim.attempts))
+            times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+            return self._set_aside(claim, f"given up after {times}; the last: {verdict.reason}")
+        delay = max(self._backoff.delay(claim.attempts), verdict.retry_after or 0.0)
+        if verdict.holds:
+            self._gate.hold(verdict.retry_after or delay)
+        self._tally.retried += 1
+        self._end(claim, lambda: claim.retry(verdict.reason, delay), "put back for a later attempt")
+        return RETRIED
+
+    def _set_aside(self, claim: Claim, reason: str) -> str:
+        self._tally.quarantined += 1
+        logger.warning("report %s is quarantined: %s", claim.item_id, reason)
+        self._end(claim, lambda: claim.quarantine(reason), "quarantined")
+        return QUARANTINED
+
+    def _release(self, claim: Claim) -> str:
+        self._tally.released += 1
+        self._end(claim, claim.release, "given back")
+        return RELEASED
+
+    def _end(self, claim: Claim, end: Callable[[], None], state: str) -> None:
+        """Call an end. Where even that fails the claim stays ours, until the source is closed."""
+        try:
+            end()
+        except Exception:
+            logger.exception("report %s could not be recorded as %s", claim.item_id, state)
+            # The disk is in trouble. Going on at full speed would only spread it.
+            self._gate.hold(self._backoff.probe_delay(0))

@@ -1,0 +1,205 @@
+"""The changes of state of a report on disk: one atomic rename each."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+
+from pywats_green.queue.folder import names
+from pywats_green.queue.folder.body import Document, encode, give_id, read
+from pywats_green.queue.folder.files import (
+    Draft,
+    folder_error,
+    off_hub,
+    remove,
+    sync_folder,
+    write_small,
+)
+from pywats_green.queue.folder.meta import Meta, write_meta
+from pywats_green.queue.folder.scan import QUARANTINE
+from pywats_green.queue.folder.schedule import Entry
+
+logger = logging.getLogger(__name__)
+
+
+class Store:
+    """A queue's folder. It knows nothing of what is in memory.
+
+    Args:
+        folder: The folder; it is made if it is missing.
+
+    Raises:
+        QueueFolderError: It cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.latest = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise folder_error("work", folder, error) from error
+
+    def next_sequence(self, now: float) -> int:
+        """Return microseconds since the epoch that only ever grow, however the clock jumps."""
+        self.latest = max(self.latest + 1, int(now * 1e6))
+        return self.latest
+
+    def put(self, name: str, document: Document, raw: bytes | None = None) -> None:
+        """Write a waiting report; it is on disk, name and all, when this returns.
+
+        Args:
+            name: Its waiting name.
+            document: The report.
+            raw: Its JSON. None: it is made from the document.
+
+        Raises:
+            QueueFolderError: It could not be written; nothing of it is left.
+            InvalidArgumentError: It is not JSON; nothing of it is left.
+        """
+        target = self.folder / name
+        draft = Draft(self.folder)
+        try:
+            off_hub(lambda: draft.write(encode(document) if raw is None else raw))
+            # Here, not in the thread: a greenlet that was killed meanwhile must not publish it.
+            draft.path.rename(target)
+            off_hub(lambda: sync_folder(self.folder))
+        except BaseException as error:
+            draft.drop()
+            remove(target)
+            if isinstance(error, OSError):
+                raise folder_error("write a report", self.folder, error) from error
+            raise
+
+    def claim(self, entry: Entry, owner: str) -> str:
+        """Give a waiting report to an owner; returns the name that it now has.
+
+        Raises:
+            FileNotFoundError: Another has it.
+            OSError: It could not be renamed just now.
+        """
+        if len(os.fsencode(entry.name)) > names.LONGEST_WAITING:
+            old, entry.item_id = entry.name, names.short_id(entry.item_id)
+            entry.name = self._own_name(entry)
+            (self.folder / old).rename(self.folder / entry.name)
+            with contextlib.suppress(OSError):
+                (self.folder / names.meta_name(old)).rename(
+                    self.folder / names.meta_name(entry.name)
+                )
+        claimed = names.claimed_name(entry.name, owner)
+        (self.folder / entry.name).rename(self.folder / claimed)
+        return claimed
+
+    def read(self, claimed: str) -> Document:
+        """Read a claimed report. One without an id gets one, on disk before it is ever sent.
+
+        Raises:
+            UnreadableReportError: There is nothing there that could be sent.
+            OSError: It could not be read, or not be written.
+        """
+        path = self.folder / claimed
+        document = read(path)
+        if give_id(document):
+            draft = Draft(self.folder)
+            try:
+                off_hub(lambda: draft.write(encode(document)))
+                path.stat()  # taken back meanwhile: it must not be there twice
+                draft.path.replace(path)
+                off_hub(lambda: sync_folder(self.folder))
+            finally:
+                draft.drop()
+        return document
+
+    def finish(self, claimed: str, entry: Entry) -> None:
+        """Remove a report that was delivered, or at least see to it that it is never sent again.
+
+        Raises:
+            OSError: Neither was possible.
+        """
+        path = self.folder / claimed
+        waiting = entry.name
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            # Taken back from us, for dead. If nobody else has it yet, it need not be sent again.
+            if (name := names.read_waiting(waiting)) and name.is_own:
+                remove(self.folder / waiting)
+        except OSError as error:
+            path.rename(self.folder / (waiting + names.SENT))
+            logger.warning("Delivered, but cannot be removed, so renamed: %s (%s)", waiting, error)
+        if entry.has_meta:
+            remove(self.folder / names.meta_name(waiting))
+
+    def write_meta(self, entry: Entry, meta: Meta) -> None:
+        """Write the side-car. Where that is not possible the report must still go its way."""
+        path = self.folder / names.meta_name(entry.name)
+        try:
+            write_meta(path, entry.item_id, entry.priority, meta)
+        except OSError as error:
+            logger.warning("An attempt was not counted for %s: %s", entry.name, error)
+
+    def put_back(self, claimed: str, entry: Entry) -> None:
+        """Return a claimed report to waiting.
+
+        Raises:
+            FileNotFoundError: It was taken from us.
+            OSError: It could not be renamed just now.
+        """
+        entry.name = self.to_waiting(self.folder / claimed, entry)
+
+    def to_waiting(self, path: Path, entry: Entry) -> str:
+        """Rename a file to the waiting name of an entry, or to one of ours if that is taken.
+
+        Raises:
+            OSError: It could not be renamed.
+        """
+        target = self.folder / entry.name
+        if target.exists() and path.exists():  # upstream wrote another report of this id
+            target = self.folder / self._own_name(entry)
+        path.rename(target)
+        return target.name
+
+    def set_aside(self, claimed: str, entry: Entry, meta: Meta, reason: str) -> None:
+        """Move a claimed report to quarantine.
+
+        The reason is there first: none is ever in quarantine without one.
+
+        Raises:
+            FileNotFoundError: It was taken from us.
+            OSError: It could not be moved just now.
+        """
+        path = self.folder / claimed
+        path.stat()
+        room = self.folder / QUARANTINE
+        room.mkdir(exist_ok=True)
+        name = entry.name if not (room / entry.name).exists() else self._own_name(entry)
+        told = {
+            "id": entry.item_id,
+            "reason": reason,
+            "attempts": meta.attempts,
+            "priority": entry.priority,
+            "quarantined_at": datetime.now(timezone.utc).isoformat(),
+        }
+        try:
+            write_small(room / names.reason_name(name), json.dumps(told, indent=2).encode("ascii"))
+        except OSError as error:
+            logger.warning("The reason for the quarantine of %s is lost: %s: %s", name, error, told)
+        path.rename(room / name)
+        remove(self.folder / names.meta_name(entry.name))
+
+    def _own_name(self, entry: Entry) -> str:
+        """Return a name of ours for a file whose own is taken or too long; its place is kept."""
+        self.latest = max(self.latest, entry.sequence)
+        sequence = entry.sequence
+        item_id = entry.item_id
+        if len(os.fsencode(item_id)) > names.LONGEST_ID:
+            item_id = names.short_id(item_id)
+        while True:
+            name = names.waiting_name(entry.priority, sequence, names.UNKNOWN_GROUP, item_id)
+            if not (self.folder / name).exists() and not (self.folder / QUARANTINE / name).exists():
+                return name
+            sequence += 1
