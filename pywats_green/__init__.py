@@ -49,7 +49,7 @@ from pywats_green.upstream.hooks.seams import install, is_installed, uninstall
 if TYPE_CHECKING:
     from pywats_green.profiler import QueryProfile
     from pywats_green.queue.convert.pool import ConverterPool
-    from pywats_green.queue.drain.summary import DrainSummary
+    from pywats_green.queue.drain.statistics import DrainSummary
     from pywats_green.queue.folder.queue import FolderQueue
     from pywats_green.upstream.features.fetching import (
         fetch_assets,
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 # Imported when they are first asked for: a program that does not use them need not wait for them.
 _LATER = {
     "ConverterPool": "pywats_green.queue.convert.pool",
-    "DrainSummary": "pywats_green.queue.drain.summary",
+    "DrainSummary": "pywats_green.queue.drain.statistics",
     "FolderQueue": "pywats_green.queue.folder.queue",
     "QueryProfile": "pywats_green.profiler",
     "QueueProcessor": "pywats_green.upstream.features.queues.processor",

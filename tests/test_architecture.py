@@ -98,7 +98,7 @@ def test_a_module_fits_into_one_room() -> None:
     long = {
         str(path.relative_to(PACKAGE)): count
         for path in MODULES
-        if (count := len(path.read_text(encoding="utf-8").splitlines())) > 300
+        if (count := len(path.read_text(encoding="utf-8").splitlines())) > 350
     }
     assert not long, "is there a second room inside?"
 

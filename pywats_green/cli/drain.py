@@ -20,7 +20,7 @@ from pywats_green.cli.queue_progress import LiveBar, Pauses, told_lines
 from pywats_green.cli.table import aligned
 from pywats_green.config import ACCEPT, ANY_2XX, accepts_any_2xx
 from pywats_green.exceptions import SettingsError
-from pywats_green.queue.drain.summary import DrainSummary
+from pywats_green.queue.drain.statistics import DrainSummary
 from pywats_green.queue.signals import stopping_on_signals
 from pywats_green.upstream.features.queues.processor import QueueProcessor
 from pywats_green.upstream.features.queues.receipts import Accept, any_2xx

@@ -39,7 +39,7 @@ _CHUNK = 1 << 20
 _SUSPENDED_FOR = 60.0  # seconds, upstream's default
 
 
-class Outcome(TypedDict, total=False):
+class ConversionReply(TypedDict, total=False):
     """What became of a source file, or of the start of a child.
 
     Attributes:
@@ -57,7 +57,7 @@ class Outcome(TypedDict, total=False):
     delay: float
 
 
-def convert_file(convert: Any, path: Path) -> Outcome:
+def convert_file(convert: Any, path: Path) -> ConversionReply:
     """Convert a source file.
 
     Args:
@@ -109,7 +109,7 @@ def _call_upstream(convert: Any, path: Path) -> Any:
     return convert.convert(types.ConverterSource.from_file(path), context)
 
 
-def _of_upstream(result: Any, name: str, digest: str) -> Outcome:
+def _of_upstream(result: Any, name: str, digest: str) -> ConversionReply:
     """Read a ConverterResult; its wish for the source file (delete, zip, keep) is not followed."""
     status = str(getattr(result.status, "value", result.status))
     if status == "success":
@@ -134,7 +134,7 @@ def _listed(result: Any) -> list[Any]:
     )
 
 
-def _converted(reports: list[Any], name: str, digest: str) -> Outcome:
+def _converted(reports: list[Any], name: str, digest: str) -> ConversionReply:
     if not reports:
         return {"status": SKIPPED, "reason": "the converter found no report in it"}
     found = [_with_id(report, f"{name}\0{digest}\0{at}") for at, report in enumerate(reports)]
@@ -216,7 +216,7 @@ def _load(start: bytes) -> Any:
     return pickle.loads(plan["convert"])  # noqa: S301  # the same
 
 
-def _answer(stream: BinaryIO, outcome: Outcome) -> None:
+def _answer(stream: BinaryIO, outcome: ConversionReply) -> None:
     try:
         frame = json.dumps(outcome).encode()
     except (TypeError, ValueError, RecursionError) as exc:

@@ -23,7 +23,7 @@ from gevent import subprocess
 
 from pywats_green.exceptions import ConverterImportError
 from pywats_green.queue.convert import child as child_script
-from pywats_green.queue.convert.child import FAILED, READY, Outcome, receive, send
+from pywats_green.queue.convert.child import FAILED, READY, ConversionReply, receive, send
 from pywats_green.queue.folder.body import SMALL, parse
 from pywats_green.queue.folder.files import off_hub
 
@@ -39,7 +39,7 @@ class Converter(Protocol):
     def start(self) -> None:
         """Make sure that it can convert."""
 
-    def convert(self, path: Path) -> Outcome:
+    def convert(self, path: Path) -> ConversionReply:
         """Convert a file."""
 
     def close(self) -> None:
@@ -62,7 +62,7 @@ class Inline:
     def start(self) -> None:
         """Do nothing: it is there."""
 
-    def convert(self, path: Path) -> Outcome:
+    def convert(self, path: Path) -> ConversionReply:
         """Convert a file.
 
         Returns:
@@ -138,7 +138,7 @@ class Isolated:
         self._timeout = timeout
         self._child: Any = None
 
-    def convert(self, path: Path) -> Outcome:
+    def convert(self, path: Path) -> ConversionReply:
         """Convert a file; when the child hangs or ends over it, only this outcome is a failed one.
 
         Returns:
@@ -167,7 +167,7 @@ class Isolated:
             status = child.wait()
             self.close()
             return {"status": FAILED, "reason": f"the converter's process ended {_ending(status)}"}
-        return cast("Outcome", answer)
+        return cast("ConversionReply", answer)
 
     def start(self) -> None:
         """Start the child now.
@@ -250,7 +250,7 @@ class Isolated:
 TIMED_OUT: Any = object()
 
 
-def _too_slow(timeout: float | None) -> Outcome:
+def _too_slow(timeout: float | None) -> ConversionReply:
     return {"status": FAILED, "reason": f"the converter took longer than {timeout:g} seconds"}
 
 

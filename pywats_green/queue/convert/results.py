@@ -44,7 +44,7 @@ class ConversionSummary(NamedTuple):
     elapsed: float
 
 
-class Tally:
+class ConversionCounts:
     """Counts results while they come in."""
 
     def __init__(self) -> None:

@@ -12,9 +12,9 @@ import gevent.pool
 from gevent.event import Event
 
 from pywats_green.progress import ProgressCallback
-from pywats_green.queue.convert.child import CONVERTED, FAILED, SUSPENDED, Outcome
+from pywats_green.queue.convert.child import CONVERTED, FAILED, SUSPENDED, ConversionReply
 from pywats_green.queue.convert.isolation import Converter
-from pywats_green.queue.convert.results import ConversionResult, ConversionSummary, Tally
+from pywats_green.queue.convert.results import ConversionCounts, ConversionResult, ConversionSummary
 from pywats_green.queue.convert.watch_folder import SourceFile, WatchFolder, has_changed
 from pywats_green.queue.folder.files import off_hub
 
@@ -74,7 +74,7 @@ class Session:
         self._started = time.monotonic()
         self._end = float("inf") if deadline is None else self._started + deadline
         self._progress = progress
-        self._tally = Tally()
+        self._counts = ConversionCounts()
         self._seen = 0
         self._idle: list[Converter] = []
         self._taken: set[str] = set()
@@ -119,7 +119,7 @@ class Session:
                 converter.close()
         if self._error is not None:
             raise self._error
-        return self._tally.summary(self._remaining(), time.monotonic() - self._started)
+        return self._counts.summary(self._remaining(), time.monotonic() - self._started)
 
     def _loop(self, lanes: gevent.pool.Pool) -> None:
         while not self._is_over():
@@ -155,7 +155,7 @@ class Session:
                 raise
             _log.warning("cannot look into the watched folder, trying again: %s", exc)
             return [], 0
-        self._seen = self._tally.files + len(look.complete) + look.unfinished
+        self._seen = self._counts.files + len(look.complete) + look.unfinished
         now = time.monotonic()
         self._later = {name: due for name, due in self._later.items() if due > now}
         skip = busy | self._taken | self._later.keys()
@@ -179,14 +179,14 @@ class Session:
         finally:
             self._taken.discard(source.path.name)
 
-    def _convert(self, source: SourceFile) -> Outcome:
+    def _convert(self, source: SourceFile) -> ConversionReply:
         converter = self._idle.pop() if self._idle else self._work.new_converter()
         try:
             return converter.convert(source.path)
         finally:
             self._idle.append(converter)
 
-    def _conclude(self, source: SourceFile, outcome: Outcome) -> bool:
+    def _conclude(self, source: SourceFile, outcome: ConversionReply) -> bool:
         """Put the reports into the queue and note the result; False: look at the file again."""
         status, reason = outcome["status"], outcome.get("reason", "")
         name = source.path.name
@@ -228,10 +228,10 @@ class Session:
             self._later[source.path.name] = time.monotonic() + AGAIN
             return
         del self._unmoved[source]
-        self._tally.add(result)
+        self._counts.add(result)
         if result.status == FAILED:
             _log.warning("%s is set aside: %s", source.path.name, result.reason)
         if self._progress is not None:
-            self._progress(self._tally.files, max(self._seen, self._tally.files))
+            self._progress(self._counts.files, max(self._seen, self._counts.files))
         if self._work.on_result is not None:
             self._work.on_result(result)

@@ -51,7 +51,7 @@ class Kind(Enum):
     """Somebody else answered, or nothing was said: it is given back, and the drain pauses."""
 
 
-class Verdict(NamedTuple):
+class Disposition(NamedTuple):
     """What becomes of a report.
 
     Attributes:
@@ -69,7 +69,7 @@ class Verdict(NamedTuple):
     holds: bool = False
 
 
-class Verdicts:
+class Classifier:
     """The rules that need to know no library but Python's own.
 
     Where an exception carries an answer as `response`, its status decides; else the exception
@@ -83,17 +83,17 @@ class Verdicts:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
 
-    def of(self, exc: BaseException) -> Verdict:  # noqa: PLR0911  # one for each rule
+    def classify(self, exc: BaseException) -> Disposition:  # noqa: PLR0911  # one for each rule
         """Judge what a submission raised.
 
         Args:
             exc: What `load` or `submit` raised.
 
         Returns:
-            The verdict.
+            The disposition.
         """
         if isinstance(exc, ForeignAnswerError):
-            return Verdict(Kind.FOREIGN, " ".join(str(exc).split()), answered=True)
+            return Disposition(Kind.FOREIGN, " ".join(str(exc).split()), answered=True)
         response = response_of(exc)
         if response is not None:
             return self._of_answer(response)
@@ -101,12 +101,12 @@ class Verdicts:
         if status is not None:
             return _of_status(status, _line(exc))
         if isinstance(exc, UnreadableReportError):
-            return Verdict(Kind.PERMANENT, str(exc))
+            return Disposition(Kind.PERMANENT, str(exc))
         if self.is_away(exc):
-            return Verdict(Kind.AWAY, _line(exc))
+            return Disposition(Kind.AWAY, _line(exc))
         if self.is_transient(exc):
-            return Verdict(Kind.TRANSIENT, _line(exc))
-        return Verdict(Kind.PERMANENT, _with_place(exc))
+            return Disposition(Kind.TRANSIENT, _line(exc))
+        return Disposition(Kind.PERMANENT, _with_place(exc))
 
     def is_away(self, exc: BaseException) -> bool:
         """Tell whether an error says that no server could be reached."""
@@ -125,29 +125,29 @@ class Verdicts:
         """Return the status that an error without an answer tells of; None: it tells of none."""
         return None
 
-    def _of_answer(self, response: Any) -> Verdict:
+    def _of_answer(self, response: Any) -> Disposition:
         status, reason = response.status_code, described(response)
         if status == _CONFLICT and is_already_there(response):
-            return Verdict(Kind.DELIVERED, reason, answered=True)
-        verdict = _of_status(status, reason)
-        if verdict.kind is not Kind.TRANSIENT:
-            return verdict
+            return Disposition(Kind.DELIVERED, reason, answered=True)
+        disposition = _of_status(status, reason)
+        if disposition.kind is not Kind.TRANSIENT:
+            return disposition
         seconds = retry_after(response, self._now())
-        return verdict._replace(
+        return disposition._replace(
             retry_after=seconds, holds=status == _TOO_MANY or seconds is not None
         )
 
 
-def _of_status(status: int, reason: str) -> Verdict:
+def _of_status(status: int, reason: str) -> Disposition:
     if status in _TOKEN_REFUSED:
-        return Verdict(Kind.REFUSED, reason, answered=True)
+        return Disposition(Kind.REFUSED, reason, answered=True)
     if status in _TRANSIENT or status >= _SERVER_FAULT:
-        return Verdict(Kind.TRANSIENT, reason, answered=True, holds=status == _TOO_MANY)
+        return Disposition(Kind.TRANSIENT, reason, answered=True, holds=status == _TOO_MANY)
     if status < _CLIENT_FAULT and status >= _OK:
         # An error after a success, or a redirection that nobody followed. Sending it again could
         # not be told from sending it twice; a person has to look.
         reason = f"the call failed although the server answered {reason}"
-    return Verdict(Kind.PERMANENT, reason, answered=True)
+    return Disposition(Kind.PERMANENT, reason, answered=True)
 
 
 def _chain(exc: BaseException) -> Iterator[BaseException]:

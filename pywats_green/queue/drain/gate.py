@@ -10,7 +10,7 @@ from pywats_green.queue.drain.backoff import LONGEST_PROBE_DELAY, Backoff
 BY_HAND = "paused by pause()"
 
 
-class Ticket(NamedTuple):
+class Permit(NamedTuple):
     """Leave to take one item.
 
     Attributes:
@@ -26,7 +26,7 @@ class Gate:
     """Says whether an item may be taken now. No call of it waits.
 
     While it is closed because nobody answers, the token is refused or somebody else answers, one
-    ticket at a time is given out for a probe. What was in flight when it closed neither closes nor
+    permit at a time is given out for a probe. What was in flight when it closed neither closes nor
     lifts it.
 
     Args:
@@ -52,17 +52,17 @@ class Gate:
         """Why nothing is taken; None: something may be, at the latest after a hold."""
         return BY_HAND if self._by_hand else self._cause
 
-    def admit(self) -> Ticket | None:
-        """Give leave to take one item; None: not now. A probe's ticket must be given back."""
+    def admit(self) -> Permit | None:
+        """Give leave to take one item; None: not now. A probe's permit must be given back."""
         now = self._clock()
         if self._by_hand or now < self._held_until:
             return None
         if self._cause is None:
-            return Ticket(self._epoch, probe=False)
+            return Permit(self._epoch, probe=False)
         if self._is_probing or now < self._probe_at:
             return None
         self._is_probing = True
-        return Ticket(self._epoch, probe=True)
+        return Permit(self._epoch, probe=True)
 
     def opens_in(self) -> float | None:
         """Return the seconds until `admit` may say otherwise by itself; None: it will not."""
@@ -85,40 +85,40 @@ class Gate:
         """Whether nobody answers, the token is refused, or somebody else answers."""
         return self._cause is not None
 
-    def close(self, cause: str, ticket: Ticket, longest: float = LONGEST_PROBE_DELAY) -> None:
-        """Close the gate: the item of this ticket found nobody, a refusal, or somebody else.
+    def close(self, cause: str, permit: Permit, longest: float = LONGEST_PROBE_DELAY) -> None:
+        """Close the gate: the item of this permit found nobody, a refusal, or somebody else.
 
         Args:
             cause: Why, for people.
-            ticket: Of the item.
+            permit: Of the item.
             longest: The most seconds until the next probe.
         """
         now = self._clock()
-        if ticket.probe:
+        if permit.probe:
             self._failures += 1
             self._is_probing = False
-        elif self._cause is not None or ticket.epoch != self._epoch:
+        elif self._cause is not None or permit.epoch != self._epoch:
             return
         else:
             self._closed_at, self._failures = now, 0
         self._cause, self._longest = cause, longest
         self._probe_at = now + self._backoff.probe_delay(self._failures, longest)
 
-    def lift(self, ticket: Ticket) -> None:
-        """Open the gate if it was for this ticket to find out: the server answered."""
-        if ticket.probe:
+    def lift(self, permit: Permit) -> None:
+        """Open the gate if it was for this permit to find out: the server answered."""
+        if permit.probe:
             self._epoch += 1
             self._cause = None
             self._is_probing = False
 
-    def fail(self, ticket: Ticket) -> None:
+    def fail(self, permit: Permit) -> None:
         """Keep the gate closed: the probe got no answer, though it may have reached somebody."""
-        if ticket.probe and self._cause is not None:
-            self.close(self._cause, ticket, self._longest)
+        if permit.probe and self._cause is not None:
+            self.close(self._cause, permit, self._longest)
 
-    def give_back(self, ticket: Ticket) -> None:
-        """Take a ticket back that found nothing out; the next probe may start at once."""
-        if ticket.probe:
+    def give_back(self, permit: Permit) -> None:
+        """Take a permit back that found nothing out; the next probe may start at once."""
+        if permit.probe:
             self._is_probing = False
 
     def hold(self, seconds: float) -> None:

@@ -16,14 +16,13 @@ from pywats_green.queue.drain.arguments import (
     source_of,
 )
 from pywats_green.queue.drain.backoff import Backoff
-from pywats_green.queue.drain.classification import Verdicts
+from pywats_green.queue.drain.classification import Classifier
 from pywats_green.queue.drain.gate import Gate
 from pywats_green.queue.drain.run import Limits, Run, Timing
 from pywats_green.queue.drain.sending import OnResult, Sender
 from pywats_green.queue.drain.settling import Settler
 from pywats_green.queue.drain.source import Source
-from pywats_green.queue.drain.statistics import register
-from pywats_green.queue.drain.summary import DrainSummary, Tally
+from pywats_green.queue.drain.statistics import DrainCounts, DrainSummary, register
 from pywats_green.queue.signals import stopping_on_signals
 
 
@@ -59,7 +58,7 @@ class QueueProcessor:
         on_result: Called after each submission, holding no lock, with the item's id; "submitted",
             "retried", "quarantined" or "released" (given back, nothing counted); and the error or
             None. An exception in it is logged once and changes nothing.
-        verdicts: The rules for errors without an answer.
+        classifier: The rules for errors without an answer.
         timing: Clock, chance and waiting.
 
     Raises:
@@ -78,7 +77,7 @@ class QueueProcessor:
         timeout: float | None = 60.0,
         give_up_after: float | None = 60.0,
         on_result: OnResult | None = None,
-        verdicts: Verdicts | None = None,
+        classifier: Classifier | None = None,
         timing: Timing | None = None,
     ) -> None:
         check_arguments(concurrency, max_attempts, timeout, give_up_after, on_result)
@@ -87,8 +86,10 @@ class QueueProcessor:
         self._concurrency = concurrency
         self._give_up_after = give_up_after
         self._gate = Gate(spacing, self._timing.clock)
-        self._tally = Tally(self._timing.clock)
-        settler = Settler(verdicts or Verdicts(), spacing, max_attempts, self._gate, self._tally)
+        self._counts = DrainCounts(self._timing.clock)
+        settler = Settler(
+            classifier or Classifier(), spacing, max_attempts, self._gate, self._counts
+        )
         self._sender = Sender(checked_submit(submit), timeout, settler, on_result)
         self._source, self._is_own_source = source_of(source)
         self._run: Run | None = None
@@ -127,7 +128,7 @@ class QueueProcessor:
         """
         if deadline is not None and not deadline >= 0:
             raise InvalidArgumentError(f"deadline must be 0 seconds or more, not {deadline!r}")
-        started, before = self._timing.clock(), self._tally.marks()
+        started, before = self._timing.clock(), self._counts.marks()
         report, shown = reporter(progress), (-1, -1)
         run = self._begin(Limits(True, deadline, self._give_up_after))
         with self._seen_to_its_end(run):
@@ -205,17 +206,17 @@ class QueueProcessor:
         Raises:
             OSError: The queue cannot be read.
         """
-        tally = self._tally
+        counts = self._counts
         return {
             "depth": self._source.counts()["waiting"],
             "oldest_age": self._source.oldest_age(),
             "in_flight": self._run.in_flight if self._run is not None else 0,
-            "rate": tally.rate(),
+            "rate": counts.rate(),
             "paused": self._gate.reason,
-            "submitted": tally.submitted,
-            "retried": tally.retried,
-            "quarantined": tally.quarantined,
-            "released": tally.released,
+            "submitted": counts.submitted,
+            "retried": counts.retried,
+            "quarantined": counts.quarantined,
+            "released": counts.released,
         }
 
     def _begin(self, limits: Limits) -> Run:
@@ -247,12 +248,12 @@ class QueueProcessor:
 
     def _progress(self, before: tuple[int, int, int]) -> tuple[int, int]:
         counts = self._source.counts()
-        completed = self._tally.submitted - before[0] + self._tally.quarantined - before[2]
+        completed = self._counts.submitted - before[0] + self._counts.quarantined - before[2]
         return completed, completed + counts["waiting"] + counts["in_flight"]
 
     def _summary(self, started: float, before: tuple[int, int, int]) -> DrainSummary:
         submitted, retried, quarantined = (
-            now - then for now, then in zip(self._tally.marks(), before, strict=True)
+            now - then for now, then in zip(self._counts.marks(), before, strict=True)
         )
         counts = self._source.counts()
         elapsed = self._timing.clock() - started

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import gevent
 from gevent.event import Event
 
-from pywats_green.queue.drain.gate import Gate, Ticket
+from pywats_green.queue.drain.gate import Gate, Permit
 from pywats_green.queue.drain.sending import Sender, Sending
 from pywats_green.queue.drain.source import Source
 
@@ -161,10 +161,10 @@ class Run:
         """
         if len(self._sendings) >= self._concurrency:
             return POLL
-        ticket = self._gate.admit()
+        permit = self._gate.admit()
         try:
-            if ticket is not None:
-                return self._claim_with(ticket)
+            if permit is not None:
+                return self._claim_with(permit)
             if self._is_empty(self._source.due_in()):
                 return None
         except OSError as exc:
@@ -173,7 +173,7 @@ class Run:
         opens_in = self._gate.opens_in()
         return POLL if opens_in is None else min(opens_in, POLL)
 
-    def _claim_with(self, ticket: Ticket) -> float | None:
+    def _claim_with(self, permit: Permit) -> float | None:
         claim = due_in = None
         try:
             claim = self._source.claim()
@@ -181,13 +181,13 @@ class Run:
                 due_in = self._source.due_in()
         finally:
             if claim is None:
-                self._gate.give_back(ticket)
+                self._gate.give_back(permit)
         self._outage = False
         if claim is None:
             if due_in is None:
                 return None if self._is_empty(due_in) else POLL
             return min(max(due_in, _SHORTEST_WAIT), POLL)
-        sending = Sending(claim, ticket, self._sender, self._context)
+        sending = Sending(claim, permit, self._sender, self._context)
         self._sendings.add(sending)
         gevent.spawn(self._see_off, sending)
         if self._intake_ends:  # while the source was looking

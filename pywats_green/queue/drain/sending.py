@@ -9,15 +9,78 @@ from contextvars import Context
 from typing import Any
 
 import gevent
+from gevent.event import Event
 
-from pywats_green.queue.drain.call import Call, Cancelled
-from pywats_green.queue.drain.gate import Ticket
-from pywats_green.queue.drain.settling import Settler, ends_the_run
+from pywats_green.context import carry
+from pywats_green.queue.drain.gate import Permit
+from pywats_green.queue.drain.settling import Cancelled, Settler, ends_the_run
 from pywats_green.queue.drain.source import Claim
 
 logger = logging.getLogger("pywats_green.queue")
 
 OnResult = Callable[[str, str, "BaseException | None"], object]
+
+# A function that swallows the kill (a bare `except:`) is left to itself after this time.
+_SECONDS_TO_DIE = 2.0
+
+
+class CancellableCall:
+    """A call that can be cancelled.
+
+    Args:
+        func: What to call.
+        context: The contextvars it starts with; what it sets stays its own.
+    """
+
+    def __init__(self, func: Callable[[], object], context: Context) -> None:
+        self._func = func
+        self._error: BaseException | None = None
+        self._ended = False
+        self._is_cancelled = False
+        self._wake = Event()
+        self._greenlet = gevent.Greenlet(self._body)
+        carry(self._greenlet, context)
+
+    @property
+    def greenlet(self) -> gevent.Greenlet[..., None]:
+        """The greenlet it runs in."""
+        return self._greenlet
+
+    def run(self) -> BaseException | None:
+        """Make the call and wait for its end.
+
+        Returns:
+            What it raised, of whatever kind; `Cancelled` where it was cancelled before it ended,
+            whatever came of it; None: it returned.
+        """
+        if not self._is_cancelled:
+            self._greenlet.start()
+            self._await_end()
+        # It may have returned because it swallowed the kill: that is no success.
+        return Cancelled() if self._is_cancelled else self._error
+
+    def cancel(self) -> None:
+        """Kill it, unless it has ended; does not wait."""
+        if self._ended or self._is_cancelled:
+            return
+        self._is_cancelled = True
+        self._greenlet.kill(block=False)
+        self._wake.set()
+
+    def _await_end(self) -> None:
+        self._wake.wait()
+        if not self._ended:  # it was cancelled
+            self._wake.clear()
+            self._wake.wait(_SECONDS_TO_DIE)
+
+    def _body(self) -> None:
+        try:
+            self._func()
+        except BaseException as exc:  # noqa: BLE001  # handed to the one who waits
+            self._error = exc
+        finally:
+            self._ended = True
+            self._wake.set()
 
 
 class Sender:
@@ -92,18 +155,18 @@ class Sending:
 
     Args:
         claim: The claim.
-        ticket: With which it was taken.
+        permit: With which it was taken.
         sender: Reads, submits and settles.
         context: The contextvars in which the callables run.
     """
 
-    def __init__(self, claim: Claim, ticket: Ticket, sender: Sender, context: Context) -> None:
+    def __init__(self, claim: Claim, permit: Permit, sender: Sender, context: Context) -> None:
         self._claim = claim
-        self._ticket = ticket
+        self._permit = permit
         self._sender = sender
         self._context = context
         self._is_cancelled = False
-        self._call = Call(lambda: sender.send(claim), context)
+        self._call = CancellableCall(lambda: sender.send(claim), context)
 
     def run(self) -> BaseException | None:
         """Send the report to its end.
@@ -112,13 +175,13 @@ class Sending:
             What must end the whole run (Ctrl-C, a client used wrongly); None: nothing.
         """
         error = self._call.run()
-        outcome = self._sender.settler.settle(self._claim, self._ticket, error)
+        outcome = self._sender.settler.settle(self._claim, self._permit, error)
         if isinstance(error, Cancelled):
             error = None
         tell = self._sender.listener(self._claim.item_id, outcome, error)
         fatal = error if error is not None and ends_the_run(error) else None
         if tell is not None and not self._is_cancelled:
-            self._call = Call(tell, self._context)
+            self._call = CancellableCall(tell, self._context)
             told = self._call.run()
             if told is not None and not isinstance(told, (Exception, gevent.Timeout)):
                 fatal = told  # Ctrl-C, an exit; its own errors are logged already

@@ -9,17 +9,21 @@ import gevent
 
 from pywats_green.exceptions import EventLoopRequiredError, NativeThreadError
 from pywats_green.queue.drain.backoff import LONGEST_PROBE_DELAY, Backoff
-from pywats_green.queue.drain.call import Cancelled
-from pywats_green.queue.drain.classification import Kind, Verdict, Verdicts
-from pywats_green.queue.drain.gate import Gate, Ticket
+from pywats_green.queue.drain.classification import Classifier, Disposition, Kind
+from pywats_green.queue.drain.gate import Gate, Permit
 from pywats_green.queue.drain.source import Claim
-from pywats_green.queue.drain.summary import Tally
+from pywats_green.queue.drain.statistics import DrainCounts
 
 logger = logging.getLogger("pywats_green.queue")
 
 SUBMITTED, RETRIED, QUARANTINED, RELEASED = "submitted", "retried", "quarantined", "released"
 
-# Why nothing is sent after a verdict, and the most seconds between two probes. A foreign answer
+
+class Cancelled(Exception):  # noqa: N818  # not an error: it says what became of a call
+    """The call was cancelled before it ended."""
+
+
+# Why nothing is sent after a disposition, and the most seconds between two probes. A foreign answer
 # may hide a server that stored the report: every probe of it may be one report sent twice.
 _PAUSES = {
     Kind.AWAY: ("the server is away ({})", LONGEST_PROBE_DELAY),
@@ -51,94 +55,96 @@ class Settler:
     """Ends claims; it runs where no kill can reach it.
 
     Args:
-        verdicts: Judge what submissions raise.
+        classifier: Judge what submissions raise.
         backoff: Spaces the attempts.
         max_attempts: Attempts after which a report is set aside. None: no limit.
         gate: Closed and lifted by what is found out about the server.
-        tally: Where the ends are counted.
+        counts: Where the ends are counted.
     """
 
     def __init__(
         self,
-        verdicts: Verdicts,
+        classifier: Classifier,
         backoff: Backoff,
         max_attempts: int | None,
         gate: Gate,
-        tally: Tally,
+        counts: DrainCounts,
     ) -> None:
-        self._verdicts = verdicts
+        self._classifier = classifier
         self._backoff = backoff
         self._max_attempts = max_attempts
         self._gate = gate
-        self._tally = tally
+        self._counts = counts
 
-    def settle(self, claim: Claim, ticket: Ticket, error: BaseException | None) -> str:
+    def settle(self, claim: Claim, permit: Permit, error: BaseException | None) -> str:
         """End a claim.
 
         Args:
             claim: The claim.
-            ticket: With which it was taken.
+            permit: With which it was taken.
             error: What its submission raised; `Cancelled` where it was cancelled; None: accepted.
 
         Returns:
             What became of it: "submitted", "retried", "quarantined" or "released".
         """
         if error is None:
-            return self._deliver(claim, ticket)
+            return self._deliver(claim, permit)
         if isinstance(error, gevent.Timeout):
             error = TimeoutError(f"the callable's own time limit: {error}")
         if isinstance(error, Cancelled) or ends_the_run(error):
-            self._gate.give_back(ticket)
+            self._gate.give_back(permit)
             return self._release(claim)
-        verdict = self._verdicts.of(error)
-        if verdict.kind is Kind.DELIVERED:
-            return self._deliver(claim, ticket)
-        if verdict.kind in _PAUSES:
-            reason, longest = _PAUSES[verdict.kind]
-            self._gate.close(reason.format(verdict.reason), ticket, longest)
+        disposition = self._classifier.classify(error)
+        if disposition.kind is Kind.DELIVERED:
+            return self._deliver(claim, permit)
+        if disposition.kind in _PAUSES:
+            reason, longest = _PAUSES[disposition.kind]
+            self._gate.close(reason.format(disposition.reason), permit, longest)
             return self._release(claim)
-        self._note(verdict, ticket)
-        if verdict.kind is Kind.PERMANENT:
-            return self._set_aside(claim, verdict.reason)
-        return self._put_back(claim, verdict)
+        self._note(disposition, permit)
+        if disposition.kind is Kind.PERMANENT:
+            return self._set_aside(claim, disposition.reason)
+        return self._put_back(claim, disposition)
 
-    def _note(self, verdict: Verdict, ticket: Ticket) -> None:
+    def _note(self, disposition: Disposition, permit: Permit) -> None:
         """Tell the gate what a failure says about the server."""
-        if verdict.answered:
-            self._gate.lift(ticket)
-        elif verdict.kind is Kind.PERMANENT:
-            self._gate.give_back(ticket)  # it never left the house
+        if disposition.answered:
+            self._gate.lift(permit)
+        elif disposition.kind is Kind.PERMANENT:
+            self._gate.give_back(permit)  # it never left the house
         else:
-            self._gate.fail(ticket)
+            self._gate.fail(permit)
 
-    def _deliver(self, claim: Claim, ticket: Ticket) -> str:
-        self._gate.lift(ticket)
-        self._tally.count_submitted()
+    def _deliver(self, claim: Claim, permit: Permit) -> str:
+        self._gate.lift(permit)
+        self._counts.count_submitted()
         self._end(claim, claim.delivered, "delivered; it may be sent once more")
         return SUBMITTED
 
-    def _put_back(self, claim: Claim, verdict: Verdict) -> str:
+    def _put_back(self, claim: Claim, disposition: Disposition) -> str:
         attempts = claim.attempts + 1
         if self._max_attempts is not None and attempts >= self._max_attempts:
-            if verdict.holds:
-                self._gate.hold(verdict.retry_after or self._backoff.delay(claim.attempts))
+            if disposition.holds:
+                self._gate.hold(disposition.retry_after or self._backoff.delay(claim.attempts))
             times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-            return self._set_aside(claim, f"given up after {times}; the last: {verdict.reason}")
-        delay = max(self._backoff.delay(claim.attempts), verdict.retry_after or 0.0)
-        if verdict.holds:
-            self._gate.hold(verdict.retry_after or delay)
-        self._tally.retried += 1
-        self._end(claim, lambda: claim.retry(verdict.reason, delay), "put back for a later attempt")
+            return self._set_aside(claim, f"given up after {times}; the last: {disposition.reason}")
+        delay = max(self._backoff.delay(claim.attempts), disposition.retry_after or 0.0)
+        if disposition.holds:
+            self._gate.hold(disposition.retry_after or delay)
+        self._counts.retried += 1
+        self._end(
+            claim, lambda: claim.retry(disposition.reason, delay), "put back for a later attempt"
+        )
         return RETRIED
 
     def _set_aside(self, claim: Claim, reason: str) -> str:
-        self._tally.quarantined += 1
+        self._counts.quarantined += 1
         logger.warning("report %s is quarantined: %s", claim.item_id, reason)
         self._end(claim, lambda: claim.quarantine(reason), "quarantined")
         return QUARANTINED
 
     def _release(self, claim: Claim) -> str:
-        self._tally.released += 1
+        self._counts.released += 1
         self._end(claim, claim.release, "given back")
         return RELEASED
 

@@ -6,23 +6,95 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import Document
-from pywats_green.queue.folder.claim import FolderClaim
 from pywats_green.queue.folder.files import folder_error
-from pywats_green.queue.folder.group import Grouping
 from pywats_green.queue.folder.meta import Meta, read_meta
-from pywats_green.queue.folder.owner import Owner
-from pywats_green.queue.folder.schedule import Entry
+from pywats_green.queue.folder.owners import Owner
+from pywats_green.queue.folder.schedule import WaitingItem
 from pywats_green.queue.folder.store import Store
 from pywats_green.queue.folder.view import View
 
 logger = logging.getLogger(__name__)
 
-# What could not be renamed just now (a virus scanner has it open) is tried again after this.
+Grouping: TypeAlias = "Callable[[Document], object]"
+
+# Seconds until a file that cannot be renamed (a virus scanner has it open) is tried again.
 _TRY_AGAIN = 1.0
+
+
+class FolderClaim:
+    """A report that this owner alone may send. It stays claimed until one of its ends is called.
+
+    After the first end the others do nothing, so `release` may stand in a `finally`.
+
+    Attributes:
+        item_id: The id of the item.
+        attempts: How many attempts were counted before this one.
+        group: The token of its group; None: in no group.
+    """
+
+    def __init__(self, claims: Claims, item: WaitingItem, claimed_name: str, meta: Meta) -> None:
+        self.item_id = item.item_id
+        self.attempts = meta.attempts
+        self.group = item.group
+        self.item = item
+        self.claimed_name = claimed_name
+        self.meta = meta
+        self.document: Document | None = None
+        self._claims = claims
+        self._is_open = True
+
+    def load(self) -> Any:
+        """Read the report; off the hub when it is not small.
+
+        Returns:
+            The parsed dict, which has an id that is on disk, too.
+
+        Raises:
+            UnreadableReportError: There is nothing there that could be sent.
+            OSError: It could not be read just now.
+        """
+        if self.document is None:
+            return self._claims.read(self)
+        document, self.document = self.document, None  # once: a claim holds no body in memory
+        return document
+
+    def delivered(self) -> None:
+        """Remove the report: the server has it."""
+        if self._end():
+            self._claims.finish(self)
+
+    def retry(self, error: str, delay: float) -> None:
+        """Count the attempt and put the report back.
+
+        Args:
+            error: What went wrong.
+            delay: Seconds until it is due again; 0: at once.
+        """
+        if self._end():
+            self.meta.attempts += 1
+            self.meta.last_error = error
+            self.meta.delay = max(0.0, delay)
+            self._claims.put_back(self, self.meta)
+
+    def quarantine(self, reason: str) -> None:
+        """Count the attempt and move the report to `quarantine/`, with the reason."""
+        if self._end():
+            self.meta.attempts += 1
+            self._claims.set_aside(self, reason)
+
+    def release(self) -> None:
+        """Put the report back as it was."""
+        if self._end():
+            self._claims.put_back(self, None)
+
+    def _end(self) -> bool:
+        was_open, self._is_open = self._is_open, False
+        return was_open
 
 
 class Claims:
@@ -73,8 +145,8 @@ class Claims:
         self._try_again()
         if self._owner is not None:
             self._owner.beat()
-        while (entry := self._view.schedule.take(self._timer())) is not None:
-            claim = self._claim(entry)
+        while (item := self._view.schedule.take(self._timer())) is not None:
+            claim = self._claim(item)
             if claim is not None and self._may_go(claim):
                 return claim
         return None
@@ -96,23 +168,23 @@ class Claims:
     def finish(self, claim: FolderClaim) -> None:
         """Remove the claimed file."""
         self._forget(claim)
-        self._end(claim, lambda: self._store.finish(claim.claimed_name, claim.entry))
+        self._end(claim, lambda: self._store.finish(claim.claimed_name, claim.item))
         self._view.schedule.let_go(claim.group, claim.claimed_name)
 
     def put_back(self, claim: FolderClaim, meta: Meta | None) -> None:
         """Return the file to waiting; None: with its side-car as it is."""
-        entry = claim.entry
+        item = claim.item
         self._forget(claim)
         if meta is not None:
-            entry.due_at = meta.due_at = self._clock() + meta.delay
-            entry.due = self._timer() + meta.delay if meta.delay else 0.0
-            entry.has_meta = True
-            self._store.write_meta(entry, meta)
+            item.due_at = meta.due_at = self._clock() + meta.delay
+            item.due = self._timer() + meta.delay if meta.delay else 0.0
+            item.has_meta = True
+            self._store.write_meta(item, meta)
 
         def rename() -> None:
-            self._store.put_back(claim.claimed_name, entry)
-            self._view.touch(entry.name)
-            self._view.schedule.add(entry)
+            self._store.put_back(claim.claimed_name, item)
+            self._view.touch(item.name)
+            self._view.schedule.add(item)
 
         self._end(claim, rename)
         self._view.schedule.let_go(claim.group, claim.claimed_name)
@@ -122,69 +194,69 @@ class Claims:
         self._forget(claim)
 
         def move() -> None:
-            self._store.set_aside(claim.claimed_name, claim.entry, claim.meta, reason)
+            self._store.set_aside(claim.claimed_name, claim.item, claim.meta, reason)
             self._view.quarantined += 1
 
         self._end(claim, move)
         self._view.schedule.let_go(claim.group, claim.claimed_name)
 
-    def _claim(self, entry: Entry) -> FolderClaim | None:
+    def _claim(self, item: WaitingItem) -> FolderClaim | None:
         """Rename the file; None: another has it, or it is not due after all."""
-        owner = self._own(entry)
-        self._view.touch(entry.name)
+        owner = self._own(item)
+        self._view.touch(item.name)
         try:
-            claimed = self._store.claim(entry, owner.owner_id)
+            claimed = self._store.claim(item, owner.owner_id)
         except FileNotFoundError:
-            self._view.doubt(entry)
+            self._view.doubt(item)
             return None
         except OSError as error:
-            self._view.schedule.add(entry)
+            self._view.schedule.add(item)
             if not os.access(self._store.folder, os.W_OK):
                 raise folder_error("claim a report", self._store.folder, error) from error
-            logger.warning("Cannot claim %s just now: %s", entry.name, error)
-            entry.due = self._timer() + _TRY_AGAIN
-            self._view.schedule.add(entry)
+            logger.warning("Cannot claim %s just now: %s", item.name, error)
+            item.due = self._timer() + _TRY_AGAIN
+            self._view.schedule.add(item)
             return None
-        found = read_meta(self._store.folder / names.meta_name(entry.name))
-        entry.has_meta = found is not None
+        found = read_meta(self._store.folder / names.meta_name(item.name))
+        item.has_meta = found is not None
         meta = found or Meta()
-        claim = FolderClaim(self, entry, claimed, meta)
+        claim = FolderClaim(self, item, claimed, meta)
         self._open[claimed] = claim
-        self._view.schedule.hold(entry.group, claimed)
-        if meta.due_at != entry.due_at:  # another owner had it, and put it off
-            entry.due_at, wait = meta.due_at, meta.wait(self._clock())
+        self._view.schedule.hold(item.group, claimed)
+        if meta.due_at != item.due_at:  # another owner had it, and put it off
+            item.due_at, wait = meta.due_at, meta.wait(self._clock())
             if wait:
-                entry.due = self._timer() + wait
+                item.due = self._timer() + wait
                 claim.release()
                 return None
         return claim
 
-    def _own(self, entry: Entry) -> Owner:
+    def _own(self, item: WaitingItem) -> Owner:
         if self._owner is None:
             try:
                 self._owner = Owner(self._store.folder, self._lease, self._timer)
             except BaseException:
-                self._view.schedule.add(entry)
+                self._view.schedule.add(item)
                 raise
             self._view.owner = self._owner.owner_id
         return self._owner
 
     def _may_go(self, claim: FolderClaim) -> bool:
         """Find out the group of a report that was not put in here; give it back if that is busy."""
-        entry = claim.entry
-        if self._group_of is None or entry.knows_group:
+        item = claim.item
+        if self._group_of is None or item.knows_group:
             return True
         try:
-            entry.group = self._look_up_group(claim, self._group_of)
-            entry.knows_group = True
+            item.group = self._look_up_group(claim, self._group_of)
+            item.knows_group = True
         except BaseException:
             claim.release()
             raise
-        if entry.group is None:
+        if item.group is None:
             return True
-        claim.group = entry.group
-        if self._view.schedule.join(entry):
-            self._view.schedule.hold(entry.group, claim.claimed_name)
+        claim.group = item.group
+        if self._view.schedule.join(item):
+            self._view.schedule.hold(item.group, claim.claimed_name)
             return True
         claim.release()
         return False
@@ -198,13 +270,13 @@ class Claims:
         try:
             group = group_of(document)
         except Exception:
-            logger.exception("order_by failed on %s, which goes without a group", entry_of(claim))
+            logger.exception("order_by failed on %s, which goes without a group", claim.item.name)
             return None
         return None if group is None else names.group_token(group)
 
     def _forget(self, claim: FolderClaim) -> None:
         self._open.pop(claim.claimed_name, None)
-        self._view.touch(claim.entry.name)
+        self._view.touch(claim.item.name)
 
     def _end(self, claim: FolderClaim, change: Callable[[], None]) -> None:
         """Carry out an end; where the system will not have it now, try again later.
@@ -214,9 +286,9 @@ class Claims:
         try:
             change()
         except FileNotFoundError:
-            logger.warning("Was taken from its owner: %s", entry_of(claim))
+            logger.warning("Was taken from its owner: %s", claim.item.name)
         except OSError as error:
-            logger.warning("Stays claimed for now: %s: %s", entry_of(claim), error)
+            logger.warning("Stays claimed for now: %s: %s", claim.item.name, error)
             self._unfinished.append(lambda: self._end(claim, change))
 
     def _leave_to_parent(self) -> None:
@@ -231,8 +303,3 @@ class Claims:
         unfinished, self._unfinished = self._unfinished, []
         for end in unfinished:
             end()
-
-
-def entry_of(claim: FolderClaim) -> str:
-    """Return the name of the waiting file of a claim."""
-    return claim.entry.name

@@ -7,19 +7,19 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.queue.folder import names
-from pywats_green.queue.folder.body import document_of
-from pywats_green.queue.folder.claim import FolderClaim
-from pywats_green.queue.folder.claims import Claims
-from pywats_green.queue.folder.group import OrderBy, grouping
+from pywats_green.queue.folder.body import Document, document_of
+from pywats_green.queue.folder.claims import Claims, FolderClaim, Grouping
 from pywats_green.queue.folder.inspection import Inspection, QueueItem
 from pywats_green.queue.folder.recovery import Recovery
-from pywats_green.queue.folder.schedule import Entry
+from pywats_green.queue.folder.schedule import WaitingItem
 from pywats_green.queue.folder.store import Store
 from pywats_green.queue.folder.view import View
+
+OrderBy: TypeAlias = "str | Callable[[Document], object] | None"
 
 
 class FolderQueue:
@@ -66,7 +66,7 @@ class FolderQueue:
             raise InvalidArgumentError("lease and scan_interval must be above 0 seconds")
         self.path = Path(path)
         self._clock = clock
-        self._group_of = grouping(order_by)
+        self._group_of = _grouping(order_by)
         self._store = Store(self.path)
         self._view = View(
             self._store,
@@ -117,7 +117,7 @@ class FolderQueue:
         sequence = self._store.next_sequence(self._clock())
         name = names.waiting_name(priority, sequence, group, item_id)
         self._store.put(name, document, raw)
-        self._view.add_own(Entry(name, item_id, priority, sequence), group)
+        self._view.add_own(WaitingItem(name, item_id, priority, sequence), group)
         return item_id
 
     def claim(self) -> FolderClaim | None:
@@ -236,3 +236,11 @@ class FolderQueue:
         """
         self._inspection.discard(item_id)
         self._view.forget()
+
+
+def _grouping(order_by: OrderBy) -> Grouping | None:
+    """Return the function that tells the group of a report; None: there are no groups."""
+    if isinstance(order_by, str):
+        field = order_by
+        return lambda document: document.get(field)
+    return order_by

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.files import TEMPORARY, remove
-from pywats_green.queue.folder.lease import Observer
+from pywats_green.queue.folder.owners import Observer
 from pywats_green.queue.folder.scan import QUARANTINE, Snapshot, claims_of, is_abandoned
-from pywats_green.queue.folder.schedule import Entry
+from pywats_green.queue.folder.schedule import WaitingItem
 from pywats_green.queue.folder.store import Store
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class Recovery:
         if parsed is None:
             return 0
         path = self._store.folder / name
-        entry = Entry(
+        item = WaitingItem(
             waiting,
             parsed.item_id,
             parsed.priority or names.DEFAULT_PRIORITY,
@@ -118,7 +118,7 @@ class Recovery:
         if not aside.exists():
             remove(aside.with_name(names.reason_name(waiting)))
         try:
-            self._store.to_waiting(path, entry)
+            self._store.to_waiting(path, item)
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
                 logger.warning("Cannot take back %s: %s", name, error)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Entry:
+class WaitingItem:
     """A waiting item.
 
     Attributes:
@@ -36,7 +36,7 @@ class Entry:
 
     @property
     def rank(self) -> tuple[int, int, str]:
-        """The order in which entries go."""
+        """The order in which items go."""
         return self.priority, self.sequence, self.name
 
 
@@ -47,7 +47,7 @@ class Schedule:
     """
 
     def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
+        self._items: dict[str, WaitingItem] = {}
         self._ready: list[tuple[int, int, str]] = []
         self._delayed: list[tuple[float, tuple[int, int, str]]] = []
         self._by_age: list[tuple[int, str]] = []
@@ -55,41 +55,41 @@ class Schedule:
         self._held: dict[str, set[str]] = {}
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._items)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries
+        return name in self._items
 
-    def __iter__(self) -> Iterator[Entry]:
-        return iter(list(self._entries.values()))
+    def __iter__(self) -> Iterator[WaitingItem]:
+        return iter(list(self._items.values()))
 
-    def get(self, name: str) -> Entry | None:
+    def get(self, name: str) -> WaitingItem | None:
         """Return a waiting item; None: there is none of that name."""
-        return self._entries.get(name)
+        return self._items.get(name)
 
-    def add(self, entry: Entry) -> None:
+    def add(self, item: WaitingItem) -> None:
         """Add an item, or change one: a line moves up when its head does."""
-        self._entries[entry.name] = entry
-        heapq.heappush(self._by_age, (entry.sequence, entry.name))
-        if entry.group is not None:
-            heapq.heappush(self._lines.setdefault(entry.group, []), entry.rank)
-            self._offer_head(entry.group)
+        self._items[item.name] = item
+        heapq.heappush(self._by_age, (item.sequence, item.name))
+        if item.group is not None:
+            heapq.heappush(self._lines.setdefault(item.group, []), item.rank)
+            self._offer_head(item.group)
         else:
-            self._offer(entry)
+            self._offer(item)
 
     def remove(self, name: str) -> None:
         """Take an item out, if it is there."""
-        entry = self._entries.pop(name, None)
-        if entry is not None and entry.group is not None:
-            self._offer_head(entry.group)
+        item = self._items.pop(name, None)
+        if item is not None and item.group is not None:
+            self._offer_head(item.group)
 
     def clear(self) -> None:
         """Take out all items; what is held stays held."""
-        self._entries.clear()
+        self._items.clear()
         for heap in (self._ready, self._delayed, self._by_age, self._lines):
             heap.clear()
 
-    def take(self, now: float) -> Entry | None:
+    def take(self, now: float) -> WaitingItem | None:
         """Take out the next item that is due; None: none is.
 
         Args:
@@ -97,23 +97,23 @@ class Schedule:
         """
         self._move_due(now)
         while self._ready:
-            entry = self._entries.get(heapq.heappop(self._ready)[2])
-            if entry is None or entry.due > now or not self._is_free(entry):
+            item = self._items.get(heapq.heappop(self._ready)[2])
+            if item is None or item.due > now or not self._is_free(item):
                 continue  # gone, put off, or behind another of its group: it will be offered again
-            del self._entries[entry.name]
-            return entry
+            del self._items[item.name]
+            return item
         return None
 
-    def join(self, entry: Entry) -> bool:
+    def join(self, item: WaitingItem) -> bool:
         """Put an item that was taken before its group was known into the line of the group.
 
         Returns:
             Whether it may be sent now, and then it is taken out again; else it waits its turn.
         """
-        self.add(entry)
-        if not self._is_free(entry):
+        self.add(item)
+        if not self._is_free(item):
             return False
-        del self._entries[entry.name]
+        del self._items[item.name]
         return True
 
     def hold(self, group: str | None, holder: str) -> None:
@@ -138,8 +138,8 @@ class Schedule:
         """Return the seconds until an item is due. None: none that is free is waiting."""
         self._move_due(now)
         while self._ready:
-            entry = self._entries.get(self._ready[0][2])
-            if entry is not None and entry.due <= now and self._is_free(entry):
+            item = self._items.get(self._ready[0][2])
+            if item is not None and item.due <= now and self._is_free(item):
                 return 0.0
             heapq.heappop(self._ready)
         return max(0.0, self._delayed[0][0] - now) if self._delayed else None
@@ -148,40 +148,40 @@ class Schedule:
         """Return the smallest sequence; None: nothing is waiting."""
         while self._by_age:
             sequence, name = self._by_age[0]
-            entry = self._entries.get(name)
-            if entry is not None and entry.sequence == sequence:
+            item = self._items.get(name)
+            if item is not None and item.sequence == sequence:
                 return sequence
             heapq.heappop(self._by_age)
         return None
 
-    def _offer(self, entry: Entry) -> None:
-        if entry.due > 0.0:
-            heapq.heappush(self._delayed, (entry.due, entry.rank))
+    def _offer(self, item: WaitingItem) -> None:
+        if item.due > 0.0:
+            heapq.heappush(self._delayed, (item.due, item.rank))
         else:
-            heapq.heappush(self._ready, entry.rank)
+            heapq.heappush(self._ready, item.rank)
 
     def _move_due(self, now: float) -> None:
         while self._delayed:
             due, rank = self._delayed[0]
-            entry = self._entries.get(rank[2])
-            is_current = entry is not None and entry.due == due and self._is_free(entry)
+            item = self._items.get(rank[2])
+            is_current = item is not None and item.due == due and self._is_free(item)
             if is_current and due > now:
                 return
             heapq.heappop(self._delayed)
             if is_current:
                 heapq.heappush(self._ready, rank)
 
-    def _is_free(self, entry: Entry) -> bool:
-        if entry.group is None:
+    def _is_free(self, item: WaitingItem) -> bool:
+        if item.group is None:
             return True
-        return entry.group not in self._held and self._head(entry.group) is entry
+        return item.group not in self._held and self._head(item.group) is item
 
-    def _head(self, group: str) -> Entry | None:
+    def _head(self, group: str) -> WaitingItem | None:
         line = self._lines.get(group, [])
         while line:
-            entry = self._entries.get(line[0][2])
-            if entry is not None and entry.group == group and entry.rank == line[0]:
-                return entry
+            item = self._items.get(line[0][2])
+            if item is not None and item.group == group and item.rank == line[0]:
+                return item
             heapq.heappop(line)
         self._lines.pop(group, None)
         return None

@@ -21,7 +21,7 @@ from pywats_green.queue.folder.files import (
 )
 from pywats_green.queue.folder.meta import Meta, write_meta
 from pywats_green.queue.folder.scan import QUARANTINE
-from pywats_green.queue.folder.schedule import Entry
+from pywats_green.queue.folder.schedule import WaitingItem
 
 logger = logging.getLogger(__name__)
 
@@ -75,23 +75,23 @@ class Store:
                 raise folder_error("write a report", self.folder, error) from error
             raise
 
-    def claim(self, entry: Entry, owner: str) -> str:
+    def claim(self, item: WaitingItem, owner: str) -> str:
         """Give a waiting report to an owner; returns the name that it now has.
 
         Raises:
             FileNotFoundError: Another has it.
             OSError: It could not be renamed just now.
         """
-        if len(os.fsencode(entry.name)) > names.LONGEST_WAITING:
-            old, entry.item_id = entry.name, names.short_id(entry.item_id)
-            entry.name = self._own_name(entry)
-            (self.folder / old).rename(self.folder / entry.name)
+        if len(os.fsencode(item.name)) > names.LONGEST_WAITING:
+            old, item.item_id = item.name, names.short_id(item.item_id)
+            item.name = self._own_name(item)
+            (self.folder / old).rename(self.folder / item.name)
             with contextlib.suppress(OSError):
                 (self.folder / names.meta_name(old)).rename(
-                    self.folder / names.meta_name(entry.name)
+                    self.folder / names.meta_name(item.name)
                 )
-        claimed = names.claimed_name(entry.name, owner)
-        (self.folder / entry.name).rename(self.folder / claimed)
+        claimed = names.claimed_name(item.name, owner)
+        (self.folder / item.name).rename(self.folder / claimed)
         return claimed
 
     def read(self, claimed: str) -> Document:
@@ -114,14 +114,14 @@ class Store:
                 draft.drop()
         return document
 
-    def finish(self, claimed: str, entry: Entry) -> None:
+    def finish(self, claimed: str, item: WaitingItem) -> None:
         """Remove a report that was delivered, or at least see to it that it is never sent again.
 
         Raises:
             OSError: Neither was possible.
         """
         path = self.folder / claimed
-        waiting = entry.name
+        waiting = item.name
         try:
             path.unlink()
         except FileNotFoundError:
@@ -131,39 +131,39 @@ class Store:
         except OSError as error:
             path.rename(self.folder / (waiting + names.SENT))
             logger.warning("Delivered, but cannot be removed, so renamed: %s (%s)", waiting, error)
-        if entry.has_meta:
+        if item.has_meta:
             remove(self.folder / names.meta_name(waiting))
 
-    def write_meta(self, entry: Entry, meta: Meta) -> None:
+    def write_meta(self, item: WaitingItem, meta: Meta) -> None:
         """Write the side-car. Where that is not possible the report must still go its way."""
-        path = self.folder / names.meta_name(entry.name)
+        path = self.folder / names.meta_name(item.name)
         try:
-            write_meta(path, entry.item_id, entry.priority, meta)
+            write_meta(path, item.item_id, item.priority, meta)
         except OSError as error:
-            logger.warning("An attempt was not counted for %s: %s", entry.name, error)
+            logger.warning("An attempt was not counted for %s: %s", item.name, error)
 
-    def put_back(self, claimed: str, entry: Entry) -> None:
+    def put_back(self, claimed: str, item: WaitingItem) -> None:
         """Return a claimed report to waiting.
 
         Raises:
             FileNotFoundError: It was taken from us.
             OSError: It could not be renamed just now.
         """
-        entry.name = self.to_waiting(self.folder / claimed, entry)
+        item.name = self.to_waiting(self.folder / claimed, item)
 
-    def to_waiting(self, path: Path, entry: Entry) -> str:
-        """Rename a file to the waiting name of an entry, or to one of ours if that is taken.
+    def to_waiting(self, path: Path, item: WaitingItem) -> str:
+        """Rename a file to the waiting name of an item, or to one of ours if that is taken.
 
         Raises:
             OSError: It could not be renamed.
         """
-        target = self.folder / entry.name
+        target = self.folder / item.name
         if target.exists() and path.exists():  # upstream wrote another report of this id
-            target = self.folder / self._own_name(entry)
+            target = self.folder / self._own_name(item)
         path.rename(target)
         return target.name
 
-    def set_aside(self, claimed: str, entry: Entry, meta: Meta, reason: str) -> None:
+    def set_aside(self, claimed: str, item: WaitingItem, meta: Meta, reason: str) -> None:
         """Move a claimed report to quarantine.
 
         The reason is there first: none is ever in quarantine without one.
@@ -176,12 +176,12 @@ class Store:
         path.stat()
         room = self.folder / QUARANTINE
         room.mkdir(exist_ok=True)
-        name = entry.name if not (room / entry.name).exists() else self._own_name(entry)
+        name = item.name if not (room / item.name).exists() else self._own_name(item)
         told = {
-            "id": entry.item_id,
+            "id": item.item_id,
             "reason": reason,
             "attempts": meta.attempts,
-            "priority": entry.priority,
+            "priority": item.priority,
             "quarantined_at": datetime.now(timezone.utc).isoformat(),
         }
         try:
@@ -189,17 +189,17 @@ class Store:
         except OSError as error:
             logger.warning("The reason for the quarantine of %s is lost: %s: %s", name, error, told)
         path.rename(room / name)
-        remove(self.folder / names.meta_name(entry.name))
+        remove(self.folder / names.meta_name(item.name))
 
-    def _own_name(self, entry: Entry) -> str:
+    def _own_name(self, item: WaitingItem) -> str:
         """Return a name of ours for a file whose own is taken or too long; its place is kept."""
-        self.latest = max(self.latest, entry.sequence)
-        sequence = entry.sequence
-        item_id = entry.item_id
+        self.latest = max(self.latest, item.sequence)
+        sequence = item.sequence
+        item_id = item.item_id
         if len(os.fsencode(item_id)) > names.LONGEST_ID:
             item_id = names.short_id(item_id)
         while True:
-            name = names.waiting_name(entry.priority, sequence, names.UNKNOWN_GROUP, item_id)
+            name = names.waiting_name(item.priority, sequence, names.UNKNOWN_GROUP, item_id)
             if not (self.folder / name).exists() and not (self.folder / QUARANTINE / name).exists():
                 return name
             sequence += 1

@@ -11,7 +11,7 @@ from pywats_green.queue.folder import names
 from pywats_green.queue.folder.files import folder_error, off_hub
 from pywats_green.queue.folder.recovery import Recovery
 from pywats_green.queue.folder.scan import Found, Snapshot, scan
-from pywats_green.queue.folder.schedule import Entry, Schedule
+from pywats_green.queue.folder.schedule import Schedule, WaitingItem
 from pywats_green.queue.folder.store import Store
 
 # A look takes its time. This many times as long passes before the next one, within bounds: with
@@ -118,12 +118,12 @@ class View:
         if self._looked_at is None or self._timer() - self._looked_at > _PUT_REST:
             self.refresh(force=True)
 
-    def add_own(self, entry: Entry, group: str) -> None:
+    def add_own(self, item: WaitingItem, group: str) -> None:
         """Add an item that was just put in."""
-        entry.knows_group = group != names.UNKNOWN_GROUP
-        entry.group = group if self.is_ordered and _is_group(group) else None
-        self.touch(entry.name)
-        self.schedule.add(entry)
+        item.knows_group = group != names.UNKNOWN_GROUP
+        item.group = group if self.is_ordered and _is_group(group) else None
+        self.touch(item.name)
+        self.schedule.add(item)
 
     def next_due(self) -> float | None:
         """Return the seconds until an item is due. None: none that is free is waiting."""
@@ -134,9 +134,9 @@ class View:
         if self._looking is not None:
             self._touched.add(name)
 
-    def doubt(self, entry: Entry) -> None:
+    def doubt(self, item: WaitingItem) -> None:
         """Hold the group of an item that another owner took, until its whereabouts are clear."""
-        self._doubt(entry.group)
+        self._doubt(item.group)
 
     def forget(self) -> None:
         """Look anew before anything else is said."""
@@ -173,19 +173,19 @@ class View:
         self._store.latest = max(self._store.latest, snapshot.latest)
         self.quarantined = snapshot.quarantined
         claimed = {waiting for waiting, owner in snapshot.claimed if owner != self.owner}
-        for entry in self.schedule:
-            if entry.name in self._touched:
+        for item in self.schedule:
+            if item.name in self._touched:
                 continue
-            if entry.name not in snapshot.waiting:
-                if entry.name not in claimed:
-                    self._doubt(entry.group)
-                self.schedule.remove(entry.name)
-            elif entry.has_meta and names.meta_name(entry.name) not in snapshot.metas:
-                entry.has_meta, entry.due = False, 0.0  # requeued from outside
-                self.schedule.add(entry)
+            if item.name not in snapshot.waiting:
+                if item.name not in claimed:
+                    self._doubt(item.group)
+                self.schedule.remove(item.name)
+            elif item.has_meta and names.meta_name(item.name) not in snapshot.metas:
+                item.has_meta, item.due = False, 0.0  # requeued from outside
+                self.schedule.add(item)
         for found in snapshot.found:
             if found.name.name not in self._touched and found.name.name not in self.schedule:
-                self.schedule.add(self._entry_of(found))
+                self.schedule.add(self._item_of(found))
         self._merge_groups(claimed)
 
     def _merge_groups(self, claimed: set[str]) -> None:
@@ -210,14 +210,14 @@ class View:
             self._doubts[group] = 2
             self.schedule.hold(group, _DOUBT)
 
-    def _entry_of(self, found: Found) -> Entry:
+    def _item_of(self, found: Found) -> WaitingItem:
         name, meta = found.name, found.meta
         priority = name.priority
         if priority is None:
             told = meta.priority if meta is not None else None
             priority = names.DEFAULT_PRIORITY if told is None else told
         wait = meta.wait(self._clock()) if meta is not None else 0.0
-        return Entry(
+        return WaitingItem(
             name=name.name,
             item_id=name.item_id,
             priority=priority,

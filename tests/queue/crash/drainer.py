@@ -143,7 +143,7 @@ def in_flight(folder):
     return numbers
 
 
-def verdict(folder, record, killed_with, expected):
+def disposition(folder, record, killed_with, expected):
     """Compare what the server got with what was put in."""
     lines = [json.loads(line) for line in record.read_text().splitlines()]
     sent = [
@@ -186,7 +186,7 @@ def one_case(workdir, name, kill):
     was_killed = kill(folder, record)
     claimed = in_flight(folder)
     assert not wait(fork(lambda: drain(folder, record, FaultPoint(folder, 0))))
-    problems, again = verdict(folder, record, claimed, {0, 1, 2, 3, 4})
+    problems, again = disposition(folder, record, claimed, {0, 1, 2, 3, 4})
     return was_killed, [f"{name}: {text}" for text in problems + check_quarantine(folder)], again
 
 
@@ -201,7 +201,7 @@ def one_put_case(workdir, name, number):
 
     was_killed = wait(fork(work))
     assert not wait(fork(lambda: drain(folder, record, FaultPoint(folder, 0))))
-    problems, _ = verdict(folder, record, set(), set())
+    problems, _ = disposition(folder, record, set(), set())
     return was_killed, [f"{name}: {text}" for text in problems]
 
 
@@ -267,7 +267,7 @@ def pair(workdir, seed, kills):
         other = fork(work)
     wait(steady)
     wait(other)
-    problems, again = verdict(folder, record, killed_with, set(range(300)))
+    problems, again = disposition(folder, record, killed_with, set(range(300)))
     drainers = {json.loads(line)[3] for line in record.read_text().splitlines()}
     return {"kills": kills, "problems": problems, "resent": again, "drainers": len(drainers)}
 

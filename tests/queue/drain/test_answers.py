@@ -2,7 +2,7 @@
 
 import pytest
 
-from pywats_green.queue.drain.receipt import first_words, is_receipt
+from pywats_green.queue.drain.answers import first_words, is_receipt
 
 RECEIPTS = [
     b'[{"ID": "x", "type": "T"}]',

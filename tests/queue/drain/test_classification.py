@@ -16,13 +16,13 @@ from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 
 from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.drain.answers import is_already_there, retry_after
-from pywats_green.queue.drain.classification import Kind, Verdicts
-from pywats_green.upstream.features.queues.dispositions import WatsVerdicts
+from pywats_green.queue.drain.classification import Classifier, Kind
+from pywats_green.upstream.features.queues.dispositions import WatsClassifier
 
 REPORT_ID = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
 
 
-@pytest.mark.parametrize("verdicts", [Verdicts(), WatsVerdicts()])
+@pytest.mark.parametrize("classifier", [Classifier(), WatsClassifier()])
 @pytest.mark.parametrize(
     ("kind", "statuses"),
     [
@@ -32,13 +32,13 @@ REPORT_ID = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
     ],
 )
 def test_the_status_decides_whatever_the_error_says(
-    verdicts: Verdicts, kind: Kind, statuses: list[int]
+    classifier: Classifier, kind: Kind, statuses: list[int]
 ) -> None:
     for status in statuses:
         for error in (Refused(status), _with(ServerError("x"), status), _with(OSError(), status)):
-            verdict = verdicts.of(error)
-            assert (verdict.kind, verdict.answered) == (kind, True), status
-            assert f"HTTP {status}" in verdict.reason
+            disposition = classifier.classify(error)
+            assert (disposition.kind, disposition.answered) == (kind, True), status
+            assert f"HTTP {status}" in disposition.reason
 
 
 def _with(error: Exception, status: int) -> Exception:
@@ -49,7 +49,7 @@ def _with(error: Exception, status: int) -> Exception:
 def test_the_answer_is_found_below_a_wrapper() -> None:
     error = RuntimeError("could not")
     error.__cause__ = Refused(503)
-    assert Verdicts().of(error).kind is Kind.TRANSIENT
+    assert Classifier().classify(error).kind is Kind.TRANSIENT
 
 
 def test_answers_of_requests_are_read() -> None:
@@ -57,8 +57,8 @@ def test_answers_of_requests_are_read() -> None:
     response.status_code = 429
     response.headers["Retry-After"] = "3"
     response._content = b'{"Message": "slowly"}'
-    verdict = Verdicts().of(requests.HTTPError("x", response=response))
-    assert verdict == (Kind.TRANSIENT, "HTTP 429: slowly", True, 3.0, True)
+    disposition = Classifier().classify(requests.HTTPError("x", response=response))
+    assert disposition == (Kind.TRANSIENT, "HTTP 429: slowly", True, 3.0, True)
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_answers_of_requests_are_read() -> None:
     ],
 )
 def test_errors_without_an_answer(kind: Kind, error: Exception) -> None:
-    for verdicts in (Verdicts(), WatsVerdicts()):
-        verdict = verdicts.of(error)
-        assert (verdict.kind, verdict.answered) == (kind, False)
+    for classifier in (Classifier(), WatsClassifier()):
+        disposition = classifier.classify(error)
+        assert (disposition.kind, disposition.answered) == (kind, False)
 
 
 def test_requests_hides_a_refused_connection_three_levels_down() -> None:
@@ -92,7 +92,7 @@ def test_requests_hides_a_refused_connection_three_levels_down() -> None:
         taken.bind(("127.0.0.1", 0))  # bound, not listening
         with pytest.raises(requests.ConnectionError) as caught:
             requests.post(f"http://127.0.0.1:{taken.getsockname()[1]}/", timeout=5)
-    assert Verdicts().of(caught.value).kind is Kind.AWAY
+    assert Classifier().classify(caught.value).kind is Kind.AWAY
 
 
 def _broke_off(cause: Exception) -> PyWATSError:
@@ -114,15 +114,23 @@ def _broke_off(cause: Exception) -> PyWATSError:
     ],
 )
 def test_errors_of_pywats_without_an_answer(kind: Kind, error: Exception) -> None:
-    assert WatsVerdicts().of(error).kind is kind
+    assert WatsClassifier().classify(error).kind is kind
 
 
 def test_without_the_bridge_the_text_tells_the_status() -> None:
     """When the package is disabled, upstream's errors carry no answer."""
-    verdicts = WatsVerdicts()
-    assert verdicts.of(ValueError("Report submission failed (503): busy")).kind is Kind.TRANSIENT
-    assert verdicts.of(ValueError("Report submission failed (401): no")).kind is Kind.REFUSED
-    assert verdicts.of(ValueError("Report submission failed (400): bad")).kind is Kind.PERMANENT
+    classifier = WatsClassifier()
+    assert (
+        classifier.classify(ValueError("Report submission failed (503): busy")).kind
+        is Kind.TRANSIENT
+    )
+    assert (
+        classifier.classify(ValueError("Report submission failed (401): no")).kind is Kind.REFUSED
+    )
+    assert (
+        classifier.classify(ValueError("Report submission failed (400): bad")).kind
+        is Kind.PERMANENT
+    )
 
 
 def test_a_bug_is_told_with_its_place_but_no_values() -> None:
@@ -131,7 +139,7 @@ def test_a_bug_is_told_with_its_place_but_no_values() -> None:
 
     with pytest.raises(TypeError) as caught:
         submit("s3cret")
-    reason = Verdicts().of(caught.value).reason
+    reason = Classifier().classify(caught.value).reason
     assert reason.startswith("TypeError: unsupported\n  at ")
     assert "in submit" in reason
     assert "s3cret" not in reason
@@ -181,19 +189,19 @@ OF_ANOTHER_KIND = [
 def test_already_there(text: str) -> None:
     for body in (text, {"Message": text}, {"error": {"code": text}}, [{"errors": [text]}]):
         assert is_already_there(SimpleNamespace(status_code=409, data=body))
-    verdict = Verdicts().of(Refused(409, {"message": text}))
-    assert verdict.kind is Kind.DELIVERED
-    assert Verdicts().of(Refused(400, {"message": text})).kind is Kind.PERMANENT
+    disposition = Classifier().classify(Refused(409, {"message": text}))
+    assert disposition.kind is Kind.DELIVERED
+    assert Classifier().classify(Refused(400, {"message": text})).kind is Kind.PERMANENT
 
 
 @pytest.mark.parametrize("text", OF_ANOTHER_KIND)
 def test_a_conflict_of_another_kind(text: str) -> None:
-    assert Verdicts().of(Refused(409, {"Message": text})).kind is Kind.PERMANENT
+    assert Classifier().classify(Refused(409, {"Message": text})).kind is Kind.PERMANENT
 
 
 @pytest.mark.parametrize("body", [None, 5, True, {}, [], {"a": {"b": {"c": {"d": "Duplicate"}}}}])
 def test_a_conflict_that_says_nothing(body: Any) -> None:
-    assert Verdicts().of(Refused(409, body)).kind is Kind.PERMANENT
+    assert Classifier().classify(Refused(409, body)).kind is Kind.PERMANENT
 
 
 # --- Retry-After
@@ -231,6 +239,6 @@ def test_the_servers_own_clock_counts() -> None:
 
 
 def test_a_long_page_is_cut() -> None:
-    reason = Verdicts().of(Refused(500, "<html>" + "x\n" * 9999)).reason
+    reason = Classifier().classify(Refused(500, "<html>" + "x\n" * 9999)).reason
     assert len(reason) < 600
     assert "\n" not in reason

@@ -18,7 +18,7 @@ from pywats.queue import MemoryQueue
 from pywats_green import ForeignAnswerError, InvalidArgumentError, SettingsError
 from pywats_green.queue.drain import processor
 from pywats_green.queue.folder.queue import FolderQueue
-from pywats_green.upstream.features.queues.dispositions import WatsVerdicts
+from pywats_green.upstream.features.queues.dispositions import WatsClassifier
 from pywats_green.upstream.features.queues.processor import QueueProcessor, submission
 
 ACCEPT = "PYWATS_GREEN_ACCEPT"
@@ -319,7 +319,11 @@ def test_a_server_that_stores_and_says_nothing_sees_few_posts(
 
     def drain(accept: Any, **options: Any) -> Any:
         sender = processor.QueueProcessor(
-            source, submission(client, accept), verdicts=WatsVerdicts(), timing=timing, **options
+            source,
+            submission(client, accept),
+            classifier=WatsClassifier(),
+            timing=timing,
+            **options,
         )
         object.__setattr__(timing, "processor", sender)
         return sender.drain()

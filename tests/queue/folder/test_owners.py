@@ -9,7 +9,7 @@ from pathlib import Path
 import gevent
 import pytest
 
-from pywats_green.queue.folder import lease, owner
+from pywats_green.queue.folder import owners
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.queue.folder.recovery import Recovery
 from pywats_green.queue.folder.scan import scan
@@ -83,7 +83,7 @@ ELSEWHERE = {"host": "elsewhere/1", "pid": 1, "beat": 1, "locked": True}
 
 @pytest.mark.parametrize(
     "beat",
-    [ELSEWHERE, "", "{", "[]", {"host": owner.this_host(), "locked": False}],
+    [ELSEWHERE, "", "{", "[]", {"host": owners.this_host(), "locked": False}],
     ids=["another host", "empty", "torn", "not ours", "no locks there"],
 )
 def test_where_no_lock_speaks_the_heartbeat_does(tmp_path: Path, beat: object) -> None:
@@ -146,24 +146,24 @@ def test_an_owner_that_was_taken_for_dead_sends_what_it_has_and_no_more(tmp_path
     queue.put({"id": "r"})
     claim = queue.claim()
     [path] = tmp_path.glob("*.claim")
-    path.rename(tmp_path / claim.entry.name)  # as another host does after the lease
+    path.rename(tmp_path / claim.item.name)  # as another host does after the lease
     claim.delivered()
     assert not list(tmp_path.glob("*.wsjf*"))  # nobody else had begun with it
     queue.close()
 
 
 def test_files_of_owners_without_claims_are_swept_when_they_are_old(tmp_path: Path) -> None:
-    owners = tmp_path / "owners"
-    owners.mkdir()
+    folder = tmp_path / "owners"
+    folder.mkdir()
     for name in ("00000001", "00000002"):
-        (owners / f"{name}.lock").write_text("")
-        beat = {"host": owner.this_host(), "pid": 1, "beat": 1, "locked": True}
-        (owners / f"{name}.json").write_text(json.dumps(beat))
-    (owners / "00000003.lock").write_text("")
+        (folder / f"{name}.lock").write_text("")
+        beat = {"host": owners.this_host(), "pid": 1, "beat": 1, "locked": True}
+        (folder / f"{name}.json").write_text(json.dumps(beat))
+    (folder / "00000003.lock").write_text("")
     for name in ("00000001.lock", "00000003.lock"):
-        os.utime(owners / name, (1.0, 1.0))
+        os.utime(folder / name, (1.0, 1.0))
     FolderQueue(tmp_path).refresh()
-    assert {path.stem for path in owners.iterdir()} == {"00000002"}  # may be about to be locked
+    assert {path.stem for path in folder.iterdir()} == {"00000002"}  # may be about to be locked
 
 
 def test_drafts_of_the_dead_are_swept_when_they_are_old(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_drafts_of_the_dead_are_swept_when_they_are_old(tmp_path: Path) -> None:
 
 
 def test_without_locks_an_owner_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(owner, "try_lock", lambda _path: None)
+    monkeypatch.setattr(owners, "try_lock", lambda _path: None)
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r"})
     assert queue.claim() is not None
@@ -202,7 +202,7 @@ def test_a_reason_that_a_crash_left_before_the_move_is_removed(tmp_path: Path) -
 def test_the_observer_forgets_the_buried(tmp_path: Path) -> None:
     timer = Clock()
     heartbeat = foreign_claim(tmp_path, ELSEWHERE)
-    observer = lease.Observer(tmp_path, 1.0, timer)
+    observer = owners.Observer(tmp_path, 1.0, timer)
     for _ in range(2):
         with observer.seize("0badf00d") as is_dead:
             pass

@@ -1,18 +1,18 @@
-"""The errors of pywats, for the verdicts of a queue."""
+"""The errors of pywats, for the classifier of a queue."""
 
 from __future__ import annotations
 
 import re
 import sys
 
-from pywats_green.queue.drain.classification import Verdicts
+from pywats_green.queue.drain.classification import Classifier
 
 # Upstream's words for a report that was refused, and for an exchange that broke off.
 _REFUSED = re.compile(r"Report submission failed \((\d{3})\)")
 _BROKE_OFF = "HTTP request failed"
 
 
-class WatsVerdicts(Verdicts):
+class WatsClassifier(Classifier):
     """Knows the errors of pywats as well as Python's own."""
 
     def is_away(self, exc: BaseException) -> bool:

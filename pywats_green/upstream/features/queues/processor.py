@@ -11,7 +11,7 @@ from pywats_green.queue.drain import processor
 from pywats_green.queue.drain.arguments import checked_submit
 from pywats_green.queue.drain.sending import OnResult
 from pywats_green.queue.drain.source import Source
-from pywats_green.upstream.features.queues.dispositions import WatsVerdicts
+from pywats_green.upstream.features.queues.dispositions import WatsClassifier
 from pywats_green.upstream.features.queues.receipts import Accept, requiring_receipt
 from pywats_green.upstream.features.queues.sources import UpstreamSource, is_upstream_queue
 
@@ -94,7 +94,7 @@ class QueueProcessor(processor.QueueProcessor):
             timeout=timeout,
             give_up_after=give_up_after,
             on_result=on_result,
-            verdicts=WatsVerdicts(),
+            classifier=WatsClassifier(),
         )
         self._is_own_source = self._is_own_source or is_upstreams
 

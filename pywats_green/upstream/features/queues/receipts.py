@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pywats_green.config import accepts_any_2xx
 from pywats_green.exceptions import ForeignAnswerError, InvalidArgumentError
-from pywats_green.queue.drain.receipt import first_words, is_receipt
+from pywats_green.queue.drain.answers import first_words, is_receipt
 
 if TYPE_CHECKING:
     from pywats.core.client import Response
