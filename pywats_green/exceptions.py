@@ -28,6 +28,10 @@ class InvalidArgumentError(PywatsGreenError, ValueError):
     """An argument of a public function is out of range."""
 
 
+class ArgumentTypeError(PywatsGreenError, TypeError):
+    """An argument of a public function has the wrong type."""
+
+
 class EventLoopRequiredError(PywatsGreenError, RuntimeError):
     """A coroutine awaited something that only a running asyncio event loop can finish."""
 

@@ -13,7 +13,7 @@ PACKAGE = Path(pywats_green.__file__).parent
 
 # From the leaves up. A room may import the rooms of the lines above its own, and itself.
 FLOORS = [
-    {"_version", "config", "exceptions", "typing", "progress", "retry_after"},
+    {"_version", "arguments", "config", "exceptions", "typing", "progress", "retry_after"},
     {"patching", "bridge", "context", "deadlines", "events"},
     {"pool", "cache", "transport", "queue", "batching", "profiler", "throttle"},
     {"upstream"},

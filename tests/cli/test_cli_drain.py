@@ -106,7 +106,7 @@ def test_a_server_that_is_away(drain, queue):
 
 def test_a_token_that_is_refused(drain, queue):
     queue.put(report(1))
-    done = drain("queue", "--deadline", "0.5", **{TOKEN: "c2VjcmV0OnNlY3JldA=="})
+    done = drain("queue", "--timeout", "0.5", **{TOKEN: "c2VjcmV0OnNlY3JldA=="})
     assert done.returncode == 4
     assert done.stderr.startswith("the server refused the token (")
     assert f"check {TOKEN}, then drain again" in done.stderr
@@ -162,7 +162,7 @@ def test_not_configured(queue, env, told, monkeypatch, capsys):
     [
         (["missing"], "there is no folder 'missing'"),
         (["file"], "'file' is a file"),
-        (["queue", "--watch", "--deadline", "1"], "not allowed with"),
+        (["queue", "--watch", "--timeout", "1"], "not allowed with"),
         (["queue", "--concurrency", "0"], "at least 1"),
         (["queue", "--accept", "all"], "invalid choice: 'all'"),
         ([], "FOLDER"),

@@ -11,7 +11,8 @@ from typing import Any
 
 from gevent.event import Event
 
-from pywats_green.exceptions import InvalidArgumentError, QueueBusyError
+from pywats_green.arguments import require_count, require_seconds, require_seconds_or_zero
+from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError, QueueBusyError
 from pywats_green.progress import ProgressCallback, reporter
 from pywats_green.queue.convert.isolation import Converter, Inline, Isolated, plan_for
 from pywats_green.queue.convert.results import ConversionResult, ConversionSummary
@@ -57,6 +58,7 @@ class ConverterPool:
             converted it; what it raises ends the run.
 
     Raises:
+        ArgumentTypeError: An argument has the wrong type.
         InvalidArgumentError: The folder does not exist, or a number is out of range.
         ConverterImportError: No child could import `convert`; the text says what to do.
         QueueFolderError: The folder of the queue cannot be made.
@@ -79,14 +81,12 @@ class ConverterPool:
         folder = Path(watch_folder).absolute()
         if not folder.is_dir():
             raise InvalidArgumentError(f"watch_folder {str(folder)!r} is no folder: create it")
-        if not isinstance(concurrency, int) or concurrency < 1:
-            raise InvalidArgumentError(f"concurrency must be at least 1, not {concurrency!r}")
-        if timeout is not None and not timeout > 0:
-            raise InvalidArgumentError(f"timeout must be more than 0, or None, not {timeout!r}")
-        if not settle >= 0:
-            raise InvalidArgumentError(f"settle must be 0 or more, not {settle!r}")
+        require_count("concurrency", concurrency)
+        if timeout is not None:
+            require_seconds("timeout", timeout)
+        require_seconds_or_zero("settle", settle)
         if not any(callable(part) for part in _entry_points(convert)):
-            raise InvalidArgumentError(
+            raise ArgumentTypeError(
                 f"convert must be callable with a path, or a converter, not {convert!r}"
             )
         files = WatchFolder(folder, patterns or _patterns_of(convert), settle)
@@ -105,7 +105,7 @@ class ConverterPool:
         self,
         *,
         progress: bool | ProgressCallback | None = None,
-        deadline: float | None = None,
+        timeout: float | None = None,
     ) -> ConversionSummary:
         """Convert until the folder is empty; files that are still written to are waited for.
 
@@ -113,57 +113,74 @@ class ConverterPool:
 
         Args:
             progress: True for a bar on stderr, or a function of (files done, files seen).
-            deadline: Seconds after which it ends all the same; what is being converted then is
-                left where it is. None: no limit.
+            timeout: Seconds for the whole drain; files that are still being converted then stay
+                where they are. None: no limit.
 
         Returns:
             What it did.
 
         Raises:
             ConverterImportError: No child can import the converter; every file is where it was.
+            ArgumentTypeError: `timeout` is not a number.
+            InvalidArgumentError: `timeout` is not above 0.
             OSError: The folder cannot be read, or the queue cannot write.
-            QueueBusyError: This pool runs already.
+            QueueBusyError: This pool is already running.
         """
+        if timeout is not None:
+            require_seconds("timeout", timeout)
         session = Session(
-            self._work, until_empty=True, deadline=deadline, progress=reporter(progress)
+            self._work, until_empty=True, timeout=timeout, progress=reporter(progress)
         )
         return self._run(session, nullcontext())
 
-    def run(self, handle_signals: bool = False, *, grace: float = 30.0) -> ConversionSummary:
+    def run(
+        self, handle_signals: bool = False, *, stop_timeout: float | None = 30.0
+    ) -> ConversionSummary:
         """Convert what is there and what appears, until `stop`.
 
         A folder that cannot be read and a queue that cannot write are logged and tried again.
 
         Args:
-            handle_signals: Whether SIGTERM and SIGINT stop it, as `stop(grace)`; a second one at
-                once. The old handlers are put back at the end.
-            grace: Seconds that a signal leaves to what is being converted.
+            handle_signals: Whether SIGTERM and SIGINT call `stop(stop_timeout)`; a second signal
+                stops at once. The previous handlers are restored at the end.
+            stop_timeout: Seconds that a signal gives the files being converted. 0: none. None: no
+                limit.
 
         Returns:
             What it did.
 
         Raises:
             ConverterImportError: As `drain`.
-            InvalidArgumentError: `handle_signals` outside the main thread.
-            QueueBusyError: This pool runs already.
+            ArgumentTypeError: `stop_timeout` is not a number.
+            InvalidArgumentError: `stop_timeout` is negative, or `handle_signals` is used outside
+                the main thread.
+            QueueBusyError: This pool is already running.
         """
+        if stop_timeout is not None:
+            require_seconds_or_zero("stop_timeout", stop_timeout)
         session = Session(self._work, until_empty=False)
         signals = (
-            stopping_on_signals(lambda hurry: session.stop(0.0 if hurry else grace))
+            stopping_on_signals(lambda hurry: session.stop(0.0 if hurry else stop_timeout))
             if handle_signals
             else nullcontext()
         )
         return self._run(session, signals)
 
-    def stop(self, timeout: float = 30.0) -> None:
+    def stop(self, timeout: float | None = 30.0) -> None:
         """End `run` or `drain`, if one is under way, and wait for its end.
 
-        No more files are taken; those that are being converted are finished.
+        No more files are taken; those being converted are finished.
 
         Args:
             timeout: Seconds for that; then the children are killed and their files stay where they
-                are. 0: at once.
+                are. 0: they are killed at once. None: no limit.
+
+        Raises:
+            ArgumentTypeError: `timeout` is not a number.
+            InvalidArgumentError: `timeout` is negative.
         """
+        if timeout is not None:
+            require_seconds_or_zero("timeout", timeout)
         session = self._session
         if session is not None:
             session.stop(timeout)
@@ -172,7 +189,7 @@ class ConverterPool:
     def _run(self, session: Session, signals: AbstractContextManager[None]) -> ConversionSummary:
         if self._session is not None:
             raise QueueBusyError(
-                "this ConverterPool runs already: stop() it first, or make another"
+                "this ConverterPool is already running: stop() it first, or make another"
             )
         self._session = session
         self._ended.clear()

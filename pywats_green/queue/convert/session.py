@@ -57,7 +57,7 @@ class Session:
     Args:
         work: What to do.
         until_empty: Whether it ends when nothing is left; errors of the disk end it then too.
-        deadline: Seconds for all of it. None: no limit.
+        timeout: Seconds for all of it. None: no limit.
         progress: Called with (files done, files seen).
     """
 
@@ -66,13 +66,13 @@ class Session:
         work: Work,
         *,
         until_empty: bool,
-        deadline: float | None = None,
+        timeout: float | None = None,
         progress: ProgressCallback | None = None,
     ) -> None:
         self._work = work
         self._until_empty = until_empty
         self._started = time.monotonic()
-        self._end = float("inf") if deadline is None else self._started + deadline
+        self._end = float("inf") if timeout is None else self._started + timeout
         self._progress = progress
         self._counts = ConversionCounts()
         self._seen = 0
@@ -83,15 +83,15 @@ class Session:
         self._error: Exception | None = None
         self._wake = Event()
         self._stopping = False
-        self._grace = 0.0
+        self._stop_timeout: float | None = 0.0
 
-    def stop(self, grace: float) -> None:
-        """Take no more files; blocks nothing, so a signal handler may call it.
+    def stop(self, timeout: float | None) -> None:
+        """Take no more files; does not block, so a signal handler may call it.
 
         Args:
-            grace: Seconds for those that are being converted.
+            timeout: Seconds for those being converted. None: no limit.
         """
-        self._stopping, self._grace = True, grace
+        self._stopping, self._stop_timeout = True, timeout
         self._wake.set()
 
     def run(self) -> ConversionSummary:
@@ -112,7 +112,7 @@ class Session:
             self._idle.append(self._work.new_converter())
             self._idle[0].start()  # a converter that no child can import is found out here
             self._loop(lanes)
-            lanes.join(timeout=self._grace)
+            lanes.join(timeout=self._stop_timeout)
         finally:
             lanes.kill()
             for converter in self._idle:

@@ -50,13 +50,12 @@ class Limits:
 
     Attributes:
         until_empty: Whether it ends when nothing is left that may be sent.
-        deadline: Seconds after which it ends, what is in flight being given back. None: never.
-        give_up_after: Seconds without a server, or with a refused token, after which it ends.
-            None: never.
+        timeout: Seconds after which it ends and puts back what is in flight. None: never.
+        give_up_after: Seconds with a closed gate after which it ends. None: never.
     """
 
     until_empty: bool
-    deadline: float | None = None
+    timeout: float | None = None
     give_up_after: float | None = None
 
 
@@ -112,10 +111,14 @@ class Run:
         """How many items are on their way."""
         return len(self._sendings)
 
-    def stop(self, grace: float) -> None:
-        """Take nothing more, and kill what is in flight after some seconds; does not wait."""
+    def stop(self, timeout: float | None) -> None:
+        """Take no more items, and kill what is in flight after `timeout` seconds; does not wait.
+
+        Args:
+            timeout: Seconds. None: nothing is killed.
+        """
         self._intake_ends = True
-        kill_at = self._timing.clock() + max(grace, 0.0)
+        kill_at = self._timing.clock() + timeout if timeout is not None else float("inf")
         self._kill_at = kill_at if self._kill_at is None else min(kill_at, self._kill_at)
         self._wake.set()
 
@@ -223,10 +226,10 @@ class Run:
             self.stop(_LAST_GRACE)
 
     def _left(self) -> float:
-        deadline = self._limits.deadline
-        if deadline is None:
+        timeout = self._limits.timeout
+        if timeout is None:
             return float("inf")
-        return self._started + deadline - self._timing.clock()
+        return self._started + timeout - self._timing.clock()
 
     def _kill_if_due(self) -> None:
         if self._left() <= 0:
@@ -253,7 +256,7 @@ class Run:
             self._outage = True
             logger.warning("the queue cannot be read, and is asked again and again: %s", exc)
 
-    def _fail(self, exc: BaseException, grace: float) -> None:
+    def _fail(self, exc: BaseException, timeout: float) -> None:
         if self.error is None:
             self.error = exc
-        self.stop(grace)
+        self.stop(timeout)

@@ -6,19 +6,19 @@ import inspect
 import logging
 from collections.abc import Callable
 from contextvars import Context
-from typing import Any
+from typing import Any, TypeAlias
 
 import gevent
 from gevent.event import Event
 
 from pywats_green.context import carry
 from pywats_green.queue.drain.gate import Permit
-from pywats_green.queue.drain.settling import Cancelled, Settler, ends_the_run
+from pywats_green.queue.drain.settling import Cancelled, Settled, Settler, ends_the_run
 from pywats_green.queue.drain.source import Claim
 
 logger = logging.getLogger("pywats_green.queue")
 
-OnResult = Callable[[str, str, "BaseException | None"], object]
+OnResult: TypeAlias = Callable[[str, Settled, "BaseException | None"], object]
 
 # A function that swallows the kill (a bare `except:`) is left to itself after this time.
 _SECONDS_TO_DIE = 2.0
@@ -132,7 +132,7 @@ class Sender:
             raise TypeError("submit is asynchronous: nothing was sent; give a blocking callable")
 
     def listener(
-        self, item_id: str, outcome: str, error: BaseException | None
+        self, item_id: str, settled: Settled, error: BaseException | None
     ) -> Callable[[], None] | None:
         """Return what makes an end known, not yet called; None: nobody listens."""
         on_result = self._on_result
@@ -141,7 +141,7 @@ class Sender:
 
         def tell() -> None:
             try:
-                on_result(item_id, outcome, error)
+                on_result(item_id, settled, error)
             except Exception:
                 if not self._has_complained:  # once: it may well fail for each report
                     self._has_complained = True
@@ -175,10 +175,10 @@ class Sending:
             What must end the whole run (Ctrl-C, a client used wrongly); None: nothing.
         """
         error = self._call.run()
-        outcome = self._sender.settler.settle(self._claim, self._permit, error)
+        settled = self._sender.settler.settle(self._claim, self._permit, error)
         if isinstance(error, Cancelled):
             error = None
-        tell = self._sender.listener(self._claim.item_id, outcome, error)
+        tell = self._sender.listener(self._claim.item_id, settled, error)
         fatal = error if error is not None and ends_the_run(error) else None
         if tell is not None and not self._is_cancelled:
             self._call = CancellableCall(tell, self._context)

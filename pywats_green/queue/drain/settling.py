@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Literal, TypeAlias
 
 import gevent
 
@@ -16,7 +17,8 @@ from pywats_green.queue.drain.statistics import DrainCounts
 
 logger = logging.getLogger("pywats_green.queue")
 
-SUBMITTED, RETRIED, QUARANTINED, RELEASED = "submitted", "retried", "quarantined", "released"
+Settled: TypeAlias = Literal["submitted", "retried", "quarantined", "released"]
+"""What became of a report."""
 
 
 class Cancelled(Exception):  # noqa: N818  # not an error: it says what became of a call
@@ -76,7 +78,7 @@ class Settler:
         self._gate = gate
         self._counts = counts
 
-    def settle(self, claim: Claim, permit: Permit, error: BaseException | None) -> str:
+    def settle(self, claim: Claim, permit: Permit, error: BaseException | None) -> Settled:
         """End a claim.
 
         Args:
@@ -115,13 +117,13 @@ class Settler:
         else:
             self._gate.fail(permit)
 
-    def _deliver(self, claim: Claim, permit: Permit) -> str:
+    def _deliver(self, claim: Claim, permit: Permit) -> Settled:
         self._gate.lift(permit)
         self._counts.count_submitted()
         self._end(claim, claim.delivered, "delivered; it may be sent once more")
-        return SUBMITTED
+        return "submitted"
 
-    def _put_back(self, claim: Claim, disposition: Disposition) -> str:
+    def _put_back(self, claim: Claim, disposition: Disposition) -> Settled:
         attempts = claim.attempts + 1
         if self._max_attempts is not None and attempts >= self._max_attempts:
             if disposition.holds:
@@ -135,18 +137,18 @@ class Settler:
         self._end(
             claim, lambda: claim.retry(disposition.reason, delay), "put back for a later attempt"
         )
-        return RETRIED
+        return "retried"
 
-    def _set_aside(self, claim: Claim, reason: str) -> str:
+    def _set_aside(self, claim: Claim, reason: str) -> Settled:
         self._counts.quarantined += 1
         logger.warning("report %s is quarantined: %s", claim.item_id, reason)
         self._end(claim, lambda: claim.quarantine(reason), "quarantined")
-        return QUARANTINED
+        return "quarantined"
 
-    def _release(self, claim: Claim) -> str:
+    def _release(self, claim: Claim) -> Settled:
         self._counts.released += 1
         self._end(claim, claim.release, "given back")
-        return RELEASED
+        return "released"
 
     def _end(self, claim: Claim, end: Callable[[], None], state: str) -> None:
         """Call an end. Where even that fails the claim stays ours, until the source is closed."""

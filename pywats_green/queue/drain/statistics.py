@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypedDict
 
 from pywats_green.queue.drain.source import Source
 
@@ -16,13 +16,13 @@ class DrainSummary(NamedTuple):
     """What a drain did.
 
     Attributes:
-        submitted: Reports that the server has now; those it had already count.
-        retried: Attempts that failed and are, or were, made again.
-        quarantined: Reports set aside.
+        submitted: Reports that the server has now, including those it already had.
+        retried: Failed attempts that were, or will be, repeated.
+        quarantined: Reports put into quarantine.
         remaining: Reports still waiting when it ended.
-        paused_reason: Why nothing was being sent at the end; None: that was not so.
-        elapsed: Seconds from its start to its end.
-        rate: Submitted reports per second.
+        paused_reason: Why nothing was being sent at the end; None: sending was not paused.
+        elapsed: Seconds from start to end.
+        rate: Reports submitted per second.
     """
 
     submitted: int
@@ -35,7 +35,7 @@ class DrainSummary(NamedTuple):
 
 
 class DrainCounts:
-    """Counts since the processor was made.
+    """Counts what a processor has done since it was made.
 
     Args:
         clock: Seconds, monotonic.
@@ -81,6 +81,32 @@ class DrainCounts:
             self._recent.popleft()
 
 
+class ProcessorStats(TypedDict):
+    """What a processor is doing, and what it has done since it was made.
+
+    Attributes:
+        depth: Waiting reports.
+        oldest_age: Seconds for which the oldest has been waiting; None: none is waiting.
+        in_flight: Reports being sent.
+        rate: Reports submitted per second, over the last ten seconds.
+        paused: Why nothing is being sent; None: sending is not paused.
+        submitted: Reports that the server has.
+        retried: Failed attempts that were, or will be, repeated.
+        quarantined: Reports put into quarantine.
+        released: Reports put back without counting the attempt.
+    """
+
+    depth: int
+    oldest_age: float | None
+    in_flight: int
+    rate: float
+    paused: str | None
+    submitted: int
+    retried: int
+    quarantined: int
+    released: int
+
+
 class Counted(Protocol):
     """A processor as its statistics see it."""
 
@@ -88,15 +114,15 @@ class Counted(Protocol):
     def source(self) -> Source:
         """The queue that is drained."""
 
-    def stats(self) -> dict[str, Any]:
-        """Return what goes on."""
+    def stats(self) -> ProcessorStats:
+        """Return what is going on."""
 
 
 _processors: weakref.WeakSet[Counted] = weakref.WeakSet()
 
 
 def register(processor: Counted) -> None:
-    """Count a processor in, for as long as it lives."""
+    """Include a processor in `queue_statistics` for as long as it lives."""
     _processors.add(processor)
 
 
@@ -106,24 +132,28 @@ def queue_statistics() -> dict[str, Any]:
     Returns:
         "processors"; "depth" and "oldest_age" over their queues, each queue once (one that cannot
         be read is left out); "in_flight", "rate", "submitted", "retried", "quarantined" and
-        "released"; "paused", how many are.
+        "released"; "paused", how many of them are.
     """
+    found: list[ProcessorStats] = []
+    by_queue: dict[int, ProcessorStats] = {}
     processors = list(_processors)
-    total: dict[str, Any] = {"processors": len(processors), "depth": 0, "oldest_age": None}
-    sums = ("in_flight", "rate", "submitted", "retried", "quarantined", "released")
-    total.update(dict.fromkeys((*sums, "paused"), 0))
-    seen: set[int] = set()
     for processor in processors:
         try:
-            found = processor.stats()
+            stats = processor.stats()
         except OSError:
             continue
-        for name in sums:
-            total[name] += found[name]
-        total["paused"] += found["paused"] is not None
-        if id(processor.source) not in seen:
-            seen.add(id(processor.source))
-            total["depth"] += found["depth"]
-            ages = [age for age in (total["oldest_age"], found["oldest_age"]) if age is not None]
-            total["oldest_age"] = max(ages, default=None)
-    return total
+        found.append(stats)
+        by_queue.setdefault(id(processor.source), stats)
+    ages = [stats["oldest_age"] for stats in by_queue.values() if stats["oldest_age"] is not None]
+    return {
+        "processors": len(processors),
+        "depth": sum(stats["depth"] for stats in by_queue.values()),
+        "oldest_age": max(ages, default=None),
+        "in_flight": sum(stats["in_flight"] for stats in found),
+        "rate": sum(stats["rate"] for stats in found),
+        "submitted": sum(stats["submitted"] for stats in found),
+        "retried": sum(stats["retried"] for stats in found),
+        "quarantined": sum(stats["quarantined"] for stats in found),
+        "released": sum(stats["released"] for stats in found),
+        "paused": sum(stats["paused"] is not None for stats in found),
+    }

@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pywats_green.exceptions import InvalidArgumentError, UnreadableReportError
+from pywats_green.exceptions import (
+    ArgumentTypeError,
+    InvalidArgumentError,
+    UnreadableReportError,
+)
 from pywats_green.queue.folder.files import off_hub
 
 Document: TypeAlias = "dict[str, Any]"
@@ -33,7 +37,7 @@ def document_of(report: object) -> tuple[Document, bytes | None]:
 
     Raises:
         UnreadableReportError: It is text that is no JSON object.
-        InvalidArgumentError: It is none of these.
+        ArgumentTypeError: It is none of these.
     """
     raw: bytes | None = None
     if isinstance(report, (str, bytes, bytearray)):
@@ -43,7 +47,7 @@ def document_of(report: object) -> tuple[Document, bytes | None]:
     elif callable(dump := getattr(report, "model_dump", None)):
         document = dict(dump(mode="json", by_alias=True, exclude_none=True))
     else:
-        raise InvalidArgumentError(
+        raise ArgumentTypeError(
             f"a report is a dict, JSON text or bytes, or a model of pywats, not {type(report)!r}"
         )
     return document, None if give_id(document) else raw

@@ -16,7 +16,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from pywats_green.exceptions import InvalidArgumentError
+from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
 
 PENDING = ".pending.wsjf"
 QUEUED = ".queued"
@@ -149,8 +149,11 @@ def check_id(item_id: object) -> None:
     """Refuse an id that cannot be part of a file name on every system.
 
     Raises:
-        InvalidArgumentError: It cannot.
+        ArgumentTypeError: It is not a string.
+        InvalidArgumentError: It cannot be part of a file name.
     """
+    if not isinstance(item_id, str):
+        raise ArgumentTypeError(f"item_id must be a string, not {item_id!r}")
     if flaw := flaw_of_id(item_id):
         raise InvalidArgumentError(f"item_id {str(item_id)[:40]!r} cannot name a file: {flaw}")
 
@@ -159,7 +162,11 @@ def check_priority(priority: object) -> None:
     """Refuse a priority out of range.
 
     Raises:
-        InvalidArgumentError: It is no whole number from 1 to 10.
+        ArgumentTypeError: It is not a whole number.
+        InvalidArgumentError: It is not between 1 and 10.
     """
-    if not isinstance(priority, int) or not HIGHEST_PRIORITY <= priority <= LOWEST_PRIORITY:
-        raise InvalidArgumentError(f"priority must be 1 (first) to 10 (last), not {priority!r}")
+    text = f"priority must be 1 (first) to 10 (last), not {priority!r}"
+    if not isinstance(priority, int) or isinstance(priority, bool):
+        raise ArgumentTypeError(text)
+    if not HIGHEST_PRIORITY <= priority <= LOWEST_PRIORITY:
+        raise InvalidArgumentError(text)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pywats_green.exceptions import InvalidArgumentError
+from pywats_green.arguments import require_seconds
+from pywats_green.exceptions import ArgumentTypeError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import Document, document_of
 from pywats_green.queue.folder.claims import Claims, FolderClaim, Grouping
@@ -49,6 +50,7 @@ class FolderQueue:
 
     Raises:
         QueueFolderError: The folder cannot be made.
+        ArgumentTypeError: An argument has the wrong type.
         InvalidArgumentError: A time is not above 0.
     """
 
@@ -62,8 +64,10 @@ class FolderQueue:
         timer: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if lease <= 0 or scan_interval <= 0:
-            raise InvalidArgumentError("lease and scan_interval must be above 0 seconds")
+        require_seconds("lease", lease)
+        require_seconds("scan_interval", scan_interval)
+        if not (order_by is None or isinstance(order_by, str) or callable(order_by)):
+            raise ArgumentTypeError(f"order_by must be a field or a function, not {order_by!r}")
         self.path = Path(path)
         self._clock = clock
         self._group_of = _grouping(order_by)
@@ -100,8 +104,10 @@ class FolderQueue:
         Raises:
             QueueFolderError: It could not be written, and nothing of it is left.
             UnreadableReportError: The text is no JSON object.
+            ArgumentTypeError: The report is none of these, the id is not a string, or the priority
+                is not a whole number.
             InvalidArgumentError: The id cannot name a file, the priority is out of range, or the
-                report is nothing that could be written.
+                report contains what JSON cannot express.
         """
         names.check_priority(priority)
         if item_id is not None:

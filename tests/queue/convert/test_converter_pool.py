@@ -1,7 +1,6 @@
 """ConverterPool: what is converted, where the files go, and what a bad converter costs."""
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,12 @@ import gevent
 import pytest
 from gevent import subprocess
 
-from pywats_green.exceptions import ConverterImportError, InvalidArgumentError, QueueBusyError
+from pywats_green.exceptions import (
+    ArgumentTypeError,
+    ConverterImportError,
+    InvalidArgumentError,
+    QueueBusyError,
+)
 from pywats_green.queue.convert.pool import ConverterPool
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and process groups")
@@ -218,14 +222,14 @@ def test_a_model_made_its_id_up_so_it_gets_ours(folder, queue):
         ("crash", "the converter's process ended with status 7"),
         ("exit", "the converter's process ended with status 1"),
         pytest.param("signal", "the converter's process ended by signal SIGSEGV", marks=posix),
-        ("hang", "the converter took longer than 1 seconds"),
+        ("hang", "the converter took longer than 2 seconds"),
     ],
 )
 def test_a_bad_file_costs_itself_alone(folder, queue, word, reason):
     for number in range(6):
         (folder / f"{number}.txt").write_text("fine")
     (folder / "3.txt").write_text(word)
-    timeout = 1.0 if word == "hang" else PATIENCE
+    timeout = 2.0 if word == "hang" else PATIENCE  # so long even a fine one may take
     summary = pool_of(folder, samples.by_content, queue, concurrency=2, timeout=timeout).drain()
     assert summary[:5] == (5, 5, 0, 1, 0)
     assert queue.serials() == ["0", "1", "2", "4", "5"]
@@ -315,7 +319,10 @@ def test_a_file_that_cannot_be_moved_is_put_once(folder, queue):
     (folder / "a.txt").write_text("x")
     folder.chmod(0o500)
     try:
-        assert pool.drain(deadline=1.0).remaining == 1
+        running = gevent.spawn(pool.run)
+        eventually(lambda: queue.reports)
+        pool.stop()
+        assert running.get().remaining == 1
     finally:
         folder.chmod(0o700)
     assert queue.serials() == ["a"]
@@ -344,9 +351,7 @@ def test_run_picks_up_new_files_until_stop(folder, queue):
     running = gevent.spawn(pool.run)
     for number in range(3):
         (folder / f"{number}.txt").write_text("x")
-        before = time.monotonic()
         eventually(lambda number=number: len(queue.reports) == number + 1)
-        assert number == 0 or time.monotonic() - before < 1.0  # the first one starts a child
     with pytest.raises(QueueBusyError):
         pool.drain()
     pool.stop()
@@ -369,7 +374,7 @@ def test_stop_lets_what_is_being_converted_finish(folder, queue):
     assert names(folder) == ["1.txt", "2.txt", "go"]
 
 
-def test_stop_without_grace_leaves_the_file_where_it_is(folder, queue):
+def test_stop_without_time_leaves_the_file_where_it_is(folder, queue):
     (folder / "a.txt").write_text("x")
     pool = pool_of(folder, samples.announce, queue)
     running = gevent.spawn(pool.run)
@@ -391,11 +396,10 @@ def test_a_killed_drain_leaves_no_child(folder, queue, children):
     assert len(children) == 1  # and the fixture checks that it ended
 
 
-def test_the_deadline_ends_a_drain(folder, queue):
+def test_the_timeout_ends_a_drain(folder, queue):
     (folder / "a.txt").write_text("x")
-    summary = pool_of(folder, samples.announce, queue).drain(deadline=0.5)
+    summary = pool_of(folder, samples.announce, queue).drain(timeout=0.5)
     assert (summary.remaining, summary.converted) == (1, 0)
-    assert summary.elapsed < 5
 
 
 def test_progress_counts_files(folder, queue):
@@ -475,16 +479,34 @@ sys.exit(subprocess.run([sys.executable, "-c", code]).returncode)
     "options",
     [
         {"watch_folder": "missing"},
-        {"convert": 42},
         {"concurrency": 0},
         {"timeout": 0},
         {"settle": -1},
     ],
 )
-def test_wrong_arguments(folder, queue, options):
+def test_an_argument_out_of_range(folder, queue, options):
     values = {"watch_folder": folder, "convert": samples.plain, "queue": queue, **options}
     with pytest.raises(InvalidArgumentError, match=next(iter(options))):
         ConverterPool(**values)
+
+
+@pytest.mark.parametrize(
+    "options", [{"convert": 42}, {"concurrency": 1.5}, {"timeout": "1"}, {"settle": None}]
+)
+def test_an_argument_of_the_wrong_type(folder, queue, options):
+    values = {"watch_folder": folder, "convert": samples.plain, "queue": queue, **options}
+    with pytest.raises(ArgumentTypeError, match=next(iter(options))):
+        ConverterPool(**values)
+
+
+def test_times_out_of_range(folder, queue):
+    pool = ConverterPool(folder, samples.plain, queue)
+    with pytest.raises(InvalidArgumentError, match="timeout"):
+        pool.drain(timeout=0)
+    with pytest.raises(InvalidArgumentError, match="stop_timeout"):
+        pool.run(stop_timeout=-1)
+    with pytest.raises(InvalidArgumentError, match="timeout"):
+        pool.stop(-1)
 
 
 def test_no_module_of_the_room_hides_one_of_the_standard_library():

@@ -43,6 +43,7 @@ class FakeSource:
         self.ends: list[tuple[Any, ...]] = []
         self.most_claimed = 0
         self.fails: dict[str, Exception] = {}
+        self.failed = Event()
         self._number = itertools.count()
         for item in items:
             self.put(item)
@@ -56,6 +57,7 @@ class FakeSource:
 
     def claim(self) -> FakeClaim | None:
         if "claim" in self.fails:
+            self.failed.set()
             raise self.fails["claim"]
         due = sorted(entry for entry in self.waiting if entry[0] <= self.clock())
         if not due:

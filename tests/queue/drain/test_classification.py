@@ -17,7 +17,7 @@ from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.drain.answers import is_already_there, retry_after
 from pywats_green.queue.drain.classification import Classifier, Kind
-from pywats_green.upstream.features.queues.dispositions import WatsClassifier
+from pywats_green.upstream.features.queues.classification import WatsClassifier
 
 REPORT_ID = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
 

@@ -12,14 +12,15 @@ from drain_fakes import FakeSource, FakeTiming, Refused, script
 from gevent.event import Event
 
 from pywats_green.exceptions import (
+    ArgumentTypeError,
     EventLoopRequiredError,
     InvalidArgumentError,
     NativeThreadError,
     QueueBusyError,
     UnreadableReportError,
 )
-from pywats_green.queue.drain.processor import QueueProcessor
 from pywats_green.queue.drain.statistics import queue_statistics
+from pywats_green.upstream.features.queues.processor import QueueProcessor
 
 
 def _processor(source: FakeSource, submit: Any, timing: Any = None, **options: Any) -> Any:
@@ -45,13 +46,16 @@ def test_any_return_means_accepted() -> None:
 
 
 def test_no_more_in_flight_or_claimed_than_told() -> None:
-    source, running, most = FakeSource(range(60)), 0, 0
+    source, running, most, all_at_work = FakeSource(range(60)), 0, 0, Event()
 
     def submit(_: Any) -> None:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        gevent.sleep(0.001)
+        if running == 7:
+            all_at_work.set()
+        all_at_work.wait()
+        gevent.sleep(0)
         running -= 1
 
     _processor(source, submit, concurrency=7).drain()
@@ -85,11 +89,15 @@ def test_progress_ends_at_all_of_all() -> None:
 def test_an_error_of_progress_leaves_nothing_in_flight() -> None:
     source = FakeSource(range(10))
 
+    def submit(report: int) -> None:
+        if report > 0:
+            Event().wait()
+
     def progress(completed: int, total: int) -> None:
         raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
-        _processor(source, lambda _: gevent.sleep(0.01), concurrency=2).drain(progress=progress)
+        _processor(source, submit, concurrency=2).drain(progress=progress)
     assert not source.claimed
 
 
@@ -321,7 +329,7 @@ def test_pause_and_resume_by_hand() -> None:
     source = FakeSource(range(5))
     processor = _processor(source, print)
     processor.pause()
-    assert processor.drain(deadline=0.05)[:5] == (0, 0, 0, 5, "paused by pause()")
+    assert processor.drain(timeout=0.05)[:5] == (0, 0, 0, 5, "paused by pause()")
     assert processor.stats()["paused"] == "paused by pause()"
     processor.resume()
     assert processor.drain().submitted == 5
@@ -330,10 +338,12 @@ def test_pause_and_resume_by_hand() -> None:
 # --- ends
 
 
-def test_the_deadline_is_kept_and_what_was_in_flight_is_given_back() -> None:
-    source = FakeSource(range(5))
-    summary = _processor(source, lambda _: Event().wait(), concurrency=2).drain(deadline=0.05)
-    assert 0.05 <= summary.elapsed < 0.5
+def test_the_timeout_is_kept_and_what_was_in_flight_is_given_back() -> None:
+    timing = FakeTiming()
+    source = FakeSource(range(5), timing)
+    processor = _processor(source, lambda _: Event().wait(), timing, concurrency=2)
+    summary = processor.drain(timeout=5.0)
+    assert summary.elapsed == pytest.approx(5.0)
     assert (summary.submitted, summary.remaining) == (0, 5)
     assert source.attempts["0"] == 0
     assert not source.claimed
@@ -407,12 +417,12 @@ def test_stop_lets_what_is_in_flight_finish() -> None:
     stopper = gevent.spawn(processor.stop, 10)
     gevent.idle()
     go_on.set()
-    stopper.get(timeout=5)
-    runner.get(timeout=5)
+    stopper.get(timeout=30)
+    runner.get(timeout=30)
     assert [end[:2] for end in source.ends] == [(item, "delivered") for item in "012"]
 
 
-def test_stop_kills_after_the_grace_time() -> None:
+def test_stop_kills_after_its_timeout() -> None:
     source, started = FakeSource(range(9)), Event()
 
     def submit(report: Any) -> None:
@@ -424,7 +434,7 @@ def test_stop_kills_after_the_grace_time() -> None:
     runner = gevent.spawn(processor.run)
     started.wait()
     processor.stop(0.02)
-    runner.get(timeout=5)
+    runner.get(timeout=30)
     assert source.counts() == {"waiting": 9, "in_flight": 0, "quarantined": 0}
     processor.stop()  # nothing runs: nothing happens
 
@@ -437,14 +447,19 @@ def test_stop_out_of_a_callable_does_not_wait_for_itself() -> None:
 
 
 def test_run_finds_what_comes_within_a_second() -> None:
-    source, sent = FakeSource([]), Event()
-    processor = _processor(source, lambda _: sent.set())
+    timing = FakeTiming()
+    source, sent = FakeSource([], timing), []
+    processor = _processor(source, lambda _: sent.append(timing.now), timing)
     runner = gevent.spawn(processor.run)
-    gevent.idle()
+    while timing.now < 1003:
+        gevent.sleep(0)
     source.put(1)
-    assert sent.wait(1.0)
+    put_at = timing.now
+    while not sent:
+        gevent.sleep(0)
+    assert sent[0] - put_at <= 1.0
     processor.stop()
-    runner.get(timeout=5)
+    runner.get(timeout=30)
 
 
 def test_only_one_run_at_a_time() -> None:
@@ -454,7 +469,7 @@ def test_only_one_run_at_a_time() -> None:
     with pytest.raises(QueueBusyError):
         processor.drain()
     processor.stop()
-    runner.get(timeout=5)
+    runner.get(timeout=30)
     processor.drain()
 
 
@@ -464,9 +479,11 @@ def test_only_one_run_at_a_time() -> None:
 def test_a_queue_that_cannot_be_read_ends_a_drain_after_what_is_in_flight() -> None:
     source = FakeSource(range(5))
 
-    def submit(_: Any) -> None:
-        source.fails["claim"] = PermissionError(13, "denied")
-        gevent.sleep(0.01)
+    def submit(report: int) -> None:
+        if report == 0:
+            source.fails["claim"] = PermissionError(13, "denied")
+        else:
+            source.failed.wait()
 
     with pytest.raises(PermissionError):
         _processor(source, submit, concurrency=2).drain()
@@ -486,9 +503,9 @@ def test_a_run_bears_it(caplog: pytest.LogCaptureFixture) -> None:
         "the queue cannot be read, and is asked again and again: [Errno 13] denied"
     ]
     del source.fails["claim"]
-    assert sent.wait(5)
+    assert sent.wait(30)
     processor.stop()
-    runner.get(timeout=5)
+    runner.get(timeout=30)
 
 
 def test_an_end_that_cannot_be_recorded_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -547,7 +564,7 @@ def test_statistics_are_added_up() -> None:
     before = queue_statistics()
     source = FakeSource(range(4))
     first, second = _processor(source, print), _processor(source, print)
-    first.drain(deadline=None)
+    first.drain(timeout=None)
     source.put(9)
     found = queue_statistics()
     assert found["processors"] - before["processors"] == 2
@@ -562,33 +579,59 @@ def test_statistics_are_added_up() -> None:
     "options",
     [
         {"concurrency": 0},
-        {"concurrency": 1.5},
-        {"concurrency": True},
         {"max_attempts": 0},
         {"backoff": (0, 1)},
         {"backoff": (2, 1)},
-        {"backoff": 5},
         {"timeout": 0},
         {"give_up_after": -1},
-        {"on_result": 1},
     ],
 )
 def test_arguments_out_of_range(options: dict[str, Any]) -> None:
-    with pytest.raises(InvalidArgumentError):
+    with pytest.raises(InvalidArgumentError, match=next(iter(options))):
+        _processor(FakeSource([]), print, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"concurrency": 1.5},
+        {"concurrency": True},
+        {"max_attempts": "5"},
+        {"backoff": 5},
+        {"backoff": (1.0,)},
+        {"timeout": "60"},
+        {"give_up_after": True},
+        {"on_result": 1},
+    ],
+)
+def test_arguments_of_the_wrong_type(options: dict[str, Any]) -> None:
+    with pytest.raises(ArgumentTypeError, match=next(iter(options))):
         _processor(FakeSource([]), print, **options)
 
 
 def test_arguments_of_no_use() -> None:
     async def post(_: Any) -> None: ...
 
-    with pytest.raises(InvalidArgumentError, match="asynchronous"):
+    with pytest.raises(ArgumentTypeError, match="asynchronous"):
         _processor(FakeSource([]), post)
-    with pytest.raises(InvalidArgumentError, match="callable"):
+    with pytest.raises(ArgumentTypeError, match="callable"):
         _processor(FakeSource([]), 5)
-    with pytest.raises(InvalidArgumentError, match="no claim"):
+    with pytest.raises(ArgumentTypeError, match="no claim"):
         QueueProcessor([], print)  # type: ignore[arg-type]
-    with pytest.raises(InvalidArgumentError, match="deadline"):
-        _processor(FakeSource([]), print).drain(deadline=-1)
+
+
+def test_times_out_of_range() -> None:
+    processor = _processor(FakeSource([]), print)
+    for timeout in (0, -1):
+        with pytest.raises(InvalidArgumentError, match="timeout"):
+            processor.drain(timeout=timeout)
+    with pytest.raises(ArgumentTypeError, match="timeout"):
+        processor.drain(timeout="1")
+    with pytest.raises(InvalidArgumentError, match="stop_timeout"):
+        processor.run(stop_timeout=-1)
+    with pytest.raises(InvalidArgumentError, match="timeout"):
+        processor.stop(-1)
+    assert processor.drain().submitted == 0  # nothing of it is running
 
 
 @pytest.fixture(autouse=True)

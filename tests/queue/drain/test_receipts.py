@@ -15,11 +15,9 @@ from gevent.pywsgi import WSGIServer
 from pywats import pyWATS
 from pywats.queue import MemoryQueue
 
-from pywats_green import ForeignAnswerError, InvalidArgumentError, SettingsError
-from pywats_green.queue.drain import processor
+from pywats_green import ArgumentTypeError, ForeignAnswerError, InvalidArgumentError, SettingsError
 from pywats_green.queue.folder.queue import FolderQueue
-from pywats_green.upstream.features.queues.dispositions import WatsClassifier
-from pywats_green.upstream.features.queues.processor import QueueProcessor, submission
+from pywats_green.upstream.features.queues.processor import QueueProcessor
 
 ACCEPT = "PYWATS_GREEN_ACCEPT"
 HTML, JSON, XML, TEXT = "text/html", "application/json", "application/xml", "text/plain"
@@ -202,7 +200,7 @@ def test_of_any_other_callable_each_return_means_accepted(
 def test_a_callable_may_find_it_out_itself() -> None:
     source, timing = FakeSource([1, 2]), FakeTiming()
     submit = script(ForeignAnswerError("a page\nof a proxy", None))
-    gate = processor.QueueProcessor(source, submit, concurrency=1, timing=timing, give_up_after=0.0)
+    gate = QueueProcessor(source, submit, concurrency=1, timing=timing, give_up_after=0.0)
     assert "no receipt of WATS (a page of a proxy)" in str(gate.drain().paused_reason)
     assert gate.drain()[:4] == (2, 0, 0, 0)
     assert set(source.attempts.values()) == {0}
@@ -271,7 +269,7 @@ def test_an_error_in_accept_sets_no_report_aside(client: pyWATS, queue: FolderQu
 
 
 def test_accept_that_cannot_be_called(client: pyWATS, queue: FolderQueue) -> None:
-    with pytest.raises(InvalidArgumentError, match="accept must be callable, not 'any-2xx'"):
+    with pytest.raises(ArgumentTypeError, match="accept must be callable, not 'any-2xx'"):
         QueueProcessor(queue, client, accept="any-2xx")  # type: ignore[arg-type]
 
 
@@ -318,13 +316,7 @@ def test_a_server_that_stores_and_says_nothing_sees_few_posts(
         source.put({"id": f"id-{number:02}"}, f"item-{number}")
 
     def drain(accept: Any, **options: Any) -> Any:
-        sender = processor.QueueProcessor(
-            source,
-            submission(client, accept),
-            classifier=WatsClassifier(),
-            timing=timing,
-            **options,
-        )
+        sender = QueueProcessor(source, client, accept=accept, timing=timing, **options)
         object.__setattr__(timing, "processor", sender)
         return sender.drain()
 

@@ -12,7 +12,7 @@ import pytest
 from pywats import AsyncWATS, pyWATS
 from pywats.queue import MemoryQueue, QueueItemStatus
 
-from pywats_green.exceptions import InvalidArgumentError
+from pywats_green.exceptions import ArgumentTypeError
 from pywats_green.queue.drain.statistics import queue_statistics
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.client.outcome import passes_breaker
@@ -153,9 +153,9 @@ def test_a_queue_that_was_cleared_meanwhile() -> None:
 
 def test_an_asynchronous_client_is_refused(server: WatsServer) -> None:
     client = AsyncWATS(base_url=server.url, token=server.token)
-    with pytest.raises(InvalidArgumentError, match="asynchronous"):
+    with pytest.raises(ArgumentTypeError, match="asynchronous"):
         QueueProcessor(_queue(1), client)  # type: ignore[arg-type]
-    with pytest.raises(InvalidArgumentError, match="pyWATS or a callable"):
+    with pytest.raises(ArgumentTypeError, match="pyWATS or a callable"):
         QueueProcessor(_queue(1), "http://wats")  # type: ignore[arg-type]
 
 

@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
 
 from pywats_green.exceptions import QueueFolderError, UnreadableReportError
 from pywats_green.queue.drain.source import Source
+from pywats_green.queue.folder import body
 from pywats_green.queue.folder.queue import FolderQueue
 
 
@@ -220,24 +222,28 @@ def test_a_report_that_may_not_be_read_is_no_unreadable_one(
     queue.close()
 
 
-def test_a_large_report_is_read_off_the_hub(tmp_path: Path) -> None:
+native_thread = gevent.monkey.get_original("_thread", "get_ident")
+
+
+def test_a_large_report_is_read_off_the_hub(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "big.queued").write_text(
         json.dumps({"id": "big", "steps": [{"n": n, "v": n * 1.5} for n in range(200_000)]})
     )
     queue = FolderQueue(tmp_path)
     claim = queue.claim()
-    ticks = 0
+    parse, threads = body.parse, []
 
-    def tick() -> None:
-        nonlocal ticks
-        while True:
-            gevent.sleep(0.001)
-            ticks += 1
+    def noted(*args: Any, **options: Any) -> Any:
+        threads.append(native_thread())
+        assert options == {"large": True}  # so that it lets the hub in
+        return parse(*args, **options)
 
-    ticker = gevent.spawn(tick)
+    monkeypatch.setattr(body, "parse", noted)
     assert len(claim.load()["steps"]) == 200_000
-    ticker.kill()
-    assert ticks >= 5
+    assert len(threads) == 1
+    assert threads[0] != native_thread()
     queue.close()
 
 
@@ -411,7 +417,7 @@ def test_files_put_in_by_others_are_noticed(tmp_path: Path) -> None:
     queue, other = FolderQueue(tmp_path, scan_interval=0.05), FolderQueue(tmp_path)
     assert queue.claim() is None
     other.put({"id": "new"})
-    with gevent.Timeout(1.0):
+    with gevent.Timeout(30.0):
         while (claim := queue.claim()) is None:
             gevent.sleep(0.01)
     assert claim.item_id == "new"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import heapq
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -12,8 +13,39 @@ from typing import Any
 
 import gevent
 
+from pywats_green.exceptions import ArgumentTypeError
+from pywats_green.queue.drain.source import Source
+
 # Where an item keeps the id of a report that came without one, so that all attempts bear it.
 _REPORT_ID = "pywats_green_report_id"
+
+
+def source_of(source: Any) -> tuple[Source, bool]:
+    """Return the queue to drain, and whether it was opened here, so that it is ours to close.
+
+    Args:
+        source: A folder, a `Source`, or one of upstream's queues.
+
+    Raises:
+        ArgumentTypeError: It is none of these.
+        QueueFolderError: The folder cannot be used as a queue.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        # Imported here, so that draining another queue loads nothing of this one.
+        from pywats_green.queue.folder.queue import FolderQueue  # noqa: PLC0415
+
+        return FolderQueue(source), True
+    if is_upstream_queue(source):
+        return UpstreamSource(source), True
+    missing = [
+        name for name in ("claim", "due_in", "counts", "oldest_age") if not hasattr(source, name)
+    ]
+    if missing:
+        raise ArgumentTypeError(
+            f"source must be a folder, a FolderQueue, or another queue, not {source!r}: "
+            f"it has no {missing[0]}()"
+        )
+    return source, False
 
 
 def is_upstream_queue(source: object) -> bool:

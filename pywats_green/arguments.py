@@ -1,0 +1,50 @@
+"""Checks of public arguments: a wrong type is a TypeError, a value out of range a ValueError."""
+
+from __future__ import annotations
+
+from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
+
+
+def require_count(name: str, value: object) -> int:
+    """Return a whole number of at least 1.
+
+    Raises:
+        ArgumentTypeError: It is no whole number.
+        InvalidArgumentError: It is less than 1.
+    """
+    text = f"{name} must be a whole number of at least 1, not {value!r}"
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ArgumentTypeError(text)
+    if value < 1:
+        raise InvalidArgumentError(text)
+    return value
+
+
+def require_seconds(name: str, value: object) -> float:
+    """Return a time of more than 0 seconds.
+
+    Raises:
+        ArgumentTypeError: It is no number.
+        InvalidArgumentError: It is not more than 0.
+    """
+    text = f"{name} must be more than 0 seconds, or None, not {value!r}"
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ArgumentTypeError(text)
+    if not value > 0:
+        raise InvalidArgumentError(text)
+    return value
+
+
+def require_seconds_or_zero(name: str, value: object) -> float:
+    """Return a time of 0 seconds or more.
+
+    Raises:
+        ArgumentTypeError: It is no number.
+        InvalidArgumentError: It is less than 0.
+    """
+    text = f"{name} must be 0 seconds or more, not {value!r}"
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ArgumentTypeError(text)
+    if not value >= 0:
+        raise InvalidArgumentError(text)
+    return value
