@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from pywats_green.queue.convert.child import CONVERTED, SKIPPED
+
+ConversionStatus: TypeAlias = Literal["converted", "skipped", "failed"]
 
 
 class ConversionResult(NamedTuple):
@@ -19,7 +21,7 @@ class ConversionResult(NamedTuple):
     """
 
     path: Path
-    status: str
+    status: ConversionStatus
     item_ids: tuple[str, ...]
     reason: str
 

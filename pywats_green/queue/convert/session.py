@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import gevent
 import gevent.pool
@@ -14,7 +14,12 @@ from gevent.event import Event
 from pywats_green.progress import ProgressCallback
 from pywats_green.queue.convert.child import CONVERTED, FAILED, SUSPENDED, ConversionReply
 from pywats_green.queue.convert.isolation import Converter
-from pywats_green.queue.convert.results import ConversionCounts, ConversionResult, ConversionSummary
+from pywats_green.queue.convert.results import (
+    ConversionCounts,
+    ConversionResult,
+    ConversionStatus,
+    ConversionSummary,
+)
 from pywats_green.queue.convert.watch_folder import SourceFile, WatchFolder, has_changed
 from pywats_green.queue.folder.files import off_hub
 
@@ -207,7 +212,8 @@ class Session:
                 return False
             except (TypeError, ValueError, RecursionError) as exc:
                 status, reason = FAILED, f"the queue cannot take its report: {exc}"
-        result = ConversionResult(source.path, status, item_ids, reason.partition("\n")[0])
+        told = cast("ConversionStatus", status)
+        result = ConversionResult(source.path, told, item_ids, reason.partition("\n")[0])
         self._unmoved[source] = result, f"{reason}\n\n{outcome.get('detail', '')}".rstrip() + "\n"
         return True
 

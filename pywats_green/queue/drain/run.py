@@ -14,7 +14,7 @@ from gevent.event import Event
 
 from pywats_green.queue.drain.gate import Gate, Permit
 from pywats_green.queue.drain.sending import Sender, Sending
-from pywats_green.queue.drain.source import Source
+from pywats_green.queue.source import Source
 
 logger = logging.getLogger("pywats_green.queue")
 

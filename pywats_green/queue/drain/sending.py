@@ -14,7 +14,7 @@ from gevent.event import Event
 from pywats_green.context import carry
 from pywats_green.queue.drain.gate import Permit
 from pywats_green.queue.drain.settling import Cancelled, Settled, Settler, ends_the_run
-from pywats_green.queue.drain.source import Claim
+from pywats_green.queue.source import Claim
 
 logger = logging.getLogger("pywats_green.queue")
 

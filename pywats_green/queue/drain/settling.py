@@ -12,8 +12,8 @@ from pywats_green.exceptions import EventLoopRequiredError, NativeThreadError
 from pywats_green.queue.drain.backoff import LONGEST_PROBE_DELAY, Backoff
 from pywats_green.queue.drain.classification import Classifier, Disposition, Kind
 from pywats_green.queue.drain.gate import Gate, Permit
-from pywats_green.queue.drain.source import Claim
 from pywats_green.queue.drain.statistics import DrainCounts
+from pywats_green.queue.source import Claim
 
 logger = logging.getLogger("pywats_green.queue")
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypedDict
 
-from pywats_green.queue.drain.source import Source
+from pywats_green.queue.source import Source
 
 _WINDOW = 10.0  # seconds over which the current rate is taken
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from pywats_green.exceptions import InvalidArgumentError, QueueItemError, UnreadableReportError
 from pywats_green.queue.folder import names
@@ -18,7 +18,9 @@ from pywats_green.queue.folder.files import folder_error, off_hub, remove
 from pywats_green.queue.folder.meta import Meta, read_meta, write_meta
 from pywats_green.queue.folder.scan import QUARANTINE, quarantined_names
 
-STATES = ("waiting", "claimed", "quarantined", "sent")
+State: TypeAlias = Literal["waiting", "claimed", "quarantined", "sent"]
+
+STATES: tuple[State, ...] = get_args(State)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class QueueItem:
     """
 
     item_id: str
-    state: str
+    state: State
     priority: int
     attempts: int
     age: float
@@ -64,7 +66,7 @@ class Inspection:
         self._folder = folder
         self._clock = clock
 
-    def list(self, state: str | None = None) -> Sequence[QueueItem]:
+    def list(self, state: State | None = None) -> Sequence[QueueItem]:
         """Return the items, in the order in which they go. See `FolderQueue.list`."""
         if state is not None and state not in STATES:
             raise InvalidArgumentError(f"state is one of {', '.join(STATES)}, not {state!r}")
@@ -156,7 +158,7 @@ class Inspection:
         except OSError as error:
             raise folder_error("look", self._folder, error) from error
 
-    def _items(self, state: str | None) -> Iterator[QueueItem]:
+    def _items(self, state: State | None) -> Iterator[QueueItem]:
         with os.scandir(self._folder) as entries:
             found = [name for entry in entries if not (name := entry.name).endswith(names.META)]
         for name in found:
@@ -177,7 +179,7 @@ class Inspection:
                     yield item
 
     def _item(
-        self, state: str, waiting: names.WaitingName, name: str, owner: str | None = None
+        self, state: State, waiting: names.WaitingName, name: str, owner: str | None = None
     ) -> QueueItem | None:
         path = self._folder / name
         meta = read_meta(self._folder / names.meta_name(waiting.name)) or Meta()
@@ -198,7 +200,7 @@ class Inspection:
 
     def _make(
         self,
-        state: str,
+        state: State,
         waiting: names.WaitingName,
         path: Path,
         meta: Meta,

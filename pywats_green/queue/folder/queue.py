@@ -14,11 +14,12 @@ from pywats_green.exceptions import ArgumentTypeError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import Document, document_of
 from pywats_green.queue.folder.claims import Claims, FolderClaim, Grouping
-from pywats_green.queue.folder.inspection import Inspection, QueueItem
+from pywats_green.queue.folder.inspection import Inspection, QueueItem, State
 from pywats_green.queue.folder.recovery import Recovery
 from pywats_green.queue.folder.schedule import WaitingItem
 from pywats_green.queue.folder.store import Store
 from pywats_green.queue.folder.view import View
+from pywats_green.queue.source import QueueCounts
 
 OrderBy: TypeAlias = "str | Callable[[Document], object] | None"
 
@@ -152,8 +153,8 @@ class FolderQueue:
         due = self._view.next_due()
         return self._view.idle_pause if due is None else due
 
-    def counts(self) -> dict[str, int]:
-        """Return how many items are `waiting`, `in_flight` (of this owner) and `quarantined`.
+    def counts(self) -> QueueCounts:
+        """Return how many items are waiting, claimed by this owner, and in quarantine.
 
         Raises:
             QueueFolderError: The folder cannot be read.
@@ -187,7 +188,7 @@ class FolderQueue:
         """Give back every claim of this owner, and the owner's file. The next claim begins anew."""
         self._claims.close()
 
-    def list(self, state: str | None = None) -> Sequence[QueueItem]:
+    def list(self, state: State | None = None) -> Sequence[QueueItem]:
         """Return what is in the folder, in the order in which it goes; no body is read.
 
         Args:

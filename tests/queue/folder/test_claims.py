@@ -13,9 +13,9 @@ import gevent
 import pytest
 
 from pywats_green.exceptions import QueueFolderError, UnreadableReportError
-from pywats_green.queue.drain.source import Source
 from pywats_green.queue.folder import body
 from pywats_green.queue.folder.queue import FolderQueue
+from pywats_green.queue.source import Source
 
 
 class Clock:

@@ -15,7 +15,6 @@ from pywats_green.queue.drain.gate import Gate
 from pywats_green.queue.drain.run import Limits, Run, Timing
 from pywats_green.queue.drain.sending import OnResult, Sender
 from pywats_green.queue.drain.settling import Settler
-from pywats_green.queue.drain.source import Source
 from pywats_green.queue.drain.statistics import (
     DrainCounts,
     DrainSummary,
@@ -23,6 +22,7 @@ from pywats_green.queue.drain.statistics import (
     register,
 )
 from pywats_green.queue.signals import stopping_on_signals
+from pywats_green.queue.source import Source
 from pywats_green.upstream.features.queues.classification import WatsClassifier
 from pywats_green.upstream.features.queues.sources import source_of
 from pywats_green.upstream.features.queues.submission import Accept, submission

@@ -14,7 +14,7 @@ from typing import Any
 import gevent
 
 from pywats_green.exceptions import ArgumentTypeError
-from pywats_green.queue.drain.source import Source
+from pywats_green.queue.source import QueueCounts, Source
 
 # Where an item keeps the id of a report that came without one, so that all attempts bear it.
 _REPORT_ID = "pywats_green_report_id"
@@ -114,8 +114,8 @@ class UpstreamSource:
         now = self._timer()
         return max(0.0, min(self._due.get(item_id, now) - now for item_id in pending))
 
-    def counts(self) -> dict[str, int]:
-        """Return how many items are `waiting`, `in_flight` (of this owner) and `quarantined`."""
+    def counts(self) -> QueueCounts:
+        """Return how many items there are."""
         return {
             "waiting": self._queue.count_pending(),
             "in_flight": len(self._claims),
