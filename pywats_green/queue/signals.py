@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as a wish to stop."""
+"""SIGTERM and Ctrl-C as a request to stop."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _NAMES = ("SIGTERM", "SIGINT", "SIGBREAK")
 
 @contextmanager
 def stopping_on_signals(stop: Callable[[bool], object]) -> Iterator[None]:
-    """Call a function for each SIGTERM and SIGINT, and put the old handlers back at the end.
+    """Call a function on each SIGTERM and SIGINT, and restore the old handlers at the end.
 
-    A handler runs in the hub, where blocking raises BlockingSwitchOutError, so it does no more
-    than set an Event; a greenlet waits for that and calls the function.
+    A handler runs in the hub, where blocking raises BlockingSwitchOutError, so it only sets an
+    Event; a greenlet waits for that and calls the function.
 
     Args:
         stop: Called with True from the second signal on: whoever asks twice is in a hurry.
 
     Raises:
-        InvalidArgumentError: This is not the main thread; only there Python takes signals.
+        InvalidArgumentError: This is not the main thread, the only one that gets signals.
     """
     arrived = Event()
     previous: dict[int, Any] = {}

@@ -28,7 +28,7 @@ def puts(queue: FolderQueue) -> None:
     assert_type(queue.list("quarantined"), Sequence[QueueItem])
     queue.list("quarantine")  # type: ignore[arg-type]
     assert_type(queue.list()[0].state, Literal["waiting", "claimed", "quarantined", "sent"])
-    print(queue.list()[0].attempt)  # type: ignore[attr-defined]
+    assert_type(queue.list()[0].attempt, Any)  # type: ignore[attr-defined]
     queue.put({}, priority="1")  # type: ignore[arg-type]
     FolderQueue("reports", order_by=lambda report: report["sn"])
 

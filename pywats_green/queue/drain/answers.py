@@ -18,10 +18,10 @@ from xml.etree import ElementTree as ET
 
 from pywats_green.retry_after import seconds_asked
 
-# What a server says when it has this report. The subject must stand at the start of a clause and
-# be the report, its id, or nothing ("a product of this report already exists" is of another kind,
-# and so is an id that another report bears): a report that is taken for delivered is never sent
-# again, so in doubt it is not.
+# What a server says when it already has this report. The subject must start a clause and be the
+# report, its id, or nothing ("a product of this report already exists" is another matter, and so is
+# an id that another report has): a report taken for delivered is never sent again, so in doubt it
+# is not.
 _ALREADY_THERE = re.compile(
     r"""
     (?: ^ | [.:;!] ) \s*
@@ -48,15 +48,15 @@ _ID_NAMES = ("ID", "id", "uuid")
 _XML_TEXTS = frozenset({"string", "guid", *_ID_NAMES})  # elements whose text is the id
 
 _USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
-_WORDS = 80  # characters of a foreign answer that are shown
-_LOOKED_AT = 4096  # bytes; blanks are folded and secrets taken out before it is cut
+_WORDS = 80  # characters shown of a foreign answer
+_LOOKED_AT = 4096  # bytes; blanks are folded and secrets removed before the text is cut
 
 
 def response_of(exc: BaseException) -> Any | None:
-    """Return the answer that an exception carries, or one it was raised from; None: there is none.
+    """Return the answer that an exception or one of its causes carries; None: there is none.
 
     Args:
-        exc: What a submission raised; causes given by `raise ... from` are followed.
+        exc: What a submission raised; `raise ... from` is followed.
     """
     seen: set[int] = set()
     current: BaseException | None = exc
@@ -70,12 +70,12 @@ def response_of(exc: BaseException) -> Any | None:
 
 
 def is_already_there(response: Any) -> bool:
-    """Tell whether the body of an answer says that the server has this very report.
+    """Tell whether the body of an answer says that the server already has this very report.
 
-    A text says so where a phrase such as "already exists" or "has already been submitted" is said
-    of the report, of its id, or of nothing that is named; or where it names a "duplicate report"
-    or a "duplicate id". The texts looked at are the body itself, and the values of a JSON object
-    and of the objects in it (a code "ReportAlreadyExists" counts too).
+    It does if a phrase such as "already exists" or "has already been submitted" refers to the
+    report, its id or nothing in particular; or if it names a "duplicate report" or "duplicate
+    id". Searched are the body itself, or the values of a JSON object and of the objects in it
+    (a code such as "ReportAlreadyExists" counts, too).
 
     Args:
         response: The answer, of status 409.
@@ -84,20 +84,20 @@ def is_already_there(response: Any) -> bool:
 
 
 def retry_after(response: Any, now: float) -> float | None:
-    """Return the seconds for which an answer asks to be left alone.
+    """Return the seconds that an answer asks to wait.
 
     Args:
-        response: The answer; its Retry-After header gives seconds or an HTTP date.
-        now: Seconds since 1970, for a date where the answer bears no Date of its own.
+        response: The answer; its Retry-After header holds seconds or an HTTP date.
+        now: Seconds since the epoch, for a date if the answer has no Date header.
 
     Returns:
-        Seconds, from 0 to 300; None: it does not ask, or not legibly.
+        Seconds, from 0 to 300; None: there is no readable Retry-After.
     """
     return seconds_asked(_header(response, "retry-after"), _header(response, "date"), now)
 
 
 def described(response: Any) -> str:
-    """Return status and message of an answer, in one line."""
+    """Return the status and message of an answer, in one line."""
     text = next((text for text in _texts(_body(response)) if text.strip()), "")
     text = " ".join(text.split())
     if len(text) > _LONGEST_TEXT:
@@ -116,7 +116,7 @@ def _body(response: Any) -> Any:
 
 
 def _texts(body: Any, depth: int = 3) -> Iterator[str]:
-    """Give the texts in a body; those that are called a message first."""
+    """Yield the texts in a body, messages first."""
     if isinstance(body, str):
         yield body
     elif isinstance(body, Mapping) and depth:
@@ -140,12 +140,12 @@ def _header(response: Any, name: str) -> str | None:
 def is_receipt(body: bytes, *, xml: bool = False) -> bool:
     """Tell whether upstream would read an id from the body of a 2xx answer.
 
-    That is JSON: a non-empty string, an object, or a non-empty list of objects of which the first
-    counts, with a non-empty `ID`, `id` or `uuid`.
+    That is JSON: a non-empty string, an object, or a non-empty list of objects (the first one
+    counts), with a non-empty `ID`, `id` or `uuid`.
 
     Args:
-        body: As it came.
-        xml: Whether XML of that content is a receipt, too: the answer to a WSXF report.
+        body: The raw body.
+        xml: Whether XML of that content counts, too: the answer to a WSXF report.
     """
     try:
         found = json.loads(body)
@@ -159,11 +159,11 @@ def is_receipt(body: bytes, *, xml: bool = False) -> bool:
 
 
 def first_words(body: bytes, secret: str = "") -> str:
-    """Return the first 80 characters of a body, in one line.
+    """Return the first 80 characters of a body, in one line, without user info in URLs.
 
     Args:
-        body: As it came.
-        secret: Shown as "***"; so is no user info of a URL.
+        body: The raw body.
+        secret: Shown as "***".
     """
     text = " ".join(body[:_LOOKED_AT].decode("utf-8", "replace").split())
     text = _USER_INFO.sub("", "".join(char for char in text if char.isprintable()))
@@ -189,7 +189,7 @@ def _is_xml_receipt(body: bytes) -> bool:
 
 
 def _xml_ids(item: ET.Element) -> Iterator[str | None]:
-    """Give the ids of an object in XML. Attributes count on a report alone: any page has some."""
+    """Yield the ids of an object in XML. Attributes count only on a report: any page has some."""
     for child in item:
         if _name(child) in _ID_NAMES:
             yield child.text

@@ -1,4 +1,4 @@
-"""Judges what a submission raised: what becomes of the report, and of the drain."""
+"""Classifies what a submission raised: what becomes of the report, and of the drain."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ _AWAY_ERRNOS = frozenset(
 
 
 class Kind(Enum):
-    """What becomes of a report that was not simply accepted."""
+    """What becomes of a report that was not accepted."""
 
     DELIVERED = "delivered"
     """The server has it already."""
     TRANSIENT = "transient"
-    """It is sent again later; the attempt counts."""
+    """It is retried later; the attempt counts."""
     PERMANENT = "permanent"
-    """It is set aside; sending it again would change nothing."""
+    """It is quarantined; sending it again would change nothing."""
     AWAY = "away"
-    """Nobody was reached: it is given back, and the drain pauses."""
+    """The server was not reached: the report is released, and the drain pauses."""
     REFUSED = "refused"
-    """The token was refused: it is given back, and the drain pauses."""
+    """The token was refused: the report is released, and the drain pauses."""
     FOREIGN = "foreign"
-    """Somebody else answered, or nothing was said: it is given back, and the drain pauses."""
+    """The answer was no receipt: the report is released, and the drain pauses."""
 
 
 class Disposition(NamedTuple):
@@ -56,41 +56,38 @@ class Disposition(NamedTuple):
 
     Attributes:
         kind: What.
-        reason: Why, in one line; several for a bug in the callable.
+        reason: Why, in one line; in several for a bug in the callable.
         answered: Whether a server answered at all.
-        retry_after: Seconds for which the server asked to be left alone; None: it did not ask.
-        holds: Whether it asked so of all, not of this report: nothing is sent meanwhile.
+        retry_after: Seconds that the server asked to wait; None: it did not ask.
+        for_all: Whether it asked that of every client: nothing is sent meanwhile.
     """
 
     kind: Kind
     reason: str
     answered: bool = False
     retry_after: float | None = None
-    holds: bool = False
+    for_all: bool = False
 
 
 class Classifier:
-    """The rules that need to know no library but Python's own.
+    """The rules that depend on no library but Python's own.
 
-    Where an exception carries an answer as `response`, its status decides; else the exception
+    If an exception carries an answer as `response`, its status decides; otherwise the exception
     itself does. A subclass that knows the errors of a client library extends `is_away`,
     `is_transient` and `status_of`.
 
     Args:
-        now: Seconds since 1970, for a Retry-After that is a date.
+        now: Seconds since the epoch, for a Retry-After that is a date.
     """
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
 
     def classify(self, exc: BaseException) -> Disposition:  # noqa: PLR0911  # one for each rule
-        """Judge what a submission raised.
+        """Return what becomes of the report.
 
         Args:
             exc: What `load` or `submit` raised.
-
-        Returns:
-            The disposition.
         """
         if isinstance(exc, ForeignAnswerError):
             return Disposition(Kind.FOREIGN, " ".join(str(exc).split()), answered=True)
@@ -109,7 +106,7 @@ class Classifier:
         return Disposition(Kind.PERMANENT, _with_place(exc))
 
     def is_away(self, exc: BaseException) -> bool:
-        """Tell whether an error says that no server could be reached."""
+        """Tell whether an error means that no server could be reached."""
         return any(
             isinstance(error, (ConnectionRefusedError, socket.gaierror))
             or (isinstance(error, OSError) and error.errno in _AWAY_ERRNOS)
@@ -117,12 +114,12 @@ class Classifier:
         )
 
     def is_transient(self, exc: BaseException) -> bool:
-        """Tell whether an error, of which `is_away` is false, may go away by itself."""
+        """Tell whether an error for which `is_away` is false may go away by itself."""
         # OSError is the root of the builtin TimeoutError and ConnectionError, too.
         return any(isinstance(error, (OSError, http.client.HTTPException)) for error in _chain(exc))
 
     def status_of(self, exc: BaseException) -> int | None:  # noqa: ARG002  # for subclasses
-        """Return the status that an error without an answer tells of; None: it tells of none."""
+        """Return the status that an error without an answer names; None: it names none."""
         return None
 
     def _of_answer(self, response: Any) -> Disposition:
@@ -134,7 +131,7 @@ class Classifier:
             return disposition
         seconds = retry_after(response, self._now())
         return disposition._replace(
-            retry_after=seconds, holds=status == _TOO_MANY or seconds is not None
+            retry_after=seconds, for_all=status == _TOO_MANY or seconds is not None
         )
 
 
@@ -142,16 +139,16 @@ def _of_status(status: int, reason: str) -> Disposition:
     if status in _TOKEN_REFUSED:
         return Disposition(Kind.REFUSED, reason, answered=True)
     if status in _TRANSIENT or status >= _SERVER_FAULT:
-        return Disposition(Kind.TRANSIENT, reason, answered=True, holds=status == _TOO_MANY)
+        return Disposition(Kind.TRANSIENT, reason, answered=True, for_all=status == _TOO_MANY)
     if status < _CLIENT_FAULT and status >= _OK:
-        # An error after a success, or a redirection that nobody followed. Sending it again could
-        # not be told from sending it twice; a person has to look.
+        # An error after a success, or a redirect that was not followed. A retry might send the
+        # report twice, so a person has to look.
         reason = f"the call failed although the server answered {reason}"
     return Disposition(Kind.PERMANENT, reason, answered=True)
 
 
 def _chain(exc: BaseException) -> Iterator[BaseException]:
-    """Give an error and what it was raised from; below a network error, what it was raised in."""
+    """Yield an error and its causes; below a network error also its contexts."""
     seen: set[int] = set()
     current: BaseException | None = exc
     while current is not None and id(current) not in seen:
@@ -169,7 +166,7 @@ def _line(exc: BaseException) -> str:
 
 
 def _with_place(exc: BaseException) -> str:
-    """Name an error and the last lines of code it came through; never the values of variables."""
+    """Describe an error by its last lines of code; never by the values of variables."""
     frames = [
         f"{frame.filename}:{frame.lineno} in {frame.name}"
         for frame in traceback.extract_tb(exc.__traceback__)

@@ -1,4 +1,4 @@
-"""The gate before the queue: closed by hand, by a server that is away, or for a while."""
+"""The gate in front of the queue: closed by hand, by an unreachable server, or for a while."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ BY_HAND = "paused by pause()"
 
 
 class Permit(NamedTuple):
-    """Leave to take one item.
+    """Permission to take one item.
 
     Attributes:
-        epoch: How often the gate had been closed and lifted when it was given.
-        probe: Whether the item is to find out if the server is back.
+        epoch: Which opening or closing of the gate it belongs to.
+        probe: Whether the item probes if the server is back.
     """
 
     epoch: int
@@ -23,11 +23,11 @@ class Permit(NamedTuple):
 
 
 class Gate:
-    """Says whether an item may be taken now. No call of it waits.
+    """Tells whether an item may be taken now. No method waits.
 
-    While it is closed because nobody answers, the token is refused or somebody else answers, one
-    permit at a time is given out for a probe. What was in flight when it closed neither closes nor
-    lifts it.
+    While it is closed because the server is unreachable, refuses the token or gives no receipts,
+    it hands out one permit at a time, for a probe. Items that were in flight when it closed
+    neither close nor open it.
 
     Args:
         backoff: Spaces the probes.
@@ -45,17 +45,17 @@ class Gate:
         self._is_probing = False
         self._failures = 0
         self._longest = LONGEST_PROBE_DELAY
-        self._held_until = float("-inf")
+        self._cooldown_until = float("-inf")
 
     @property
     def reason(self) -> str | None:
-        """Why nothing is taken; None: something may be, at the latest after a hold."""
+        """Why nothing is taken; None: items may be taken, at the latest after a cooldown."""
         return BY_HAND if self._by_hand else self._cause
 
     def admit(self) -> Permit | None:
-        """Give leave to take one item; None: not now. A probe's permit must be given back."""
+        """Return a permit to take one item; None: not now. A probe's permit must be given back."""
         now = self._clock()
-        if self._by_hand or now < self._held_until:
+        if self._by_hand or now < self._cooldown_until:
             return None
         if self._cause is None:
             return Permit(self._epoch, probe=False)
@@ -65,10 +65,10 @@ class Gate:
         return Permit(self._epoch, probe=True)
 
     def opens_in(self) -> float | None:
-        """Return the seconds until `admit` may say otherwise by itself; None: it will not."""
+        """Return the seconds until `admit` may change its answer by itself; None: it will not."""
         if self._by_hand:
             return None
-        moment = self._held_until
+        moment = self._cooldown_until
         if self._cause is not None:
             if self._is_probing:
                 return None
@@ -77,21 +77,21 @@ class Gate:
         return seconds if seconds > 0 else None
 
     def closed_for(self) -> float:
-        """Return for how many seconds it has been closed, but not by hand; 0: it is not."""
+        """Return for how many seconds it has been closed other than by hand; 0: it is not."""
         return 0.0 if self._cause is None else self._clock() - self._closed_at
 
     @property
     def is_closed(self) -> bool:
-        """Whether nobody answers, the token is refused, or somebody else answers."""
+        """Whether the server is unreachable, refuses the token or gives no receipts."""
         return self._cause is not None
 
     def close(self, cause: str, permit: Permit, longest: float = LONGEST_PROBE_DELAY) -> None:
-        """Close the gate: the item of this permit found nobody, a refusal, or somebody else.
+        """Close the gate because of what an item found.
 
         Args:
             cause: Why, for people.
-            permit: Of the item.
-            longest: The most seconds until the next probe.
+            permit: The item's permit.
+            longest: Upper bound in seconds until the next probe.
         """
         now = self._clock()
         if permit.probe:
@@ -112,31 +112,31 @@ class Gate:
             self._is_probing = False
 
     def fail(self, permit: Permit) -> None:
-        """Keep the gate closed: the probe got no answer, though it may have reached somebody."""
+        """Keep the gate closed: the probe got no answer, though it may have reached the server."""
         if permit.probe and self._cause is not None:
             self.close(self._cause, permit, self._longest)
 
     def give_back(self, permit: Permit) -> None:
-        """Take a permit back that found nothing out; the next probe may start at once."""
+        """Take back a permit that learned nothing; the next probe may start at once."""
         if permit.probe:
             self._is_probing = False
 
-    def hold(self, seconds: float) -> None:
-        """Let nothing through for some seconds; no pause, and no reason is given for it."""
-        self._held_until = max(self._held_until, self._clock() + seconds)
+    def cool_down(self, seconds: float) -> None:
+        """Admit nothing for some seconds; this is no pause, so there is no reason for it."""
+        self._cooldown_until = max(self._cooldown_until, self._clock() + seconds)
 
     def pause(self) -> None:
         """Close the gate by hand."""
         self._by_hand = True
 
     def resume(self) -> None:
-        """Open the gate by hand: let all holds end, and a probe start at once."""
+        """Open the gate by hand: end any cooldown, and let a probe start at once."""
         self._by_hand = False
-        self._held_until = self._probe_at = float("-inf")
+        self._cooldown_until = self._probe_at = float("-inf")
 
     def renew(self) -> None:
-        """Forget what an earlier run found out; a pause by hand stays."""
+        """Forget what an earlier run learned; a pause by hand stays."""
         self._epoch += 1
         self._cause = None
         self._is_probing = False
-        self._held_until = float("-inf")
+        self._cooldown_until = float("-inf")

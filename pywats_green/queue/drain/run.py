@@ -1,4 +1,4 @@
-"""One run of a processor, from its start to the end of the last report in flight."""
+"""One run of a processor, from start to the end of the last report in flight."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from pywats_green.queue.source import Source
 logger = logging.getLogger("pywats_green.queue")
 
 POLL = 0.5
-"""Seconds between two looks for new items, where nothing else is waited for."""
+"""Seconds between two looks for new items, if there is nothing else to wait for."""
 _SHORTEST_WAIT = 0.02  # for a source that says "now" and hands nothing out
-_LAST_GRACE = 5.0  # for what is still in flight when a drain gives up
+_LAST_CHANCE = 5.0  # for what is still in flight when a drain gives up
 _OUTAGE_WAIT = 1.0  # before a source that cannot be read is asked again
 
 
@@ -31,12 +31,12 @@ def _wait(event: Event, seconds: float) -> None:
 
 @dataclass(frozen=True)
 class Timing:
-    """Clock, chance and waiting, as arguments.
+    """Clock, jitter and waiting, as arguments.
 
     Attributes:
         clock: Seconds, monotonic.
-        wait: Waits for an event, at most that many seconds.
-        random: Returns a number from 0 up to 1.
+        wait: Waits for an event for at most that many seconds.
+        random: Returns a number in [0, 1).
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -49,7 +49,7 @@ class Limits:
     """When a run ends.
 
     Attributes:
-        until_empty: Whether it ends when nothing is left that may be sent.
+        until_empty: Whether it ends when nothing is left to send.
         timeout: Seconds after which it ends and puts back what is in flight. None: never.
         give_up_after: Seconds with a closed gate after which it ends. None: never.
     """
@@ -60,15 +60,15 @@ class Limits:
 
 
 class Run:
-    """Takes items one by one as slots fall free, and sees each to its end.
+    """Takes items one by one as slots become free, and sees each to its end.
 
-    It lives in greenlets of its own, which no kill of the caller reaches: they only ever stop by
-    themselves, with every claim ended.
+    It lives in its own greenlets, which no kill of the caller reaches: they end by themselves, with
+    every claim ended.
 
     Args:
         source: Where the items come from.
         sender: Sends them.
-        gate: Says when one may be taken.
+        gate: Tells when one may be taken.
         concurrency: How many may be in flight.
         limits: When it ends.
         timing: Clock and waiting.
@@ -97,7 +97,7 @@ class Run:
         self._outage = False
         self._wake = Event()
         self.changed = Event()
-        """Set whenever an item has come to its end, and at the end of the run."""
+        """Set whenever an item has been settled, and at the end of the run."""
         self.ended = Event()
         self.error: BaseException | None = None
         """What ended the run; None: nothing went wrong."""
@@ -123,7 +123,7 @@ class Run:
         self._wake.set()
 
     def nudge(self) -> None:
-        """Let it look again: something may have changed."""
+        """Make it look again: something may have changed."""
         self._wake.set()
 
     def is_inside(self) -> bool:
@@ -134,12 +134,12 @@ class Run:
         try:
             self._loop()
         except BaseException as exc:  # noqa: BLE001  # raised again in the caller
-            # An error of the source harms nothing that is in flight; a Ctrl-C wants out now.
-            self._fail(exc, _LAST_GRACE if isinstance(exc, Exception) else 0.0)
+            # An error of the source does no harm to what is in flight; Ctrl-C means now.
+            self._fail(exc, _LAST_CHANCE if isinstance(exc, Exception) else 0.0)
         finally:
             while self._sendings:
                 self._kill_if_due()
-                self._wake.clear()  # after the kill, which sets it; a set one would not wait
+                self._wake.clear()  # after the kill, which sets it: else there is no wait
                 self._pause(POLL)
             self.ended.set()
             self.changed.set()
@@ -160,7 +160,7 @@ class Run:
         """Take an item if one may be taken.
 
         Returns:
-            Seconds to wait before the next try; None: nothing is left that may be sent.
+            Seconds until the next try; None: nothing is left to send.
         """
         if len(self._sendings) >= self._concurrency:
             return POLL
@@ -171,7 +171,7 @@ class Run:
             if self._is_empty(self._source.due_in()):
                 return None
         except OSError as exc:
-            self._bear(exc)
+            self._tolerate(exc)
             return _OUTAGE_WAIT
         opens_in = self._gate.opens_in()
         return POLL if opens_in is None else min(opens_in, POLL)
@@ -214,7 +214,7 @@ class Run:
         return self._limits.until_empty and due_in is None and not self._sendings
 
     def _check_limits(self) -> None:
-        """Stop when the time is over, or nobody has answered for too long."""
+        """Stop when the time is up, or when the gate has been closed for too long."""
         limits = self._limits
         if self._left() <= 0:
             self.stop(0.0)
@@ -223,7 +223,7 @@ class Run:
             and self._gate.is_closed
             and self._gate.closed_for() >= limits.give_up_after
         ):
-            self.stop(_LAST_GRACE)
+            self.stop(_LAST_CHANCE)
 
     def _left(self) -> float:
         timeout = self._limits.timeout
@@ -239,22 +239,22 @@ class Run:
                 sending.cancel()
 
     def _pause(self, seconds: float) -> None:
-        """Wait for a change, at most some seconds, and no longer than until a limit strikes."""
+        """Wait for a change, for at most some seconds and no longer than until a limit."""
         until = [seconds, self._left()]
         if self._kill_at is not None:
             until.append(self._kill_at - self._timing.clock())
         if self._limits.give_up_after is not None and self._gate.is_closed:
             until.append(self._limits.give_up_after - self._gate.closed_for())
-        # A limit that has struck already is seen to; what is left to do is to wait for its effect.
+        # A limit that has passed has been acted on; only its effect is left to wait for.
         self._timing.wait(self._wake, min(moment for moment in until if moment > 0))
 
-    def _bear(self, exc: OSError) -> None:
-        """Go on watching a source that cannot be read just now; a drain ends with the error."""
+    def _tolerate(self, exc: OSError) -> None:
+        """Keep watching a source that cannot be read; a drain ends with the error."""
         if self._limits.until_empty:
             raise exc
         if not self._outage:
             self._outage = True
-            logger.warning("the queue cannot be read, and is asked again and again: %s", exc)
+            logger.warning("the queue cannot be read, trying again: %s", exc)
 
     def _fail(self, exc: BaseException, timeout: float) -> None:
         if self.error is None:

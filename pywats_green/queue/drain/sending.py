@@ -1,4 +1,4 @@
-"""One claimed report on its way: read, submitted in time, its claim ended, its end made known."""
+"""Sends one claimed report: reads it, submits it in time, ends its claim, reports the result."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ logger = logging.getLogger("pywats_green.queue")
 
 OnResult: TypeAlias = Callable[[str, Settled, "BaseException | None"], object]
 
-# A function that swallows the kill (a bare `except:`) is left to itself after this time.
+# A function that swallows the kill (a bare `except:`) is abandoned after this time.
 _SECONDS_TO_DIE = 2.0
 
 
 class CancellableCall:
-    """A call that can be cancelled.
+    """A call in a greenlet of its own, so that cancelling it does not kill the one who waits.
 
     Args:
         func: What to call.
-        context: The contextvars it starts with; what it sets stays its own.
+        context: The contextvars it starts with; what it sets stays private.
     """
 
     def __init__(self, func: Callable[[], object], context: Context) -> None:
@@ -50,8 +50,8 @@ class CancellableCall:
         """Make the call and wait for its end.
 
         Returns:
-            What it raised, of whatever kind; `Cancelled` where it was cancelled before it ended,
-            whatever came of it; None: it returned.
+            Whatever it raised; `Cancelled` if it was cancelled before it ended, whatever came of
+            it; None: it returned.
         """
         if not self._is_cancelled:
             self._greenlet.start()
@@ -60,7 +60,7 @@ class CancellableCall:
         return Cancelled() if self._is_cancelled else self._error
 
     def cancel(self) -> None:
-        """Kill it, unless it has ended; does not wait."""
+        """Kill it unless it has ended; does not wait."""
         if self._ended or self._is_cancelled:
             return
         self._is_cancelled = True
@@ -84,13 +84,13 @@ class CancellableCall:
 
 
 class Sender:
-    """What all sendings of a processor have in common.
+    """What all sendings of a processor share.
 
     Args:
-        submit: Called with a report; any return means accepted.
+        submit: Called with a report; returning means accepted.
         timeout: Seconds for each submission. None: no limit.
         settler: Ends the claims.
-        on_result: Called with item id, what became of it, and the error; None: nobody listens.
+        on_result: Called with the item's id, what became of it, and the error. None: nobody is.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Sender:
         timer = gevent.Timeout.start_new(self._timeout)
         try:
             answer = self._submit(report)
-            # A callable may have swallowed the timer's strike, and returns without an answer.
+            # A callable may have swallowed the timeout and returned without an answer.
             expired = self._timeout is not None and not timer.pending
         except gevent.Timeout as struck:
             if struck is not timer:
@@ -134,7 +134,7 @@ class Sender:
     def listener(
         self, item_id: str, settled: Settled, error: BaseException | None
     ) -> Callable[[], None] | None:
-        """Return what makes an end known, not yet called; None: nobody listens."""
+        """Return a function that calls `on_result`; None: there is none."""
         on_result = self._on_result
         if on_result is None:
             return None
@@ -143,7 +143,7 @@ class Sender:
             try:
                 on_result(item_id, settled, error)
             except Exception:
-                if not self._has_complained:  # once: it may well fail for each report
+                if not self._has_complained:  # once: it may fail for every report
                     self._has_complained = True
                     logger.exception("on_result failed for %s; the drain goes on", item_id)
 
@@ -151,13 +151,13 @@ class Sender:
 
 
 class Sending:
-    """A claimed report on its way. `run` is never killed, so that the claim is always ended.
+    """A claimed report being sent. `run` is never killed, so the claim is always ended.
 
     Args:
         claim: The claim.
-        permit: With which it was taken.
+        permit: The permit it was taken with.
         sender: Reads, submits and settles.
-        context: The contextvars in which the callables run.
+        context: The contextvars that the callables run in.
     """
 
     def __init__(self, claim: Claim, permit: Permit, sender: Sender, context: Context) -> None:
@@ -172,7 +172,7 @@ class Sending:
         """Send the report to its end.
 
         Returns:
-            What must end the whole run (Ctrl-C, a client used wrongly); None: nothing.
+            What must end the whole run (Ctrl-C, a misused client); None: nothing.
         """
         error = self._call.run()
         settled = self._sender.settler.settle(self._claim, self._permit, error)
@@ -184,14 +184,14 @@ class Sending:
             self._call = CancellableCall(tell, self._context)
             told = self._call.run()
             if told is not None and not isinstance(told, (Exception, gevent.Timeout)):
-                fatal = told  # Ctrl-C, an exit; its own errors are logged already
+                fatal = told  # Ctrl-C, an exit; ordinary errors are already logged
         return fatal
 
     def cancel(self) -> None:
-        """Kill what may be killed: the submission, or the callable that is told. Does not wait."""
+        """Kill the submission, or the call of `on_result`. Does not wait."""
         self._is_cancelled = True
         self._call.cancel()
 
     def is_current(self) -> bool:
-        """Tell whether the caller is inside this sending's callable."""
+        """Tell whether the caller runs inside this sending's callable."""
         return gevent.getcurrent() is self._call.greenlet

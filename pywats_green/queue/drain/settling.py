@@ -1,4 +1,4 @@
-"""Ends a claim by what became of its submission."""
+"""Ends a claim according to what became of its submission."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Cancelled(Exception):  # noqa: N818  # not an error: it says what became o
     """The call was cancelled before it ended."""
 
 
-# Why nothing is sent after a disposition, and the most seconds between two probes. A foreign answer
-# may hide a server that stored the report: every probe of it may be one report sent twice.
+# Why nothing is sent after a disposition, and the upper bound in seconds between two probes. Behind
+# a foreign answer the report may have been stored: every probe may send a report twice.
 _PAUSES = {
     Kind.AWAY: ("the server is away ({})", LONGEST_PROBE_DELAY),
     Kind.REFUSED: ("the server refused the token ({})", LONGEST_PROBE_DELAY),
@@ -42,9 +42,9 @@ _PAUSES = {
 
 
 def ends_the_run(error: BaseException) -> bool:
-    """Tell whether an error is none of a report's: Ctrl-C, an exit, a client used wrongly.
+    """Tell whether an error has nothing to do with the report: Ctrl-C, an exit, a misused client.
 
-    It would hit every report alike, so none may be set aside for it.
+    It would hit every report alike, so none may be quarantined for it.
     """
     if isinstance(error, gevent.Timeout):
         return False  # the callable's own limit; ours became a TimeoutError
@@ -54,14 +54,14 @@ def ends_the_run(error: BaseException) -> bool:
 
 
 class Settler:
-    """Ends claims; it runs where no kill can reach it.
+    """Ends claims; runs where no kill can reach it.
 
     Args:
-        classifier: Judge what submissions raise.
+        classifier: Classifies what submissions raise.
         backoff: Spaces the attempts.
-        max_attempts: Attempts after which a report is set aside. None: no limit.
-        gate: Closed and lifted by what is found out about the server.
-        counts: Where the ends are counted.
+        max_attempts: Attempts after which a report is quarantined. None: no limit.
+        gate: Opened and closed by what is learned about the server.
+        counts: Counts the ends.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class Settler:
 
         Args:
             claim: The claim.
-            permit: With which it was taken.
-            error: What its submission raised; `Cancelled` where it was cancelled; None: accepted.
+            permit: The permit it was taken with.
+            error: What the submission raised; `Cancelled` if it was cancelled; None: accepted.
 
         Returns:
-            What became of it: "submitted", "retried", "quarantined" or "released".
+            What became of the report.
         """
         if error is None:
             return self._deliver(claim, permit)
@@ -109,11 +109,11 @@ class Settler:
         return self._put_back(claim, disposition)
 
     def _note(self, disposition: Disposition, permit: Permit) -> None:
-        """Tell the gate what a failure says about the server."""
+        """Tell the gate what a failure reveals about the server."""
         if disposition.answered:
             self._gate.lift(permit)
         elif disposition.kind is Kind.PERMANENT:
-            self._gate.give_back(permit)  # it never left the house
+            self._gate.give_back(permit)  # it was never sent
         else:
             self._gate.fail(permit)
 
@@ -126,13 +126,13 @@ class Settler:
     def _put_back(self, claim: Claim, disposition: Disposition) -> Settled:
         attempts = claim.attempts + 1
         if self._max_attempts is not None and attempts >= self._max_attempts:
-            if disposition.holds:
-                self._gate.hold(disposition.retry_after or self._backoff.delay(claim.attempts))
+            if disposition.for_all:
+                self._gate.cool_down(disposition.retry_after or self._backoff.delay(claim.attempts))
             times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
             return self._set_aside(claim, f"given up after {times}; the last: {disposition.reason}")
         delay = max(self._backoff.delay(claim.attempts), disposition.retry_after or 0.0)
-        if disposition.holds:
-            self._gate.hold(disposition.retry_after or delay)
+        if disposition.for_all:
+            self._gate.cool_down(disposition.retry_after or delay)
         self._counts.retried += 1
         self._end(
             claim, lambda: claim.retry(disposition.reason, delay), "put back for a later attempt"
@@ -151,10 +151,10 @@ class Settler:
         return "released"
 
     def _end(self, claim: Claim, end: Callable[[], None], state: str) -> None:
-        """Call an end. Where even that fails the claim stays ours, until the source is closed."""
+        """Call an end. If even that fails, the claim stays ours until the source is closed."""
         try:
             end()
         except Exception:
             logger.exception("report %s could not be recorded as %s", claim.item_id, state)
-            # The disk is in trouble. Going on at full speed would only spread it.
-            self._gate.hold(self._backoff.probe_delay(0))
+            # The disk is failing; going on at full speed would make it worse.
+            self._gate.cool_down(self._backoff.probe_delay(0))

@@ -1,4 +1,4 @@
-"""The errors of pywats, for the classifier of a queue."""
+"""Classifies the errors of pywats for a queue."""
 
 from __future__ import annotations
 
