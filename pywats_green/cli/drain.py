@@ -1,4 +1,4 @@
-"""`drain`: send the reports that wait in a folder."""
+"""`drain`: send the reports waiting in a folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pywats_green.upstream.features.queues.submission import Accept, any_2xx
 from pywats_green.upstream.hooks.seams import is_installed
 
 NOT_CONFIGURED = 3
-SERVER_AWAY = 4
+UNAVAILABLE = 4
 
 STOP_TIMEOUT = 30.0  # seconds that a signal gives the reports in flight
 
@@ -37,7 +37,7 @@ _URL, _TOKEN = "PYWATS_GREEN_BASE_URL", "PYWATS_GREEN_TOKEN"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     parser.epilog = (
-        f"The server and its token stand in {_URL} and {_TOKEN}; {ACCEPT}={ANY_2XX} stands for "
+        f"Server and token are read from {_URL} and {_TOKEN}; {ACCEPT}={ANY_2XX} is the same as "
         f"--accept {ANY_2XX}. Ctrl-C and SIGTERM let reports in flight finish (up to "
         f"{STOP_TIMEOUT:g} seconds; a second signal ends at once); the rest stays in the folder. "
         "Exit status: 0 all sent; 1 some are in quarantine or remain; 2 wrong use; 3 not "
@@ -162,12 +162,12 @@ def _report(summary: DrainSummary, options: argparse.Namespace) -> int:
     reason = None if summary.paused_reason is None else redact(summary.paused_reason)
     status = FAILED if summary.quarantined or summary.remaining else 0
     if reason is not None and summary.remaining:
-        status = SERVER_AWAY
+        status = UNAVAILABLE
     if options.json:
         print(json.dumps({**summary._asdict(), "paused_reason": reason, "exit_status": status}))
     else:
         print(_as_text(summary))
-    if status == SERVER_AWAY:
+    if status == UNAVAILABLE:
         say(f"{reason}{_advice(str(reason))}; nothing was lost")
     elif summary.quarantined:
         say(f"to see why: python -m pywats_green queue list {options.folder} --state quarantined")
@@ -177,7 +177,7 @@ def _report(summary: DrainSummary, options: argparse.Namespace) -> int:
 def _advice(reason: str) -> str:
     if reason.startswith("the server refused the token"):
         return f": check {_TOKEN}, then drain again"
-    if reason.startswith("the server is away"):
+    if reason.startswith("the server is unreachable"):
         return f": check {_URL} and the network, then drain again"
     return ""  # it says itself what to check
 

@@ -99,7 +99,7 @@ def test_a_server_that_is_away(drain, queue):
     done = drain("queue", "--give-up-after", "0.2", **{URL: url})
     assert done.returncode == 4
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("the server is away (")
+    assert done.stderr.startswith("the server is unreachable (")
     assert f"check {URL} and the network, then drain again" in done.stderr
     assert [item.attempts for item in queue.list("waiting")] == [0]
 

@@ -1,9 +1,9 @@
-"""Turns source files into reports: run as the script of a child process, or called inline.
+"""Turns source files into reports: the script of a child process, also called inline.
 
-The child is plain Python: no gevent, nothing patched. So this module imports the standard library
-alone; this package would cost every child the import of pywats, and the user's converter may not
-need it. Parent and child exchange frames over the child's standard input and output: a length of
-8 bytes, then that many bytes; the first one is a pickle from the parent, all others are JSON.
+The child is plain Python without gevent. So this module only imports the standard library; the
+package would cost every child the import of pywats, which the user's converter may not need.
+Parent and child exchange frames over the child's stdin and stdout: 8 bytes of length, then the
+content. The first frame is a pickle from the parent, all others are JSON.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class ConversionReply(TypedDict, total=False):
     """What became of a source file, or of the start of a child.
 
     Attributes:
-        status: One of the words above.
-        reports: Of a converted file; each has an id.
+        status: One of the constants above.
+        reports: The reports of a converted file; each has an id.
         reason: Why there are none, in one line.
         detail: The traceback.
-        delay: Seconds after which a suspended file is to be looked at again.
+        delay: Seconds after which to retry a suspended file.
     """
 
     status: str
@@ -66,8 +66,8 @@ def convert_file(convert: Any, path: Path) -> ConversionReply:
         path: The file.
 
     Returns:
-        The outcome. An `Exception` of the converter makes it a failed one; what is no `Exception`
-        passes through.
+        What became of it: failed if the converter raised an `Exception`; other exceptions pass
+        through.
     """
     try:
         digest = _digest(path)
@@ -75,7 +75,7 @@ def convert_file(convert: Any, path: Path) -> ConversionReply:
         if hasattr(result, "status") and hasattr(result, "get_all_reports"):
             return _of_upstream(result, path.name, digest)
         return _converted(_listed(result), path.name, digest)
-    except Exception as exc:  # noqa: BLE001  # whatever a converter raises concerns its file alone
+    except Exception as exc:  # noqa: BLE001  # whatever a converter raises concerns only its file
         return {
             "status": FAILED,
             "reason": f"{type(exc).__name__}: {exc}",
@@ -90,7 +90,7 @@ def _call(convert: Any, path: Path) -> Any:
 
 
 def _call_upstream(convert: Any, path: Path) -> Any:
-    """Call a converter as upstream's service does, with the types that its own module brought."""
+    """Call a converter as upstream's service does, with the types from its own modules."""
     types = sys.modules[f"{_UPSTREAM}.models"]
     folders = {
         "drop_folder": path.parent,
@@ -110,7 +110,7 @@ def _call_upstream(convert: Any, path: Path) -> Any:
 
 
 def _of_upstream(result: Any, name: str, digest: str) -> ConversionReply:
-    """Read a ConverterResult; its wish for the source file (delete, zip, keep) is not followed."""
+    """Read a ConverterResult; what it asks for the source file (delete, zip, keep) is ignored."""
     status = str(getattr(result.status, "value", result.status))
     if status == "success":
         return _converted(result.get_all_reports(), name, digest)
@@ -142,9 +142,9 @@ def _converted(reports: list[Any], name: str, digest: str) -> ConversionReply:
 
 
 def _with_id(report: Any, origin: str) -> dict[str, Any]:
-    """Return a report as a dict with an id that is the same whenever the file is converted again.
+    """Return a report as a dict with an id that is stable if the file is converted again.
 
-    A model of upstream makes up an id when it is built; that one was not given by the converter.
+    A model of upstream generates an id when it is built; that is not one of the converter.
     """
     if hasattr(report, "model_dump"):
         data = cast("dict[str, Any]", report.model_dump(
@@ -191,7 +191,7 @@ def receive(stream: BinaryIO) -> bytes | None:
 
 
 def main() -> None:
-    """Convert the files whose paths come in, until the parent closes our standard input."""
+    """Convert the files whose paths arrive, until the parent closes our stdin."""
     _leave_signals_to_the_parent()
     requests, answers = _private_pipes()
     start = receive(requests)
@@ -199,7 +199,7 @@ def main() -> None:
         return
     try:
         convert = _load(start)
-    except Exception as exc:  # noqa: BLE001  # an import of the user's raises what it likes
+    except Exception as exc:  # noqa: BLE001  # a user's import may raise anything
         reason = f"{type(exc).__name__}: {exc}"
         _answer(answers, {"status": UNUSABLE, "reason": reason, "detail": traceback.format_exc()})
         return
@@ -211,7 +211,7 @@ def main() -> None:
 
 
 def _load(start: bytes) -> Any:
-    plan = pickle.loads(start)  # noqa: S301  # our own parent's
+    plan = pickle.loads(start)  # noqa: S301  # from our own parent
     spawn.prepare(plan["preparation"])
     return pickle.loads(plan["convert"])  # noqa: S301  # the same
 
@@ -226,14 +226,14 @@ def _answer(stream: BinaryIO, outcome: ConversionReply) -> None:
 
 
 def _take_in(stream: BinaryIO, put: Callable[[str], object]) -> None:
-    """Hand on what comes in; when that ends, so has the parent, or it wants our end: at once."""
+    """Pass on what arrives; at the end of input the parent is gone or wants us to end: exit."""
     while (frame := receive(stream)) is not None:
         put(json.loads(frame))
     os._exit(0)
 
 
 def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Keep our pipes to ourselves: what a converter prints goes to stderr, and it reads nothing."""
+    """Hide our pipes from the converter: its prints go to stderr, and it reads nothing."""
     requests, answers = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -243,9 +243,9 @@ def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _leave_signals_to_the_parent() -> None:
-    """Go on when a terminal or a service manager signals the whole group; the parent ends us.
+    """Ignore signals to the whole process group; the parent ends us.
 
-    A handler rather than SIG_IGN, which the programs that a converter starts would inherit.
+    A handler rather than SIG_IGN, which programs started by a converter would inherit.
     """
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):

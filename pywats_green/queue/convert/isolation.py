@@ -1,8 +1,8 @@
-"""Runs a converter in a child process, where it can hang or crash at its own cost alone.
+"""Runs a converter in a child process, where a hang or a crash harms nobody else.
 
-Not a ProcessPoolExecutor: one crash there breaks every future of the pool, a worker that hangs
-cannot be ended through its interface, its children import the main program, and on Windows its
-manager thread, a greenlet in a patched process, would wait natively and freeze the hub.
+Not a ProcessPoolExecutor: there, one crash breaks every future of the pool, a hanging worker
+cannot be ended, children import the main program, and on Windows the manager thread, a greenlet in
+a patched process, would wait natively and freeze the hub.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Converter(Protocol):
     """Converts one file after another."""
 
     def start(self) -> None:
-        """Make sure that it can convert."""
+        """Make sure that it is able to convert."""
 
     def convert(self, path: Path) -> ConversionReply:
         """Convert a file."""
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Release its resources."""
 
 
 class Inline:
@@ -51,8 +51,7 @@ class Inline:
 
     Args:
         convert: As for `ConverterPool`.
-        timeout: Seconds for a file; it ends only a converter that waits cooperatively. None: no
-            limit.
+        timeout: Seconds for a file; it only interrupts cooperative waits. None: no limit.
     """
 
     def __init__(self, convert: Any, timeout: float | None) -> None:
@@ -60,13 +59,13 @@ class Inline:
         self._timeout = timeout
 
     def start(self) -> None:
-        """Do nothing: it is there."""
+        """Do nothing."""
 
     def convert(self, path: Path) -> ConversionReply:
         """Convert a file.
 
         Returns:
-            The outcome; a failed one when the time was over.
+            What became of the file; failed if it took too long.
         """
         timer = gevent.Timeout.start_new(self._timeout)
         try:
@@ -79,11 +78,11 @@ class Inline:
             timer.close()
 
     def close(self) -> None:
-        """Do nothing: it holds nothing."""
+        """Do nothing."""
 
 
 def plan_for(convert: Any) -> bytes:
-    """Write down what a child needs to find the converter.
+    """Serialise what a child needs to find the converter.
 
     Args:
         convert: As for `ConverterPool`.
@@ -92,7 +91,7 @@ def plan_for(convert: Any) -> bytes:
         The first message to a child.
 
     Raises:
-        ConverterImportError: A child could not import it; the text says what to do.
+        ConverterImportError: A child could not import it; the message says what to do.
     """
     if multiprocessing.current_process().name == CHILD_NAME:
         raise ConverterImportError(
@@ -100,7 +99,7 @@ def plan_for(convert: Any) -> bytes:
             'again: put the start under if __name__ == "__main__":'
         )
     if getattr(sys, "frozen", False):
-        raise ConverterImportError("a frozen program has no children: pass isolate=False")
+        raise ConverterImportError("a frozen program cannot start children: pass isolate=False")
     try:
         pickled = pickle.dumps(convert)
     except (pickle.PicklingError, AttributeError, TypeError) as exc:
@@ -116,7 +115,7 @@ def plan_for(convert: Any) -> bytes:
         # The child imports the main program only for a converter that stands in it.
         if not (main["init_main_from_name"] or Path(main["init_main_from_path"] or "").is_file()):
             raise ConverterImportError(
-                f"{convert!r} was typed in and stands in no file that a child process could "
+                f"{convert!r} was typed in, so there is no file that a child process could "
                 f"import: {_ADVICE}"
             )
         preparation.update({key: value for key, value in main.items() if value})
@@ -124,7 +123,7 @@ def plan_for(convert: Any) -> bytes:
 
 
 class Isolated:
-    """Converts in a child process, which is started when needed and replaced when it ended.
+    """Converts in a child process, which is started on demand and replaced when it has ended.
 
     One greenlet at a time may use it.
 
@@ -139,10 +138,10 @@ class Isolated:
         self._child: Any = None
 
     def convert(self, path: Path) -> ConversionReply:
-        """Convert a file; when the child hangs or ends over it, only this outcome is a failed one.
+        """Convert a file; if the child hangs or ends meanwhile, only this file fails.
 
         Returns:
-            The outcome.
+            What became of the file.
 
         Raises:
             ConverterImportError: The child cannot import the converter.
@@ -153,12 +152,12 @@ class Isolated:
         try:
             try:
                 send(child.stdin, request)
-            except OSError:  # it has ended since we looked: the file is not to blame
+            except OSError:  # it ended before it had the file
                 child = self._ready()
                 send(child.stdin, request)
             answer = self._await(child, self._timeout)
         except BaseException:
-            self.close()  # whatever it is at, nobody waits for that answer any more
+            self.close()  # nobody waits for its answer any more
             raise
         if answer is TIMED_OUT:
             self.close()
@@ -181,7 +180,7 @@ class Isolated:
     def _ready(self) -> Any:
         if self._child is not None and self._child.poll() is None:
             return self._child
-        self.close()  # one that ended between two files: the next file is not to blame
+        self.close()  # it ended between two files
         flags = [f"-W{option}" for option in sys.warnoptions]
         if sys.flags.utf8_mode:
             flags.append("-Xutf8")  # decides how the converter reads text
@@ -190,7 +189,7 @@ class Isolated:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYWATS_GREEN_DISABLE": "1"},
-            start_new_session=os.name == "posix",  # so that what it starts can be ended with it
+            start_new_session=os.name == "posix",  # so that what it starts ends with it
         )
         self._child = child
         try:
@@ -202,8 +201,8 @@ class Isolated:
             return child
         self.close()
         raise ConverterImportError(
-            f"the child process cannot import the converter: {failure}. Every file was left where "
-            f"it is; {_ADVICE}"
+            f"the child process cannot import the converter: {failure}. No file was moved; "
+            f"{_ADVICE}"
         )
 
     def _failure_of_start(self, child: Any) -> str | None:
@@ -217,7 +216,7 @@ class Isolated:
         return None if answer["status"] == READY else str(answer["reason"])
 
     def _await(self, child: Any, timeout: float | None) -> Any:
-        """Return the next answer; None: the child ended; TIMED_OUT: the time is over."""
+        """Return the next answer; None: the child ended; TIMED_OUT: it took too long."""
         timer = gevent.Timeout.start_new(timeout)
         try:
             frame = receive(child.stdout)
@@ -232,18 +231,18 @@ class Isolated:
         return off_hub(lambda: parse(frame, large=True))
 
     def close(self) -> None:
-        """End the child, and on POSIX what it started."""
+        """End the child and, on POSIX, what it started."""
         child, self._child = self._child, None
         if child is None:
             return
-        if child.poll() is None:  # else its id may be another's by now
+        if child.poll() is None:  # otherwise its pid may have been reused
             if os.name == "posix":
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(child.pid, signal.SIGKILL)
             child.kill()
         child.wait()
         for stream in (child.stdin, child.stdout):
-            with contextlib.suppress(OSError):  # what it did not read any more
+            with contextlib.suppress(OSError):  # what it has not read
                 stream.close()
 
 

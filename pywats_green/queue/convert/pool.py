@@ -1,4 +1,4 @@
-"""ConverterPool: files that appear in a folder become reports in a queue."""
+"""ConverterPool: turns the files that appear in a folder into reports in a queue."""
 
 from __future__ import annotations
 
@@ -25,43 +25,42 @@ from pywats_green.queue.signals import stopping_on_signals
 class ConverterPool:
     """Converts the files that appear in a folder and puts their reports into a queue.
 
-    A file is taken when it is complete. Its reports are safe in the queue before the file moves to
-    the folder `done`; one that cannot be converted moves to `error`, beside a `.reason.txt`. Both
-    are in the watched folder. After a crash, a file may be converted again: a report to which the
-    converter gives no id of its own then gets the same id as before, made from the file's name and
-    content, so the server keeps one report.
+    A file is taken once it is complete. Its reports are safely in the queue before it moves to the
+    subfolder `done`; a file that cannot be converted moves to `error`, next to a `.reason.txt`.
+    After a crash, a file may be converted again: a report without an id of its own then gets the
+    same id as before, derived from the file's name and content, so the server keeps one report.
 
     `convert` is called with the path and returns a report (a dict or a model of pywats), a list of
-    reports, or None when there is nothing to report. A `FileConverter` or `ConverterBase` of
-    `pywats_client` works too, without a client in its context; where it wants the source file to
-    be deleted, zipped or kept, the file moves to `done` all the same. It runs in child processes,
-    which are neither patched nor green. What it does to its process, be it to hang or to crash,
-    costs the file it was at, no other.
+    reports, or None if there is nothing to report. A `FileConverter` or `ConverterBase` of
+    `pywats_client` works, too, without a client in its context; even if it asks for the source
+    file to be deleted, zipped or kept, the file moves to `done`. Converters run in child
+    processes, which are neither patched nor green; one that hangs or crashes costs only the file
+    it was converting.
 
     Only one ConverterPool may watch a folder.
 
     Args:
-        watch_folder: The folder; files in folders below it are left alone.
-        convert: The callable, or converter. To run in a child, it must stand at the top level of a
-            module that can be imported.
-        queue: A `FolderQueue`, what has its `put`, or the path of a folder to be one.
-        concurrency: How many files are converted at once, each in a child of its own.
+        watch_folder: The folder; subfolders are ignored.
+        convert: The callable or converter. To run in a child, it must be defined at the top level
+            of an importable module.
+        queue: A `FolderQueue`, an object with its `put`, or the path of a queue's folder.
+        concurrency: How many files are converted at once, each in its own child.
         timeout: Seconds for a file; a child that takes longer is killed. None: no limit.
-        isolate: False converts in this process, where a long computation stops every greenlet, and
-            `timeout` ends only what waits cooperatively.
-        patterns: Which file names are looked at, in any case, such as `["*.csv"]`. None: those
-            that the converter names, else all. Names of files that are not finished (`*.tmp`,
-            `*.part`, a leading dot) are never looked at.
-        settle: Seconds for which a file must not have changed to be complete. 0: it always is.
-        priority: Of the reports in the queue, 1 to 10; 1 goes first.
-        on_result: Called with a `ConversionResult` after each file, in the greenlet that
-            converted it; what it raises ends the run.
+        isolate: False converts in this process, where a long computation blocks every greenlet and
+            `timeout` only interrupts cooperative waits.
+        patterns: File names to convert, case-insensitive, such as `["*.csv"]`. None: those that
+            the converter declares, otherwise all. Unfinished files (`*.tmp`, `*.part`, a leading
+            dot) are always ignored.
+        settle: Seconds without a change after which a file is complete. 0: it always is.
+        priority: The priority of the reports in the queue, 1 to 10; 1 is sent first.
+        on_result: Called with a `ConversionResult` after each file, in the greenlet that converted
+            it; if it raises, the run ends with that error.
 
     Raises:
         ArgumentTypeError: An argument has the wrong type.
         InvalidArgumentError: The folder does not exist, or a number is out of range.
-        ConverterImportError: No child could import `convert`; the text says what to do.
-        QueueFolderError: The folder of the queue cannot be made.
+        ConverterImportError: No child can import `convert`; the message says what to do.
+        QueueFolderError: The folder of the queue cannot be created.
     """
 
     def __init__(
@@ -80,7 +79,7 @@ class ConverterPool:
     ) -> None:
         folder = Path(watch_folder).absolute()
         if not folder.is_dir():
-            raise InvalidArgumentError(f"watch_folder {str(folder)!r} is no folder: create it")
+            raise InvalidArgumentError(f"watch_folder {str(folder)!r} is not a folder: create it")
         require_count("concurrency", concurrency)
         if timeout is not None:
             require_seconds("timeout", timeout)
@@ -107,20 +106,20 @@ class ConverterPool:
         progress: bool | ProgressCallback | None = None,
         timeout: float | None = None,
     ) -> ConversionSummary:
-        """Convert until the folder is empty; files that are still written to are waited for.
+        """Convert until the folder is empty; files still being written are waited for.
 
-        Files that a converter wants to see again later (`suspended`) are left where they are.
+        Files that a converter suspends for later stay where they are.
 
         Args:
-            progress: True for a bar on stderr, or a function of (files done, files seen).
+            progress: True for a bar on stderr, or a callable of (files done, files seen).
             timeout: Seconds for the whole drain; files that are still being converted then stay
                 where they are. None: no limit.
 
         Returns:
-            What it did.
+            What was done.
 
         Raises:
-            ConverterImportError: No child can import the converter; every file is where it was.
+            ConverterImportError: No child can import the converter; no file was moved.
             ArgumentTypeError: `timeout` is not a number.
             InvalidArgumentError: `timeout` is not above 0.
             OSError: The folder cannot be read, or the queue cannot write.
@@ -136,9 +135,9 @@ class ConverterPool:
     def run(
         self, handle_signals: bool = False, *, stop_timeout: float | None = 30.0
     ) -> ConversionSummary:
-        """Convert what is there and what appears, until `stop`.
+        """Convert what is there and what arrives, until `stop`.
 
-        A folder that cannot be read and a queue that cannot write are logged and tried again.
+        An unreadable folder and a queue that cannot write are logged and retried.
 
         Args:
             handle_signals: Whether SIGTERM and SIGINT call `stop(stop_timeout)`; a second signal
@@ -147,10 +146,10 @@ class ConverterPool:
                 limit.
 
         Returns:
-            What it did.
+            What was done.
 
         Raises:
-            ConverterImportError: As `drain`.
+            ConverterImportError: As for `drain`.
             ArgumentTypeError: `stop_timeout` is not a number.
             InvalidArgumentError: `stop_timeout` is negative, or `handle_signals` is used outside
                 the main thread.
@@ -206,7 +205,7 @@ def _entry_points(convert: Any) -> list[Any]:
 
 
 def _patterns_of(convert: Any) -> Sequence[str]:
-    """Return the file names for which a converter of upstream says it is there."""
+    """Return the file names that a converter of upstream declares."""
     if patterns := getattr(convert, "file_patterns", None):
         return list(patterns)
     extensions = getattr(convert, "supported_extensions", None) or ["*"]

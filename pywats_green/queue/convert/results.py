@@ -1,4 +1,4 @@
-"""What a ConverterPool tells: of one source file, and of a whole drain or run."""
+"""The results of a ConverterPool: of one source file, and of a whole drain or run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class ConversionResult(NamedTuple):
     Attributes:
         path: Where the file was.
         status: "converted", "skipped" or "failed".
-        item_ids: The ids under which the queue holds its reports.
-        reason: Why it was skipped or failed, in one line; empty for a converted file.
+        item_ids: The ids of its reports in the queue.
+        reason: Why it was skipped or failed, in one line; empty if it was converted.
     """
 
     path: Path
@@ -32,10 +32,10 @@ class ConversionSummary(NamedTuple):
     Attributes:
         converted: Files whose reports are in the queue.
         reports: How many reports those were.
-        skipped: Files in which the converter found nothing to report; they are in `done` too.
-        failed: Files that are in `error` now.
-        remaining: Files that are still in the folder.
-        elapsed: Seconds.
+        skipped: Files with nothing to report; they are in `done`, too.
+        failed: Files that are now in `error`.
+        remaining: Files still in the folder.
+        elapsed: Seconds from start to end.
     """
 
     converted: int
@@ -47,18 +47,18 @@ class ConversionSummary(NamedTuple):
 
 
 class ConversionCounts:
-    """Counts results while they come in."""
+    """Counts results as they arrive."""
 
     def __init__(self) -> None:
         self.converted = self.reports = self.skipped = self.failed = 0
 
     @property
     def files(self) -> int:
-        """How many files were dealt with."""
+        """How many files were finished."""
         return self.converted + self.skipped + self.failed
 
     def add(self, result: ConversionResult) -> None:
-        """Count one."""
+        """Count a result."""
         if result.status == CONVERTED:
             self.converted += 1
             self.reports += len(result.item_ids)
@@ -68,11 +68,11 @@ class ConversionCounts:
             self.failed += 1
 
     def summary(self, remaining: int, elapsed: float) -> ConversionSummary:
-        """Return what was counted.
+        """Return the counts.
 
         Args:
-            remaining: Files that are still in the folder.
-            elapsed: Seconds.
+            remaining: Files still in the folder.
+            elapsed: Seconds from start to end.
         """
         return ConversionSummary(
             self.converted, self.reports, self.skipped, self.failed, remaining, elapsed

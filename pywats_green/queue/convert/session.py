@@ -23,28 +23,28 @@ from pywats_green.queue.convert.results import (
 from pywats_green.queue.convert.watch_folder import SourceFile, WatchFolder, has_changed
 from pywats_green.queue.folder.files import off_hub
 
-POLL = 0.25  # seconds between two looks at the folder
-AGAIN = 5.0  # seconds after which what the disk refused is tried again
+POLL = 0.25  # seconds between two scans of the folder
+AGAIN = 5.0  # seconds after which what the disk refused is retried
 
 _log = logging.getLogger("pywats_green.queue")
 
 
 class ReportQueue(Protocol):
-    """What a ConverterPool needs of a queue: a `FolderQueue` has it."""
+    """What a ConverterPool needs of a queue; `FolderQueue` is one."""
 
     def put(self, report: Any, *, priority: int = 5) -> str:
-        """Take in a report; when it returns, the report survives a crash."""
+        """Add a report; when this returns, it survives a crash."""
 
 
 class Work(NamedTuple):
-    """What there is to do.
+    """What to do.
 
     Attributes:
         folder: Where the files come from.
-        new_converter: Makes a converter; a lane uses one at a time.
+        new_converter: Makes a converter; it is used by one lane at a time.
         queue: Where the reports go.
         concurrency: How many files are converted at once.
-        priority: Of the reports in the queue.
+        priority: The priority of the reports in the queue.
         on_result: Called after each file.
     """
 
@@ -57,12 +57,12 @@ class Work(NamedTuple):
 
 
 class Session:
-    """Takes files from the folder until it is told to stop, or until the folder is empty.
+    """Converts files until it is stopped, or until the folder is empty.
 
     Args:
         work: What to do.
-        until_empty: Whether it ends when nothing is left; errors of the disk end it then too.
-        timeout: Seconds for all of it. None: no limit.
+        until_empty: Whether it ends when nothing is left; if so, disk errors end it, too.
+        timeout: Seconds for the whole session. None: no limit.
         progress: Called with (files done, files seen).
     """
 
@@ -83,7 +83,7 @@ class Session:
         self._seen = 0
         self._idle: list[Converter] = []
         self._taken: set[str] = set()
-        self._later: dict[str, float] = {}  # by file name: when to look at it again
+        self._later: dict[str, float] = {}  # by file name: when to retry
         self._unmoved: dict[SourceFile, tuple[ConversionResult, str]] = {}
         self._error: Exception | None = None
         self._wake = Event()
@@ -100,22 +100,22 @@ class Session:
         self._wake.set()
 
     def run(self) -> ConversionSummary:
-        """Work.
+        """Convert.
 
         Returns:
             What was done.
 
         Raises:
             ConverterImportError: No child can import the converter.
-            OSError: The folders for what was dealt with cannot be made; until empty, also: the
-                folder cannot be read, or the queue cannot write.
-            Exception: What `on_result` raised.
+            OSError: The folders for finished files cannot be created; with `until_empty`, also:
+                the folder cannot be read, or the queue cannot write.
+            Exception: Whatever `on_result` raised.
         """
         lanes = gevent.pool.Pool(self._work.concurrency)
         try:
             off_hub(self._work.folder.prepare)
             self._idle.append(self._work.new_converter())
-            self._idle[0].start()  # a converter that no child can import is found out here
+            self._idle[0].start()  # here we learn whether a child can import the converter
             self._loop(lanes)
             lanes.join(timeout=self._stop_timeout)
         finally:
@@ -151,14 +151,14 @@ class Session:
         return max(0.0, min(POLL, self._end - time.monotonic()))
 
     def _look(self) -> tuple[list[SourceFile], int]:
-        """Return the files to convert now, and how many may still be written to."""
-        busy = frozenset(self._taken)  # while we look, one may be done and still be in the listing
+        """Return the files to convert now, and how many may still be being written."""
+        busy = frozenset(self._taken)  # during the scan one may be finished and still be listed
         try:
             look = off_hub(self._work.folder.look)
         except OSError as exc:
             if self._until_empty:
                 raise
-            _log.warning("cannot look into the watched folder, trying again: %s", exc)
+            _log.warning("cannot read the watched folder, trying again: %s", exc)
             return [], 0
         self._seen = self._counts.files + len(look.complete) + look.unfinished
         now = time.monotonic()
@@ -170,13 +170,13 @@ class Session:
         try:
             look = off_hub(self._work.folder.look)
         except OSError:
-            return 0  # there is no folder any more
+            return 0  # the folder is gone
         return len(look.complete) + look.unfinished
 
     def _handle(self, source: SourceFile) -> None:
         try:
             if not off_hub(source.path.exists):
-                return  # whoever put it there took it away again
+                return  # removed by whoever put it there
             if source in self._unmoved or self._conclude(source, self._convert(source)):
                 self._move(source)
         except Exception as exc:  # noqa: BLE001  # raised by `run`, where the caller sees it
@@ -192,7 +192,7 @@ class Session:
             self._idle.append(converter)
 
     def _conclude(self, source: SourceFile, outcome: ConversionReply) -> bool:
-        """Put the reports into the queue and note the result; False: look at the file again."""
+        """Put the reports into the queue and note the result; False: retry the file later."""
         status, reason = outcome["status"], outcome.get("reason", "")
         name = source.path.name
         if status == SUSPENDED:
@@ -221,7 +221,7 @@ class Session:
         return self._work.queue.put(report, priority=self._work.priority)
 
     def _move(self, source: SourceFile) -> None:
-        """Move a file that was dealt with; where that is refused, only the move is tried again."""
+        """Move a finished file; if that is refused, only the move is retried."""
         result, text = self._unmoved[source]
         folder = self._work.folder
         try:
@@ -236,7 +236,7 @@ class Session:
         del self._unmoved[source]
         self._counts.add(result)
         if result.status == FAILED:
-            _log.warning("%s is set aside: %s", source.path.name, result.reason)
+            _log.warning("%s could not be converted: %s", source.path.name, result.reason)
         if self._progress is not None:
             self._progress(self._counts.files, max(self._seen, self._counts.files))
         if self._work.on_result is not None:

@@ -1,4 +1,4 @@
-"""The watched folder: which source files are complete, and where they go afterwards."""
+"""The watched folder: which source files are complete, and where they are moved."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ DONE = "done"
 ERROR = "error"
 REASON_SUFFIX = ".reason.txt"
 
-# Names under which programs write a file before they give it its own.
+# Names under which programs write a file before they rename it.
 UNFINISHED_NAMES = (".*", "~*", "*~", "*.tmp", "*.temp", "*.part", "*.partial", "*.crdownload")
 
 Signature = tuple[int, int, int]
 
 
 class SourceFile(NamedTuple):
-    """A file that is complete.
+    """A complete file.
 
     Attributes:
         path: Where it is.
-        signature: Its size, time of last change and file number.
+        signature: Its size, mtime and inode.
     """
 
     path: Path
@@ -34,11 +34,11 @@ class SourceFile(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What one look at the folder found.
+    """The result of one scan.
 
     Attributes:
         complete: Files that can be converted, oldest first.
-        unfinished: How many may still be written to.
+        unfinished: How many may still be being written.
     """
 
     complete: list[SourceFile]
@@ -46,16 +46,16 @@ class Look(NamedTuple):
 
 
 class WatchFolder:
-    """A folder into which others put files.
+    """A folder that others put files into.
 
-    A file is complete when it has not changed for a while, be it by its own time of last change
-    or, where the clocks do not agree, because it looked the same for so long.
+    A file is complete if it has not changed for a while, according to its mtime or, if clocks
+    disagree, because it looked the same for that long.
 
     Args:
-        folder: The folder; what is in its folders is left alone.
-        patterns: Only files whose name matches one of these, in any case, are looked at.
-        settle: Seconds for which a file must not have changed. 0: every file is complete.
-        wall_clock: Seconds since the epoch, as the file system counts them.
+        folder: The folder; subfolders are ignored.
+        patterns: Only files whose names match one of these, case-insensitively, are considered.
+        settle: Seconds without a change. 0: every file is complete.
+        wall_clock: Seconds since the epoch, on the file system's clock.
         clock: Seconds, monotonic.
     """
 
@@ -76,16 +76,16 @@ class WatchFolder:
         self._seen: dict[str, tuple[Signature, float]] = {}
 
     def prepare(self) -> None:
-        """Make the folders for what was dealt with.
+        """Create the folders for finished files.
 
         Raises:
-            OSError: One cannot be made.
+            OSError: One cannot be created.
         """
         for name in (DONE, ERROR):
             (self._folder / name).mkdir(exist_ok=True)
 
     def look(self) -> Look:
-        """Look at every file once; it may take long, so not in the hub's thread.
+        """Scan the folder; this may take long, so call it off the hub.
 
         Raises:
             OSError: The folder cannot be read.
@@ -96,10 +96,10 @@ class WatchFolder:
             for entry in entries:
                 if not self._concerns(entry.name):
                     continue
-                with contextlib.suppress(FileNotFoundError):  # taken away just now
+                with contextlib.suppress(FileNotFoundError):  # removed just now
                     if not entry.is_file():
                         continue
-                    # Not entry.stat(): on Windows that is what the folder remembers of the file.
+                    # Not entry.stat(): on Windows that is a cached value.
                     signature = _signature(os.stat(entry.path))  # noqa: PTH116
                     before, since = self._seen.get(entry.name, (None, now))
                     seen[entry.name] = (signature, since if before == signature else now)
@@ -117,24 +117,24 @@ class WatchFolder:
         )
 
     def finish(self, source: SourceFile) -> None:
-        """Move a file to `done`; nothing where it is gone already.
+        """Move a file to `done`, unless it is gone.
 
         Raises:
-            OSError: It cannot be moved just now.
+            OSError: It cannot be moved at the moment.
         """
         target = self._target(DONE, source)
         with contextlib.suppress(FileNotFoundError):
             source.path.rename(target)
 
     def fail(self, source: SourceFile, reason: str) -> None:
-        """Write down the reason in `error`, then move the file there.
+        """Write the reason into `error`, then move the file there.
 
         Args:
-            source: The file; where it is gone, the reason alone is kept.
-            reason: What to tell the person who looks there.
+            source: The file; if it is gone, only the reason is kept.
+            reason: For the person who looks there.
 
         Raises:
-            OSError: It cannot be moved just now.
+            OSError: It cannot be moved at the moment.
         """
         target = self._target(ERROR, source)
         note = target.with_name(target.name + REASON_SUFFIX)
@@ -144,7 +144,7 @@ class WatchFolder:
 
     def _target(self, folder: str, source: SourceFile) -> Path:
         target = self._folder / folder / source.path.name
-        target.parent.mkdir(exist_ok=True)  # someone may have tidied it away
+        target.parent.mkdir(exist_ok=True)  # someone may have removed it
         while os.path.lexists(target):
             stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%fZ")
             target = target.with_name(f"{source.path.stem}-{stamp}{source.path.suffix}")
@@ -152,7 +152,7 @@ class WatchFolder:
 
 
 def has_changed(source: SourceFile) -> bool:
-    """Tell whether a file is there, but is not what was looked at; False where it is gone."""
+    """Tell whether a file has changed since it was scanned; False if it is gone."""
     try:
         return _signature(source.path.stat()) != source.signature
     except FileNotFoundError:
@@ -164,9 +164,9 @@ def _signature(status: os.stat_result) -> Signature:
 
 
 def _is_open_elsewhere(path: str) -> bool:
-    """Tell whether a program has the file open; only Windows lets us know.
+    """Tell whether a program has the file open; only Windows reveals that.
 
-    A copy in Explorer has its full size from the start, so that size and time alone tell nothing.
+    A copy in Explorer has its full size from the start, so size and mtime are not enough.
     """
     if os.name != "nt":
         return False

@@ -28,7 +28,7 @@ class Cancelled(Exception):  # noqa: N818  # not an error: it says what became o
 # Why nothing is sent after a disposition, and the upper bound in seconds between two probes. Behind
 # a foreign answer the report may have been stored: every probe may send a report twice.
 _PAUSES = {
-    Kind.AWAY: ("the server is away ({})", LONGEST_PROBE_DELAY),
+    Kind.AWAY: ("the server is unreachable ({})", LONGEST_PROBE_DELAY),
     Kind.REFUSED: ("the server refused the token ({})", LONGEST_PROBE_DELAY),
     Kind.FOREIGN: (
         (

@@ -1,4 +1,4 @@
-"""The body of a report: from what is put in to bytes, and from a file to a dict."""
+"""The body of a report: from what is put in to JSON, and from a file to a dict."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from pywats_green.queue.folder.files import off_hub
 
 Document: TypeAlias = "dict[str, Any]"
 
-# Below this, reading and parsing take less time than the way to another thread and back.
+# Below this many bytes, reading and parsing are quicker than a trip to another thread.
 SMALL = 64 * 1024
 
-# Values in a report, from which on encoding it takes some hundredths of a second.
+# With this many values, encoding a report takes tens of milliseconds.
 _MANY = 100_000
 
 _ID = "id"
 
 
 def document_of(report: object) -> tuple[Document, bytes | None]:
-    """Turn a report into a dict of its own, with an id that every sending of it will carry.
+    """Turn a report into a new dict, with an id that every attempt to send it will carry.
 
     Args:
         report: A dict, JSON text or bytes, or a model with `model_dump`. It is not changed.
 
     Returns:
-        The dict, and the JSON that was given, if that can be kept as it is.
+        The dict, and the JSON that was given if it can be stored unchanged.
 
     Raises:
-        UnreadableReportError: It is text that is no JSON object.
+        UnreadableReportError: It is text, but not a JSON object.
         ArgumentTypeError: It is none of these.
     """
     raw: bytes | None = None
@@ -54,7 +54,7 @@ def document_of(report: object) -> tuple[Document, bytes | None]:
 
 
 def give_id(document: Document) -> bool:
-    """Give a report an id if it has none; tell whether that was so."""
+    """Give a report an id if it has none; return whether it had none."""
     if document.get(_ID) not in (None, ""):
         return False
     document[_ID] = str(uuid.uuid4())
@@ -65,11 +65,11 @@ def encode(document: Document) -> bytes:
     """Return a report as JSON.
 
     Raises:
-        InvalidArgumentError: There is something in it that JSON has not.
+        InvalidArgumentError: It contains something that JSON cannot express.
     """
     encoder = json.JSONEncoder(separators=(",", ":"))
     try:
-        if _is_large(document):  # in Python, piece by piece: the C encoder never lets the hub in
+        if _is_large(document):  # piecewise: the C encoder never lets the hub run
             return "".join(encoder.iterencode(document)).encode("ascii")
         return encoder.encode(document).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
@@ -81,8 +81,8 @@ def parse(text: str | bytes | bytearray, *, large: bool = False) -> Document:
 
     Args:
         text: JSON.
-        large: Pass through Python code at every object and number. The C parser keeps the
-            interpreter to itself to its end, also in a thread; each such passage lets the hub in.
+        large: Call Python code for every object and number. The C parser holds the GIL until it is
+            done, even in a thread; each such call lets the hub run.
 
     Raises:
         UnreadableReportError: It is not a JSON object.
@@ -91,19 +91,21 @@ def parse(text: str | bytes | bytearray, *, large: bool = False) -> Document:
     try:
         document = json.loads(text, **(hooks if large else {}))
     except (ValueError, RecursionError) as error:
-        what = "empty" if not text.strip() else f"no readable JSON: {error}"
+        what = "empty" if not text.strip() else f"not valid JSON: {error}"
         raise UnreadableReportError(f"the report is {what}") from error
     if not isinstance(document, dict):
-        raise UnreadableReportError(f"the report is no JSON object but a {type(document).__name__}")
+        raise UnreadableReportError(
+            f"the report is not a JSON object but a {type(document).__name__}"
+        )
     return document
 
 
 def read(path: Path) -> Document:
-    """Read a report from a file, off the hub when it is not small.
+    """Read a report from a file, off the hub unless it is small.
 
     Raises:
-        UnreadableReportError: There is nothing there that could be sent.
-        OSError: It could not be read just now.
+        UnreadableReportError: It contains nothing that could be sent.
+        OSError: It could not be read at the moment.
     """
     if path.is_dir():  # Windows would say that permission is denied
         raise UnreadableReportError("there is a folder where a report should be")
@@ -119,12 +121,12 @@ def _parse_given(text: str | bytes | bytearray) -> tuple[Document, bytes | None]
         return document, bytes(text)
     try:
         return document, text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can only write escaped
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can only hold escaped
         return document, None
 
 
 def _is_large(document: Document) -> bool:
-    """Tell whether there are so many values in a report that encoding it takes long."""
+    """Tell whether a report has so many values that encoding it takes long."""
     count = 0
     containers: list[Any] = [document]
     while containers and count < _MANY:

@@ -1,4 +1,4 @@
-"""The claims of one owner: how they begin, and what their ends do to the folder and the view."""
+"""The claims of one owner: how they begin, and what their ends do to folder and view."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _TRY_AGAIN = 1.0
 
 
 class FolderClaim:
-    """A report that this owner alone may send. It stays claimed until one of its ends is called.
+    """A report that only this owner may send. It stays claimed until one of its ends is called.
 
     After the first end the others do nothing, so `release` may stand in a `finally`.
 
     Attributes:
-        item_id: The id of the item.
-        attempts: How many attempts were counted before this one.
+        item_id: The item's id.
+        attempts: Attempts counted so far.
         group: The token of its group; None: in no group.
     """
 
@@ -49,18 +49,18 @@ class FolderClaim:
         self._is_open = True
 
     def load(self) -> Any:
-        """Read the report; off the hub when it is not small.
+        """Read the report, off the hub unless it is small.
 
         Returns:
-            The parsed dict, which has an id that is on disk, too.
+            The parsed dict, with an id that is on disk, too.
 
         Raises:
-            UnreadableReportError: There is nothing there that could be sent.
-            OSError: It could not be read just now.
+            UnreadableReportError: It contains nothing that could be sent.
+            OSError: It could not be read at the moment.
         """
         if self.document is None:
             return self._claims.read(self)
-        document, self.document = self.document, None  # once: a claim holds no body in memory
+        document, self.document = self.document, None  # a claim keeps no report in memory
         return document
 
     def delivered(self) -> None:
@@ -88,7 +88,7 @@ class FolderClaim:
             self._claims.set_aside(self, reason)
 
     def release(self) -> None:
-        """Put the report back as it was."""
+        """Put the report back unchanged."""
         if self._end():
             self._claims.put_back(self, None)
 
@@ -98,15 +98,15 @@ class FolderClaim:
 
 
 class Claims:
-    """Takes claims, and carries out their ends.
+    """Claims items, and carries out the ends of claims.
 
-    But for reading a body nothing here waits or switches: a greenlet is killed before or after a
+    Nothing here but reading a report switches greenlets, so a greenlet is killed before or after a
     change of state, never in the middle of one.
 
     Args:
         store: The folder.
-        view: What waits in it.
-        group_of: Tells the group of a report. None: there are no groups.
+        view: What is waiting in it.
+        group_of: Returns the group of a report. None: there are no groups.
         lease: Seconds; see `Owner`.
         timer: Seconds, monotonic.
         clock: Seconds since the epoch.
@@ -139,7 +139,7 @@ class Claims:
         """Claim the next item that is due; None: none is.
 
         Raises:
-            QueueFolderError: The folder must not be written.
+            QueueFolderError: The folder is not writable.
         """
         self._leave_to_parent()
         self._try_again()
@@ -152,7 +152,7 @@ class Claims:
         return None
 
     def close(self) -> None:
-        """Give back all claims, and end the owner."""
+        """Put back all claims, and end the owner."""
         self._leave_to_parent()
         for claim in list(self._open.values()):
             claim.release()
@@ -162,7 +162,7 @@ class Claims:
             owner.close()
 
     def read(self, claim: FolderClaim) -> Document:
-        """Read the claimed file, after giving it an id if it has none."""
+        """Read the claimed file; a report without an id gets one."""
         return self._store.read(claim.claimed_name)
 
     def finish(self, claim: FolderClaim) -> None:
@@ -172,7 +172,7 @@ class Claims:
         self._view.schedule.let_go(claim.group, claim.claimed_name)
 
     def put_back(self, claim: FolderClaim, meta: Meta | None) -> None:
-        """Return the file to waiting; None: with its side-car as it is."""
+        """Put the file back to waiting, with new metadata; None: with the old."""
         item = claim.item
         self._forget(claim)
         if meta is not None:
@@ -201,7 +201,7 @@ class Claims:
         self._view.schedule.let_go(claim.group, claim.claimed_name)
 
     def _claim(self, item: WaitingItem) -> FolderClaim | None:
-        """Rename the file; None: another has it, or it is not due after all."""
+        """Rename the file; None: another owner has it, or it is not due after all."""
         owner = self._own(item)
         self._view.touch(item.name)
         try:
@@ -223,7 +223,7 @@ class Claims:
         claim = FolderClaim(self, item, claimed, meta)
         self._open[claimed] = claim
         self._view.schedule.hold(item.group, claimed)
-        if meta.due_at != item.due_at:  # another owner had it, and put it off
+        if meta.due_at != item.due_at:  # another owner had it and delayed it
             item.due_at, wait = meta.due_at, meta.wait(self._clock())
             if wait:
                 item.due = self._timer() + wait
@@ -242,7 +242,7 @@ class Claims:
         return self._owner
 
     def _may_go(self, claim: FolderClaim) -> bool:
-        """Find out the group of a report that was not put in here; give it back if that is busy."""
+        """Determine the group of a report that was not put here; release it if that is busy."""
         item = claim.item
         if self._group_of is None or item.knows_group:
             return True
@@ -265,7 +265,7 @@ class Claims:
         try:
             document = self.read(claim)
         except (UnreadableReportError, OSError):
-            return None  # whoever loads it will learn of it
+            return None  # whoever loads it will see the error
         claim.document = document
         try:
             group = group_of(document)
@@ -279,7 +279,7 @@ class Claims:
         self._view.touch(claim.item.name)
 
     def _end(self, claim: FolderClaim, change: Callable[[], None]) -> None:
-        """Carry out an end; where the system will not have it now, try again later.
+        """Carry out an end; if the system refuses it now, try again later.
 
         Until then the file stays claimed, so nobody sends it.
         """
@@ -292,7 +292,7 @@ class Claims:
             self._unfinished.append(lambda: self._end(claim, change))
 
     def _leave_to_parent(self) -> None:
-        """In a forked child drop what was copied: it is the parent's still."""
+        """In a forked child, drop the copied claims: they still belong to the parent."""
         if self._owner is not None and self._owner.is_inherited:
             self._owner.close()
             self._owner = self._view.owner = None

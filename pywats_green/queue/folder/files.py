@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, written and read off the hub."""
+"""Atomic and durable files, written and read off the hub."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno
 
 
 def off_hub(function: Callable[[], T]) -> T:
-    """Run a function in a native thread, so that every other greenlet goes on meanwhile.
+    """Run a function in a native thread while other greenlets go on.
 
-    A greenlet that is killed while it waits leaves the function running: it must do no harm then.
+    If the waiting greenlet is killed, the function still runs to its end, so it must do no harm.
 
     Raises:
-        Exception: What the function raises.
+        Exception: Whatever the function raises.
     """
     hub = gevent.get_hub()
     if gevent.getcurrent() is hub:
@@ -40,18 +40,18 @@ def off_hub(function: Callable[[], T]) -> T:
 
 
 def _settle(function: Callable[[], T]) -> tuple[Exception | None, list[T]]:
-    """Call a function. gevent prints the traceback of whatever a task of its pool raises."""
+    """Call a function; gevent would print the traceback of what a task of its pool raises."""
     try:
         return None, [function()]
-    except Exception as error:  # noqa: BLE001  # raised where it was waited for
+    except Exception as error:  # noqa: BLE001  # raised by the one who waits
         return error, []
 
 
 class Draft:
-    """A file under a temporary name, in the folder where it is to be.
+    """A file under a temporary name, in its future folder.
 
     Args:
-        folder: Where the file is to be.
+        folder: The future folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -59,7 +59,7 @@ class Draft:
         self._dropped = False
 
     def write(self, data: bytes) -> None:
-        """Write and fsync the file; where that fails, or `drop` was called, nothing stays.
+        """Write and fsync the file; on failure, or after `drop`, nothing is left.
 
         Raises:
             OSError: It could not be written.
@@ -72,7 +72,7 @@ class Draft:
         except BaseException:
             self.drop()
             raise
-        # The greenlet that waited for this thread may have been killed, and cannot come back.
+        # The greenlet that waited for this thread may have been killed; it will not clean up.
         if self._dropped:
             self.drop()
 
@@ -84,10 +84,10 @@ class Draft:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable, where the system can (Windows cannot open a folder).
+    """Make the names in a folder durable, if the system can (Windows cannot open a folder).
 
     Raises:
-        OSError: The disk could not.
+        OSError: The disk failed.
     """
     if os.name == "nt":
         return
@@ -95,17 +95,17 @@ def sync_folder(folder: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in _NO_FOLDER_SYNC:  # some network file systems know no such thing
+        if error.errno not in _NO_FOLDER_SYNC:  # some network file systems cannot
             raise
     finally:
         os.close(descriptor)
 
 
 def write_small(path: Path, data: bytes) -> None:
-    """Replace a small file in one step, without fsync: for what may be lost with the power.
+    """Replace a small file atomically, without fsync: for what a power failure may take.
 
     Raises:
-        OSError: It could not be written; the old contents are still there.
+        OSError: It could not be written; the old content is still there.
     """
     draft = path.parent / f".{secrets.token_hex(8)}{TEMPORARY}"
     try:
@@ -118,13 +118,13 @@ def write_small(path: Path, data: bytes) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file that may be gone, or not removable: for what is only litter."""
+    """Remove a file if possible: for what would merely be left over."""
     with contextlib.suppress(OSError):
         path.unlink()
 
 
 def folder_error(doing: str, folder: Path, error: OSError) -> QueueFolderError:
-    """Return the error to raise for what the system said about a queue's folder."""
+    """Translate an error of the system about a queue's folder."""
     raised = QueueFolderError(f"Cannot {doing} in the queue folder {folder}: {error}")
     raised.errno = error.errno
     return raised

@@ -1,4 +1,4 @@
-"""For a person: what is in a queue's folder, and what to do about it."""
+"""Shows people what is in a queue's folder, and lets them change it."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ STATES: tuple[State, ...] = get_args(State)
 
 @dataclass(frozen=True)
 class QueueItem:
-    """An item, as a person sees it.
+    """An item of a `FolderQueue`.
 
     Attributes:
         item_id: Its id.
-        state: `waiting`, `claimed`, `quarantined` or `sent` (delivered, but not removable).
-        priority: 1 goes before 10.
-        attempts: How many were counted.
-        age: Seconds since it was put in.
+        state: `waiting`, `claimed`, `quarantined` or `sent` (delivered, but could not be removed).
+        priority: 1 is sent before 10.
+        attempts: Attempts counted so far.
+        age: Seconds since it was put.
         due_in: Seconds until it may be sent; 0: now.
-        last_error: What the last attempt ended with, or why it is in quarantine; None: nothing.
+        last_error: The error of the last attempt, or the reason for the quarantine; None: neither.
         size: Bytes.
-        owner: Who has claimed it; None: nobody.
-        name: The name of its file, without its state; unique where ids are not.
+        owner: The owner that has claimed it; None: nobody has.
+        name: The name of its file without the state; unique, which ids may not be.
         path: The file.
     """
 
@@ -55,7 +55,7 @@ class QueueItem:
 
 
 class Inspection:
-    """Shows and changes what is in a queue's folder; other processes may drain it meanwhile.
+    """Shows and changes what is in a queue's folder, even while other processes drain it.
 
     Args:
         folder: The queue's folder.
@@ -67,14 +67,14 @@ class Inspection:
         self._clock = clock
 
     def list(self, state: State | None = None) -> Sequence[QueueItem]:
-        """Return the items, in the order in which they go. See `FolderQueue.list`."""
+        """Return the items in the order in which they are sent. See `FolderQueue.list`."""
         if state is not None and state not in STATES:
             raise InvalidArgumentError(f"state is one of {', '.join(STATES)}, not {state!r}")
         items = self._read(lambda: [*self._items(state)])
         return sorted(items, key=lambda item: (item.priority, -item.age, item.name))
 
     def show(self, item_id: str) -> dict[str, Any]:
-        """Return all about an item. See `FolderQueue.show`."""
+        """Return everything about an item. See `FolderQueue.show`."""
         item = self._find(item_id)
         body: Any
         try:
@@ -86,7 +86,7 @@ class Inspection:
         return {**dataclasses.asdict(item), "path": str(item.path), "reason": reason, "body": body}
 
     def requeue(self, item_id: str | None = None) -> int:
-        """Return items to waiting. See `FolderQueue.requeue`."""
+        """Move items back to waiting. See `FolderQueue.requeue`."""
         items = self.list("quarantined") if item_id is None else [self._find(item_id)]
         for item in items:
             self._refuse_claimed(item)
@@ -195,7 +195,7 @@ class Inspection:
                 priority=int(told["priority"]),
             )
         except (OSError, ValueError, LookupError, TypeError):
-            meta = Meta(last_error="the file with the reason is missing or torn")
+            meta = Meta(last_error="the file with the reason is missing or damaged")
         return self._make("quarantined", waiting, path, meta, None)
 
     def _make(

@@ -1,7 +1,7 @@
-"""The side-car of a report: attempts, when it is due, last error. Losing it loses no report.
+"""The sidecar of a report: attempts, due time, last error. Losing it loses no report.
 
-It is upstream's `.meta.json` with two more fields, so upstream's attempts and priority count here
-and ours there.
+It is upstream's `.meta.json` with two more fields, so both sides see each other's attempts and
+priorities.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from pywats_green.queue.folder.files import write_small
 
 @dataclass(slots=True)
 class Meta:
-    """What is remembered about an item besides its name.
+    """What is stored about an item besides its name.
 
     Attributes:
-        attempts: How many attempts were counted.
-        last_error: What the last one ended with; None: nothing is known of one.
-        due_at: When it may be sent again, seconds since the epoch. 0: at once.
-        delay: The wait that was decided on, in seconds. However the clock jumps, none is longer.
-        priority: 1 goes before 10. None: the file does not say.
-        created: Seconds since the epoch. None: the file does not say.
-        other: Fields of upstream's that mean nothing here; they are kept.
+        attempts: Attempts counted so far.
+        last_error: The error of the last attempt; None: there is none.
+        due_at: When it may be sent again, in seconds since the epoch. 0: at once.
+        delay: The delay chosen, in seconds: an upper bound for the wait, however the clock jumps.
+        priority: 1 is sent before 10. None: not in the file.
+        created: Seconds since the epoch. None: not in the file.
+        other: Fields of upstream's that are not used here, but kept.
     """
 
     attempts: int = 0
@@ -38,7 +38,7 @@ class Meta:
     other: dict[str, Any] = field(default_factory=dict)
 
     def wait(self, now: float) -> float:
-        """Return the seconds until the item is due, 0 if it is.
+        """Return the seconds until the item is due; 0: it is.
 
         Args:
             now: Seconds since the epoch.
@@ -47,7 +47,7 @@ class Meta:
 
 
 def read_meta(path: Path) -> Meta | None:
-    """Read a side-car; None: there is none. One that is torn counts as one that says nothing."""
+    """Read a sidecar; None: there is none. A damaged one counts as empty."""
     try:
         values = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -69,7 +69,7 @@ def read_meta(path: Path) -> Meta | None:
 
 
 def write_meta(path: Path, item_id: str, priority: int, meta: Meta) -> None:
-    """Write a side-car in one step.
+    """Write a sidecar atomically.
 
     Raises:
         OSError: It could not be written.
@@ -89,7 +89,7 @@ def write_meta(path: Path, item_id: str, priority: int, meta: Meta) -> None:
 
 
 def _number(value: object) -> float:
-    """Return a number that is none below 0, whatever stands there."""
+    """Return a finite number of at least 0, whatever the file holds."""
     if not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
         return 0.0
     return float(value)

@@ -1,13 +1,13 @@
-"""What the name of a file in the queue's folder says: state, order and id of a report.
+"""File names in the queue's folder: they hold the state, order and id of a report.
 
-    05-0006538c1f2a3b-00000000-<id>.pending.wsjf     waiting; put by us
-    <id>.pending.wsjf, <id>.queued                   waiting; put by upstream
+    05-0006538c1f2a3b-00000000-<id>.pending.wsjf     waiting, put by us
+    <id>.pending.wsjf, <id>.queued                   waiting, put by upstream
     <name of the waiting file>.<owner>.claim         claimed by the owner with that id
-    <name of the waiting file>.sent                  delivered, but it could not be removed
+    <name of the waiting file>.sent                  delivered, but could not be removed
     <name of the waiting file> in quarantine/        quarantined
 
-The four parts of our own names are the priority, the time of the put in microseconds (which only
-ever grows), the group, and the id. Upstream's PersistentQueue reads them, too.
+The four parts of our own names are the priority, the time of the put in microseconds (strictly
+increasing), the group, and the id. Upstream's PersistentQueue can read them, too.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ META = ".meta.json"
 REASON = ".reason.json"
 CLAIM = ".claim"
 
-# States in which upstream leaves a report, and the waiting state each returns to. All that its
-# AsyncPendingQueue ever took ends in .error: it calls a method that does not exist.
+# States in which upstream leaves a report, and the waiting state to return it to. Everything that
+# its AsyncPendingQueue takes ends in .error: it calls a method that does not exist.
 ERROR = ".error"
 UPSTREAM_LEFT = {".processing.wsjf": PENDING, ".processing": QUEUED, ERROR: QUEUED}
 
 DEFAULT_PRIORITY = 5
 HIGHEST_PRIORITY, LOWEST_PRIORITY = 1, 10
 
-UNKNOWN_GROUP = "0" * 8  # nobody looked
-NO_GROUP = "f" * 8  # looked, and it is in none
+UNKNOWN_GROUP = "0" * 8  # not yet determined
+NO_GROUP = "f" * 8  # in no group
 
-# Bytes. With all that is added (27 before the id, 28 after it) a name of ours stays within 255.
+# Bytes. With what is added (27 before the id, 28 after it) our names stay within 255.
 LONGEST_ID = 200
 LONGEST_WAITING = 240
 
@@ -48,13 +48,13 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 @dataclass(slots=True)
 class WaitingName:
-    """A waiting file's name, read.
+    """The parsed name of a waiting file.
 
     Attributes:
         name: The name itself.
-        item_id: The id of the item.
-        priority: 1 goes before 10. None: the name does not say.
-        sequence: Microseconds; smaller goes first. None: the name does not say.
+        item_id: The item's id.
+        priority: 1 is sent before 10. None: not in the name.
+        sequence: Microseconds; smaller is sent first. None: not in the name.
         group: UNKNOWN_GROUP, NO_GROUP or the token of a group.
     """
 
@@ -66,7 +66,7 @@ class WaitingName:
 
     @property
     def is_own(self) -> bool:
-        """Whether a FolderQueue gave this name; else upstream did."""
+        """Whether a FolderQueue gave this name; otherwise upstream did."""
         return self.sequence is not None
 
 
@@ -76,7 +76,7 @@ def waiting_name(priority: int, sequence: int, group: str, item_id: str) -> str:
 
 
 def read_waiting(name: str) -> WaitingName | None:
-    """Read the name of a waiting file; None: it is not one."""
+    """Parse the name of a waiting file; None: it is not one."""
     if name.startswith("."):
         return None
     if match := _OWN.fullmatch(name):
@@ -89,38 +89,38 @@ def read_waiting(name: str) -> WaitingName | None:
 
 
 def claimed_name(waiting: str, owner: str) -> str:
-    """Return the name of a waiting file once an owner has claimed it."""
+    """Return the name of a waiting file after an owner has claimed it."""
     return f"{waiting}.{owner}{CLAIM}"
 
 
 def read_claimed(name: str) -> tuple[str, str] | None:
-    """Return the waiting name and the owner in a claimed file's name; None: it is not one."""
+    """Return the waiting name and the owner of a claimed file; None: it is not one."""
     match = _CLAIMED.fullmatch(name)
     return (match[1], match[2]) if match else None
 
 
 def meta_name(waiting: str) -> str:
-    """Return the name of the side-car with attempts, due time and last error, as upstream's."""
+    """Return the name of the sidecar with attempts, due time and last error, as upstream's."""
     return waiting.removesuffix(".wsjf") + META
 
 
 def reason_name(waiting: str) -> str:
-    """Return the name of the file that says why an item is in quarantine."""
+    """Return the name of the file with the reason for a quarantine."""
     return waiting + REASON
 
 
 def short_id(item_id: str) -> str:
-    """Return an id of upstream's, cut so that it fits into a name of ours."""
+    """Shorten an id of upstream's so that it fits into our names."""
     cut = item_id.encode("utf-8", "surrogateescape")[: LONGEST_ID - 20]
     digest = hashlib.sha256(item_id.encode("utf-8", "surrogateescape")).hexdigest()[:16]
     return f"{cut.decode('utf-8', 'ignore')}-{digest}"
 
 
 def group_token(group: object) -> str:
-    """Return what stands for a group in a name; two groups that share one merely wait in turn.
+    """Return the token of a group; two groups that share one merely wait for each other.
 
     Args:
-        group: The serial number, or whatever else orders. None: in no group.
+        group: The serial number, or whatever defines the group. None: in no group.
     """
     if group is None:
         return NO_GROUP
@@ -129,19 +129,19 @@ def group_token(group: object) -> str:
 
 
 def flaw_of_id(item_id: object) -> str | None:
-    """Tell why an id cannot be part of a file name on every system; None: it can."""
+    """Return why an id cannot be part of a file name on every system; None: it can."""
     if not isinstance(item_id, str) or not item_id:
-        return "it is no text, or empty"
+        return "it is not a string, or it is empty"
     try:
         length = len(item_id.encode())
     except UnicodeEncodeError:
-        return "it is no Unicode text"
+        return "it is not valid Unicode"
     if length > LONGEST_ID:
         return f"it is longer than {LONGEST_ID} bytes"
     if _FORBIDDEN.search(item_id):
-        return 'it has one of < > : " / \\ | ? * or a control character in it'
+        return 'it contains one of < > : " / \\ | ? * or a control character'
     if item_id[0] == "." or item_id[-1] in ". " or _RESERVED.fullmatch(item_id):
-        return "Windows reserves it, or it begins with a dot or ends in a dot or a space"
+        return "it is reserved on Windows, starts with a dot, or ends with a dot or a space"
     return None
 
 

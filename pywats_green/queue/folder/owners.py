@@ -1,11 +1,11 @@
-"""Owners of claims, and who of them is dead.
+"""Owners of claims, and whether they are still alive.
 
-An owner is a file under an operating-system lock, and a heartbeat beside it:
+An owner is a file locked by the operating system, and a heartbeat beside it:
 
     owners/<owner>.lock     locked for as long as the owner lives; the system frees it
     owners/<owner>.json     host, pid, and a number that grows with every beat
 
-They are two files because on Windows nobody else can read a locked one.
+They are two files because on Windows nobody else can read a locked file.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from pywats_green.queue.folder.files import folder_error, remove, write_small
 
 OWNERS = "owners"
 
-# A lock file is not locked at the very moment it is made. Only what is this old is litter.
+# A lock file is not yet locked at the moment of its creation; older ones are leftovers.
 _LITTER_AGE = 3600.0
 
-# Owners of this process, with its pid: a forked child is not the owner that it has copied.
+# Owners of this process, with its pid: a forked child is not the owner it has a copy of.
 _living: dict[str, int] = {}
 
-# Copies in a forked child. They must not be collected there: that could undo the parent's lock.
+# Copies in a forked child. Collecting them there could release the parent's lock.
 _inherited: list[Owner] = []
 
 
@@ -43,7 +43,7 @@ def is_of_this_process(owner_id: str) -> bool:
 
 
 def this_host() -> str:
-    """Return what tells this machine from others: two may have the same name."""
+    """Return an identifier of this machine; host names alone are not unique."""
     try:
         machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
     except (OSError, ValueError):
@@ -52,17 +52,17 @@ def this_host() -> str:
 
 
 def lock_path(folder: Path, owner_id: str) -> Path:
-    """Return the file that an owner keeps locked."""
+    """Return the path of an owner's lock file."""
     return folder / OWNERS / f"{owner_id}.lock"
 
 
 def beat_path(folder: Path, owner_id: str) -> Path:
-    """Return the file with an owner's heartbeat."""
+    """Return the path of an owner's heartbeat."""
     return folder / OWNERS / f"{owner_id}.json"
 
 
 def try_lock(path: Path) -> BaseFileLock | None:
-    """Lock a file without waiting; None: somebody holds it, or this file system has no locks."""
+    """Lock a file without waiting; None: it is locked, or this file system has no locks."""
     lock = FileLock(path, timeout=0, thread_local=False)
     try:
         lock.acquire()
@@ -76,7 +76,7 @@ class Owner:
 
     Args:
         folder: The queue's folder.
-        lease: Seconds after which other hosts take a silent owner for dead; it beats four times
+        lease: Seconds after which other hosts consider a silent owner dead; it beats four times
             as often.
         timer: Seconds, monotonic.
 
@@ -96,7 +96,7 @@ class Owner:
         self._beaten_at = timer()
         try:
             (folder / OWNERS).mkdir(exist_ok=True)
-            # Without locks on this file system the heartbeat alone speaks for this owner.
+            # On a file system without locks, there is only the heartbeat.
             self._lock = try_lock(lock_path(folder, self.owner_id))
             self._write_beat()
         except OSError as error:
@@ -107,20 +107,20 @@ class Owner:
 
     @property
     def is_inherited(self) -> bool:
-        """Whether this is a forked child's copy: the owner is the parent, and goes on."""
+        """Whether this is a copy in a forked child; the owner is the parent."""
         return self._pid != os.getpid()
 
     def beat(self) -> None:
-        """Show that the owner lives, if it is time to."""
+        """Renew the heartbeat if it is time to."""
         if self._timer() - self._beaten_at < self._pause:
             return
         try:
             self._write_beat()
         except OSError:
-            return  # being read just now on Windows, or the folder is away: the next one counts
+            return  # on Windows, someone is reading it; or the folder is gone: try next time
 
     def close(self) -> None:
-        """Give up the lock and remove the files; the claims must have been given back before."""
+        """Release the lock and remove the files; the claims must have been put back before."""
         if self.is_inherited:
             _inherited.append(self)
             return
@@ -144,9 +144,9 @@ class Owner:
 
 
 def _beat_on(reference: weakref.ref[Owner], pause: float) -> None:
-    """Beat until the owner is gone; it must not be kept alive by its own heart."""
+    """Beat until the owner is collected, which this must not prevent."""
     while True:
-        gevent.sleep(pause, ref=False)  # nobody is to wait for this
+        gevent.sleep(pause, ref=False)  # so that nobody waits for this
         owner = reference()
         if owner is None:
             return
@@ -157,9 +157,9 @@ def _beat_on(reference: weakref.ref[Owner], pause: float) -> None:
 class Observer:
     """Watches the other owners of a queue's folder.
 
-    On this host the lock speaks: where it is free, the owner is dead. A lock says nothing about
-    another host (a shared folder may not pass locks on), so there the owner is dead when its
-    heartbeat has not changed for the lease time, on the clock of the one who watches.
+    On this host the lock decides: if it is free, the owner is dead. It says nothing about another
+    host (a shared folder may not forward locks); an owner there is dead if its heartbeat has not
+    changed for the length of the lease, on the clock of the observer.
 
     Args:
         folder: The queue's folder.
@@ -178,19 +178,19 @@ class Observer:
 
     @contextlib.contextmanager
     def seize(self, owner_id: str) -> Iterator[bool]:
-        """Take over the estate of an owner; inside, true if it is dead, and then it is ours.
+        """Take over from an owner if it is dead; yields whether it is.
 
-        At the end the files of a dead owner are removed. Its claims must all be back by then.
+        At the end the files of a dead owner are removed; its claims must be back by then.
         """
         beat = self._read_beat(owner_id)
         lock = None
         dead = False
         if is_of_this_process(owner_id):
             pass
-        elif self._speaks_by_lock(beat):
+        elif self._is_locked_here(beat):
             lock_file = lock_path(self._folder, owner_id)
             lock = try_lock(lock_file) if lock_file.exists() else None
-            # Another process may have buried it meanwhile; then this file was made by the try.
+            # If another process removed its files meanwhile, the attempt created this one.
             dead = lock is not None
         else:
             dead = self._is_silent(owner_id, beat)
@@ -206,7 +206,7 @@ class Observer:
             remove(lock_path(self._folder, owner_id))
 
     def sweep(self) -> None:
-        """Remove the files of owners that died without a claim."""
+        """Remove the files of owners that died without claims."""
         now = time.time()
         with contextlib.suppress(OSError):
             for path in list((self._folder / OWNERS).glob("*.lock")):
@@ -215,7 +215,7 @@ class Observer:
                 if self._read_beat(path.stem) is not None:
                     with self.seize(path.stem):
                         pass
-                elif (lock := try_lock(path)) is not None:  # killed while it was being buried
+                elif (lock := try_lock(path)) is not None:  # whoever removed its files was killed
                     lock.release()
                     remove(path)
 
@@ -225,8 +225,8 @@ class Observer:
         except OSError:
             return None
 
-    def _speaks_by_lock(self, beat: bytes | None) -> bool:
-        """Tell whether the owner said that it is of this host and holds its lock."""
+    def _is_locked_here(self, beat: bytes | None) -> bool:
+        """Tell whether the owner runs on this host and holds its lock."""
         try:
             values = json.loads(beat or b"")
         except ValueError:

@@ -1,4 +1,4 @@
-"""A queue of reports in a folder: what is put in is on disk, and is sent at least once."""
+"""FolderQueue: a durable queue of reports in a folder."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ OrderBy: TypeAlias = "str | Callable[[Document], object] | None"
 
 
 class FolderQueue:
-    """A durable queue of reports in a folder, which several processes may fill and drain at once.
+    """A durable queue of reports in a folder that several processes may fill and drain at once.
 
-    A report is one file, its state is the file's name, and each change of state is one rename.
-    Upstream's `*.queued` and `{id}.pending.wsjf` files are items like any other; what a crashed
-    upstream left in `.processing` is taken over after 30 minutes, as upstream itself does. Do not
-    let upstream drain the same folder at the same time: it takes no heed of claims.
+    A report is one file, its state is part of the file's name, and each change of state is one
+    rename. Upstream's `*.queued` and `{id}.pending.wsjf` files are items like any other; what a
+    crashed upstream left in `.processing` is recovered after 30 minutes, as upstream itself does.
+    Do not let upstream drain the same folder at the same time: it ignores claims.
 
-    Use an object in one native thread, by any number of greenlets. Nothing is owned, and no
-    greenlet runs, before the first `claim`; `close` gives back what is claimed. If the process
-    dies, others on this host take its claims back at once.
+    Use an object in one native thread, from any number of greenlets. It owns nothing and runs no
+    greenlet before the first `claim`; `close` puts back what is claimed. If the process dies,
+    others on this host recover its claims at once.
 
     Args:
-        path: The folder; it is made if it is missing.
-        order_by: Reports of one group go one after another, in order, groups side by side: a
-            field of the report ("sn"), or a function of the parsed report that returns the group
-            (None: in no group). Within a group, too, a higher priority goes first. All that use
-            the folder must say the same. None: no order but priority, then first in first out.
-        lease: Seconds without a heartbeat after which an owner on another host counts as dead.
-            Longer than anything that may stop this process for a while.
-        scan_interval: Seconds between two looks for what others have put in: at most that with
-            nothing to do, and at least that while there is.
+        path: The folder; it is created if it is missing.
+        order_by: Groups reports: those of one group are sent one after another, in order; groups
+            are sent side by side. A field of the report ("sn"), or a function of the parsed report
+            that returns its group (None: in no group). Within a group, priority still counts. All
+            processes must use the same. None: only priority counts, then first in, first out.
+        lease: Seconds without a heartbeat after which an owner on another host is considered dead;
+            longer than anything that may suspend this process.
+        scan_interval: Seconds between two scans for items of other processes: at most that while
+            idle, at least that while busy.
         timer: Seconds, monotonic.
         clock: Seconds since the epoch.
 
     Raises:
-        QueueFolderError: The folder cannot be made.
+        QueueFolderError: The folder cannot be created.
         ArgumentTypeError: An argument has the wrong type.
         InvalidArgumentError: A time is not above 0.
     """
@@ -90,21 +90,21 @@ class FolderQueue:
         return f"<FolderQueue {str(self.path)!r}>"
 
     def put(self, report: object, *, item_id: str | None = None, priority: int = 5) -> str:
-        """Add a report; it is on disk when this returns, fsynced off the hub.
+        """Add a report; when this returns it is on disk, fsynced off the hub.
 
         Args:
             report: A dict, JSON text or bytes, or a report of pywats. It is not changed; on disk
-                it has an id in any case, so that the server knows every re-sending of it.
-            item_id: Names the item. None: the report's own id, if it can name a file. The same
-                name twice makes two items.
-            priority: 1 goes first, 10 last.
+                it always has an id, so that the server recognises every retry.
+            item_id: Names the item. None: the report's own id, if that can be part of a file name.
+                Using an id twice makes two items.
+            priority: 1 is sent first, 10 last.
 
         Returns:
-            The id of the item.
+            The item's id.
 
         Raises:
             QueueFolderError: It could not be written, and nothing of it is left.
-            UnreadableReportError: The text is no JSON object.
+            UnreadableReportError: The text is not a JSON object.
             ArgumentTypeError: The report is none of these, the id is not a string, or the priority
                 is not a whole number.
             InvalidArgumentError: The id cannot name a file, the priority is out of range, or the
@@ -128,21 +128,21 @@ class FolderQueue:
         return item_id
 
     def claim(self) -> FolderClaim | None:
-        """Take the next item that is due; None: none is. It is renamed, not read.
+        """Take the next item that is due; None: none is. The file is renamed, not read.
 
         Returns:
-            The claim; it stays until one of its ends is called, or `close`.
+            The claim; it lasts until one of its ends is called, or `close`.
 
         Raises:
-            QueueFolderError: The folder is gone, or must not be written.
+            QueueFolderError: The folder is gone or not writable.
         """
         self._view.refresh()
         return self._claims.take()
 
     def due_in(self) -> float | None:
-        """Return in how many seconds the next item is due; 0: now; None: nothing is waiting.
+        """Return the seconds until the next item is due; 0: now; None: nothing is waiting.
 
-        For items whose group is busy that is the time after which to ask again.
+        If only items of busy groups are waiting, it is the time after which to ask again.
 
         Raises:
             QueueFolderError: The folder cannot be read.
@@ -167,7 +167,7 @@ class FolderQueue:
         }
 
     def oldest_age(self) -> float | None:
-        """Return the seconds for which the oldest waiting item has waited; None: none waits.
+        """Return for how many seconds the oldest item has been waiting; None: none is waiting.
 
         Raises:
             QueueFolderError: The folder cannot be read.
@@ -177,7 +177,7 @@ class FolderQueue:
         return None if oldest is None else max(0.0, self._clock() - oldest / 1e6)
 
     def refresh(self) -> None:
-        """Look at the folder now. The queue does it by itself about every `scan_interval`.
+        """Scan the folder now. The queue does so by itself about every `scan_interval`.
 
         Raises:
             QueueFolderError: The folder cannot be read.
@@ -185,11 +185,11 @@ class FolderQueue:
         self._view.refresh(force=True)
 
     def close(self) -> None:
-        """Give back every claim of this owner, and the owner's file. The next claim begins anew."""
+        """Put back every claim, and remove the owner's files. The queue may be used again."""
         self._claims.close()
 
     def list(self, state: State | None = None) -> Sequence[QueueItem]:
-        """Return what is in the folder, in the order in which it goes; no body is read.
+        """Return the items in the order in which they are sent, without reading the reports.
 
         Args:
             state: `waiting`, `claimed`, `quarantined` or `sent`. None: all of them.
@@ -201,30 +201,30 @@ class FolderQueue:
         return self._inspection.list(state)
 
     def show(self, item_id: str) -> dict[str, Any]:
-        """Return all about an item: the fields of its `QueueItem`, `reason` and `body`.
+        """Return everything about an item: the fields of its `QueueItem`, `reason` and `body`.
 
         Args:
-            item_id: Its id, or the name of its file where several have that id.
+            item_id: Its id, or the name of its file if several have that id.
 
         Raises:
-            QueueItemError: There is none, or there are several.
+            QueueItemError: There is no such item, or there are several.
             QueueFolderError: The folder cannot be read.
         """
         return self._inspection.show(item_id)
 
     def requeue(self, item_id: str | None = None) -> int:
-        """Return an item from quarantine to waiting, with no attempt counted, and due at once.
+        """Move an item from quarantine back to waiting, due at once and with no attempt counted.
 
-        A waiting one becomes due at once.
+        An item that is waiting becomes due at once.
 
         Args:
-            item_id: Its id, or the name of its file. None: all that are in quarantine.
+            item_id: Its id, or the name of its file. None: everything in quarantine.
 
         Returns:
-            How many there were.
+            The number of items.
 
         Raises:
-            QueueItemError: There is none, there are several, or it is claimed.
+            QueueItemError: There is no such item, there are several, or it is claimed.
             QueueFolderError: The folder cannot be read or written.
         """
         count = self._inspection.requeue(item_id)
@@ -235,10 +235,10 @@ class FolderQueue:
         """Delete a waiting or quarantined item for good.
 
         Args:
-            item_id: Its id, or the name of its file where several have that id.
+            item_id: Its id, or the name of its file if several have that id.
 
         Raises:
-            QueueItemError: There is none, there are several, or it is claimed.
+            QueueItemError: There is no such item, there are several, or it is claimed.
             QueueFolderError: The folder cannot be read or written.
         """
         self._inspection.discard(item_id)

@@ -1,4 +1,4 @@
-"""Returns to waiting what dead owners and upstream left, and clears away what nobody needs."""
+"""Recovers what dead owners and upstream left behind, and removes leftovers."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pywats_green.queue.folder.store import Store
 
 logger = logging.getLogger(__name__)
 
-# A draft that is this old has no writer any more.
+# A draft this many seconds old has no writer any more.
 _DRAFT_AGE = 3600.0
 
 
 class Recovery:
-    """Looks at each snapshot for what can be recovered. Runs off the hub.
+    """Recovers what a snapshot shows to be recoverable. Runs off the hub.
 
     Args:
         store: The folder.
@@ -41,11 +41,11 @@ class Recovery:
         self._has_swept = False
 
     def run(self, snapshot: Snapshot, own: str | None) -> int:
-        """Recover what can be; returns how many reports are waiting again.
+        """Recover what can be recovered; return how many reports are waiting again.
 
         Args:
-            snapshot: What the folder holds.
-            own: The id of the owner on whose behalf this runs; None: there is none.
+            snapshot: What the folder contains.
+            own: The id of the owner that this runs for; None: there is none.
         """
         if not self._has_swept:
             self._has_swept = True
@@ -58,12 +58,12 @@ class Recovery:
         return count
 
     def _take_back(self, snapshot: Snapshot, own: str | None) -> int:
-        """Return the claims of dead owners."""
+        """Recover the claims of dead owners."""
         total = 0
         for owner in {owner for _, owner in snapshot.claimed if owner != own}:
             with self._observer.seize(owner) as is_dead:
                 if is_dead:
-                    # The snapshot is older than its death: it may have claimed more since.
+                    # The owner may have claimed more between the snapshot and its death.
                     count = sum(
                         self._return(names.claimed_name(waiting, owner), waiting)
                         for waiting in claims_of(self._store.folder, owner)
@@ -73,10 +73,10 @@ class Recovery:
         return total
 
     def _take_over(self, snapshot: Snapshot) -> int:
-        """Return what a crashed upstream had in hand.
+        """Recover what a crashed upstream was processing.
 
-        `.processing` only after upstream's own time; `.error` is in nobody's hands, and whoever
-        renames it first has it.
+        `.processing` files only after upstream's own timeout; `.error` files belong to nobody, and
+        whoever renames one first has it.
         """
         count = 0
         now = self._timer()
@@ -113,7 +113,7 @@ class Recovery:
             parsed.priority or names.DEFAULT_PRIORITY,
             parsed.sequence or int(time.time() * 1e6),
         )
-        # Its quarantine may have got as far as the reason.
+        # A crash may have left the reason of an unfinished quarantine.
         aside = self._store.folder / QUARANTINE / waiting
         if not aside.exists():
             remove(aside.with_name(names.reason_name(waiting)))
@@ -126,9 +126,9 @@ class Recovery:
         return 1
 
     def _clear_metas(self, snapshot: Snapshot) -> None:
-        """Remove side-cars without a report, if there was none at the last look either.
+        """Remove sidecars that had no report in the last scan either.
 
-        A rename that happens while the folder is read can hide a file from one look.
+        A rename during a scan can hide a file from it.
         """
         owned = {names.meta_name(name) for name in snapshot.waiting}
         owned.update(names.meta_name(waiting) for waiting, _ in snapshot.claimed)

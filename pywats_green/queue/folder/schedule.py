@@ -1,4 +1,4 @@
-"""Which of the waiting reports is next: in memory, at a cost that grows little with depth."""
+"""Which waiting report is next: in memory, at O(log n) a report."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ class WaitingItem:
     Attributes:
         name: The name of its file.
         item_id: Its id.
-        priority: 1 goes before 10.
-        sequence: Microseconds since the epoch when it was put in; of one priority the smaller
-            goes first.
-        group: Items of one group go one after another. None: in no group.
-        due: When it may be sent, seconds on the monotonic clock. 0: at once.
-        due_at: The due time that its side-car gave, seconds since the epoch.
-        has_meta: Whether a side-car was seen.
-        knows_group: Whether somebody has looked which group it is in.
+        priority: 1 is sent before 10.
+        sequence: When it was put in, in microseconds since the epoch; within a priority, smaller
+            is sent first.
+        group: Items of one group are sent one after another. None: in no group.
+        due: When it may be sent, in seconds of the monotonic clock. 0: at once.
+        due_at: The due time in its sidecar, in seconds since the epoch.
+        has_meta: Whether it has a sidecar.
+        knows_group: Whether its group has been determined.
     """
 
     name: str
@@ -36,14 +36,14 @@ class WaitingItem:
 
     @property
     def rank(self) -> tuple[int, int, str]:
-        """The order in which items go."""
+        """The order in which items are sent."""
         return self.priority, self.sequence, self.name
 
 
 class Schedule:
-    """The waiting items, by priority and then first in first out, one of each group at a time.
+    """The waiting items, by priority, then first in, first out; one of each group at a time.
 
-    Heaps keep what was removed from them; it is dropped when it comes up.
+    Removal is lazy: heaps keep removed entries until they come up.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Schedule:
         return self._items.get(name)
 
     def add(self, item: WaitingItem) -> None:
-        """Add an item, or change one: a line moves up when its head does."""
+        """Add an item, or replace one of the same name."""
         self._items[item.name] = item
         heapq.heappush(self._by_age, (item.sequence, item.name))
         if item.group is not None:
@@ -78,37 +78,37 @@ class Schedule:
             self._offer(item)
 
     def remove(self, name: str) -> None:
-        """Take an item out, if it is there."""
+        """Remove an item if it is there."""
         item = self._items.pop(name, None)
         if item is not None and item.group is not None:
             self._offer_head(item.group)
 
     def clear(self) -> None:
-        """Take out all items; what is held stays held."""
+        """Remove all items; held groups stay held."""
         self._items.clear()
         for heap in (self._ready, self._delayed, self._by_age, self._lines):
             heap.clear()
 
     def take(self, now: float) -> WaitingItem | None:
-        """Take out the next item that is due; None: none is.
+        """Remove and return the next item that is due; None: none is.
 
         Args:
-            now: Seconds on the monotonic clock.
+            now: Seconds of the monotonic clock.
         """
         self._move_due(now)
         while self._ready:
             item = self._items.get(heapq.heappop(self._ready)[2])
             if item is None or item.due > now or not self._is_free(item):
-                continue  # gone, put off, or behind another of its group: it will be offered again
+                continue  # removed, delayed, or behind another: it will be offered again
             del self._items[item.name]
             return item
         return None
 
     def join(self, item: WaitingItem) -> bool:
-        """Put an item that was taken before its group was known into the line of the group.
+        """Queue an item that was taken before its group was known behind others of its group.
 
         Returns:
-            Whether it may be sent now, and then it is taken out again; else it waits its turn.
+            Whether it may be sent now; then it is removed again. Otherwise it waits its turn.
         """
         self.add(item)
         if not self._is_free(item):
@@ -117,12 +117,12 @@ class Schedule:
         return True
 
     def hold(self, group: str | None, holder: str) -> None:
-        """Hand out no item of a group until the holder lets go of it."""
+        """Hand out no item of a group until the holder releases it."""
         if group is not None:
             self._held.setdefault(group, set()).add(holder)
 
     def let_go(self, group: str | None, holder: str) -> None:
-        """End a hold."""
+        """Release a hold."""
         if group is None or holder not in (holders := self._held.get(group, set())):
             return
         holders.discard(holder)
@@ -135,7 +135,7 @@ class Schedule:
         return group is not None and group in self._held
 
     def next_due(self, now: float) -> float | None:
-        """Return the seconds until an item is due. None: none that is free is waiting."""
+        """Return the seconds until an item is due; None: no item of a free group is waiting."""
         self._move_due(now)
         while self._ready:
             item = self._items.get(self._ready[0][2])

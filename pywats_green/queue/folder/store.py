@@ -1,4 +1,4 @@
-"""The changes of state of a report on disk: one atomic rename each."""
+"""Changes the state of reports on disk, by one atomic rename each."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ logger = logging.getLogger(__name__)
 
 
 class Store:
-    """A queue's folder. It knows nothing of what is in memory.
+    """A queue's folder on disk. It knows nothing of what is in memory.
 
     Args:
-        folder: The folder; it is made if it is missing.
+        folder: The folder; it is created if it is missing.
 
     Raises:
-        QueueFolderError: It cannot be made.
+        QueueFolderError: It cannot be created.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,27 +45,27 @@ class Store:
             raise folder_error("work", folder, error) from error
 
     def next_sequence(self, now: float) -> int:
-        """Return microseconds since the epoch that only ever grow, however the clock jumps."""
+        """Return microseconds since the epoch, strictly increasing even if the clock jumps."""
         self.latest = max(self.latest + 1, int(now * 1e6))
         return self.latest
 
     def put(self, name: str, document: Document, raw: bytes | None = None) -> None:
-        """Write a waiting report; it is on disk, name and all, when this returns.
+        """Write a waiting report; when this returns, the file and its name are on disk.
 
         Args:
             name: Its waiting name.
             document: The report.
-            raw: Its JSON. None: it is made from the document.
+            raw: Its JSON. None: the document is encoded.
 
         Raises:
             QueueFolderError: It could not be written; nothing of it is left.
-            InvalidArgumentError: It is not JSON; nothing of it is left.
+            InvalidArgumentError: JSON cannot express it; nothing of it is left.
         """
         target = self.folder / name
         draft = Draft(self.folder)
         try:
             off_hub(lambda: draft.write(encode(document) if raw is None else raw))
-            # Here, not in the thread: a greenlet that was killed meanwhile must not publish it.
+            # Not in the thread: if the greenlet was killed meanwhile, this must not happen.
             draft.path.rename(target)
             off_hub(lambda: sync_folder(self.folder))
         except BaseException as error:
@@ -76,11 +76,11 @@ class Store:
             raise
 
     def claim(self, item: WaitingItem, owner: str) -> str:
-        """Give a waiting report to an owner; returns the name that it now has.
+        """Rename a waiting report for its owner; return the new name.
 
         Raises:
             FileNotFoundError: Another has it.
-            OSError: It could not be renamed just now.
+            OSError: It could not be renamed at the moment.
         """
         if len(os.fsencode(item.name)) > names.LONGEST_WAITING:
             old, item.item_id = item.name, names.short_id(item.item_id)
@@ -95,11 +95,11 @@ class Store:
         return claimed
 
     def read(self, claimed: str) -> Document:
-        """Read a claimed report. One without an id gets one, on disk before it is ever sent.
+        """Read a claimed report; one without an id gets one, on disk before it is ever sent.
 
         Raises:
-            UnreadableReportError: There is nothing there that could be sent.
-            OSError: It could not be read, or not be written.
+            UnreadableReportError: It contains nothing that could be sent.
+            OSError: It could not be read or written.
         """
         path = self.folder / claimed
         document = read(path)
@@ -107,7 +107,7 @@ class Store:
             draft = Draft(self.folder)
             try:
                 off_hub(lambda: draft.write(encode(document)))
-                path.stat()  # taken back meanwhile: it must not be there twice
+                path.stat()  # recovered by another meanwhile: it must not exist twice
                 draft.path.replace(path)
                 off_hub(lambda: sync_folder(self.folder))
             finally:
@@ -115,7 +115,7 @@ class Store:
         return document
 
     def finish(self, claimed: str, item: WaitingItem) -> None:
-        """Remove a report that was delivered, or at least see to it that it is never sent again.
+        """Remove a delivered report, or at least make sure that it is never sent again.
 
         Raises:
             OSError: Neither was possible.
@@ -125,7 +125,7 @@ class Store:
         try:
             path.unlink()
         except FileNotFoundError:
-            # Taken back from us, for dead. If nobody else has it yet, it need not be sent again.
+            # We were taken for dead. If nobody else has it yet, it need not be sent again.
             if (name := names.read_waiting(waiting)) and name.is_own:
                 remove(self.folder / waiting)
         except OSError as error:
@@ -135,7 +135,7 @@ class Store:
             remove(self.folder / names.meta_name(waiting))
 
     def write_meta(self, item: WaitingItem, meta: Meta) -> None:
-        """Write the side-car. Where that is not possible the report must still go its way."""
+        """Write the sidecar. A failure must not keep the report."""
         path = self.folder / names.meta_name(item.name)
         try:
             write_meta(path, item.item_id, item.priority, meta)
@@ -143,7 +143,7 @@ class Store:
             logger.warning("An attempt was not counted for %s: %s", item.name, error)
 
     def put_back(self, claimed: str, item: WaitingItem) -> None:
-        """Return a claimed report to waiting.
+        """Put a claimed report back to waiting.
 
         Raises:
             FileNotFoundError: It was taken from us.
@@ -152,7 +152,7 @@ class Store:
         item.name = self.to_waiting(self.folder / claimed, item)
 
     def to_waiting(self, path: Path, item: WaitingItem) -> str:
-        """Rename a file to the waiting name of an item, or to one of ours if that is taken.
+        """Rename a file to the waiting name of an item, or to a new one if that is taken.
 
         Raises:
             OSError: It could not be renamed.
@@ -166,11 +166,11 @@ class Store:
     def set_aside(self, claimed: str, item: WaitingItem, meta: Meta, reason: str) -> None:
         """Move a claimed report to quarantine.
 
-        The reason is there first: none is ever in quarantine without one.
+        The reason is written first, so no report is in quarantine without one.
 
         Raises:
             FileNotFoundError: It was taken from us.
-            OSError: It could not be moved just now.
+            OSError: It could not be moved at the moment.
         """
         path = self.folder / claimed
         path.stat()
@@ -192,7 +192,7 @@ class Store:
         remove(self.folder / names.meta_name(item.name))
 
     def _own_name(self, item: WaitingItem) -> str:
-        """Return a name of ours for a file whose own is taken or too long; its place is kept."""
+        """Return a new name for a file whose own is taken or too long; it keeps its rank."""
         self.latest = max(self.latest, item.sequence)
         sequence = item.sequence
         item_id = item.item_id

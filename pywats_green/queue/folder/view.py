@@ -1,4 +1,4 @@
-"""What an owner believes to wait in the folder, brought up to date by a look at it now and then."""
+"""An owner's view of what is waiting in the folder, refreshed by a scan now and then."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from pywats_green.queue.folder.scan import Found, Snapshot, scan
 from pywats_green.queue.folder.schedule import Schedule, WaitingItem
 from pywats_green.queue.folder.store import Store
 
-# A look takes its time. This many times as long passes before the next one, within bounds: with
-# nothing to do at least _IDLE and at most the interval, else the interval and _LONGEST. Seconds.
+# A scan costs time. The pause before the next one is this many times as long, bounded in seconds:
+# while idle by _IDLE and the interval, while busy by the interval and _LONGEST.
 _REST = 20.0
 _IDLE = 0.05
 _LONGEST = 10.0
 
-# Who only puts in looks this seldom, seconds.
+# Seconds between two scans of a queue that is only put into.
 _PUT_REST = 60.0
 
-# Who holds a group that is in the hands of another owner, or may be.
+# Holders of a group that another owner has, or may have.
 _ELSEWHERE = "elsewhere"
 _DOUBT = "doubt"
 
@@ -33,17 +33,17 @@ class View:
 
     Args:
         store: The folder.
-        recovery: Returns the claims of the dead.
+        recovery: Recovers the claims of dead owners.
         is_ordered: Whether groups count.
-        interval: Seconds between two looks at the folder; see `idle_pause` and `busy_pause`.
+        interval: Seconds between two scans; see `idle_pause` and `busy_pause`.
         timer: Seconds, monotonic.
         clock: Seconds since the epoch.
 
     Attributes:
         schedule: The waiting items.
-        quarantined: How many items are in quarantine.
+        quarantined: The number of items in quarantine.
         is_ordered: Whether groups count.
-        owner: The id of the owner whose view it is; None: it owns nothing yet.
+        owner: The id of the owner; None: it owns nothing yet.
     """
 
     def __init__(
@@ -75,26 +75,26 @@ class View:
 
     @property
     def idle_pause(self) -> float:
-        """Seconds between two looks with nothing to do: what is new must be noticed soon."""
+        """Seconds between two scans while idle: new items must be noticed soon."""
         return min(self._interval, max(_IDLE, _REST * self._look_took))
 
     @property
     def busy_pause(self) -> float:
-        """Seconds between two looks while there is enough to do."""
+        """Seconds between two scans while busy."""
         return max(self._interval, min(_LONGEST, _REST * self._look_took))
 
     def refresh(self, *, force: bool = False) -> None:
-        """Look at the folder, if the last look is long enough ago; off the hub.
+        """Scan the folder off the hub, if the last scan is long enough ago.
 
         Args:
-            force: However short ago it is.
+            force: Scan in any case.
 
         Raises:
             QueueFolderError: The folder cannot be read.
         """
         while self._looking is not None:
             if self._looked_at is not None and not force:
-                return  # another greenlet is at it
+                return  # another greenlet is scanning
             self._looking.wait()
         if not force and not self._is_due():
             return
@@ -110,7 +110,7 @@ class View:
             looking.set()
 
     def refresh_for_put(self) -> None:
-        """Look, if it was long ago, so that what was put in here and sent by others is dropped.
+        """Scan if it was long ago, to drop what was put in here and sent by others.
 
         Raises:
             QueueFolderError: The folder cannot be read.
@@ -119,27 +119,27 @@ class View:
             self.refresh(force=True)
 
     def add_own(self, item: WaitingItem, group: str) -> None:
-        """Add an item that was just put in."""
+        """Add an item that was just put."""
         item.knows_group = group != names.UNKNOWN_GROUP
         item.group = group if self.is_ordered and _is_group(group) else None
         self.touch(item.name)
         self.schedule.add(item)
 
     def next_due(self) -> float | None:
-        """Return the seconds until an item is due. None: none that is free is waiting."""
+        """Return the seconds until an item is due; None: no item of a free group is waiting."""
         return self.schedule.next_due(self._timer())
 
     def touch(self, name: str) -> None:
-        """Note that a name was changed: what a look that is under way says of it is old."""
+        """Note that a file was renamed: what a scan under way says about it is outdated."""
         if self._looking is not None:
             self._touched.add(name)
 
     def doubt(self, item: WaitingItem) -> None:
-        """Hold the group of an item that another owner took, until its whereabouts are clear."""
+        """Hold the group of an item that another owner took until scans show where it is."""
         self._doubt(item.group)
 
     def forget(self) -> None:
-        """Look anew before anything else is said."""
+        """Scan again before answering anything."""
         self._looked_at = None
         self._forgotten += 1
         self.schedule.clear()
@@ -152,7 +152,7 @@ class View:
         return self._timer() - self._looked_at >= pause
 
     def _look(self) -> bool:
-        """Look once; tell whether something was recovered that only another look will show."""
+        """Scan once; return whether another scan is needed to show what was recovered."""
         began = self._timer()
         self._touched.clear()
         forgotten = self._forgotten
@@ -163,7 +163,7 @@ class View:
 
         snapshot, recovered = off_hub(work)
         if forgotten != self._forgotten:
-            return True  # what it took for known is known no more
+            return True  # what the scan took for known was forgotten
         self._merge(snapshot)
         self._looked_at = self._timer()
         self._look_took = self._looked_at - began
@@ -205,7 +205,7 @@ class View:
                 self.schedule.let_go(group, _DOUBT)
 
     def _doubt(self, group: str | None) -> None:
-        """A rename while the folder is read can hide a file from one look, so it takes two."""
+        """A rename during a scan can hide a file from it, so it takes two scans."""
         if group is not None:
             self._doubts[group] = 2
             self.schedule.hold(group, _DOUBT)

@@ -147,7 +147,7 @@ def test_a_server_that_comes_back_is_found_by_one_probe(folder: Path) -> None:
         drain = gevent.spawn(processor.drain)
         assert away.wait(30)
         assert processor.paused_reason is not None
-        assert "the server is away" in processor.paused_reason
+        assert "the server is unreachable" in processor.paused_reason
         with WatsServer(port=port) as second:
             summary = drain.get(timeout=60)
             assert second.reports() == dict.fromkeys(ids, 1)

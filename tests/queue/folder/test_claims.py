@@ -385,7 +385,7 @@ def test_an_attempt_that_cannot_be_written_down_keeps_no_report(
         assert queue.counts()["waiting"] == 1
         queue.claim().quarantine("bad")
         assert queue.counts() == {"waiting": 0, "in_flight": 0, "quarantined": 1}
-    assert queue.list()[0].last_error == "the file with the reason is missing or torn"
+    assert queue.list()[0].last_error == "the file with the reason is missing or damaged"
     queue.close()
 
 

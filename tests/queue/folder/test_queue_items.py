@@ -76,7 +76,7 @@ def test_show_of_what_cannot_be_read_says_so(tmp_path: Path) -> None:
     (tmp_path / "torn.queued").write_text("{")
     shown = FolderQueue(tmp_path).show("torn")
     assert shown["body"] is None
-    assert "no readable JSON" in shown["reason"]
+    assert "not valid JSON" in shown["reason"]
 
 
 def test_requeue_from_quarantine_begins_anew(queue: FolderQueue) -> None:

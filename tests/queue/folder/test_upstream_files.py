@@ -170,7 +170,7 @@ def test_what_else_lies_there_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_what_is_put_in_here_upstream_can_read(tmp_path: Path) -> None:
-    """Its PersistentQueue takes `*.pending.wsjf`, with the side-car of the same stem."""
+    """Its PersistentQueue takes `*.pending.wsjf`, with the sidecar of the same stem."""
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r"}, priority=2)
     queue.claim().retry("not now", 0.0)
