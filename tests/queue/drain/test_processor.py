@@ -251,7 +251,10 @@ def test_a_server_that_is_away_costs_no_attempt_and_one_probe_resumes() -> None:
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (ConnectionRefusedError(111, "refused"), "the server is unreachable (ConnectionRefusedError"),
+        (
+            ConnectionRefusedError(111, "refused"),
+            "the server is unreachable (ConnectionRefusedError",
+        ),
         (Refused(401), "the server refused the token (HTTP 401"),
         (Refused(403, "no"), "the server refused the token (HTTP 403: no"),
     ],
