@@ -163,6 +163,7 @@ def test_not_configured(queue, env, told, monkeypatch, capsys):
         (["missing"], "there is no folder 'missing'"),
         (["file"], "'file' is a file"),
         (["queue", "--watch", "--timeout", "1"], "not allowed with"),
+        (["queue", "--timeout", "0"], "more than 0"),
         (["queue", "--concurrency", "0"], "at least 1"),
         (["queue", "--accept", "all"], "invalid choice: 'all'"),
         ([], "FOLDER"),
