@@ -26,7 +26,7 @@ _CONFLICT = 409
 _OK, _CLIENT_FAULT, _SERVER_FAULT = 200, 400, 500
 
 # No connection could be made, so nothing was sent.
-_AWAY_ERRNOS = frozenset(
+_UNREACHABLE_ERRNOS = frozenset(
     {
         *(errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN),
         getattr(errno, "EHOSTDOWN", errno.ECONNREFUSED),  # not on every system
@@ -43,7 +43,7 @@ class Kind(Enum):
     """It is retried later; the attempt counts."""
     PERMANENT = "permanent"
     """It is quarantined; sending it again would change nothing."""
-    AWAY = "away"
+    UNREACHABLE = "unreachable"
     """The server was not reached: the report is released, and the drain pauses."""
     REFUSED = "refused"
     """The token was refused: the report is released, and the drain pauses."""
@@ -73,7 +73,7 @@ class Classifier:
     """The rules that depend on no library but Python's own.
 
     If an exception carries an answer as `response`, its status decides; otherwise the exception
-    itself does. A subclass that knows the errors of a client library extends `is_away`,
+    itself does. A subclass that knows the errors of a client library extends `is_unreachable`,
     `is_transient` and `status_of`.
 
     Args:
@@ -99,22 +99,22 @@ class Classifier:
             return _of_status(status, _line(exc))
         if isinstance(exc, UnreadableReportError):
             return Disposition(Kind.PERMANENT, str(exc))
-        if self.is_away(exc):
-            return Disposition(Kind.AWAY, _line(exc))
+        if self.is_unreachable(exc):
+            return Disposition(Kind.UNREACHABLE, _line(exc))
         if self.is_transient(exc):
             return Disposition(Kind.TRANSIENT, _line(exc))
         return Disposition(Kind.PERMANENT, _with_place(exc))
 
-    def is_away(self, exc: BaseException) -> bool:
+    def is_unreachable(self, exc: BaseException) -> bool:
         """Tell whether an error means that no server could be reached."""
         return any(
             isinstance(error, (ConnectionRefusedError, socket.gaierror))
-            or (isinstance(error, OSError) and error.errno in _AWAY_ERRNOS)
+            or (isinstance(error, OSError) and error.errno in _UNREACHABLE_ERRNOS)
             for error in _chain(exc)
         )
 
     def is_transient(self, exc: BaseException) -> bool:
-        """Tell whether an error for which `is_away` is false may go away by itself."""
+        """Tell whether an error for which `is_unreachable` is false may go away by itself."""
         # OSError is the root of the builtin TimeoutError and ConnectionError, too.
         return any(isinstance(error, (OSError, http.client.HTTPException)) for error in _chain(exc))
 

@@ -14,7 +14,7 @@ class Permit(NamedTuple):
     """Permission to take one item.
 
     Attributes:
-        epoch: Which opening or closing of the gate it belongs to.
+        epoch: How often the gate had been reopened when it was handed out.
         probe: Whether the item probes if the server is back.
     """
 
@@ -104,8 +104,8 @@ class Gate:
         self._cause, self._longest = cause, longest
         self._probe_at = now + self._backoff.probe_delay(self._failures, longest)
 
-    def lift(self, permit: Permit) -> None:
-        """Open the gate if it was for this permit to find out: the server answered."""
+    def reopen(self, permit: Permit) -> None:
+        """Open the gate if this permit was the probe: the server answered."""
         if permit.probe:
             self._epoch += 1
             self._cause = None
@@ -116,7 +116,7 @@ class Gate:
         if permit.probe and self._cause is not None:
             self.close(self._cause, permit, self._longest)
 
-    def give_back(self, permit: Permit) -> None:
+    def take_back(self, permit: Permit) -> None:
         """Take back a permit that learned nothing; the next probe may start at once."""
         if permit.probe:
             self._is_probing = False

@@ -184,7 +184,7 @@ class Run:
                 due_in = self._source.due_in()
         finally:
             if claim is None:
-                self._gate.give_back(permit)
+                self._gate.take_back(permit)
         self._outage = False
         if claim is None:
             if due_in is None:

@@ -28,7 +28,7 @@ class Cancelled(Exception):  # noqa: N818  # not an error: it says what became o
 # Why nothing is sent after a disposition, and the upper bound in seconds between two probes. Behind
 # a foreign answer the report may have been stored: every probe may send a report twice.
 _PAUSES = {
-    Kind.AWAY: ("the server is unreachable ({})", LONGEST_PROBE_DELAY),
+    Kind.UNREACHABLE: ("the server is unreachable ({})", LONGEST_PROBE_DELAY),
     Kind.REFUSED: ("the server refused the token ({})", LONGEST_PROBE_DELAY),
     Kind.FOREIGN: (
         (
@@ -94,7 +94,7 @@ class Settler:
         if isinstance(error, gevent.Timeout):
             error = TimeoutError(f"the callable's own time limit: {error}")
         if isinstance(error, Cancelled) or ends_the_run(error):
-            self._gate.give_back(permit)
+            self._gate.take_back(permit)
             return self._release(claim)
         disposition = self._classifier.classify(error)
         if disposition.kind is Kind.DELIVERED:
@@ -111,14 +111,14 @@ class Settler:
     def _note(self, disposition: Disposition, permit: Permit) -> None:
         """Tell the gate what a failure reveals about the server."""
         if disposition.answered:
-            self._gate.lift(permit)
+            self._gate.reopen(permit)
         elif disposition.kind is Kind.PERMANENT:
-            self._gate.give_back(permit)  # it was never sent
+            self._gate.take_back(permit)  # it was never sent
         else:
             self._gate.fail(permit)
 
     def _deliver(self, claim: Claim, permit: Permit) -> Settled:
-        self._gate.lift(permit)
+        self._gate.reopen(permit)
         self._counts.count_submitted()
         self._end(claim, claim.delivered, "delivered; it may be sent once more")
         return "submitted"

@@ -64,10 +64,10 @@ def test_answers_of_requests_are_read() -> None:
 @pytest.mark.parametrize(
     ("kind", "error"),
     [
-        (Kind.AWAY, ConnectionRefusedError(errno.ECONNREFUSED, "refused")),
-        (Kind.AWAY, socket.gaierror(-2, "not known")),
-        (Kind.AWAY, OSError(errno.EHOSTUNREACH, "no route")),
-        (Kind.AWAY, OSError(errno.ENETUNREACH, "no network")),
+        (Kind.UNREACHABLE, ConnectionRefusedError(errno.ECONNREFUSED, "refused")),
+        (Kind.UNREACHABLE, socket.gaierror(-2, "not known")),
+        (Kind.UNREACHABLE, OSError(errno.EHOSTUNREACH, "no route")),
+        (Kind.UNREACHABLE, OSError(errno.ENETUNREACH, "no network")),
         (Kind.TRANSIENT, ConnectionResetError(errno.ECONNRESET, "reset")),
         (Kind.TRANSIENT, BrokenPipeError()),
         (Kind.TRANSIENT, TimeoutError("timed out")),
@@ -92,7 +92,7 @@ def test_requests_hides_a_refused_connection_three_levels_down() -> None:
         taken.bind(("127.0.0.1", 0))  # bound, not listening
         with pytest.raises(requests.ConnectionError) as caught:
             requests.post(f"http://127.0.0.1:{taken.getsockname()[1]}/", timeout=5)
-    assert Classifier().classify(caught.value).kind is Kind.AWAY
+    assert Classifier().classify(caught.value).kind is Kind.UNREACHABLE
 
 
 def _broke_off(cause: Exception) -> PyWATSError:
@@ -104,8 +104,8 @@ def _broke_off(cause: Exception) -> PyWATSError:
 @pytest.mark.parametrize(
     ("kind", "error"),
     [
-        (Kind.AWAY, WatsConnectionError("Failed to connect")),
-        (Kind.AWAY, CircuitBreakerOpenError()),
+        (Kind.UNREACHABLE, WatsConnectionError("Failed to connect")),
+        (Kind.UNREACHABLE, CircuitBreakerOpenError()),
         (Kind.TRANSIENT, WatsTimeoutError("Request timed out")),
         (Kind.TRANSIENT, _broke_off(OSError("reset"))),
         (Kind.PERMANENT, _broke_off(TypeError("set is not JSON serializable"))),

@@ -7,7 +7,7 @@ import sys
 
 from pywats_green.queue.drain.classification import Classifier
 
-# Upstream's words for a report that was refused, and for an exchange that broke off.
+# Upstream's texts for a refused report, and for a broken exchange.
 _REFUSED = re.compile(r"Report submission failed \((\d{3})\)")
 _BROKE_OFF = "HTTP request failed"
 
@@ -15,16 +15,16 @@ _BROKE_OFF = "HTTP request failed"
 class WatsClassifier(Classifier):
     """Knows the errors of pywats as well as Python's own."""
 
-    def is_away(self, exc: BaseException) -> bool:
-        """Tell whether an error says that no server could be reached, or a breaker is open."""
-        if "pywats" in sys.modules:  # else nobody can have raised one of its errors
+    def is_unreachable(self, exc: BaseException) -> bool:
+        """Tell whether no server could be reached, or a breaker is open."""
+        if "pywats" in sys.modules:  # otherwise nobody can have raised one of its errors
             from pywats.core.circuit_breaker import CircuitBreakerOpenError  # noqa: PLC0415
             from pywats.core.exceptions import ConnectionError  # noqa: A004, PLC0415
 
-            # This ConnectionError is raised only where no connection came about.
+            # This ConnectionError is only raised if no connection was made.
             if _is_or_comes_of(exc, (CircuitBreakerOpenError, ConnectionError)):
                 return True
-        return super().is_away(exc)
+        return super().is_unreachable(exc)
 
     def is_transient(self, exc: BaseException) -> bool:
         """Tell whether an error may go away by itself."""
@@ -34,13 +34,13 @@ class WatsClassifier(Classifier):
             if _is_or_comes_of(exc, (TimeoutError,)):
                 return True
             if type(exc) is PyWATSError and exc.message.startswith(_BROKE_OFF):
-                # Upstream words a body that is no JSON like a connection that broke.
+                # Upstream raises the same for a body that is not JSON.
                 below = exc.__cause__ or exc.__context__
                 return not isinstance(below, (TypeError, ValueError))
         return super().is_transient(exc)
 
     def status_of(self, exc: BaseException) -> int | None:
-        """Return the status that an error of upstream's own client tells of, where we are off."""
+        """Return the status that an error of upstream's own client names, if ours is disabled."""
         told = getattr(exc, "status_code", None)
         if isinstance(told, int):
             return told
