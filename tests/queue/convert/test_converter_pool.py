@@ -427,7 +427,7 @@ def test_a_folder_that_vanishes(folder, queue, caplog):
     eventually((folder / "error").exists)
     elsewhere = folder.with_name("elsewhere")
     folder.rename(elsewhere)
-    eventually(lambda: "cannot look" in caplog.text)
+    eventually(lambda: "cannot read" in caplog.text)
     elsewhere.rename(folder)
     (folder / "a.txt").write_text("x")
     eventually(lambda: queue.reports)
