@@ -38,7 +38,7 @@ class Row(NamedTuple):
     def reaches(self, value: float, mark: float) -> bool:
         return value >= mark if self.at_least else value <= mark
 
-    def verdict(self, results: Results) -> str:
+    def disposition(self, results: Results) -> str:
         """What the median says."""
         found = self.measured(results)
         if found is None:

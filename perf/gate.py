@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gate_comparison import compare
-from gate_decision import Verdict
+from gate_decision import Disposition
 from gate_environments import GateError, check_out, find, install
 from gate_proof import block, prove, proven, write_block
 from gate_report import Report
@@ -32,10 +32,10 @@ COULD_NOT_MEASURE = 2  # as argparse has it for a wrong command line
 # Below, even from the least to the greatest of them is no interval of 95 % for the median.
 FEWEST = 6
 EXIT = {
-    Verdict.PASS: 0,
-    Verdict.FAIL: 1,
-    Verdict.NOT_COMPARED: COULD_NOT_MEASURE,
-    Verdict.INCONCLUSIVE: 3,
+    Disposition.PASS: 0,
+    Disposition.FAIL: 1,
+    Disposition.NOT_COMPARED: COULD_NOT_MEASURE,
+    Disposition.INCONCLUSIVE: 3,
 }
 
 
@@ -89,7 +89,7 @@ def gate(options: argparse.Namespace, plan: Plan, folder: Path) -> int:
     old = install(check_out(base, folder / "tree-a"), folder / "a", str(base), like=new)
     report = compare(old, new, plan, folder / "work", tell)
     write(report, options)
-    return EXIT[report.verdict()]
+    return EXIT[report.disposition()]
 
 
 def write(report: Report, options: argparse.Namespace) -> None:

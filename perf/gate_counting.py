@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gate_children import worker
-from gate_decision import Verdict, judge_counter
+from gate_decision import Disposition, judge_counter
 from gate_environments import Environment
 from gate_timing import SIDES, Metric, Sides, Tell
 
@@ -60,7 +60,7 @@ class Count(NamedTuple):
     base: float
     head: float
 
-    def verdict(self) -> Verdict:
+    def disposition(self) -> Disposition:
         return judge_counter(self.base, self.head, self.counter.slack)
 
 

@@ -1,4 +1,4 @@
-"""What the numbers say: intervals of ratios, and verdicts."""
+"""What the numbers say: intervals of ratios, and classifier."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESAMPLES = 2000
 SEED = 20
 
 
-class Verdict(str, enum.Enum):
+class Disposition(str, enum.Enum):
     """What the gate says of one row, or of all."""
 
     PASS = "pass"  # noqa: S105
@@ -52,7 +52,7 @@ def bootstrap(
     return Interval(medians[cut], statistics.median(log_ratios), medians[-1 - cut])
 
 
-def judge(interval: Interval, tolerance: float) -> Verdict:
+def judge(interval: Interval, tolerance: float) -> Disposition:
     """Fail only what is slower beyond doubt, pass only what is not.
 
     Args:
@@ -61,13 +61,13 @@ def judge(interval: Interval, tolerance: float) -> Verdict:
     """
     limit = math.log1p(tolerance)
     if interval.low > limit:
-        return Verdict.FAIL
+        return Disposition.FAIL
     if interval.high <= limit:
-        return Verdict.PASS
-    return Verdict.INCONCLUSIVE
+        return Disposition.PASS
+    return Disposition.INCONCLUSIVE
 
 
-def judge_counter(base: float, head: float, slack: float) -> Verdict:
+def judge_counter(base: float, head: float, slack: float) -> Disposition:
     """A counter does not vary: what grows by more than the slack has grown.
 
     Args:
@@ -75,13 +75,13 @@ def judge_counter(base: float, head: float, slack: float) -> Verdict:
         head: HEAD's count a call.
         slack: How much more is let pass, in counts a call.
     """
-    return Verdict.FAIL if head > base + slack else Verdict.PASS
+    return Disposition.FAIL if head > base + slack else Disposition.PASS
 
 
-def overall(verdicts: Iterable[Verdict]) -> Verdict:
+def overall(classifier: Iterable[Disposition]) -> Disposition:
     """One failure fails; else one doubt leaves doubt; what was not compared has no voice."""
-    found = set(verdicts)
-    for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS):
-        if verdict in found:
-            return verdict
-    return Verdict.NOT_COMPARED
+    found = set(classifier)
+    for disposition in (Disposition.FAIL, Disposition.INCONCLUSIVE, Disposition.PASS):
+        if disposition in found:
+            return disposition
+    return Disposition.NOT_COMPARED

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gate_comparison import compare
-from gate_decision import Verdict
+from gate_decision import Disposition
 from gate_environments import ROOT, GateError, Revision, check_out, install
 from gate_report import Report, percent
 from gate_timing import Plan, Tell, Timing
@@ -109,17 +109,17 @@ def inject(tree: Path, seconds: dict[str, float]) -> None:
 
 def proven(quiet: Report, caught: Report) -> bool:
     """Whether the gate is to be believed."""
-    return quiet.verdict() is Verdict.PASS and caught.verdict() is Verdict.FAIL
+    return quiet.disposition() is Disposition.PASS and caught.disposition() is Disposition.FAIL
 
 
 def block(quiet: Report, caught: Report, command: str) -> str:
     """What goes into the document."""
     parts = [
         f"Written by `{command}`; do not edit.",
-        f"**Equal revisions (A/A): {quiet.verdict().value}**",
+        f"**Equal revisions (A/A): {quiet.disposition().value}**",
         quiet.table(),
         *quiet.summary(),
-        f"**Every call {percent(SLOWDOWN)} slower: {caught.verdict().value}**",
+        f"**Every call {percent(SLOWDOWN)} slower: {caught.disposition().value}**",
         caught.table(),
         *caught.summary(),
     ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from gate_counting import Count
-from gate_decision import CONFIDENCE, Verdict, overall
+from gate_decision import CONFIDENCE, Disposition, overall
 from gate_timing import CLOCKS, Timing
 
 
@@ -29,7 +29,7 @@ HEADINGS = (
     "head",
     "ratio",
     f"{percent(CONFIDENCE)} interval or slack",
-    "verdict",
+    "disposition",
 )
 
 
@@ -41,7 +41,7 @@ class Row(NamedTuple):
     head: str
     ratio: str
     interval: str
-    verdict: str
+    disposition: str
 
 
 @dataclass
@@ -70,11 +70,11 @@ class Report:
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
-    def verdict(self) -> Verdict:
+    def disposition(self) -> Disposition:
         """Of all rows together."""
         return overall(
-            [timing.verdict(self.tolerance) for timing in self.timings]
-            + [count.verdict() for count in self.counts]
+            [timing.disposition(self.tolerance) for timing in self.timings]
+            + [count.disposition() for count in self.counts]
         )
 
     def rows(self) -> Iterator[Row]:
@@ -82,7 +82,7 @@ class Report:
         for timing in self.timings:
             yield _timing_row(timing, self.tolerance)
         for text, why in self.missing.items():
-            yield Row(text, "", "", "", "", f"{Verdict.NOT_COMPARED.value}: {why}")
+            yield Row(text, "", "", "", "", f"{Disposition.NOT_COMPARED.value}: {why}")
         for count in self.counts:
             yield _count_row(count)
 
@@ -109,7 +109,7 @@ class Report:
             ).rstrip()
             for row in rows
         ]
-        return "\n".join([*lines, "", *self.summary(), f"verdict: {self.verdict().value}"])
+        return "\n".join([*lines, "", *self.summary(), f"disposition: {self.disposition().value}"])
 
     def table(self) -> str:
         """The table alone, in Markdown."""
@@ -122,7 +122,7 @@ class Report:
         return "\n\n".join(
             [
                 COMMENT_MARKER,
-                f"### Performance gate: {self.verdict().value}",
+                f"### Performance gate: {self.disposition().value}",
                 self.table(),
                 *self.summary(),
             ]
@@ -131,7 +131,7 @@ class Report:
     def json(self) -> str:
         """Everything, the ratio of every repetition included."""
         found: dict[str, Any] = {
-            "verdict": self.verdict().value,
+            "disposition": self.disposition().value,
             **{
                 name: getattr(self, name)
                 for name in (
@@ -148,7 +148,7 @@ class Report:
                     "head_seconds": timing.head,
                     "log_ratios": timing.log_ratios,
                     "interval": timing.interval()._asdict(),
-                    "verdict": timing.verdict(self.tolerance).value,
+                    "disposition": timing.disposition(self.tolerance).value,
                 }
                 for timing in self.timings
             ],
@@ -159,7 +159,7 @@ class Report:
                     "base": count.base,
                     "head": count.head,
                     "slack": count.counter.slack,
-                    "verdict": count.verdict().value,
+                    "disposition": count.disposition().value,
                 }
                 for count in self.counts
             ],
@@ -183,7 +183,7 @@ def _timing_row(timing: Timing, tolerance: float) -> Row:
         f"{statistics.median(timing.head) * 1e6:.1f} us",
         f"{median:.3f}",
         f"{low:.3f} to {high:.3f}",
-        timing.verdict(tolerance).value,
+        timing.disposition(tolerance).value,
     )
 
 
@@ -195,7 +195,7 @@ def _count_row(count: Count) -> Row:
         f"{count.head:.2f}",
         ratio,
         f"slack {count.counter.slack:g}",
-        count.verdict().value,
+        count.disposition().value,
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gate_children import WORKER_CORE, Child, Server, worker
-from gate_decision import Interval, Verdict, bootstrap, judge
+from gate_decision import Disposition, Interval, bootstrap, judge
 from gate_environments import Environment
 
 
@@ -76,7 +76,7 @@ class Timing:
     def interval(self) -> Interval:
         return bootstrap(self.log_ratios)
 
-    def verdict(self, tolerance: float) -> Verdict:
+    def disposition(self, tolerance: float) -> Disposition:
         return judge(self.interval(), tolerance)
 
 
@@ -132,13 +132,13 @@ def _repetitions(plan: Plan, timings: list[Timing]) -> Iterator[int]:
     while done < upto:
         yield done
         done += 1
-        if done == upto and _in_doubt({timing.verdict(plan.tolerance) for timing in timings}):
+        if done == upto and _in_doubt({timing.disposition(plan.tolerance) for timing in timings}):
             upto = min(upto + plan.step, plan.most)
 
 
-def _in_doubt(verdicts: set[Verdict]) -> bool:
+def _in_doubt(classifier: set[Disposition]) -> bool:
     """Whether more would tell more; what failed by one clock has failed, whichever it is."""
-    return Verdict.INCONCLUSIVE in verdicts and Verdict.FAIL not in verdicts
+    return Disposition.INCONCLUSIVE in classifier and Disposition.FAIL not in classifier
 
 
 def _seconds(answers: list[dict[str, float]], timing: Timing) -> list[float]:

@@ -63,11 +63,11 @@ def bar_table(results: Results, rows: tuple[Row, ...], *, command: bool = False)
         yield f"{sign}{row.bar:g}{unit}"
         if rows is KEY_ROWS:
             yield "" if row.goal is None else f"{sign}{row.goal:g}{unit}"
-        yield row.verdict(results)
+        yield row.disposition(results)
         if command:
             yield f"`{row.command}`"
 
-    heads = ["what", "measured, median [95 %]", "bar", "verdict"]
+    heads = ["what", "measured, median [95 %]", "bar", "disposition"]
     if rows is KEY_ROWS:
         heads.insert(3, "goal")
     return table([*heads, "command"] if command else heads, (list(cells(row)) for row in rows))

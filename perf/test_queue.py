@@ -14,7 +14,7 @@ from pywats import pyWATS
 from recording import Records
 from stage import EFFORT, pinned_server
 
-from pywats_green.queue.folder import FolderQueue
+from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.features.queues.processor import QueueProcessor
 
@@ -56,7 +56,7 @@ def _fill(folder: Path, count: int) -> None:
 
 
 def _upstream_seconds_per_report(folder: Path, server: WatsServer, count: int) -> float:
-    tests = Path(__file__).parents[1] / "tests" / "queue"
+    tests = Path(__file__).parents[1] / "tests" / "queue" / "drain"
     done = subprocess.run(
         [
             *(sys.executable, "-c", UPSTREAM, str(tests), str(folder)),

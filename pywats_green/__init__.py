@@ -48,10 +48,13 @@ from pywats_green.upstream.features.pool import Pool, get_many
 from pywats_green.upstream.hooks.seams import install, is_installed, uninstall
 
 if TYPE_CHECKING:
+    from pywats_green.events import RequestEvent
     from pywats_green.profiler import QueryProfile
-    from pywats_green.queue.converter import ConverterPool
-    from pywats_green.queue.folder import FolderQueue
-    from pywats_green.queue.summary import DrainSummary
+    from pywats_green.queue.convert.pool import ConverterPool
+    from pywats_green.queue.convert.results import ConversionResult, ConversionSummary
+    from pywats_green.queue.drain.statistics import DrainSummary
+    from pywats_green.queue.folder.inspection import QueueItem
+    from pywats_green.queue.folder.queue import FolderQueue
     from pywats_green.upstream.features.fetching import (
         fetch_assets,
         fetch_products,
@@ -63,11 +66,15 @@ if TYPE_CHECKING:
 
 # Imported when they are first asked for: a program that does not use them need not wait for them.
 _LATER = {
-    "ConverterPool": "pywats_green.queue.converter",
-    "DrainSummary": "pywats_green.queue.summary",
-    "FolderQueue": "pywats_green.queue.folder",
+    "ConversionResult": "pywats_green.queue.convert.results",
+    "ConversionSummary": "pywats_green.queue.convert.results",
+    "ConverterPool": "pywats_green.queue.convert.pool",
+    "DrainSummary": "pywats_green.queue.drain.statistics",
+    "FolderQueue": "pywats_green.queue.folder.queue",
     "QueryProfile": "pywats_green.profiler",
+    "QueueItem": "pywats_green.queue.folder.inspection",
     "QueueProcessor": "pywats_green.upstream.features.queues.processor",
+    "RequestEvent": "pywats_green.events",
     "fetch_assets": "pywats_green.upstream.features.fetching",
     "fetch_products": "pywats_green.upstream.features.fetching",
     "fetch_report_headers": "pywats_green.upstream.features.fetching",
@@ -102,6 +109,8 @@ __all__ = [
     "CacheKeyError",
     "CacheManager",
     "CacheRecursionError",
+    "ConversionResult",
+    "ConversionSummary",
     "ConverterImportError",
     "ConverterPool",
     "DrainSummary",
@@ -117,8 +126,10 @@ __all__ = [
     "QueryProfile",
     "QueueBusyError",
     "QueueFolderError",
+    "QueueItem",
     "QueueItemError",
     "QueueProcessor",
+    "RequestEvent",
     "Settings",
     "SettingsError",
     "UnreadableReportError",

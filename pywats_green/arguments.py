@@ -33,3 +33,18 @@ def require_seconds(name: str, value: object) -> float:
     if not value > 0:
         raise InvalidArgumentError(text)
     return value
+
+
+def require_seconds_or_zero(name: str, value: object) -> float:
+    """Return a time of 0 seconds or more.
+
+    Raises:
+        ArgumentTypeError: It is no number.
+        InvalidArgumentError: It is less than 0.
+    """
+    text = f"{name} must be 0 seconds or more, not {value!r}"
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ArgumentTypeError(text)
+    if not value >= 0:
+        raise InvalidArgumentError(text)
+    return value

@@ -51,8 +51,8 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("demo", "measure reports, products and assets: one by one and green"),
     Command("run", "run a Python script green, without changing it", is_script=True),
-    Command("drain", "send the reports that wait in a folder"),
-    Command("queue", "look into the folder of a queue, and put it in order"),
+    Command("drain", "send the reports waiting in a folder"),
+    Command("queue", "show and change what is in the folder of a queue"),
     Command("serve", "run the embedded WATS server for your own tests"),
     Command("doctor", "check this installation, and that calls run green on it"),
 )

@@ -1,4 +1,4 @@
-"""`drain`: send the reports that wait in a folder."""
+"""`drain`: send the reports waiting in a folder."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from pywats_green.cli.queue_progress import LiveBar, Pauses, told_lines
 from pywats_green.cli.table import aligned
 from pywats_green.config import ACCEPT, ANY_2XX, accepts_any_2xx
 from pywats_green.exceptions import SettingsError
-from pywats_green.queue.running_signals import stopping_on_signals
-from pywats_green.queue.summary import DrainSummary
+from pywats_green.queue.drain.statistics import DrainSummary
+from pywats_green.queue.signals import stopping_on_signals
 from pywats_green.upstream.features.queues.processor import QueueProcessor
-from pywats_green.upstream.features.queues.receipts import Accept, any_2xx
+from pywats_green.upstream.features.queues.submission import Accept, any_2xx
 from pywats_green.upstream.hooks.seams import is_installed
 
 NOT_CONFIGURED = 3
-SERVER_AWAY = 4
+UNAVAILABLE = 4
 
-GRACE = 30.0  # seconds that a signal leaves to what is being sent
+STOP_TIMEOUT = 30.0  # seconds that a signal gives the reports in flight
 
 _URL, _TOKEN = "PYWATS_GREEN_BASE_URL", "PYWATS_GREEN_TOKEN"
 
@@ -37,27 +37,27 @@ _URL, _TOKEN = "PYWATS_GREEN_BASE_URL", "PYWATS_GREEN_TOKEN"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the options."""
     parser.epilog = (
-        f"The server and its token stand in {_URL} and {_TOKEN}; {ACCEPT}={ANY_2XX} stands for "
-        f"--accept {ANY_2XX}. Ctrl-C and SIGTERM let what is being sent finish ({GRACE:g} seconds; "
-        "a second signal: at once); the rest stays in the folder. Exit status: 0 all sent; 1 some "
-        "are in quarantine or remain; 2 wrong use; 3 not configured; 4 the server is away, refuses "
-        "the token or gives no receipts."
+        f"Server and token are read from {_URL} and {_TOKEN}; {ACCEPT}={ANY_2XX} is the same as "
+        f"--accept {ANY_2XX}. Ctrl-C and SIGTERM let reports in flight finish (up to "
+        f"{STOP_TIMEOUT:g} seconds; a second signal ends at once); the rest stays in the folder. "
+        "Exit status: 0 all sent; 1 some are in quarantine or remain; 2 wrong use; 3 not "
+        "configured; 4 the server is unreachable, refuses the token or gives no receipts."
     )
     parser.add_argument("folder", metavar="FOLDER", help="the folder of the queue")
     length = parser.add_mutually_exclusive_group()
     length.add_argument(
-        "--watch", action="store_true", help="go on with what comes in, until a signal"
+        "--watch", action="store_true", help="keep sending what arrives, until a signal"
     )
     length.add_argument(
-        "--deadline", type=option.seconds, metavar="SECONDS", help="end after this time (no limit)"
+        "--timeout", type=option.timeout, metavar="SECONDS", help="end after this time (no limit)"
     )
     parser.add_argument(
         "--give-up-after", type=option.seconds, default=60.0, metavar="SECONDS",
-        help="end when the server is away for so long; with --watch it never ends (60)",
+        help="end after this time without a server; ignored with --watch (60)",
     )  # fmt: skip
     parser.add_argument(
         "--concurrency", type=option.positive_int, default=20, metavar="N",
-        help="reports sent at once (%(default)s)",
+        help="reports in flight (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--max-attempts", type=option.positive_int, default=5, metavar="N",
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept",
         choices=[ANY_2XX],
-        help="what counts as delivered: every 2xx, also without the receipt that WATS gives",
+        help="what counts as delivered: every 2xx, even without a receipt of WATS",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON, one line")
 
@@ -79,7 +79,7 @@ def execute(options: argparse.Namespace) -> int:
     """Drain and print.
 
     Returns:
-        0 all sent, 1 something is in quarantine or remains, 4 the server is away.
+        0 all sent, 1 something is in quarantine or remains, 4 no server, token or receipt.
 
     Raises:
         CommandError: It cannot start, or the folder failed.
@@ -131,11 +131,11 @@ def _drain(processor: QueueProcessor, options: argparse.Namespace) -> DrainSumma
 
     def stop(hurry: bool) -> None:
         # Not here: stop waits for the end, and a second signal is to be heard meanwhile.
-        gevent.spawn(processor.stop, 0.0 if hurry else GRACE)
+        gevent.spawn(processor.stop, 0.0 if hurry else STOP_TIMEOUT)
 
     with stopping_on_signals(stop):
         try:
-            return processor.drain(progress=bar, deadline=options.deadline)
+            return processor.drain(progress=bar, timeout=options.timeout)
         finally:
             if bar is not None:
                 bar.finish()
@@ -144,7 +144,7 @@ def _drain(processor: QueueProcessor, options: argparse.Namespace) -> DrainSumma
 def _watch(processor: QueueProcessor, options: argparse.Namespace) -> DrainSummary:
     say(f"watching {options.folder}; Ctrl-C ends it")
     started = time.monotonic()
-    processor.run(handle_signals=True, grace=GRACE)
+    processor.run(handle_signals=True, stop_timeout=STOP_TIMEOUT)
     elapsed = time.monotonic() - started
     done = processor.stats()
     return DrainSummary(
@@ -162,12 +162,12 @@ def _report(summary: DrainSummary, options: argparse.Namespace) -> int:
     reason = None if summary.paused_reason is None else redact(summary.paused_reason)
     status = FAILED if summary.quarantined or summary.remaining else 0
     if reason is not None and summary.remaining:
-        status = SERVER_AWAY
+        status = UNAVAILABLE
     if options.json:
         print(json.dumps({**summary._asdict(), "paused_reason": reason, "exit_status": status}))
     else:
         print(_as_text(summary))
-    if status == SERVER_AWAY:
+    if status == UNAVAILABLE:
         say(f"{reason}{_advice(str(reason))}; nothing was lost")
     elif summary.quarantined:
         say(f"to see why: python -m pywats_green queue list {options.folder} --state quarantined")
@@ -177,7 +177,7 @@ def _report(summary: DrainSummary, options: argparse.Namespace) -> int:
 def _advice(reason: str) -> str:
     if reason.startswith("the server refused the token"):
         return f": check {_TOKEN}, then drain again"
-    if reason.startswith("the server is away"):
+    if reason.startswith("the server is unreachable"):
         return f": check {_URL} and the network, then drain again"
     return ""  # it says itself what to check
 

@@ -35,6 +35,18 @@ def seconds(text: str) -> float:
     return number
 
 
+def timeout(text: str) -> float:
+    """Read a time in seconds, more than 0.
+
+    Raises:
+        ArgumentTypeError: It is none.
+    """
+    number = seconds(text)
+    if number <= 0:
+        raise ArgumentTypeError(f"give seconds, more than 0, not {text!r}")
+    return number
+
+
 def port(text: str) -> int:
     """Read a TCP port; 0 stands for a free one.
 

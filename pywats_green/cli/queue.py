@@ -1,4 +1,4 @@
-"""`queue`: look into a queue's folder, and put it in order."""
+"""`queue`: show and change what is in a queue's folder."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import json
 from pywats_green.cli.errors import WRONG_USE, CommandError
 from pywats_green.cli.queue_folder import opened_queue, plain
 from pywats_green.cli.queue_items import as_dict, as_page, as_table
-from pywats_green.queue.folder import FolderQueue
-from pywats_green.queue.inspection import STATES
+from pywats_green.queue.folder.inspection import STATES
+from pywats_green.queue.folder.queue import FolderQueue
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the actions and their options."""
     parser.epilog = (
-        "An ID that several items have: take the name of the file, as `list --json` tells."
+        "If several items have the same ID, use the name of the file, as shown by `list --json`."
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
@@ -26,16 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         sub.add_argument("--json", action="store_true", help="print the result as JSON, one line")
         return sub
 
-    listing = action("list", "show what is in the queue, in the order in which it goes")
+    listing = action("list", "show what is in the queue, in the order in which it is sent")
     listing.add_argument("--state", choices=STATES, help="only items in this state (all)")
-    showing = action("show", "show all about one item, with the report")
+    showing = action("show", "show everything about an item, including the report")
     showing.add_argument("item", metavar="ID", help="the item")
-    requeue = action("requeue", "send an item again: out of quarantine, and due at once")
+    requeue = action("requeue", "move an item out of quarantine, due at once")
     requeue.add_argument("item", metavar="ID", nargs="?", help="the item")
-    requeue.add_argument("--all", action="store_true", help="all that are in quarantine")
+    requeue.add_argument("--all", action="store_true", help="everything in quarantine")
     discard = action("discard", "delete an item for good")
     discard.add_argument("item", metavar="ID", nargs="?", help="the item")
-    discard.add_argument("--all", action="store_true", help="all in the state of --state")
+    discard.add_argument("--all", action="store_true", help="all items in the given state")
     discard.add_argument(
         "--state", choices=("quarantined", "waiting"), default="quarantined",
         help="what --all means (quarantined)",

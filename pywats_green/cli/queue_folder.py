@@ -1,4 +1,4 @@
-"""What `drain` and `queue` share: the folder of the command line, and texts fit for a terminal."""
+"""Shared by `drain` and `queue`: opening the folder, and text that is safe for a terminal."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from pathlib import Path
 
 from pywats_green.cli.errors import WRONG_USE, CommandError
 from pywats_green.exceptions import InvalidArgumentError, QueueFolderError, QueueItemError
-from pywats_green.queue.folder import FolderQueue
+from pywats_green.queue.folder.queue import FolderQueue
 
 
 @contextmanager
 def opened_queue(
     path: str, *, order_by: str | None = None, write: bool = True
 ) -> Iterator[FolderQueue]:
-    """Open the queue in a folder that must be there, for the length of the block.
+    """Open the queue in an existing folder, for the length of the block.
 
     Args:
-        path: The folder; unlike a program, nobody who mistypes it wants a new one.
-        order_by: A field of the reports. None: no order of its own.
-        write: Whether more is to be done than look.
+        path: The folder; it is not created, because whoever mistypes it wants no new one.
+        order_by: A field of the reports. None: no groups.
+        write: Whether the queue will be changed.
 
     Raises:
-        CommandError: It is no folder that can be used, or an error of the queue in the block.
+        CommandError: The folder cannot be used, or the queue raised an error in the block.
     """
     folder = Path(path)
     if not folder.exists():
@@ -49,16 +49,16 @@ def opened_queue(
     except QueueItemError as exc:
         raise CommandError(f"{exc}. `queue list {path}` shows what is there") from exc
     except QueueFolderError as exc:
-        raise CommandError(f"{exc}. Mend that, and call again: nothing was lost") from exc
+        raise CommandError(f"{exc}. Fix that and try again: nothing was lost") from exc
     except InvalidArgumentError as exc:
         raise CommandError(str(exc), WRONG_USE) from exc
 
 
 def plain(text: object) -> str:
-    """Return a text as one line that any terminal can show and none obeys.
+    """Return a text as one line without control sequences, in the terminal's encoding.
 
     Args:
-        text: Names of files and errors come from outside.
+        text: Text from outside, such as file names and errors.
     """
     line = " ".join(str(text).split())
     line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
@@ -67,5 +67,5 @@ def plain(text: object) -> str:
 
 
 def say(line: str) -> None:
-    """Print a line for people on stderr; stdout holds the result alone."""
+    """Print a line on stderr; stdout is for results only."""
     print(line, file=sys.stderr, flush=True)

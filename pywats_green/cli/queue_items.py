@@ -9,16 +9,16 @@ from typing import Any
 
 from pywats_green.cli.queue_folder import plain
 from pywats_green.cli.table import GAP, aligned
-from pywats_green.queue.inspection import STATES, QueueItem
+from pywats_green.queue.folder.inspection import STATES, QueueItem
 
 _LONGEST_ERROR = 70
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
-_MANY = 2  # of a unit, before a time is told in it
+_MANY = 2  # of a unit, before it is used
 _KILO = 1024
 
 
 def span(seconds: float) -> str:
-    """Return a time as a person says it: "90 s", "3 min"."""
+    """Return a readable duration: "90 s", "3 min"."""
     for size, name in _UNITS:
         if seconds >= _MANY * size:
             return f"{seconds / size:.0f} {name}"
@@ -26,21 +26,21 @@ def span(seconds: float) -> str:
 
 
 def size_text(count: int) -> str:
-    """Return a number of bytes as a person says it."""
+    """Return a readable number of bytes."""
     if count < _KILO:
         return f"{count} B"
     return f"{count / _KILO:.0f} kB" if count < _KILO**2 else f"{count / _KILO**2:.1f} MB"
 
 
 def due_text(state: str, due_in: float) -> str | None:
-    """Return when an item may be sent; None: it does not wait for that."""
+    """Return when an item may be sent; None: it is not waiting."""
     if state != "waiting":
         return None
     return span(due_in) if due_in > 0 else "now"
 
 
 def as_table(items: Sequence[QueueItem]) -> str:
-    """Return a line for each item, and one that counts them."""
+    """Return a line for each item, and one with the totals."""
     if not items:
         return "no items"
     head = ("ID", "STATE", "PRIORITY", "ATTEMPTS", "AGE", "DUE IN", "SIZE")
@@ -92,7 +92,7 @@ def as_dict(item: QueueItem) -> dict[str, Any]:
 
 
 def as_page(shown: Mapping[str, Any]) -> str:
-    """Return all about an item: a line for each field, then the report.
+    """Return everything about an item: a line for each field, then the report.
 
     Args:
         shown: What `FolderQueue.show` returned.
@@ -113,5 +113,5 @@ def as_page(shown: Mapping[str, Any]) -> str:
         [(name, plain(value)) for name, value in fields.items() if value is not None], left=2
     )
     if shown["body"] is None:
-        return "\n".join([*lines, "", "there is no report in it that can be read"])
+        return "\n".join([*lines, "", "the report cannot be read"])
     return "\n".join([*lines, "", json.dumps(shown["body"], indent=2)])

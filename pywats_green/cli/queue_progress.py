@@ -1,4 +1,4 @@
-"""What `drain` shows while it runs: a live bar, quarantined reports, and pauses."""
+"""What `drain` shows while it runs: a live bar, quarantined reports and pauses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOGGER = "pywats_green.queue"
 
 
 class LiveBar:
-    """A bar that goes on when the end moves: others put reports in while it is drawn.
+    """A bar whose total may grow, because others may put in reports meanwhile.
 
     Args:
         stream: Where to draw. None: stderr.
@@ -46,7 +46,7 @@ class LiveBar:
 
 
 class Pauses:
-    """Tells when a drain that nobody watches begins to wait for the server, and when that ends.
+    """Reports when `drain --watch` starts to wait for the server, and when it goes on.
 
     Args:
         reason: Returns why nothing is being sent, or None.
@@ -57,7 +57,7 @@ class Pauses:
         self._is_told = False
 
     def __call__(self, _item_id: str, outcome: str, _error: BaseException | None) -> None:
-        """Take note of what became of a report."""
+        """Note what became of a report."""
         reason = self._reason()
         if reason is not None and not self._is_told:
             say(f"waiting: {plain(redact(reason))}")
@@ -68,7 +68,7 @@ class Pauses:
 
 @contextmanager
 def told_lines() -> Iterator[None]:
-    """Print what the queue logs as plain lines on stderr, within the block."""
+    """Print what the queue logs as plain lines on stderr, for the length of the block."""
     handler = _Lines()
     logger = logging.getLogger(LOGGER)
     before = logger.propagate
@@ -83,6 +83,6 @@ def told_lines() -> Iterator[None]:
 
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        # On a terminal the line takes the place of the bar, which is drawn again below it.
+        # On a terminal the line replaces the bar, which is drawn again below it.
         start = "\r\x1b[K" if sys.stderr.isatty() else ""
         say(start + plain(redact(record.getMessage())))

@@ -1,1 +1,1 @@
-"""Durable queues of reports, and what drains them."""
+"""Durable queues of reports, what fills them, and what drains them."""

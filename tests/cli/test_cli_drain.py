@@ -17,7 +17,7 @@ from commandline import COMMAND, TIMEOUT, Completed, environment
 from pywats_green.__main__ import main
 from pywats_green.cli.queue_folder import plain
 from pywats_green.cli.queue_progress import LiveBar
-from pywats_green.queue.folder import FolderQueue
+from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.testing import WatsServer
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals")
@@ -99,14 +99,14 @@ def test_a_server_that_is_away(drain, queue):
     done = drain("queue", "--give-up-after", "0.2", **{URL: url})
     assert done.returncode == 4
     assert done.stderr.count("\n") == 1
-    assert done.stderr.startswith("the server is away (")
+    assert done.stderr.startswith("the server is unreachable (")
     assert f"check {URL} and the network, then drain again" in done.stderr
     assert [item.attempts for item in queue.list("waiting")] == [0]
 
 
 def test_a_token_that_is_refused(drain, queue):
     queue.put(report(1))
-    done = drain("queue", "--deadline", "0.5", **{TOKEN: "c2VjcmV0OnNlY3JldA=="})
+    done = drain("queue", "--timeout", "0.5", **{TOKEN: "c2VjcmV0OnNlY3JldA=="})
     assert done.returncode == 4
     assert done.stderr.startswith("the server refused the token (")
     assert f"check {TOKEN}, then drain again" in done.stderr
@@ -162,7 +162,8 @@ def test_not_configured(queue, env, told, monkeypatch, capsys):
     [
         (["missing"], "there is no folder 'missing'"),
         (["file"], "'file' is a file"),
-        (["queue", "--watch", "--deadline", "1"], "not allowed with"),
+        (["queue", "--watch", "--timeout", "1"], "not allowed with"),
+        (["queue", "--timeout", "0"], "more than 0"),
         (["queue", "--concurrency", "0"], "at least 1"),
         (["queue", "--accept", "all"], "invalid choice: 'all'"),
         ([], "FOLDER"),

@@ -10,7 +10,7 @@ from commandline import Completed
 
 from pywats_green.__main__ import main
 from pywats_green.cli.queue_items import size_text, span
-from pywats_green.queue.folder import FolderQueue
+from pywats_green.queue.folder.queue import FolderQueue
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_show(run):
 def test_show_of_what_cannot_be_read(run, queue):
     (queue.path / "torn.queued").write_text("{")
     _, out, _ = run("show", "torn")
-    assert out.splitlines()[-1] == "there is no report in it that can be read"
+    assert out.splitlines()[-1] == "the report cannot be read"
 
 
 def test_requeue(run, queue):

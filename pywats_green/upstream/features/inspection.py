@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pywats_green.cache import CacheManager
 from pywats_green.exceptions import InvalidArgumentError
-from pywats_green.queue.processor_statistics import queue_statistics
+from pywats_green.queue.drain.statistics import queue_statistics
 from pywats_green.upstream.features.pool import Pool, require_items
 from pywats_green.upstream.hooks.seams import is_installed
 

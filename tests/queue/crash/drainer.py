@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from pywats_green.exceptions import UnreadableReportError
-from pywats_green.queue.folder import FolderQueue
+from pywats_green.queue.folder.queue import FolderQueue
 
 WATCHED = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 
@@ -143,7 +143,7 @@ def in_flight(folder):
     return numbers
 
 
-def verdict(folder, record, killed_with, expected):
+def problems_of(folder, record, killed_with, expected):
     """Compare what the server got with what was put in."""
     lines = [json.loads(line) for line in record.read_text().splitlines()]
     sent = [
@@ -186,7 +186,7 @@ def one_case(workdir, name, kill):
     was_killed = kill(folder, record)
     claimed = in_flight(folder)
     assert not wait(fork(lambda: drain(folder, record, FaultPoint(folder, 0))))
-    problems, again = verdict(folder, record, claimed, {0, 1, 2, 3, 4})
+    problems, again = problems_of(folder, record, claimed, {0, 1, 2, 3, 4})
     return was_killed, [f"{name}: {text}" for text in problems + check_quarantine(folder)], again
 
 
@@ -201,7 +201,7 @@ def one_put_case(workdir, name, number):
 
     was_killed = wait(fork(work))
     assert not wait(fork(lambda: drain(folder, record, FaultPoint(folder, 0))))
-    problems, _ = verdict(folder, record, set(), set())
+    problems, _ = problems_of(folder, record, set(), set())
     return was_killed, [f"{name}: {text}" for text in problems]
 
 
@@ -243,6 +243,20 @@ def at_random(workdir, seed, count):
     return {"kills": kills, "problems": problems, "resent": resent}
 
 
+def await_drainers(record, count):
+    """Wait until that many processes have sent something."""
+    for _ in range(6000):
+        if len(drainers_of(record)) >= count:
+            return
+        time.sleep(0.01)
+    raise AssertionError("a drainer sends nothing")
+
+
+def drainers_of(record):
+    lines = record.read_text().splitlines(keepends=True)
+    return {json.loads(line)[3] for line in lines if line.endswith("\n")}
+
+
 def pair(workdir, seed, kills):
     """Two drainers on one folder of 300; one of them is killed now and then, and replaced."""
     chance = random.Random(seed)
@@ -256,7 +270,12 @@ def pair(workdir, seed, kills):
     def work():
         drain(folder, record, FaultPoint(folder, 0), pause=0.001)
 
-    steady, other = fork(work), fork(work)
+    other = fork(work)
+    await_drainers(record, 1)
+    os.kill(other, signal.SIGSTOP)  # so that it leaves something to the second one
+    steady = fork(work)
+    await_drainers(record, 2)
+    os.kill(other, signal.SIGCONT)
     killed_with = set()
     for _ in range(kills):
         time.sleep(chance.uniform(0.01, 0.06))
@@ -267,9 +286,9 @@ def pair(workdir, seed, kills):
         other = fork(work)
     wait(steady)
     wait(other)
-    problems, again = verdict(folder, record, killed_with, set(range(300)))
-    drainers = {json.loads(line)[3] for line in record.read_text().splitlines()}
-    return {"kills": kills, "problems": problems, "resent": again, "drainers": len(drainers)}
+    problems, again = problems_of(folder, record, killed_with, set(range(300)))
+    drainers = len(drainers_of(record))
+    return {"kills": kills, "problems": problems, "resent": again, "drainers": drainers}
 
 
 def main():

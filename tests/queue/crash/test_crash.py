@@ -1,4 +1,4 @@
-"""The drainer is killed with SIGKILL, over 200 times: nothing is lost, little is sent again."""
+"""The drainer is killed with SIGKILL: nothing is lost, little is sent again."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def _run(mode: str, workdir: Path, first: int, second: int) -> dict[str, object]
         env={**os.environ, "PYWATS_GREEN_DISABLE": "1"},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
         check=False,
     )
     assert answer.returncode == 0, answer.stderr
@@ -27,6 +27,20 @@ def _run(mode: str, workdir: Path, first: int, second: int) -> dict[str, object]
     return result
 
 
+def test_killed_at_some_steps_it_loses_nothing(tmp_path: Path) -> None:
+    result = _run("faults", tmp_path, 1, 9)
+    assert not result["problems"]
+    assert result["kills"] > 8
+
+
+def test_killed_at_a_few_random_moments_it_loses_nothing(tmp_path: Path) -> None:
+    result = _run("random", tmp_path, 20, 8)
+    assert not result["problems"]
+    assert result["kills"] == 8
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
 def test_killed_at_every_step_it_loses_nothing(tmp_path: Path) -> None:
     result = _run("faults", tmp_path, 1, 1)
     assert not result["problems"]
@@ -34,6 +48,8 @@ def test_killed_at_every_step_it_loses_nothing(tmp_path: Path) -> None:
     assert result["resent"] > 0  # it was killed between the submission and the removal, too
 
 
+@pytest.mark.long
+@pytest.mark.timeout(300)
 def test_killed_at_random_moments_it_loses_nothing(tmp_path: Path) -> None:
     result = _run("random", tmp_path, 20, 130)
     assert not result["problems"]
@@ -48,4 +64,4 @@ def test_two_drainers_send_each_report_once(tmp_path: Path) -> None:
 def test_a_drainer_takes_over_from_others_that_are_killed_beside_it(tmp_path: Path) -> None:
     result = _run("pair", tmp_path, 2, 8)
     assert not result["problems"]
-    assert result["drainers"] > 2
+    assert result["kills"] == 8

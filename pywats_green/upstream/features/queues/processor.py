@@ -1,74 +1,89 @@
-"""The QueueProcessor that knows pywats: its client, its errors, its queues, its circuit breaker."""
+"""QueueProcessor: drains a queue of reports, many at once, and loses none."""
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from pywats_green.queue import processor
-from pywats_green.queue.processor_arguments import checked_submit
-from pywats_green.queue.running_send import OnResult
+from pywats_green.arguments import require_count, require_seconds, require_seconds_or_zero
+from pywats_green.exceptions import ArgumentTypeError, QueueBusyError
+from pywats_green.progress import ProgressCallback, reporter
+from pywats_green.queue.drain.backoff import Backoff
+from pywats_green.queue.drain.gate import Gate
+from pywats_green.queue.drain.run import Limits, Run, Timing
+from pywats_green.queue.drain.sending import OnResult, Sender
+from pywats_green.queue.drain.settling import Settler
+from pywats_green.queue.drain.statistics import (
+    DrainCounts,
+    DrainSummary,
+    ProcessorStats,
+    register,
+)
+from pywats_green.queue.signals import stopping_on_signals
 from pywats_green.queue.source import Source
-from pywats_green.upstream.features.queues.dispositions import WatsVerdicts
-from pywats_green.upstream.features.queues.receipts import Accept, requiring_receipt
-from pywats_green.upstream.features.queues.sources import UpstreamSource, is_upstream_queue
+from pywats_green.upstream.features.queues.classification import WatsClassifier
+from pywats_green.upstream.features.queues.sources import source_of
+from pywats_green.upstream.features.queues.submission import Accept, submission
 
 if TYPE_CHECKING:
     from pywats import pyWATS
     from pywats.queue import MemoryQueue
 
 
-class QueueProcessor(processor.QueueProcessor):
-    """Sends the reports of a queue, in greenlets, each at least once and under one id.
+class QueueProcessor:
+    """Sends the reports of a queue in greenlets, each at least once and always under the same id.
 
-    What becomes of a report whose submission raised is decided by the server's answer, which the
-    exception carries as `response`; where there is none, by the exception:
+    If a submission raises, the server's answer (the exception's `response`) decides what happens
+    to the report; without an answer, the exception does:
 
-    - 408, 425, 429, 5xx, a connection that broke, a time limit: sent again after a pause with full
-      jitter, or the one that Retry-After asks for (300 s at most). After a 429, and wherever
-      Retry-After was given, nothing else is sent meanwhile.
-    - 409 with a body that says the server has this report: delivered.
-    - 401 and 403: given back, nothing counted; the drain pauses, and tries one report at times.
-    - no connection could be made, or a circuit breaker is open: as 401. The submissions
-      themselves pass the breaker of their client by and never open it.
-    - success, but no receipt (below): as 401, with pauses of up to 300 s, because the server may
-      have stored it all the same.
-    - every other answer, a report that cannot be read, an error of the callable itself: to
-      quarantine, with the reason; and so what has used up `max_attempts`. In an upstream queue
-      the item is marked failed.
+    - 408, 425, 429, 5xx, a broken connection, a timeout: retried after a pause with full jitter,
+      or after Retry-After (300 s at most). After a 429, and whenever Retry-After was given,
+      nothing else is sent meanwhile.
+    - 409 whose body says that the server has this report: delivered.
+    - 401 and 403: released without counting the attempt; the drain pauses and probes the server
+      with one report at a time.
+    - no connection, or an open circuit breaker: as 401. Submissions themselves bypass the
+      client's breaker and never trip it.
+    - 2xx without a receipt (see `submit`): as 401, but with up to 300 s between probes, because
+      the server may have stored the report all the same.
+    - any other answer, an unreadable report, an error in the callable itself: quarantined with
+      the reason, as is a report that has used up `max_attempts`. In an upstream queue the item is
+      marked failed.
 
     Args:
-        source: A folder, a `FolderQueue`, or a queue of upstream's: `MemoryQueue`,
-            `PersistentQueue`.
-        submit: A `pyWATS`, or called with one report: the parsed dict, or the object that was put
-            into a memory queue. What a `pyWATS`, or a bound `submit*` method of its report service,
-            sends is delivered by a receipt alone: a 2xx whose JSON is a non-empty string, an
-            object, or a list of objects, with a non-empty `ID`, `id` or `uuid` (for WSXF also XML
-            of that content). Of any other callable each return means accepted; what is killed,
-            or returns after its time, is not.
+        source: A folder, a `FolderQueue`, or one of upstream's queues (`MemoryQueue`,
+            `PersistentQueue`).
+        submit: A `pyWATS`, or a callable of one report: the parsed dict, or the object that was
+            put into a memory queue. Reports sent by a `pyWATS`, or by a bound `submit*` method of
+            its report service, count as delivered only with a receipt: a 2xx whose JSON is a
+            non-empty string, an object, or a list of objects, with a non-empty `ID`, `id` or
+            `uuid` (for WSXF also XML of that content). With any other callable, returning in time
+            means accepted.
         concurrency: How many reports may be in flight, 1 or more.
         max_attempts: Failed attempts after which a report is quarantined, 1 or more. None: no
             limit.
-        backoff: The most seconds before the second attempt, doubled for each further, and the
-            most before any.
-        timeout: Seconds for one submission; over it counts as a failed attempt. None: no limit
-            but that of the client.
-        give_up_after: Seconds for which a drain bears a server that is away, refuses the token or
-            gives no receipts. 0: it ends at once. None: it waits for ever.
-        accept: Called with the pywats `Response` of each 2xx; returns whether it is a receipt. An
-            exception in it counts as none. None: the rule above; every 2xx where
-            PYWATS_GREEN_ACCEPT is `any-2xx`.
-        on_result: Called after each submission, holding no lock, with the item's id; "submitted",
-            "retried", "quarantined" or "released" (given back, nothing counted); and the error or
-            None. An exception in it is logged once and changes nothing.
+        backoff: Upper bound in seconds before the second attempt, doubled for each further one,
+            and upper bound before any attempt.
+        timeout: Seconds for one submission; exceeding it counts as a failed attempt. None: no
+            limit but the client's own.
+        give_up_after: Seconds for which a drain tolerates a server that is unreachable, refuses
+            the token or gives no receipts. 0: it ends at once. None: it waits forever.
+        accept: Called with the pywats `Response` of each 2xx; returns whether it is a receipt. If
+            it raises, it is not. None: the rule above, or every 2xx if PYWATS_GREEN_ACCEPT is
+            `any-2xx`.
+        on_result: Called after each submission, with no lock held, with the item's id;
+            "submitted", "retried", "quarantined" or "released" (put back, nothing counted); and
+            the error or None. If it raises, that is logged once and changes nothing.
+        timing: Clock, jitter and waiting. None: the real ones; tests pass their own.
 
     Raises:
-        InvalidArgumentError: An argument is out of range, or of no use: `accept` for a callable
+        ArgumentTypeError: An argument has the wrong type.
+        InvalidArgumentError: An argument is out of range, or `accept` was given for a callable
             whose answers are not seen.
-        SettingsError: PYWATS_GREEN_ACCEPT does not fit.
-        QueueFolderError: The folder cannot be a queue.
+        SettingsError: PYWATS_GREEN_ACCEPT has an unknown value.
+        QueueFolderError: The folder cannot be used as a queue.
     """
 
     def __init__(
@@ -83,61 +98,203 @@ class QueueProcessor(processor.QueueProcessor):
         give_up_after: float | None = 60.0,
         accept: Accept | None = None,
         on_result: OnResult | None = None,
+        timing: Timing | None = None,
     ) -> None:
-        is_upstreams = is_upstream_queue(source)
-        super().__init__(
-            UpstreamSource(source) if is_upstreams else source,  # type: ignore[arg-type]
-            submission(submit, accept),
-            concurrency=concurrency,
-            max_attempts=max_attempts,
-            backoff=backoff,
-            timeout=timeout,
-            give_up_after=give_up_after,
-            on_result=on_result,
-            verdicts=WatsVerdicts(),
+        self._concurrency = require_count("concurrency", concurrency)
+        if max_attempts is not None:
+            require_count("max_attempts", max_attempts)
+        if timeout is not None:
+            require_seconds("timeout", timeout)
+        if give_up_after is not None:
+            require_seconds_or_zero("give_up_after", give_up_after)
+        if on_result is not None and not callable(on_result):
+            raise ArgumentTypeError(f"on_result must be callable, not {on_result!r}")
+        self._timing = timing or Timing()
+        spacing = Backoff(backoff, self._timing.random)
+        self._give_up_after = give_up_after
+        self._gate = Gate(spacing, self._timing.clock)
+        self._counts = DrainCounts(self._timing.clock)
+        settler = Settler(WatsClassifier(), spacing, max_attempts, self._gate, self._counts)
+        self._sender = Sender(submission(submit, accept), timeout, settler, on_result)
+        self._source, self._owns_source = source_of(source)
+        self._run: Run | None = None
+        register(self)
+
+    @property
+    def source(self) -> Source:
+        """The queue that is drained."""
+        return self._source
+
+    def drain(
+        self,
+        *,
+        progress: bool | ProgressCallback | None = None,
+        timeout: float | None = None,
+    ) -> DrainSummary:
+        """Send what is there, including what becomes due later, until nothing is left.
+
+        It ends early after `timeout`; after `give_up_after` without a server, a valid token or a
+        receipt; and on `stop`. If its greenlet is killed or times out, it puts back what is in
+        flight and lets the exception pass.
+
+        Args:
+            progress: True for a bar on stderr, or a callable of (completed, total).
+            timeout: Seconds for the whole drain; what is still in flight then is killed and put
+                back. None: no limit.
+
+        Returns:
+            What was done, and what is left.
+
+        Raises:
+            ArgumentTypeError: `timeout` is not a number.
+            InvalidArgumentError: `timeout` is not above 0.
+            QueueBusyError: This processor is already running.
+            OSError: The queue cannot be read; what was in flight has been seen to its end.
+            Exception: Whatever `progress` raises; nothing is left in flight.
+        """
+        if timeout is not None:
+            require_seconds("timeout", timeout)
+        started, before = self._timing.clock(), self._counts.marks()
+        report, shown = reporter(progress), (-1, -1)
+        run = self._begin(Limits(True, timeout, self._give_up_after))
+        with self._seen_to_its_end(run):
+            while not run.ended.is_set():
+                run.changed.wait()
+                run.changed.clear()
+                if report is not None and (state := self._progress(before)) != shown:
+                    shown = state
+                    report(*state)
+        return self._summary(started, before)
+
+    def run(self, handle_signals: bool = False, *, stop_timeout: float | None = 30.0) -> None:
+        """Send what is there and what arrives, until `stop`.
+
+        New items are found within a second, even where file events are not delivered. An
+        unreachable server and an unreadable folder are waited for.
+
+        Args:
+            handle_signals: Whether SIGTERM and SIGINT call `stop(stop_timeout)`; a second signal
+                stops at once. The previous handlers are restored at the end.
+            stop_timeout: Seconds that a signal gives what is in flight. 0: none. None: no limit.
+
+        Raises:
+            ArgumentTypeError: `stop_timeout` is not a number.
+            InvalidArgumentError: `stop_timeout` is negative, or `handle_signals` is used outside
+                the main thread.
+            QueueBusyError: This processor is already running.
+        """
+        if stop_timeout is not None:
+            require_seconds_or_zero("stop_timeout", stop_timeout)
+        run = self._begin(Limits(until_empty=False))
+        signals = (
+            stopping_on_signals(lambda hurry: run.stop(0.0 if hurry else stop_timeout))
+            if handle_signals
+            else nullcontext()
         )
-        self._is_own_source = self._is_own_source or is_upstreams
+        with self._seen_to_its_end(run), signals:
+            run.ended.wait()
 
+    def stop(self, timeout: float | None = 30.0) -> None:
+        """End `run` or `drain`: take no more reports, and wait for those in flight.
 
-def submission(submit: Any, accept: Accept | None = None) -> Callable[[Any], object]:
-    """Return what sends one report, past the circuit breaker, and asks for a receipt.
+        Returns when everything has ended, or at once if called from inside `submit` or
+        `on_result`.
 
-    Args:
-        submit: As `QueueProcessor` takes it.
-        accept: As `QueueProcessor` takes it.
+        Args:
+            timeout: Seconds for what is in flight; after that it is killed and put back unchanged.
+                0: it is killed at once. None: no limit.
 
-    Raises:
-        InvalidArgumentError: One of them is of no use.
-        SettingsError: PYWATS_GREEN_ACCEPT does not fit.
-    """
-    return requiring_receipt(_past_the_breaker(_submitter(submit)), submit, accept)
+        Raises:
+            ArgumentTypeError: `timeout` is not a number.
+            InvalidArgumentError: `timeout` is negative.
+        """
+        if timeout is not None:
+            require_seconds_or_zero("timeout", timeout)
+        run = self._run
+        if run is None:
+            return
+        run.stop(timeout)
+        if not run.is_inside():
+            run.ended.wait()
 
+    def pause(self) -> None:
+        """Take no more reports until `resume`. Those in flight go on."""
+        self._gate.pause()
 
-def _submitter(submit: Any) -> Callable[[Any], object]:
-    """Return what sends one report.
+    def resume(self) -> None:
+        """End a pause; if the drain is waiting for the server, probe it now."""
+        self._gate.resume()
+        if self._run is not None:
+            self._run.nudge()
 
-    Raises:
-        InvalidArgumentError: It is nothing that can be called, or not from blocking code.
-    """
-    if callable(submit):
-        return checked_submit(submit)
-    service = getattr(submit, "report", None)
-    checked_submit(getattr(service, "submit_report", submit))
-    return lambda report: submit.report.submit_report(report)  # noqa: PLW0108  # opened when needed
+    @property
+    def paused_reason(self) -> str | None:
+        """Why nothing is being sent; None: sending is not paused."""
+        return self._gate.reason
 
+    def stats(self) -> ProcessorStats:
+        """Return what is going on.
 
-def _past_the_breaker(submit: Callable[[Any], object]) -> Callable[[Any], object]:
-    """Let a submission pass the circuit breaker by; it runs in a context of its own."""
+        Raises:
+            OSError: The queue cannot be read.
+        """
+        counts = self._counts
+        return {
+            "depth": self._source.counts()["waiting"],
+            "oldest_age": self._source.oldest_age(),
+            "in_flight": self._run.in_flight if self._run is not None else 0,
+            "rate": counts.rate(),
+            "paused": self._gate.reason,
+            "submitted": counts.submitted,
+            "retried": counts.retried,
+            "quarantined": counts.quarantined,
+            "released": counts.released,
+        }
 
-    def submit_past(report: Any) -> object:
-        if "pywats" in sys.modules:  # else there is no breaker to pass
-            from pywats_green.upstream.client.outcome import (  # noqa: PLC0415
-                passes_breaker,
-                submission_answer,
-            )
+    def _begin(self, limits: Limits) -> Run:
+        if self._run is not None:
+            raise QueueBusyError("this processor is already running: stop() it first")
+        self._gate.renew()
+        run = Run(self._source, self._sender, self._gate, self._concurrency, limits, self._timing)
+        self._run = run
+        run.start()
+        return run
 
-            passes_breaker.set(True)
-            submission_answer.set(None)
-        return submit(report)
+    @contextmanager
+    def _seen_to_its_end(self, run: Run) -> Iterator[None]:
+        """Wait for the end of a run; if an exception passes through, kill what is in flight."""
+        try:
+            yield
+        finally:
+            try:
+                if not run.ended.is_set():
+                    run.stop(0.0)
+                    run.ended.wait()
+                if self._owns_source:
+                    self._source.close()
+            finally:
+                if self._run is run:
+                    self._run = None
+        if run.error is not None:
+            raise run.error
 
-    return submit_past
+    def _progress(self, before: tuple[int, int, int]) -> tuple[int, int]:
+        left = self._source.counts()
+        completed = self._counts.submitted - before[0] + self._counts.quarantined - before[2]
+        return completed, completed + left["waiting"] + left["in_flight"]
+
+    def _summary(self, started: float, before: tuple[int, int, int]) -> DrainSummary:
+        submitted, retried, quarantined = (
+            now - then for now, then in zip(self._counts.marks(), before, strict=True)
+        )
+        left = self._source.counts()
+        elapsed = self._timing.clock() - started
+        return DrainSummary(
+            submitted=submitted,
+            retried=retried,
+            quarantined=quarantined,
+            remaining=left["waiting"] + left["in_flight"],
+            paused_reason=self._gate.reason,
+            elapsed=elapsed,
+            rate=submitted / elapsed if elapsed > 0 else 0.0,
+        )

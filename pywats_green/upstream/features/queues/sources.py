@@ -1,9 +1,10 @@
-"""Upstream's `MemoryQueue`, and the `PersistentQueue` made of it, as a source of reports."""
+"""Upstream's `MemoryQueue`, and the `PersistentQueue` derived from it, as a source of reports."""
 
 from __future__ import annotations
 
 import copy
 import heapq
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -12,8 +13,39 @@ from typing import Any
 
 import gevent
 
-# Where an item keeps the id of a report that came without one, so that all attempts bear it.
+from pywats_green.exceptions import ArgumentTypeError
+from pywats_green.queue.source import QueueCounts, Source
+
+# Where an item keeps the id of a report that came without one, so that all attempts share it.
 _REPORT_ID = "pywats_green_report_id"
+
+
+def source_of(source: Any) -> tuple[Source, bool]:
+    """Return the queue to drain, and whether it was opened here, so that it is ours to close.
+
+    Args:
+        source: A folder, a `Source`, or one of upstream's queues.
+
+    Raises:
+        ArgumentTypeError: It is none of these.
+        QueueFolderError: The folder cannot be used as a queue.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        # Imported here, so that draining another queue loads nothing of this one.
+        from pywats_green.queue.folder.queue import FolderQueue  # noqa: PLC0415
+
+        return FolderQueue(source), True
+    if is_upstream_queue(source):
+        return UpstreamSource(source), True
+    missing = [
+        name for name in ("claim", "due_in", "counts", "oldest_age") if not hasattr(source, name)
+    ]
+    if missing:
+        raise ArgumentTypeError(
+            f"source must be a folder, a FolderQueue, or another queue, not {source!r}: "
+            f"it has no {missing[0]}()"
+        )
+    return source, False
 
 
 def is_upstream_queue(source: object) -> bool:
@@ -28,14 +60,14 @@ def is_upstream_queue(source: object) -> bool:
 
 
 class UpstreamSource:
-    """Drives one of upstream's queues past its defects.
+    """Works around the defects of upstream's queues.
 
-    Every change of state goes to `update` as a copy: it compares with the stored item, and given
-    that very item a `PersistentQueue` sees no change and renames no file. Items that
-    `retry_failed` made pending without queueing them are found. What a PersistentQueue writes, it
-    writes off the hub.
+    Every change of state is passed to `update` as a copy: it compares with the stored item, and if
+    given that very item, a `PersistentQueue` sees no change and renames no file. Items that
+    `retry_failed` made pending without queueing them are found. A PersistentQueue writes off the
+    hub.
 
-    Delivered items end as completed, quarantined ones as failed with the reason as `last_error`.
+    Delivered items become completed, quarantined ones failed with the reason as `last_error`.
 
     Args:
         queue: A `MemoryQueue`, or a queue derived from it.
@@ -75,15 +107,15 @@ class UpstreamSource:
         return claim
 
     def due_in(self) -> float | None:
-        """Return in how many seconds the next item is due; 0: now; None: nothing is waiting."""
+        """Return the seconds until the next item is due; 0: now; None: nothing is waiting."""
         pending = [item.id for item in self._queue.list_pending()]
         if not pending:
             return None
         now = self._timer()
         return max(0.0, min(self._due.get(item_id, now) - now for item_id in pending))
 
-    def counts(self) -> dict[str, int]:
-        """Return how many items are `waiting`, `in_flight` (of this owner) and `quarantined`."""
+    def counts(self) -> QueueCounts:
+        """Return how many items there are."""
         return {
             "waiting": self._queue.count_pending(),
             "in_flight": len(self._claims),
@@ -91,28 +123,28 @@ class UpstreamSource:
         }
 
     def oldest_age(self) -> float | None:
-        """Return the seconds for which the oldest waiting item has waited; None: none waits."""
+        """Return for how many seconds the oldest item has been waiting; None: none is waiting."""
         born = [item.created_at for item in self._queue.list_pending()]
         return max(0.0, (self._clock() - min(born)).total_seconds()) if born else None
 
     def close(self) -> None:
-        """Give back what is claimed; upstream finds again what waits for its next attempt."""
+        """Put back what is claimed, and what waits for its next attempt where upstream finds it."""
         for claim in list(self._claims.values()):
             claim.release()
         for item_id in self._due:
             self._offer(item_id)
 
     def record(self, item: Any) -> None:
-        """Store an item in its new state; on disk, too, where the queue has one."""
+        """Store an item in its new state, on disk, too, if the queue has one."""
         stored = self._queue.get(item.id)
         if stored is None:
-            return  # removed or cleared meanwhile, by whoever owns the queue
+            return  # removed meanwhile by the owner of the queue
         to_disk = getattr(self._queue, "_update_item_on_disk", None)
         if to_disk is None:
             self._queue.update(item)
             return
-        # The two halves of PersistentQueue.update: the lock is held on the hub only, and the
-        # disk is waited for off it.
+        # The two halves of PersistentQueue.update: the lock is only held on the hub, the disk is
+        # waited for off it.
         _memory(self._queue).update(self._queue, item)
         gevent.get_hub().threadpool.apply(to_disk, (item, stored.status))
 
@@ -136,7 +168,7 @@ class UpstreamSource:
         while (item := self._queue.get_next()) is not None:
             if self._is_free(item.id):
                 return item
-        # Upstream forgets to queue what `retry_failed` made pending.
+        # Upstream does not queue what `retry_failed` made pending.
         return next((item for item in self._queue.list_pending() if self._is_free(item.id)), None)
 
     def _is_free(self, item_id: str) -> bool:
@@ -151,19 +183,19 @@ class UpstreamSource:
                 self._offer(item_id)
 
     def _offer(self, item_id: str) -> None:
-        """Put a pending item on upstream's heap, from which `get_next` took it."""
+        """Put a pending item back on upstream's heap, from which `get_next` took it."""
         item = self._queue.get(item_id)
         if item is not None and item.is_pending:
             _memory(self._queue).update(self._queue, item)
 
 
 class UpstreamClaim:
-    """An item that was taken.
+    """An item taken for sending.
 
     Attributes:
-        item_id: The id of the item.
-        attempts: How many attempts were counted before this one.
-        group: None; upstream knows no groups.
+        item_id: The item's id.
+        attempts: Attempts counted so far.
+        group: None; upstream has no groups.
         item: A copy of upstream's item, in the state to be recorded.
     """
 
@@ -176,7 +208,7 @@ class UpstreamClaim:
         self.attempts: int = attempts
 
     def load(self) -> Any:
-        """Return the object that was put in; a dict without an id as a copy that has one."""
+        """Return the object that was put in; a dict without an id as a copy with one."""
         data = self.item.data
         if isinstance(data, dict) and not data.get("id"):
             return {**data, "id": self.item.metadata[_REPORT_ID]}

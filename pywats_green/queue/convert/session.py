@@ -1,0 +1,243 @@
+"""One drain or run of a ConverterPool."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, cast
+
+import gevent
+import gevent.pool
+from gevent.event import Event
+
+from pywats_green.progress import ProgressCallback
+from pywats_green.queue.convert.child import CONVERTED, FAILED, SUSPENDED, ConversionReply
+from pywats_green.queue.convert.isolation import Converter
+from pywats_green.queue.convert.results import (
+    ConversionCounts,
+    ConversionResult,
+    ConversionStatus,
+    ConversionSummary,
+)
+from pywats_green.queue.convert.watch_folder import SourceFile, WatchFolder, has_changed
+from pywats_green.queue.folder.files import off_hub
+
+POLL = 0.25  # seconds between two scans of the folder
+AGAIN = 5.0  # seconds after which what the disk refused is retried
+
+_log = logging.getLogger("pywats_green.queue")
+
+
+class ReportQueue(Protocol):
+    """What a ConverterPool needs of a queue; `FolderQueue` is one."""
+
+    def put(self, report: Any, *, priority: int = 5) -> str:
+        """Add a report; when this returns, it survives a crash."""
+
+
+class Work(NamedTuple):
+    """What to do.
+
+    Attributes:
+        folder: Where the files come from.
+        new_converter: Makes a converter; it is used by one lane at a time.
+        queue: Where the reports go.
+        concurrency: How many files are converted at once.
+        priority: The priority of the reports in the queue.
+        on_result: Called after each file.
+    """
+
+    folder: WatchFolder
+    new_converter: Callable[[], Converter]
+    queue: ReportQueue
+    concurrency: int
+    priority: int
+    on_result: Callable[[ConversionResult], object] | None
+
+
+class Session:
+    """Converts files until it is stopped, or until the folder is empty.
+
+    Args:
+        work: What to do.
+        until_empty: Whether it ends when nothing is left; if so, disk errors end it, too.
+        timeout: Seconds for the whole session. None: no limit.
+        progress: Called with (files done, files seen).
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        *,
+        until_empty: bool,
+        timeout: float | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        self._work = work
+        self._until_empty = until_empty
+        self._started = time.monotonic()
+        self._end = float("inf") if timeout is None else self._started + timeout
+        self._progress = progress
+        self._counts = ConversionCounts()
+        self._seen = 0
+        self._idle: list[Converter] = []
+        self._taken: set[str] = set()
+        self._later: dict[str, float] = {}  # by file name: when to retry
+        self._unmoved: dict[SourceFile, tuple[ConversionResult, str]] = {}
+        self._error: Exception | None = None
+        self._wake = Event()
+        self._stopping = False
+        self._stop_timeout: float | None = 0.0
+
+    def stop(self, timeout: float | None) -> None:
+        """Take no more files; does not block, so a signal handler may call it.
+
+        Args:
+            timeout: Seconds for those being converted. None: no limit.
+        """
+        self._stopping, self._stop_timeout = True, timeout
+        self._wake.set()
+
+    def run(self) -> ConversionSummary:
+        """Convert.
+
+        Returns:
+            What was done.
+
+        Raises:
+            ConverterImportError: No child can import the converter.
+            OSError: The folders for finished files cannot be created; with `until_empty`, also:
+                the folder cannot be read, or the queue cannot write.
+            Exception: Whatever `on_result` raised.
+        """
+        lanes = gevent.pool.Pool(self._work.concurrency)
+        try:
+            off_hub(self._work.folder.prepare)
+            self._idle.append(self._work.new_converter())
+            self._idle[0].start()  # here we learn whether a child can import the converter
+            self._loop(lanes)
+            lanes.join(timeout=self._stop_timeout)
+        finally:
+            lanes.kill()
+            for converter in self._idle:
+                converter.close()
+        if self._error is not None:
+            raise self._error
+        return self._counts.summary(self._remaining(), time.monotonic() - self._started)
+
+    def _loop(self, lanes: gevent.pool.Pool) -> None:
+        while not self._is_over():
+            was_busy = len(lanes) > 0
+            due, unfinished = self._look()
+            for source in due:
+                while lanes.full() and not self._is_over():
+                    lanes.wait_available(timeout=self._pause())
+                if self._is_over():
+                    return
+                self._taken.add(source.path.name)
+                lane: Any = gevent.Greenlet(self._handle, source)
+                lanes.start(lane)
+                lane.rawlink(lambda _lane: self._wake.set())  # after the pool's own: it is free
+            if self._until_empty and not (was_busy or due or unfinished):
+                return
+            self._wake.wait(self._pause())
+            self._wake.clear()
+
+    def _is_over(self) -> bool:
+        return self._stopping or self._error is not None or time.monotonic() >= self._end
+
+    def _pause(self) -> float:
+        return max(0.0, min(POLL, self._end - time.monotonic()))
+
+    def _look(self) -> tuple[list[SourceFile], int]:
+        """Return the files to convert now, and how many may still be being written."""
+        busy = frozenset(self._taken)  # during the scan one may be finished and still be listed
+        try:
+            look = off_hub(self._work.folder.look)
+        except OSError as exc:
+            if self._until_empty:
+                raise
+            _log.warning("cannot read the watched folder, trying again: %s", exc)
+            return [], 0
+        self._seen = self._counts.files + len(look.complete) + look.unfinished
+        now = time.monotonic()
+        self._later = {name: due for name, due in self._later.items() if due > now}
+        skip = busy | self._taken | self._later.keys()
+        return [file for file in look.complete if file.path.name not in skip], look.unfinished
+
+    def _remaining(self) -> int:
+        try:
+            look = off_hub(self._work.folder.look)
+        except OSError:
+            return 0  # the folder is gone
+        return len(look.complete) + look.unfinished
+
+    def _handle(self, source: SourceFile) -> None:
+        try:
+            if not off_hub(source.path.exists):
+                return  # removed by whoever put it there
+            if source in self._unmoved or self._conclude(source, self._convert(source)):
+                self._move(source)
+        except Exception as exc:  # noqa: BLE001  # raised by `run`, where the caller sees it
+            self._error = self._error or exc
+        finally:
+            self._taken.discard(source.path.name)
+
+    def _convert(self, source: SourceFile) -> ConversionReply:
+        converter = self._idle.pop() if self._idle else self._work.new_converter()
+        try:
+            return converter.convert(source.path)
+        finally:
+            self._idle.append(converter)
+
+    def _conclude(self, source: SourceFile, outcome: ConversionReply) -> bool:
+        """Put the reports into the queue and note the result; False: retry the file later."""
+        status, reason = outcome["status"], outcome.get("reason", "")
+        name = source.path.name
+        if status == SUSPENDED:
+            self._later[name] = time.monotonic() + outcome["delay"]
+            return False
+        if off_hub(lambda: has_changed(source)):
+            return False  # it was not complete after all
+        item_ids: tuple[str, ...] = ()
+        if status == CONVERTED:
+            try:
+                item_ids = tuple(map(self._put, outcome["reports"]))
+            except OSError as exc:
+                if self._until_empty:
+                    raise
+                _log.warning("the queue cannot take the reports of %s yet: %s", name, exc)
+                self._later[name] = time.monotonic() + AGAIN
+                return False
+            except (TypeError, ValueError, RecursionError) as exc:
+                status, reason = FAILED, f"the queue cannot take its report: {exc}"
+        told = cast("ConversionStatus", status)
+        result = ConversionResult(source.path, told, item_ids, reason.partition("\n")[0])
+        self._unmoved[source] = result, f"{reason}\n\n{outcome.get('detail', '')}".rstrip() + "\n"
+        return True
+
+    def _put(self, report: dict[str, Any]) -> str:
+        return self._work.queue.put(report, priority=self._work.priority)
+
+    def _move(self, source: SourceFile) -> None:
+        """Move a finished file; if that is refused, only the move is retried."""
+        result, text = self._unmoved[source]
+        folder = self._work.folder
+        try:
+            if result.status == FAILED:
+                off_hub(lambda: folder.fail(source, text))
+            else:
+                off_hub(lambda: folder.finish(source))
+        except OSError as exc:
+            _log.warning("cannot move %s yet: %s", source.path, exc)
+            self._later[source.path.name] = time.monotonic() + AGAIN
+            return
+        del self._unmoved[source]
+        self._counts.add(result)
+        if result.status == FAILED:
+            _log.warning("%s could not be converted: %s", source.path.name, result.reason)
+        if self._progress is not None:
+            self._progress(self._counts.files, max(self._seen, self._counts.files))
+        if self._work.on_result is not None:
+            self._work.on_result(result)

@@ -1,0 +1,197 @@
+"""Sends one claimed report: reads it, submits it in time, ends its claim, reports the result."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, TypeAlias
+
+import gevent
+from gevent.event import Event
+
+from pywats_green.context import carry
+from pywats_green.queue.drain.gate import Permit
+from pywats_green.queue.drain.settling import Cancelled, Settled, Settler, ends_the_run
+from pywats_green.queue.source import Claim
+
+logger = logging.getLogger("pywats_green.queue")
+
+OnResult: TypeAlias = Callable[[str, Settled, "BaseException | None"], object]
+
+# A function that swallows the kill (a bare `except:`) is abandoned after this time.
+_SECONDS_TO_DIE = 2.0
+
+
+class CancellableCall:
+    """A call in a greenlet of its own, so that cancelling it does not kill the one who waits.
+
+    Args:
+        func: What to call.
+        context: The contextvars it starts with; what it sets stays private.
+    """
+
+    def __init__(self, func: Callable[[], object], context: Context) -> None:
+        self._func = func
+        self._error: BaseException | None = None
+        self._ended = False
+        self._is_cancelled = False
+        self._wake = Event()
+        self._greenlet = gevent.Greenlet(self._body)
+        carry(self._greenlet, context)
+
+    @property
+    def greenlet(self) -> gevent.Greenlet[..., None]:
+        """The greenlet it runs in."""
+        return self._greenlet
+
+    def run(self) -> BaseException | None:
+        """Make the call and wait for its end.
+
+        Returns:
+            Whatever it raised; `Cancelled` if it was cancelled before it ended, whatever came of
+            it; None: it returned.
+        """
+        if not self._is_cancelled:
+            self._greenlet.start()
+            self._await_end()
+        # It may have returned because it swallowed the kill: that is no success.
+        return Cancelled() if self._is_cancelled else self._error
+
+    def cancel(self) -> None:
+        """Kill it unless it has ended; does not wait."""
+        if self._ended or self._is_cancelled:
+            return
+        self._is_cancelled = True
+        self._greenlet.kill(block=False)
+        self._wake.set()
+
+    def _await_end(self) -> None:
+        self._wake.wait()
+        if not self._ended:  # it was cancelled
+            self._wake.clear()
+            self._wake.wait(_SECONDS_TO_DIE)
+
+    def _body(self) -> None:
+        try:
+            self._func()
+        except BaseException as exc:  # noqa: BLE001  # handed to the one who waits
+            self._error = exc
+        finally:
+            self._ended = True
+            self._wake.set()
+
+
+class Sender:
+    """What all sendings of a processor share.
+
+    Args:
+        submit: Called with a report; returning means accepted.
+        timeout: Seconds for each submission. None: no limit.
+        settler: Ends the claims.
+        on_result: Called with the item's id, what became of it, and the error. None: nobody is.
+    """
+
+    def __init__(
+        self,
+        submit: Callable[[Any], object],
+        timeout: float | None,
+        settler: Settler,
+        on_result: OnResult | None,
+    ) -> None:
+        self._submit = submit
+        self._timeout = timeout
+        self.settler = settler
+        self._on_result = on_result
+        self._has_complained = False
+
+    def send(self, claim: Claim) -> None:
+        """Read the report and submit it.
+
+        Raises:
+            TimeoutError: It took longer than the timeout.
+            Exception: What `load` and the callable raise.
+        """
+        report = claim.load()
+        timer = gevent.Timeout.start_new(self._timeout)
+        try:
+            answer = self._submit(report)
+            # A callable may have swallowed the timeout and returned without an answer.
+            expired = self._timeout is not None and not timer.pending
+        except gevent.Timeout as struck:
+            if struck is not timer:
+                raise
+            expired = True
+        finally:
+            timer.close()
+        if expired:
+            raise TimeoutError(f"not submitted within {self._timeout:g} s")
+        if inspect.iscoroutine(answer):
+            answer.close()
+            raise TypeError("submit is asynchronous: nothing was sent; give a blocking callable")
+
+    def listener(
+        self, item_id: str, settled: Settled, error: BaseException | None
+    ) -> Callable[[], None] | None:
+        """Return a function that calls `on_result`; None: there is none."""
+        on_result = self._on_result
+        if on_result is None:
+            return None
+
+        def tell() -> None:
+            try:
+                on_result(item_id, settled, error)
+            except Exception:
+                if not self._has_complained:  # once: it may fail for every report
+                    self._has_complained = True
+                    logger.exception("on_result failed for %s; the drain goes on", item_id)
+
+        return tell
+
+
+class Sending:
+    """A claimed report being sent. `run` is never killed, so the claim is always ended.
+
+    Args:
+        claim: The claim.
+        permit: The permit it was taken with.
+        sender: Reads, submits and settles.
+        context: The contextvars that the callables run in.
+    """
+
+    def __init__(self, claim: Claim, permit: Permit, sender: Sender, context: Context) -> None:
+        self._claim = claim
+        self._permit = permit
+        self._sender = sender
+        self._context = context
+        self._is_cancelled = False
+        self._call = CancellableCall(lambda: sender.send(claim), context)
+
+    def run(self) -> BaseException | None:
+        """Send the report to its end.
+
+        Returns:
+            What must end the whole run (Ctrl-C, a misused client); None: nothing.
+        """
+        error = self._call.run()
+        settled = self._sender.settler.settle(self._claim, self._permit, error)
+        if isinstance(error, Cancelled):
+            error = None
+        tell = self._sender.listener(self._claim.item_id, settled, error)
+        fatal = error if error is not None and ends_the_run(error) else None
+        if tell is not None and not self._is_cancelled:
+            self._call = CancellableCall(tell, self._context)
+            told = self._call.run()
+            if told is not None and not isinstance(told, (Exception, gevent.Timeout)):
+                fatal = told  # Ctrl-C, an exit; ordinary errors are already logged
+        return fatal
+
+    def cancel(self) -> None:
+        """Kill the submission, or the call of `on_result`. Does not wait."""
+        self._is_cancelled = True
+        self._call.cancel()
+
+    def is_current(self) -> bool:
+        """Tell whether the caller runs inside this sending's callable."""
+        return gevent.getcurrent() is self._call.greenlet

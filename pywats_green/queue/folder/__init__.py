@@ -1,0 +1,1 @@
+"""The queue on disk: files, their names, who has claimed them."""

@@ -1,0 +1,149 @@
+"""The body of a report: from what is put in to JSON, and from a file to a dict."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pywats_green.exceptions import (
+    ArgumentTypeError,
+    InvalidArgumentError,
+    UnreadableReportError,
+)
+from pywats_green.queue.folder.files import off_hub
+
+Document: TypeAlias = "dict[str, Any]"
+
+# Below this many bytes, reading and parsing are quicker than a trip to another thread.
+SMALL = 64 * 1024
+
+# With this many values, encoding a report takes tens of milliseconds.
+_MANY = 100_000
+
+_ID = "id"
+
+
+def document_of(report: object) -> tuple[Document, bytes | None]:
+    """Turn a report into a new dict, with an id that every attempt to send it will carry.
+
+    Args:
+        report: A dict, JSON text or bytes, or a model with `model_dump`. It is not changed.
+
+    Returns:
+        The dict, and the JSON that was given if it can be stored unchanged.
+
+    Raises:
+        UnreadableReportError: It is text, but not a JSON object.
+        ArgumentTypeError: It is none of these.
+    """
+    raw: bytes | None = None
+    if isinstance(report, (str, bytes, bytearray)):
+        document, raw = _parse_given(report)
+    elif isinstance(report, Mapping):
+        document = dict(report)
+    elif callable(dump := getattr(report, "model_dump", None)):
+        document = dict(dump(mode="json", by_alias=True, exclude_none=True))
+    else:
+        raise ArgumentTypeError(
+            f"a report is a dict, JSON text or bytes, or a model of pywats, not {type(report)!r}"
+        )
+    return document, None if give_id(document) else raw
+
+
+def give_id(document: Document) -> bool:
+    """Give a report an id if it has none; return whether it had none."""
+    if document.get(_ID) not in (None, ""):
+        return False
+    document[_ID] = str(uuid.uuid4())
+    return True
+
+
+def encode(document: Document) -> bytes:
+    """Return a report as JSON.
+
+    Raises:
+        InvalidArgumentError: It contains something that JSON cannot express.
+    """
+    encoder = json.JSONEncoder(separators=(",", ":"))
+    try:
+        if _is_large(document):  # piecewise: the C encoder never lets the hub run
+            return "".join(encoder.iterencode(document)).encode("ascii")
+        return encoder.encode(document).encode("ascii")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgumentError(f"the report cannot be written as JSON: {error}") from error
+
+
+def parse(text: str | bytes | bytearray, *, large: bool = False) -> Document:
+    """Parse a report.
+
+    Args:
+        text: JSON.
+        large: Call Python code for every object and number. The C parser holds the GIL until it is
+            done, even in a thread; each such call lets the hub run.
+
+    Raises:
+        UnreadableReportError: It is not a JSON object.
+    """
+    hooks: Document = {"object_hook": _same, "parse_float": _float, "parse_int": _int}
+    try:
+        document = json.loads(text, **(hooks if large else {}))
+    except (ValueError, RecursionError) as error:
+        what = "empty" if not text.strip() else f"not valid JSON: {error}"
+        raise UnreadableReportError(f"the report is {what}") from error
+    if not isinstance(document, dict):
+        raise UnreadableReportError(
+            f"the report is not a JSON object but a {type(document).__name__}"
+        )
+    return document
+
+
+def read(path: Path) -> Document:
+    """Read a report from a file, off the hub unless it is small.
+
+    Raises:
+        UnreadableReportError: It contains nothing that could be sent.
+        OSError: It could not be read at the moment.
+    """
+    if path.is_dir():  # Windows would say that permission is denied
+        raise UnreadableReportError("there is a folder where a report should be")
+    if path.stat().st_size <= SMALL:
+        return parse(path.read_bytes())
+    return off_hub(lambda: parse(path.read_bytes(), large=True))
+
+
+def _parse_given(text: str | bytes | bytearray) -> tuple[Document, bytes | None]:
+    large = len(text) > SMALL
+    document = off_hub(lambda: parse(text, large=True)) if large else parse(text)
+    if not isinstance(text, str):
+        return document, bytes(text)
+    try:
+        return document, text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can only hold escaped
+        return document, None
+
+
+def _is_large(document: Document) -> bool:
+    """Tell whether a report has so many values that encoding it takes long."""
+    count = 0
+    containers: list[Any] = [document]
+    while containers and count < _MANY:
+        container = containers.pop()
+        values = container.values() if isinstance(container, dict) else container
+        count += len(values)
+        containers += [value for value in values if isinstance(value, (dict, list, tuple))]
+    return count >= _MANY
+
+
+def _same(value: Document) -> Document:
+    return value
+
+
+def _float(text: str) -> float:
+    return float(text)
+
+
+def _int(text: str) -> int:
+    return int(text)

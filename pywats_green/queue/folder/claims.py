@@ -1,0 +1,305 @@
+"""The claims of one owner: how they begin, and what their ends do to folder and view."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from pywats_green.exceptions import UnreadableReportError
+from pywats_green.queue.folder import names
+from pywats_green.queue.folder.body import Document
+from pywats_green.queue.folder.files import folder_error
+from pywats_green.queue.folder.meta import Meta, read_meta
+from pywats_green.queue.folder.owners import Owner
+from pywats_green.queue.folder.schedule import WaitingItem
+from pywats_green.queue.folder.store import Store
+from pywats_green.queue.folder.view import View
+
+logger = logging.getLogger(__name__)
+
+Grouping: TypeAlias = "Callable[[Document], object]"
+
+# Seconds until a file that cannot be renamed (a virus scanner has it open) is tried again.
+_TRY_AGAIN = 1.0
+
+
+class FolderClaim:
+    """A report that only this owner may send. It stays claimed until one of its ends is called.
+
+    After the first end the others do nothing, so `release` may stand in a `finally`.
+
+    Attributes:
+        item_id: The item's id.
+        attempts: Attempts counted so far.
+        group: The token of its group; None: in no group.
+    """
+
+    def __init__(self, claims: Claims, item: WaitingItem, claimed_name: str, meta: Meta) -> None:
+        self.item_id = item.item_id
+        self.attempts = meta.attempts
+        self.group = item.group
+        self.item = item
+        self.claimed_name = claimed_name
+        self.meta = meta
+        self.document: Document | None = None
+        self._claims = claims
+        self._is_open = True
+
+    def load(self) -> Any:
+        """Read the report, off the hub unless it is small.
+
+        Returns:
+            The parsed dict, with an id that is on disk, too.
+
+        Raises:
+            UnreadableReportError: It contains nothing that could be sent.
+            OSError: It could not be read at the moment.
+        """
+        if self.document is None:
+            return self._claims.read(self)
+        document, self.document = self.document, None  # a claim keeps no report in memory
+        return document
+
+    def delivered(self) -> None:
+        """Remove the report: the server has it."""
+        if self._end():
+            self._claims.finish(self)
+
+    def retry(self, error: str, delay: float) -> None:
+        """Count the attempt and put the report back.
+
+        Args:
+            error: What went wrong.
+            delay: Seconds until it is due again; 0: at once.
+        """
+        if self._end():
+            self.meta.attempts += 1
+            self.meta.last_error = error
+            self.meta.delay = max(0.0, delay)
+            self._claims.put_back(self, self.meta)
+
+    def quarantine(self, reason: str) -> None:
+        """Count the attempt and move the report to `quarantine/`, with the reason."""
+        if self._end():
+            self.meta.attempts += 1
+            self._claims.set_aside(self, reason)
+
+    def release(self) -> None:
+        """Put the report back unchanged."""
+        if self._end():
+            self._claims.put_back(self, None)
+
+    def _end(self) -> bool:
+        was_open, self._is_open = self._is_open, False
+        return was_open
+
+
+class Claims:
+    """Claims items, and carries out the ends of claims.
+
+    Nothing here but reading a report switches greenlets, so a greenlet is killed before or after a
+    change of state, never in the middle of one.
+
+    Args:
+        store: The folder.
+        view: What is waiting in it.
+        group_of: Returns the group of a report. None: there are no groups.
+        lease: Seconds; see `Owner`.
+        timer: Seconds, monotonic.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        view: View,
+        group_of: Grouping | None,
+        *,
+        lease: float,
+        timer: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._view = view
+        self._group_of = group_of
+        self._lease = lease
+        self._timer = timer
+        self._clock = clock
+        self._owner: Owner | None = None
+        self._open: dict[str, FolderClaim] = {}
+        self._unfinished: list[Callable[[], None]] = []
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def take(self) -> FolderClaim | None:
+        """Claim the next item that is due; None: none is.
+
+        Raises:
+            QueueFolderError: The folder is not writable.
+        """
+        self._leave_to_parent()
+        self._try_again()
+        if self._owner is not None:
+            self._owner.beat()
+        while (item := self._view.schedule.take(self._timer())) is not None:
+            claim = self._claim(item)
+            if claim is not None and self._may_go(claim):
+                return claim
+        return None
+
+    def close(self) -> None:
+        """Put back all claims, and end the owner."""
+        self._leave_to_parent()
+        for claim in list(self._open.values()):
+            claim.release()
+        self._try_again()
+        owner, self._owner, self._view.owner = self._owner, None, None
+        if owner is not None:
+            owner.close()
+
+    def read(self, claim: FolderClaim) -> Document:
+        """Read the claimed file; a report without an id gets one."""
+        return self._store.read(claim.claimed_name)
+
+    def finish(self, claim: FolderClaim) -> None:
+        """Remove the claimed file."""
+        self._forget(claim)
+        self._end(claim, lambda: self._store.finish(claim.claimed_name, claim.item))
+        self._view.schedule.let_go(claim.group, claim.claimed_name)
+
+    def put_back(self, claim: FolderClaim, meta: Meta | None) -> None:
+        """Put the file back to waiting, with new metadata; None: with the old."""
+        item = claim.item
+        self._forget(claim)
+        if meta is not None:
+            item.due_at = meta.due_at = self._clock() + meta.delay
+            item.due = self._timer() + meta.delay if meta.delay else 0.0
+            item.has_meta = True
+            self._store.write_meta(item, meta)
+
+        def rename() -> None:
+            self._store.put_back(claim.claimed_name, item)
+            self._view.touch(item.name)
+            self._view.schedule.add(item)
+
+        self._end(claim, rename)
+        self._view.schedule.let_go(claim.group, claim.claimed_name)
+
+    def set_aside(self, claim: FolderClaim, reason: str) -> None:
+        """Move the file to quarantine."""
+        self._forget(claim)
+
+        def move() -> None:
+            self._store.set_aside(claim.claimed_name, claim.item, claim.meta, reason)
+            self._view.quarantined += 1
+
+        self._end(claim, move)
+        self._view.schedule.let_go(claim.group, claim.claimed_name)
+
+    def _claim(self, item: WaitingItem) -> FolderClaim | None:
+        """Rename the file; None: another owner has it, or it is not due after all."""
+        owner = self._own(item)
+        self._view.touch(item.name)
+        try:
+            claimed = self._store.claim(item, owner.owner_id)
+        except FileNotFoundError:
+            self._view.doubt(item)
+            return None
+        except OSError as error:
+            self._view.schedule.add(item)
+            if not os.access(self._store.folder, os.W_OK):
+                raise folder_error("claim a report", self._store.folder, error) from error
+            logger.warning("Cannot claim %s just now: %s", item.name, error)
+            item.due = self._timer() + _TRY_AGAIN
+            self._view.schedule.add(item)
+            return None
+        found = read_meta(self._store.folder / names.meta_name(item.name))
+        item.has_meta = found is not None
+        meta = found or Meta()
+        claim = FolderClaim(self, item, claimed, meta)
+        self._open[claimed] = claim
+        self._view.schedule.hold(item.group, claimed)
+        if meta.due_at != item.due_at:  # another owner had it and delayed it
+            item.due_at, wait = meta.due_at, meta.wait(self._clock())
+            if wait:
+                item.due = self._timer() + wait
+                claim.release()
+                return None
+        return claim
+
+    def _own(self, item: WaitingItem) -> Owner:
+        if self._owner is None:
+            try:
+                self._owner = Owner(self._store.folder, self._lease, self._timer)
+            except BaseException:
+                self._view.schedule.add(item)
+                raise
+            self._view.owner = self._owner.owner_id
+        return self._owner
+
+    def _may_go(self, claim: FolderClaim) -> bool:
+        """Determine the group of a report that was not put here; release it if that is busy."""
+        item = claim.item
+        if self._group_of is None or item.knows_group:
+            return True
+        try:
+            item.group = self._look_up_group(claim, self._group_of)
+            item.knows_group = True
+        except BaseException:
+            claim.release()
+            raise
+        if item.group is None:
+            return True
+        claim.group = item.group
+        if self._view.schedule.join(item):
+            self._view.schedule.hold(item.group, claim.claimed_name)
+            return True
+        claim.release()
+        return False
+
+    def _look_up_group(self, claim: FolderClaim, group_of: Grouping) -> str | None:
+        try:
+            document = self.read(claim)
+        except (UnreadableReportError, OSError):
+            return None  # whoever loads it will see the error
+        claim.document = document
+        try:
+            group = group_of(document)
+        except Exception:
+            logger.exception("order_by failed on %s, which goes without a group", claim.item.name)
+            return None
+        return None if group is None else names.group_token(group)
+
+    def _forget(self, claim: FolderClaim) -> None:
+        self._open.pop(claim.claimed_name, None)
+        self._view.touch(claim.item.name)
+
+    def _end(self, claim: FolderClaim, change: Callable[[], None]) -> None:
+        """Carry out an end; if the system refuses it now, try again later.
+
+        Until then the file stays claimed, so nobody sends it.
+        """
+        try:
+            change()
+        except FileNotFoundError:
+            logger.warning("Was taken from its owner: %s", claim.item.name)
+        except OSError as error:
+            logger.warning("Stays claimed for now: %s: %s", claim.item.name, error)
+            self._unfinished.append(lambda: self._end(claim, change))
+
+    def _leave_to_parent(self) -> None:
+        """In a forked child, drop the copied claims: they still belong to the parent."""
+        if self._owner is not None and self._owner.is_inherited:
+            self._owner.close()
+            self._owner = self._view.owner = None
+            self._open.clear()
+            self._unfinished.clear()
+
+    def _try_again(self) -> None:
+        unfinished, self._unfinished = self._unfinished, []
+        for end in unfinished:
+            end()

@@ -1,0 +1,130 @@
+"""Atomic and durable files, written and read off the hub."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import gevent
+
+from pywats_green.exceptions import QueueFolderError
+
+T = TypeVar("T")
+
+TEMPORARY = ".tmp"
+
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM}
+
+
+def off_hub(function: Callable[[], T]) -> T:
+    """Run a function in a native thread while other greenlets go on.
+
+    If the waiting greenlet is killed, the function still runs to its end, so it must do no harm.
+
+    Raises:
+        Exception: Whatever the function raises.
+    """
+    hub = gevent.get_hub()
+    if gevent.getcurrent() is hub:
+        return function()  # a callback of the hub itself has nowhere to switch to
+    error, results = hub.threadpool.apply(_settle, (function,))
+    if error is not None:
+        raise error
+    result: T = results[0]
+    return result
+
+
+def _settle(function: Callable[[], T]) -> tuple[Exception | None, list[T]]:
+    """Call a function; gevent would print the traceback of what a task of its pool raises."""
+    try:
+        return None, [function()]
+    except Exception as error:  # noqa: BLE001  # raised by the one who waits
+        return error, []
+
+
+class Draft:
+    """A file under a temporary name, in its future folder.
+
+    Args:
+        folder: The future folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / f".{secrets.token_hex(8)}{TEMPORARY}"
+        self._dropped = False
+
+    def write(self, data: bytes) -> None:
+        """Write and fsync the file; on failure, or after `drop`, nothing is left.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        try:
+            with self.path.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            self.drop()
+            raise
+        # The greenlet that waited for this thread may have been killed; it will not clean up.
+        if self._dropped:
+            self.drop()
+
+    def drop(self) -> None:
+        """Remove what was written."""
+        self._dropped = True
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable, if the system can (Windows cannot open a folder).
+
+    Raises:
+        OSError: The disk failed.
+    """
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:  # some network file systems cannot
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def write_small(path: Path, data: bytes) -> None:
+    """Replace a small file atomically, without fsync: for what a power failure may take.
+
+    Raises:
+        OSError: It could not be written; the old content is still there.
+    """
+    draft = path.parent / f".{secrets.token_hex(8)}{TEMPORARY}"
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file if possible: for what would merely be left over."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def folder_error(doing: str, folder: Path, error: OSError) -> QueueFolderError:
+    """Translate an error of the system about a queue's folder."""
+    raised = QueueFolderError(f"Cannot {doing} in the queue folder {folder}: {error}")
+    raised.errno = error.errno
+    return raised

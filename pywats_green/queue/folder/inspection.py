@@ -1,0 +1,230 @@
+"""Shows people what is in a queue's folder, and lets them change it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from pywats_green.exceptions import InvalidArgumentError, QueueItemError, UnreadableReportError
+from pywats_green.queue.folder import names
+from pywats_green.queue.folder.body import read
+from pywats_green.queue.folder.files import folder_error, off_hub, remove
+from pywats_green.queue.folder.meta import Meta, read_meta, write_meta
+from pywats_green.queue.folder.scan import QUARANTINE, quarantined_names
+
+State: TypeAlias = Literal["waiting", "claimed", "quarantined", "sent"]
+
+STATES: tuple[State, ...] = get_args(State)
+
+
+@dataclass(frozen=True)
+class QueueItem:
+    """An item of a `FolderQueue`.
+
+    Attributes:
+        item_id: Its id.
+        state: `waiting`, `claimed`, `quarantined` or `sent` (delivered, but could not be removed).
+        priority: 1 is sent before 10.
+        attempts: Attempts counted so far.
+        age: Seconds since it was put.
+        due_in: Seconds until it may be sent; 0: now.
+        last_error: The error of the last attempt, or the reason for the quarantine; None: neither.
+        size: Bytes.
+        owner: The owner that has claimed it; None: nobody has.
+        name: The name of its file without the state; unique, which ids may not be.
+        path: The file.
+    """
+
+    item_id: str
+    state: State
+    priority: int
+    attempts: int
+    age: float
+    due_in: float
+    last_error: str | None
+    size: int
+    owner: str | None
+    name: str
+    path: Path
+
+
+class Inspection:
+    """Shows and changes what is in a queue's folder, even while other processes drain it.
+
+    Args:
+        folder: The queue's folder.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self._folder = folder
+        self._clock = clock
+
+    def list(self, state: State | None = None) -> Sequence[QueueItem]:
+        """Return the items in the order in which they are sent. See `FolderQueue.list`."""
+        if state is not None and state not in STATES:
+            raise InvalidArgumentError(f"state is one of {', '.join(STATES)}, not {state!r}")
+        items = self._read(lambda: [*self._items(state)])
+        return sorted(items, key=lambda item: (item.priority, -item.age, item.name))
+
+    def show(self, item_id: str) -> dict[str, Any]:
+        """Return everything about an item. See `FolderQueue.show`."""
+        item = self._find(item_id)
+        body: Any
+        try:
+            body, reason = read(item.path), item.last_error
+        except UnreadableReportError as error:
+            body, reason = None, item.last_error or str(error)
+        except OSError as error:
+            raise folder_error(f"read {item.name}", self._folder, error) from error
+        return {**dataclasses.asdict(item), "path": str(item.path), "reason": reason, "body": body}
+
+    def requeue(self, item_id: str | None = None) -> int:
+        """Move items back to waiting. See `FolderQueue.requeue`."""
+        items = self.list("quarantined") if item_id is None else [self._find(item_id)]
+        for item in items:
+            self._refuse_claimed(item)
+            try:
+                self._requeue(item)
+            except FileNotFoundError:
+                if item_id is not None:
+                    raise QueueItemError(f"{item_id} has just gone; look again") from None
+            except OSError as error:
+                raise folder_error(f"requeue {item.name}", self._folder, error) from error
+        return len(items)
+
+    def discard(self, item_id: str) -> None:
+        """Delete an item. See `FolderQueue.discard`."""
+        item = self._find(item_id)
+        self._refuse_claimed(item)
+        try:
+            if item.path.is_dir():
+                raise QueueItemError(f"{item.path} is a folder: look into it and remove it by hand")
+            item.path.unlink()
+        except FileNotFoundError:
+            raise QueueItemError(f"{item_id} has just gone; look again") from None
+        except OSError as error:
+            raise folder_error(f"discard {item.name}", self._folder, error) from error
+        if item.state == "quarantined":
+            remove(item.path.with_name(names.reason_name(item.name)))
+        remove(self._folder / names.meta_name(item.name))
+
+    def _requeue(self, item: QueueItem) -> None:
+        waiting = names.read_waiting(item.name)
+        says_priority = waiting is not None and waiting.is_own
+        meta_path = self._folder / names.meta_name(item.name)
+        if item.state == "waiting":
+            if says_priority:
+                remove(meta_path)
+            else:
+                write_meta(meta_path, item.item_id, item.priority, Meta())
+            return
+        target = self._folder / item.name
+        if target.exists():
+            raise QueueItemError(f"{item.name} is waiting already; discard one of the two first")
+        if not says_priority:
+            write_meta(meta_path, item.item_id, item.priority, Meta())
+        item.path.rename(target)
+        remove(item.path.with_name(names.reason_name(item.name)))
+
+    def _find(self, key: str) -> QueueItem:
+        items = self.list()
+        found = [item for item in items if item.name == key]
+        found = found or [item for item in items if item.item_id == key]
+        if not found:
+            raise QueueItemError(f"there is no item {key!r} in {self._folder}")
+        if len(found) > 1:
+            listed = ", ".join(item.name for item in found)
+            raise QueueItemError(f"several items have the id {key!r}; say which file: {listed}")
+        return found[0]
+
+    def _refuse_claimed(self, item: QueueItem) -> None:
+        if item.state == "claimed":
+            raise QueueItemError(
+                f"{item.item_id} is being sent by owner {item.owner}; wait, or stop that process"
+            )
+        if item.state == "sent":
+            raise QueueItemError(f"{item.item_id} was delivered; remove {item.path} by hand")
+
+    def _read(self, work: Callable[[], Sequence[QueueItem]]) -> Sequence[QueueItem]:
+        try:
+            return off_hub(work)
+        except OSError as error:
+            raise folder_error("look", self._folder, error) from error
+
+    def _items(self, state: State | None) -> Iterator[QueueItem]:
+        with os.scandir(self._folder) as entries:
+            found = [name for entry in entries if not (name := entry.name).endswith(names.META)]
+        for name in found:
+            if waiting := names.read_waiting(name):
+                item = self._item("waiting", waiting, name)
+            elif claimed := names.read_claimed(name):
+                waiting = names.read_waiting(claimed[0])
+                item = self._item("claimed", waiting, name, claimed[1]) if waiting else None
+            else:
+                waiting = names.read_waiting(name.removesuffix(names.SENT))
+                item = self._item("sent", waiting, name) if waiting else None
+            if item and state in (None, item.state):
+                yield item
+        if state in (None, "quarantined"):
+            for name in quarantined_names(self._folder):
+                waiting = names.read_waiting(name)
+                if waiting and (item := self._quarantined(waiting)):
+                    yield item
+
+    def _item(
+        self, state: State, waiting: names.WaitingName, name: str, owner: str | None = None
+    ) -> QueueItem | None:
+        path = self._folder / name
+        meta = read_meta(self._folder / names.meta_name(waiting.name)) or Meta()
+        return self._make(state, waiting, path, meta, owner)
+
+    def _quarantined(self, waiting: names.WaitingName) -> QueueItem | None:
+        path = self._folder / QUARANTINE / waiting.name
+        try:
+            told = json.loads(path.with_name(names.reason_name(waiting.name)).read_bytes())
+            meta = Meta(
+                attempts=int(told["attempts"]),
+                last_error=str(told["reason"]),
+                priority=int(told["priority"]),
+            )
+        except (OSError, ValueError, LookupError, TypeError):
+            meta = Meta(last_error="the file with the reason is missing or damaged")
+        return self._make("quarantined", waiting, path, meta, None)
+
+    def _make(
+        self,
+        state: State,
+        waiting: names.WaitingName,
+        path: Path,
+        meta: Meta,
+        owner: str | None,
+    ) -> QueueItem | None:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            return None  # it has just gone on
+        now = self._clock()
+        since = status.st_mtime if waiting.sequence is None else waiting.sequence / 1e6
+        if waiting.sequence is None and meta.created is not None:
+            since = meta.created
+        told = meta.priority if waiting.priority is None else waiting.priority
+        return QueueItem(
+            item_id=waiting.item_id,
+            state=state,
+            priority=names.DEFAULT_PRIORITY if told is None else told,
+            attempts=meta.attempts,
+            age=max(0.0, now - since),
+            due_in=meta.wait(now) if state == "waiting" else 0.0,
+            last_error=meta.last_error,
+            size=0 if path.is_dir() else status.st_size,
+            owner=owner,
+            name=waiting.name,
+            path=path,
+        )

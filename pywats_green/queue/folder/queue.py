@@ -1,0 +1,253 @@
+"""FolderQueue: a durable queue of reports in a folder."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pywats_green.arguments import require_seconds
+from pywats_green.exceptions import ArgumentTypeError
+from pywats_green.queue.folder import names
+from pywats_green.queue.folder.body import Document, document_of
+from pywats_green.queue.folder.claims import Claims, FolderClaim, Grouping
+from pywats_green.queue.folder.inspection import Inspection, QueueItem, State
+from pywats_green.queue.folder.recovery import Recovery
+from pywats_green.queue.folder.schedule import WaitingItem
+from pywats_green.queue.folder.store import Store
+from pywats_green.queue.folder.view import View
+from pywats_green.queue.source import QueueCounts
+
+OrderBy: TypeAlias = "str | Callable[[Document], object] | None"
+
+
+class FolderQueue:
+    """A durable queue of reports in a folder that several processes may fill and drain at once.
+
+    A report is one file, its state is part of the file's name, and each change of state is one
+    rename. Upstream's `*.queued` and `{id}.pending.wsjf` files are items like any other; what a
+    crashed upstream left in `.processing` is recovered after 30 minutes, as upstream itself does.
+    Do not let upstream drain the same folder at the same time: it ignores claims.
+
+    Use an object in one native thread, from any number of greenlets. It owns nothing and runs no
+    greenlet before the first `claim`; `close` puts back what is claimed. If the process dies,
+    others on this host recover its claims at once.
+
+    Args:
+        path: The folder; it is created if it is missing.
+        order_by: Groups reports: those of one group are sent one after another, in order; groups
+            are sent side by side. A field of the report ("sn"), or a function of the parsed report
+            that returns its group (None: in no group). Within a group, priority still counts. All
+            processes must use the same. None: only priority counts, then first in, first out.
+        lease: Seconds without a heartbeat after which an owner on another host is considered dead;
+            longer than anything that may suspend this process.
+        scan_interval: Seconds between two scans for items of other processes: at most that while
+            idle, at least that while busy.
+        timer: Seconds, monotonic.
+        clock: Seconds since the epoch.
+
+    Raises:
+        QueueFolderError: The folder cannot be created.
+        ArgumentTypeError: An argument has the wrong type.
+        InvalidArgumentError: A time is not above 0.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        order_by: OrderBy = None,
+        lease: float = 60.0,
+        scan_interval: float = 0.5,
+        timer: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        require_seconds("lease", lease)
+        require_seconds("scan_interval", scan_interval)
+        if not (order_by is None or isinstance(order_by, str) or callable(order_by)):
+            raise ArgumentTypeError(f"order_by must be a field or a function, not {order_by!r}")
+        self.path = Path(path)
+        self._clock = clock
+        self._group_of = _grouping(order_by)
+        self._store = Store(self.path)
+        self._view = View(
+            self._store,
+            Recovery(self._store, lease, timer),
+            is_ordered=order_by is not None,
+            interval=scan_interval,
+            timer=timer,
+            clock=clock,
+        )
+        self._claims = Claims(
+            self._store, self._view, self._group_of, lease=lease, timer=timer, clock=clock
+        )
+        self._inspection = Inspection(self.path, clock)
+
+    def __repr__(self) -> str:
+        return f"<FolderQueue {str(self.path)!r}>"
+
+    def put(self, report: object, *, item_id: str | None = None, priority: int = 5) -> str:
+        """Add a report; when this returns it is on disk, fsynced off the hub.
+
+        Args:
+            report: A dict, JSON text or bytes, or a report of pywats. It is not changed; on disk
+                it always has an id, so that the server recognises every retry.
+            item_id: Names the item. None: the report's own id, if that can be part of a file name.
+                Using an id twice makes two items.
+            priority: 1 is sent first, 10 last.
+
+        Returns:
+            The item's id.
+
+        Raises:
+            QueueFolderError: It could not be written, and nothing of it is left.
+            UnreadableReportError: The text is not a JSON object.
+            ArgumentTypeError: The report is none of these, the id is not a string, or the priority
+                is not a whole number.
+            InvalidArgumentError: The id cannot name a file, the priority is out of range, or the
+                report contains what JSON cannot express.
+        """
+        names.check_priority(priority)
+        if item_id is not None:
+            names.check_id(item_id)
+        document, raw = document_of(report)
+        if item_id is None:
+            own = document["id"]
+            item_id = own if names.flaw_of_id(own) is None else str(uuid.uuid4())
+        group = names.UNKNOWN_GROUP
+        if self._group_of is not None:
+            group = names.group_token(self._group_of(document))
+        self._view.refresh_for_put()
+        sequence = self._store.next_sequence(self._clock())
+        name = names.waiting_name(priority, sequence, group, item_id)
+        self._store.put(name, document, raw)
+        self._view.add_own(WaitingItem(name, item_id, priority, sequence), group)
+        return item_id
+
+    def claim(self) -> FolderClaim | None:
+        """Take the next item that is due; None: none is. The file is renamed, not read.
+
+        Returns:
+            The claim; it lasts until one of its ends is called, or `close`.
+
+        Raises:
+            QueueFolderError: The folder is gone or not writable.
+        """
+        self._view.refresh()
+        return self._claims.take()
+
+    def due_in(self) -> float | None:
+        """Return the seconds until the next item is due; 0: now; None: nothing is waiting.
+
+        If only items of busy groups are waiting, it is the time after which to ask again.
+
+        Raises:
+            QueueFolderError: The folder cannot be read.
+        """
+        self._view.refresh()
+        if not self._view.schedule:
+            return None
+        due = self._view.next_due()
+        return self._view.idle_pause if due is None else due
+
+    def counts(self) -> QueueCounts:
+        """Return how many items are waiting, claimed by this owner, and in quarantine.
+
+        Raises:
+            QueueFolderError: The folder cannot be read.
+        """
+        self._view.refresh()
+        return {
+            "waiting": len(self._view.schedule),
+            "in_flight": len(self._claims),
+            "quarantined": self._view.quarantined,
+        }
+
+    def oldest_age(self) -> float | None:
+        """Return for how many seconds the oldest item has been waiting; None: none is waiting.
+
+        Raises:
+            QueueFolderError: The folder cannot be read.
+        """
+        self._view.refresh()
+        oldest = self._view.schedule.oldest()
+        return None if oldest is None else max(0.0, self._clock() - oldest / 1e6)
+
+    def refresh(self) -> None:
+        """Scan the folder now. The queue does so by itself about every `scan_interval`.
+
+        Raises:
+            QueueFolderError: The folder cannot be read.
+        """
+        self._view.refresh(force=True)
+
+    def close(self) -> None:
+        """Put back every claim, and remove the owner's files. The queue may be used again."""
+        self._claims.close()
+
+    def list(self, state: State | None = None) -> Sequence[QueueItem]:
+        """Return the items in the order in which they are sent, without reading the reports.
+
+        Args:
+            state: `waiting`, `claimed`, `quarantined` or `sent`. None: all of them.
+
+        Raises:
+            QueueFolderError: The folder cannot be read.
+            InvalidArgumentError: There is no such state.
+        """
+        return self._inspection.list(state)
+
+    def show(self, item_id: str) -> dict[str, Any]:
+        """Return everything about an item: the fields of its `QueueItem`, `reason` and `body`.
+
+        Args:
+            item_id: Its id, or the name of its file if several have that id.
+
+        Raises:
+            QueueItemError: There is no such item, or there are several.
+            QueueFolderError: The folder cannot be read.
+        """
+        return self._inspection.show(item_id)
+
+    def requeue(self, item_id: str | None = None) -> int:
+        """Move an item from quarantine back to waiting, due at once and with no attempt counted.
+
+        An item that is waiting becomes due at once.
+
+        Args:
+            item_id: Its id, or the name of its file. None: everything in quarantine.
+
+        Returns:
+            The number of items.
+
+        Raises:
+            QueueItemError: There is no such item, there are several, or it is claimed.
+            QueueFolderError: The folder cannot be read or written.
+        """
+        count = self._inspection.requeue(item_id)
+        self._view.forget()
+        return count
+
+    def discard(self, item_id: str) -> None:
+        """Delete a waiting or quarantined item for good.
+
+        Args:
+            item_id: Its id, or the name of its file if several have that id.
+
+        Raises:
+            QueueItemError: There is no such item, there are several, or it is claimed.
+            QueueFolderError: The folder cannot be read or written.
+        """
+        self._inspection.discard(item_id)
+        self._view.forget()
+
+
+def _grouping(order_by: OrderBy) -> Grouping | None:
+    """Return the function that tells the group of a report; None: there are no groups."""
+    if isinstance(order_by, str):
+        field = order_by
+        return lambda document: document.get(field)
+    return order_by

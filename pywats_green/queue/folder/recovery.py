@@ -1,0 +1,151 @@
+"""Recovers what dead owners and upstream left behind, and removes leftovers."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pywats_green.queue.folder import names
+from pywats_green.queue.folder.files import TEMPORARY, remove
+from pywats_green.queue.folder.owners import Observer
+from pywats_green.queue.folder.scan import QUARANTINE, Snapshot, claims_of, is_abandoned
+from pywats_green.queue.folder.schedule import WaitingItem
+from pywats_green.queue.folder.store import Store
+
+logger = logging.getLogger(__name__)
+
+# A draft this many seconds old has no writer any more.
+_DRAFT_AGE = 3600.0
+
+
+class Recovery:
+    """Recovers what a snapshot shows to be recoverable. Runs off the hub.
+
+    Args:
+        store: The folder.
+        lease: Seconds; see `Observer`.
+        timer: Seconds, monotonic.
+    """
+
+    def __init__(
+        self, store: Store, lease: float, timer: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = store
+        self._observer = Observer(store.folder, lease, timer)
+        self._timer = timer
+        self._left_since: dict[str, float] = {}
+        self._orphans: set[str] = set()
+        self._has_swept = False
+
+    def run(self, snapshot: Snapshot, own: str | None) -> int:
+        """Recover what can be recovered; return how many reports are waiting again.
+
+        Args:
+            snapshot: What the folder contains.
+            own: The id of the owner that this runs for; None: there is none.
+        """
+        if not self._has_swept:
+            self._has_swept = True
+            self._observer.sweep()
+            self._clear_drafts()
+        count = self._take_back(snapshot, own) + self._take_over(snapshot)
+        for name in snapshot.sent:
+            remove(self._store.folder / name)
+        self._clear_metas(snapshot)
+        return count
+
+    def _take_back(self, snapshot: Snapshot, own: str | None) -> int:
+        """Recover the claims of dead owners."""
+        total = 0
+        for owner in {owner for _, owner in snapshot.claimed if owner != own}:
+            with self._observer.seize(owner) as is_dead:
+                if is_dead:
+                    # The owner may have claimed more between the snapshot and its death.
+                    count = sum(
+                        self._return(names.claimed_name(waiting, owner), waiting)
+                        for waiting in claims_of(self._store.folder, owner)
+                    )
+                    logger.warning("Owner %s is dead; %d claims returned", owner, count)
+                    total += count
+        return total
+
+    def _take_over(self, snapshot: Snapshot) -> int:
+        """Recover what a crashed upstream was processing.
+
+        `.processing` files only after upstream's own timeout; `.error` files belong to nobody, and
+        whoever renames one first has it.
+        """
+        count = 0
+        now = self._timer()
+        left = self._left_since
+        self._left_since = {name: left.get(name, now) for name in snapshot.left}
+        for name, since in self._left_since.items():
+            ending = next(ending for ending in names.UPSTREAM_LEFT if name.endswith(ending))
+            path = self._store.folder / name
+            if ending != names.ERROR and not is_abandoned(path, now - since):
+                continue
+            waiting = name.removesuffix(ending) + names.UPSTREAM_LEFT[ending]
+            count += self._return(name, waiting)
+            if ending == names.ERROR:
+                remove(path.with_name(name + ".info"))
+            else:
+                self._move_meta(name, waiting)
+        return count
+
+    def _move_meta(self, old: str, new: str) -> None:
+        folder = self._store.folder
+        target = folder / names.meta_name(new)
+        with contextlib.suppress(OSError):
+            if not target.exists():
+                (folder / names.meta_name(old)).rename(target)
+
+    def _return(self, name: str, waiting: str) -> int:
+        parsed = names.read_waiting(waiting)
+        if parsed is None:
+            return 0
+        path = self._store.folder / name
+        item = WaitingItem(
+            waiting,
+            parsed.item_id,
+            parsed.priority or names.DEFAULT_PRIORITY,
+            parsed.sequence or int(time.time() * 1e6),
+        )
+        # A crash may have left the reason of an unfinished quarantine.
+        aside = self._store.folder / QUARANTINE / waiting
+        if not aside.exists():
+            remove(aside.with_name(names.reason_name(waiting)))
+        try:
+            self._store.to_waiting(path, item)
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                logger.warning("Cannot take back %s: %s", name, error)
+            return 0
+        return 1
+
+    def _clear_metas(self, snapshot: Snapshot) -> None:
+        """Remove sidecars that had no report in the last scan either.
+
+        A rename during a scan can hide a file from it.
+        """
+        owned = {names.meta_name(name) for name in snapshot.waiting}
+        owned.update(names.meta_name(waiting) for waiting, _ in snapshot.claimed)
+        endings = (
+            names.meta_name(names.PENDING),
+            names.meta_name(names.QUEUED),
+        )
+        orphans = {name for name in snapshot.metas - owned if name.endswith(endings)}
+        for name in orphans & self._orphans:
+            remove(self._store.folder / name)
+        self._orphans = orphans
+
+    def _clear_drafts(self) -> None:
+        now = time.time()
+        folders: list[Path] = [self._store.folder, self._store.folder / QUARANTINE]
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                for path in list(folder.glob(f".*{TEMPORARY}")):
+                    if now - path.stat().st_mtime > _DRAFT_AGE:
+                        remove(path)

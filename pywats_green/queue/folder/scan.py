@@ -1,0 +1,150 @@
+"""Scans the names in a queue's folder without reading reports: 10,000 take tens of ms."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pywats_green.queue.folder import names
+from pywats_green.queue.folder.meta import Meta, read_meta
+
+QUARANTINE = "quarantine"
+
+# Upstream recovers its own after the same time; none of its requests takes a tenth of it.
+UPSTREAM_TIMEOUT = 1800.0
+
+
+@dataclass(slots=True)
+class Found:
+    """A waiting file that was not known before.
+
+    Attributes:
+        name: Its parsed name.
+        sequence: When it was put in, in microseconds since the epoch; a best guess.
+        meta: Its sidecar; None: it has none.
+    """
+
+    name: names.WaitingName
+    sequence: int
+    meta: Meta | None
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """What the folder contains.
+
+    Attributes:
+        waiting: The names of all waiting files.
+        found: Those that were not known before.
+        claimed: The waiting name and the owner of each claimed file.
+        metas: The names of sidecars.
+        left: Files that upstream left in one of its own states.
+        sent: Files that were delivered but could not be removed.
+        quarantined: The number of items in quarantine.
+        latest: The largest sequence in our names, claimed ones included.
+    """
+
+    waiting: set[str] = field(default_factory=set)
+    found: list[Found] = field(default_factory=list)
+    claimed: list[tuple[str, str]] = field(default_factory=list)
+    metas: set[str] = field(default_factory=set)
+    left: list[str] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    quarantined: int = 0
+    latest: int = 0
+
+
+def scan(folder: Path, known: Container[str]) -> Snapshot:
+    """Scan the folder.
+
+    Args:
+        folder: The queue's folder.
+        known: Names of waiting files that need no second look.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    snapshot = Snapshot()
+    fresh: list[tuple[names.WaitingName, os.DirEntry[str]]] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = entry.name
+            if name.endswith(names.META):
+                snapshot.metas.add(name)
+            elif name in known:
+                snapshot.waiting.add(name)
+            elif waiting := names.read_waiting(name):
+                snapshot.waiting.add(name)
+                snapshot.latest = max(snapshot.latest, waiting.sequence or 0)
+                fresh.append((waiting, entry))
+            elif claimed := names.read_claimed(name):
+                snapshot.claimed.append(claimed)
+                if own := names.read_waiting(claimed[0]):
+                    snapshot.latest = max(snapshot.latest, own.sequence or 0)
+            elif name.endswith(names.SENT):
+                snapshot.sent.append(name)
+            elif name.endswith(tuple(names.UPSTREAM_LEFT)):
+                snapshot.left.append(name)
+    for waiting, entry in fresh:
+        meta_name = names.meta_name(waiting.name)
+        meta = read_meta(folder / meta_name) if meta_name in snapshot.metas else None
+        with contextlib.suppress(FileNotFoundError):  # claimed by another meanwhile
+            snapshot.found.append(Found(waiting, _sequence(waiting, meta, entry), meta))
+    snapshot.quarantined = sum(1 for _ in quarantined_names(folder))
+    return snapshot
+
+
+def claims_of(folder: Path, owner: str) -> list[str]:
+    """Return the waiting names of what an owner has claimed.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    with os.scandir(folder) as entries:
+        claims = [names.read_claimed(entry.name) for entry in entries]
+    return [claim[0] for claim in claims if claim and claim[1] == owner]
+
+
+def quarantined_names(folder: Path) -> Iterator[str]:
+    """Yield the names of the reports in quarantine."""
+    try:
+        with os.scandir(folder / QUARANTINE) as entries:
+            for entry in entries:
+                if not entry.name.endswith(names.REASON) and names.read_waiting(entry.name):
+                    yield entry.name
+    except FileNotFoundError:
+        return
+
+
+def is_abandoned(path: Path, seen_for: float) -> bool:
+    """Tell whether upstream has abandoned a file in its processing state.
+
+    A rename keeps the mtime (which upstream's own recovery goes by, so it takes back what is in
+    flight) but updates the ctime. Windows has no such ctime: there, the file must have been seen
+    for as long.
+
+    Args:
+        path: The file.
+        seen_for: Seconds for which it has been seen under this name.
+    """
+    if seen_for >= UPSTREAM_TIMEOUT:
+        return True
+    if os.name == "nt":
+        return False
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return time.time() - max(status.st_mtime, status.st_ctime) >= UPSTREAM_TIMEOUT
+
+
+def _sequence(waiting: names.WaitingName, meta: Meta | None, entry: os.DirEntry[str]) -> int:
+    if waiting.sequence is not None:
+        return waiting.sequence
+    if meta is not None and meta.created is not None:
+        return max(0, int(meta.created * 1e6))
+    return max(0, entry.stat().st_mtime_ns // 1000)

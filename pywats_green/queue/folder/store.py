@@ -1,0 +1,205 @@
+"""Changes the state of reports on disk, by one atomic rename each."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+
+from pywats_green.queue.folder import names
+from pywats_green.queue.folder.body import Document, encode, give_id, read
+from pywats_green.queue.folder.files import (
+    Draft,
+    folder_error,
+    off_hub,
+    remove,
+    sync_folder,
+    write_small,
+)
+from pywats_green.queue.folder.meta import Meta, write_meta
+from pywats_green.queue.folder.scan import QUARANTINE
+from pywats_green.queue.folder.schedule import WaitingItem
+
+logger = logging.getLogger(__name__)
+
+
+class Store:
+    """A queue's folder on disk. It knows nothing of what is in memory.
+
+    Args:
+        folder: The folder; it is created if it is missing.
+
+    Raises:
+        QueueFolderError: It cannot be created.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.latest = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise folder_error("work", folder, error) from error
+
+    def next_sequence(self, now: float) -> int:
+        """Return microseconds since the epoch, strictly increasing even if the clock jumps."""
+        self.latest = max(self.latest + 1, int(now * 1e6))
+        return self.latest
+
+    def put(self, name: str, document: Document, raw: bytes | None = None) -> None:
+        """Write a waiting report; when this returns, the file and its name are on disk.
+
+        Args:
+            name: Its waiting name.
+            document: The report.
+            raw: Its JSON. None: the document is encoded.
+
+        Raises:
+            QueueFolderError: It could not be written; nothing of it is left.
+            InvalidArgumentError: JSON cannot express it; nothing of it is left.
+        """
+        target = self.folder / name
+        draft = Draft(self.folder)
+        try:
+            off_hub(lambda: draft.write(encode(document) if raw is None else raw))
+            # Not in the thread: if the greenlet was killed meanwhile, this must not happen.
+            draft.path.rename(target)
+            off_hub(lambda: sync_folder(self.folder))
+        except BaseException as error:
+            draft.drop()
+            remove(target)
+            if isinstance(error, OSError):
+                raise folder_error("write a report", self.folder, error) from error
+            raise
+
+    def claim(self, item: WaitingItem, owner: str) -> str:
+        """Rename a waiting report for its owner; return the new name.
+
+        Raises:
+            FileNotFoundError: Another has it.
+            OSError: It could not be renamed at the moment.
+        """
+        if len(os.fsencode(item.name)) > names.LONGEST_WAITING:
+            old, item.item_id = item.name, names.short_id(item.item_id)
+            item.name = self._own_name(item)
+            (self.folder / old).rename(self.folder / item.name)
+            with contextlib.suppress(OSError):
+                (self.folder / names.meta_name(old)).rename(
+                    self.folder / names.meta_name(item.name)
+                )
+        claimed = names.claimed_name(item.name, owner)
+        (self.folder / item.name).rename(self.folder / claimed)
+        return claimed
+
+    def read(self, claimed: str) -> Document:
+        """Read a claimed report; one without an id gets one, on disk before it is ever sent.
+
+        Raises:
+            UnreadableReportError: It contains nothing that could be sent.
+            OSError: It could not be read or written.
+        """
+        path = self.folder / claimed
+        document = read(path)
+        if give_id(document):
+            draft = Draft(self.folder)
+            try:
+                off_hub(lambda: draft.write(encode(document)))
+                path.stat()  # recovered by another meanwhile: it must not exist twice
+                draft.path.replace(path)
+                off_hub(lambda: sync_folder(self.folder))
+            finally:
+                draft.drop()
+        return document
+
+    def finish(self, claimed: str, item: WaitingItem) -> None:
+        """Remove a delivered report, or at least make sure that it is never sent again.
+
+        Raises:
+            OSError: Neither was possible.
+        """
+        path = self.folder / claimed
+        waiting = item.name
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            # We were taken for dead. If nobody else has it yet, it need not be sent again.
+            if (name := names.read_waiting(waiting)) and name.is_own:
+                remove(self.folder / waiting)
+        except OSError as error:
+            path.rename(self.folder / (waiting + names.SENT))
+            logger.warning("Delivered, but cannot be removed, so renamed: %s (%s)", waiting, error)
+        if item.has_meta:
+            remove(self.folder / names.meta_name(waiting))
+
+    def write_meta(self, item: WaitingItem, meta: Meta) -> None:
+        """Write the sidecar. A failure must not keep the report."""
+        path = self.folder / names.meta_name(item.name)
+        try:
+            write_meta(path, item.item_id, item.priority, meta)
+        except OSError as error:
+            logger.warning("An attempt was not counted for %s: %s", item.name, error)
+
+    def put_back(self, claimed: str, item: WaitingItem) -> None:
+        """Put a claimed report back to waiting.
+
+        Raises:
+            FileNotFoundError: It was taken from us.
+            OSError: It could not be renamed just now.
+        """
+        item.name = self.to_waiting(self.folder / claimed, item)
+
+    def to_waiting(self, path: Path, item: WaitingItem) -> str:
+        """Rename a file to the waiting name of an item, or to a new one if that is taken.
+
+        Raises:
+            OSError: It could not be renamed.
+        """
+        target = self.folder / item.name
+        if target.exists() and path.exists():  # upstream wrote another report of this id
+            target = self.folder / self._own_name(item)
+        path.rename(target)
+        return target.name
+
+    def set_aside(self, claimed: str, item: WaitingItem, meta: Meta, reason: str) -> None:
+        """Move a claimed report to quarantine.
+
+        The reason is written first, so no report is in quarantine without one.
+
+        Raises:
+            FileNotFoundError: It was taken from us.
+            OSError: It could not be moved at the moment.
+        """
+        path = self.folder / claimed
+        path.stat()
+        room = self.folder / QUARANTINE
+        room.mkdir(exist_ok=True)
+        name = item.name if not (room / item.name).exists() else self._own_name(item)
+        told = {
+            "id": item.item_id,
+            "reason": reason,
+            "attempts": meta.attempts,
+            "priority": item.priority,
+            "quarantined_at": datetime.now(timezone.utc).isoformat(),
+        }
+        try:
+            write_small(room / names.reason_name(name), json.dumps(told, indent=2).encode("ascii"))
+        except OSError as error:
+            logger.warning("The reason for the quarantine of %s is lost: %s: %s", name, error, told)
+        path.rename(room / name)
+        remove(self.folder / names.meta_name(item.name))
+
+    def _own_name(self, item: WaitingItem) -> str:
+        """Return a new name for a file whose own is taken or too long; it keeps its rank."""
+        self.latest = max(self.latest, item.sequence)
+        sequence = item.sequence
+        item_id = item.item_id
+        if len(os.fsencode(item_id)) > names.LONGEST_ID:
+            item_id = names.short_id(item_id)
+        while True:
+            name = names.waiting_name(item.priority, sequence, names.UNKNOWN_GROUP, item_id)
+            if not (self.folder / name).exists() and not (self.folder / QUARANTINE / name).exists():
+                return name
+            sequence += 1

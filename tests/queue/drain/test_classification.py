@@ -1,0 +1,244 @@
+"""What each answer and each error means, and how answers are read."""
+
+import errno
+import http.client
+import socket
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+from drain_fakes import Refused
+from pywats.core.circuit_breaker import CircuitBreakerOpenError
+from pywats.core.exceptions import ConnectionError as WatsConnectionError
+from pywats.core.exceptions import PyWATSError, ServerError
+from pywats.core.exceptions import TimeoutError as WatsTimeoutError
+
+from pywats_green.exceptions import UnreadableReportError
+from pywats_green.queue.drain.answers import is_already_there, retry_after
+from pywats_green.queue.drain.classification import Classifier, Kind
+from pywats_green.upstream.features.queues.classification import WatsClassifier
+
+REPORT_ID = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
+
+
+@pytest.mark.parametrize("classifier", [Classifier(), WatsClassifier()])
+@pytest.mark.parametrize(
+    ("kind", "statuses"),
+    [
+        (Kind.TRANSIENT, [408, 425, 429, 500, 501, 502, 503, 504, 507, 599]),
+        (Kind.REFUSED, [401, 403]),
+        (Kind.PERMANENT, [302, 400, 402, 404, 405, 409, 410, 411, 413, 414, 415, 418, 422, 451]),
+    ],
+)
+def test_the_status_decides_whatever_the_error_says(
+    classifier: Classifier, kind: Kind, statuses: list[int]
+) -> None:
+    for status in statuses:
+        for error in (Refused(status), _with(ServerError("x"), status), _with(OSError(), status)):
+            disposition = classifier.classify(error)
+            assert (disposition.kind, disposition.answered) == (kind, True), status
+            assert f"HTTP {status}" in disposition.reason
+
+
+def _with(error: Exception, status: int) -> Exception:
+    error.response = Refused(status).response  # type: ignore[attr-defined]
+    return error
+
+
+def test_the_answer_is_found_below_a_wrapper() -> None:
+    error = RuntimeError("could not")
+    error.__cause__ = Refused(503)
+    assert Classifier().classify(error).kind is Kind.TRANSIENT
+
+
+def test_answers_of_requests_are_read() -> None:
+    response = requests.Response()
+    response.status_code = 429
+    response.headers["Retry-After"] = "3"
+    response._content = b'{"Message": "slowly"}'
+    disposition = Classifier().classify(requests.HTTPError("x", response=response))
+    assert disposition == (Kind.TRANSIENT, "HTTP 429: slowly", True, 3.0, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        (Kind.UNREACHABLE, ConnectionRefusedError(errno.ECONNREFUSED, "refused")),
+        (Kind.UNREACHABLE, socket.gaierror(-2, "not known")),
+        (Kind.UNREACHABLE, OSError(errno.EHOSTUNREACH, "no route")),
+        (Kind.UNREACHABLE, OSError(errno.ENETUNREACH, "no network")),
+        (Kind.TRANSIENT, ConnectionResetError(errno.ECONNRESET, "reset")),
+        (Kind.TRANSIENT, BrokenPipeError()),
+        (Kind.TRANSIENT, TimeoutError("timed out")),
+        (Kind.TRANSIENT, OSError(errno.EIO, "disk")),
+        (Kind.TRANSIENT, http.client.RemoteDisconnected("gone")),
+        (Kind.TRANSIENT, http.client.IncompleteRead(b"")),
+        (Kind.PERMANENT, UnreadableReportError("torn")),
+        (Kind.PERMANENT, TypeError("bug")),
+        (Kind.PERMANENT, KeyError("pn")),
+        (Kind.PERMANENT, ValueError("bad")),
+        (Kind.PERMANENT, RuntimeError("bug")),
+    ],
+)
+def test_errors_without_an_answer(kind: Kind, error: Exception) -> None:
+    for classifier in (Classifier(), WatsClassifier()):
+        disposition = classifier.classify(error)
+        assert (disposition.kind, disposition.answered) == (kind, False)
+
+
+def test_requests_hides_a_refused_connection_three_levels_down() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening
+        with pytest.raises(requests.ConnectionError) as caught:
+            requests.post(f"http://127.0.0.1:{taken.getsockname()[1]}/", timeout=5)
+    assert Classifier().classify(caught.value).kind is Kind.UNREACHABLE
+
+
+def _broke_off(cause: Exception) -> PyWATSError:
+    error = PyWATSError(f"HTTP request failed: {cause}")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        (Kind.UNREACHABLE, WatsConnectionError("Failed to connect")),
+        (Kind.UNREACHABLE, CircuitBreakerOpenError()),
+        (Kind.TRANSIENT, WatsTimeoutError("Request timed out")),
+        (Kind.TRANSIENT, _broke_off(OSError("reset"))),
+        (Kind.PERMANENT, _broke_off(TypeError("set is not JSON serializable"))),
+        (Kind.PERMANENT, _broke_off(ValueError("Out of range float values"))),
+        (Kind.PERMANENT, PyWATSError("something else")),
+    ],
+)
+def test_errors_of_pywats_without_an_answer(kind: Kind, error: Exception) -> None:
+    assert WatsClassifier().classify(error).kind is kind
+
+
+def test_without_the_bridge_the_text_tells_the_status() -> None:
+    """When the package is disabled, upstream's errors carry no answer."""
+    classifier = WatsClassifier()
+    assert (
+        classifier.classify(ValueError("Report submission failed (503): busy")).kind
+        is Kind.TRANSIENT
+    )
+    assert (
+        classifier.classify(ValueError("Report submission failed (401): no")).kind is Kind.REFUSED
+    )
+    assert (
+        classifier.classify(ValueError("Report submission failed (400): bad")).kind
+        is Kind.PERMANENT
+    )
+
+
+def test_a_bug_is_told_with_its_place_but_no_values() -> None:
+    def submit(secret: str) -> None:
+        raise TypeError("unsupported")
+
+    with pytest.raises(TypeError) as caught:
+        submit("s3cret")
+    reason = Classifier().classify(caught.value).reason
+    assert reason.startswith("TypeError: unsupported\n  at ")
+    assert "in submit" in reason
+    assert "s3cret" not in reason
+
+
+# --- already there
+
+ALREADY_THERE = [
+    "already exists",
+    "Already exists.",
+    "The report already exists.",
+    "A report with the same ID already exists",
+    f"Report with id '{REPORT_ID}' already exists",
+    f"{REPORT_ID} already exists",
+    "Report 123 has already been submitted",
+    "UUT report with this id already exists",
+    "UUTReport already exists",
+    "Conflict: report already exists",
+    "Report was already received on 2024-01-01.",
+    "The submission was already accepted",
+    "Entity already exists",
+    "Duplicate report",
+    "duplicate id",
+    "Duplicate",
+    "DuplicateReport",
+    "ReportAlreadyExists",
+    "already_exists",
+]
+OF_ANOTHER_KIND = [
+    "",
+    "Conflict",
+    "Report is locked",
+    "The report does not already exist",
+    "A product of this report already exists",
+    "The report refers to a unit that already exists in product X",
+    "Serial number SN-1 already exists",
+    "SN-1 already exists",
+    "Process 10 already exists",
+    "Unit already has a parent",
+    "A unit with the same id already exists",
+    "Report id already exists with a different content",
+    "duplicate step name in the report",
+]
+
+
+@pytest.mark.parametrize("text", ALREADY_THERE)
+def test_already_there(text: str) -> None:
+    for body in (text, {"Message": text}, {"error": {"code": text}}, [{"errors": [text]}]):
+        assert is_already_there(SimpleNamespace(status_code=409, data=body))
+    disposition = Classifier().classify(Refused(409, {"message": text}))
+    assert disposition.kind is Kind.DELIVERED
+    assert Classifier().classify(Refused(400, {"message": text})).kind is Kind.PERMANENT
+
+
+@pytest.mark.parametrize("text", OF_ANOTHER_KIND)
+def test_a_conflict_of_another_kind(text: str) -> None:
+    assert Classifier().classify(Refused(409, {"Message": text})).kind is Kind.PERMANENT
+
+
+@pytest.mark.parametrize("body", [None, 5, True, {}, [], {"a": {"b": {"c": {"d": "Duplicate"}}}}])
+def test_a_conflict_that_says_nothing(body: Any) -> None:
+    assert Classifier().classify(Refused(409, body)).kind is Kind.PERMANENT
+
+
+# --- Retry-After
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0.0),
+        ("7", 7.0),
+        (" 1.5 ", 1.5),
+        ("-3", 0.0),
+        ("86400000", 300.0),
+        ("inf", None),
+        ("nan", None),
+        ("soon", None),
+        ("", None),
+        ("Thu, 01 Jan 1970 00:02:00 GMT", 20.0),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", 300.0),
+    ],
+)
+def test_retry_after(value: str, seconds: float | None) -> None:
+    for name in ("retry-after", "Retry-After"):
+        response = SimpleNamespace(status_code=503, headers={name: value})
+        assert retry_after(response, now=100.0) == seconds
+
+
+def test_the_servers_own_clock_counts() -> None:
+    headers = {
+        "retry-after": "Mon, 01 Jan 2024 00:00:30 GMT",
+        "date": "Mon, 01 Jan 2024 00:00:00 GMT",
+    }
+    assert retry_after(SimpleNamespace(status_code=503, headers=headers), now=5.0) == 30.0
+
+
+def test_a_long_page_is_cut() -> None:
+    reason = Classifier().classify(Refused(500, "<html>" + "x\n" * 9999)).reason
+    assert len(reason) < 600
+    assert "\n" not in reason

@@ -1,0 +1,391 @@
+"""The processor between a FolderQueue and the embedded server."""
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+from gevent.event import Event
+from pywats import pyWATS
+
+from pywats_green.queue.folder.queue import FolderQueue
+from pywats_green.testing import WatsServer
+from pywats_green.upstream.features.queues.processor import QueueProcessor
+
+WSJF = "POST /api/Report/WSJF"
+
+
+def _report(number: int, **fields: Any) -> dict[str, Any]:
+    report_id = str(uuid.UUID(int=number + 1))
+    return {"id": report_id, "type": "T", "pn": "PN-00001", "sn": f"SN-{number}", **fields}
+
+
+def _fill(folder: Path, count: int, start: int = 0) -> set[str]:
+    """Write reports as upstream's station software leaves them: quick, and a test of that too."""
+    import json
+
+    folder.mkdir(exist_ok=True)
+    ids = set()
+    for number in range(start, start + count):
+        report = _report(number)
+        (folder / f"r{number:05d}.queued").write_text(json.dumps(report))
+        ids.add(report["id"])
+    return ids
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "queue"
+
+
+def test_a_thousand_reports_at_50_at_a_time(server: WatsServer, api: pyWATS, folder: Path) -> None:
+    ids = _fill(folder, 1000)
+    summary = QueueProcessor(folder, api, concurrency=50).drain()
+    assert summary[:5] == (1000, 0, 0, 0, None)
+    assert server.reports() == dict.fromkeys(ids, 1)
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("status", "end"),
+    [
+        *((status, "again") for status in (408, 425, 429, 500, 502, 503, 504)),
+        *((status, "poison") for status in (400, 404, 409, 413, 415, 422)),
+        *((status, "paused") for status in (401, 403)),
+    ],
+)
+def test_each_status(server: WatsServer, api: pyWATS, folder: Path, status: int, end: str) -> None:
+    ids = _fill(folder, 3)
+    server.fail(WSJF, status, times=1)
+    results: list[tuple[str, str]] = []
+    summary = QueueProcessor(
+        folder,
+        api,
+        concurrency=1,
+        backoff=(0.01, 0.02),
+        on_result=lambda item, outcome, _: results.append((item, outcome)),
+    ).drain()
+    retried, quarantined = int(end == "again"), int(end == "poison")
+    assert summary[:5] == (3 - quarantined, retried, quarantined, 0, None)
+    counts = server.reports()
+    assert len(counts) == 3 - quarantined
+    assert set(counts) <= ids
+    outcomes = Counter(outcome for _, outcome in results)
+    assert outcomes["released"] == int(end == "paused")
+    if quarantined:
+        [item] = FolderQueue(folder).list("quarantined")
+        assert f"HTTP {status}" in FolderQueue(folder).show(item.item_id)["reason"]
+
+
+def test_retry_after_is_kept(server: WatsServer, api: pyWATS, folder: Path) -> None:
+    _fill(folder, 20)
+    server.fail(WSJF, 429, times=1, retry_after=1.0)
+    summary = QueueProcessor(folder, api, backoff=(0.01, 0.01)).drain()
+    assert summary[:4] == (20, 1, 0, 0)
+    assert summary.elapsed >= 1.0
+
+
+@pytest.mark.parametrize("mode", ["reset", "close", "cut", "hang"])
+def test_broken_exchanges_are_sent_again(
+    server: WatsServer, api: pyWATS, folder: Path, mode: str
+) -> None:
+    ids = _fill(folder, 20)
+    server.fail(WSJF, times=5, mode=mode)
+    timeout = 0.5 if mode == "hang" else 60.0
+    summary = QueueProcessor(
+        folder, api, backoff=(0.01, 0.02), timeout=timeout, max_attempts=None
+    ).drain()
+    assert (summary.submitted, summary.quarantined, summary.remaining) == (20, 0, 0)
+    assert summary.retried >= 5  # on a busy machine others may take too long, too
+    assert set(server.reports()) == ids
+
+
+def test_a_pause_ends_when_the_token_is_taken_again(
+    server: WatsServer, api: pyWATS, folder: Path
+) -> None:
+    ids = _fill(folder, 50)
+    server.fail(WSJF, 401, times=25)
+    summary = QueueProcessor(folder, api, concurrency=20, backoff=(0.01, 0.02)).drain()
+    assert summary[:5] == (50, 0, 0, 0, None)
+    assert set(server.reports()) == ids
+
+
+def test_a_refused_token_ends_the_drain_and_changes_nothing(
+    server: WatsServer, folder: Path
+) -> None:
+    _fill(folder, 30)
+    with pyWATS(base_url=server.url, token="d3Jvbmc6d3Jvbmc=") as api:
+        summary = QueueProcessor(folder, api, give_up_after=0.2, backoff=(0.05, 0.1)).drain()
+    assert summary[:4] == (0, 0, 0, 30)
+    assert summary.paused_reason is not None
+    assert "refused the token" in summary.paused_reason
+    assert "d3Jvbmc" not in summary.paused_reason
+    assert min(path.name for path in folder.glob("*.queued")) == "r00000.queued"
+    assert len(list(folder.glob("*.queued"))) == 30
+
+
+def test_a_server_that_comes_back_is_found_by_one_probe(folder: Path) -> None:
+    ids = _fill(folder, 200)
+    with WatsServer() as first:
+        port = int(first.url.rpartition(":")[2])
+    away = Event()
+    with pyWATS(base_url=f"http://127.0.0.1:{port}", token=first.token) as api:
+        processor = QueueProcessor(
+            folder,
+            api,
+            concurrency=50,
+            backoff=(0.05, 0.2),
+            on_result=lambda _item, outcome, _error: outcome == "released" and away.set(),
+        )
+        drain = gevent.spawn(processor.drain)
+        assert away.wait(30)
+        assert processor.paused_reason is not None
+        assert "the server is unreachable" in processor.paused_reason
+        with WatsServer(port=port) as second:
+            summary = drain.get(timeout=60)
+            assert second.reports() == dict.fromkeys(ids, 1)
+        assert summary[:5] == (200, 0, 0, 0, None)
+        assert processor.stats()["released"] < 70  # what was in flight, and probes one by one
+        assert api._http_client._circuit_breaker.state.name == "CLOSED"
+
+
+def test_the_breaker_is_neither_fed_nor_asked(server: WatsServer, folder: Path) -> None:
+    _fill(folder, 40)
+    with pyWATS(base_url="http://127.0.0.1:9", token="x") as api:
+        QueueProcessor(folder, api, give_up_after=0.3, backoff=(0.01, 0.02)).drain()
+        assert api._http_client._circuit_breaker.state.name == "CLOSED"
+    with pyWATS(base_url=server.url, token=server.token) as api:
+        breaker = api._http_client._circuit_breaker
+        for _ in range(5):
+            with pytest.raises(OSError, match="planted"):
+                breaker.call(_planted)
+        assert breaker.state.name == "OPEN"
+        assert QueueProcessor(folder, api).drain().submitted == 40
+        assert breaker.state.name == "OPEN"
+
+
+def _planted() -> None:
+    raise OSError("planted")
+
+
+def test_poison_among_good_ones(server: WatsServer, api: pyWATS, folder: Path) -> None:
+    ids = _fill(folder, 30)
+    (folder / "torn.queued").write_text('{"id": "tor')
+    (folder / "empty.queued").write_text("")
+    (folder / "list.queued").write_text("[1]")
+    (folder / "bad.queued").write_text('{"type": "T"}')  # 400 by the server
+    summary = QueueProcessor(folder, api).drain()
+    assert summary[:4] == (30, 0, 4, 0)
+    assert set(server.reports()) == ids
+
+
+def test_two_drainers_send_each_report_once(server: WatsServer, folder: Path) -> None:
+    ids = _fill(folder, 200)
+    server.configure(latency=1.0)
+    drainers = [_start(folder, server, 10) for _ in range(2)]
+    for drainer in drainers:
+        _go(drainer)
+    _in_flight(server, 11)  # so both are at work
+    server.configure(latency=0.0)
+    sent = [int(drainer.communicate(timeout=60)[0]) for drainer in drainers]
+    assert [drainer.returncode for drainer in drainers] == [0, 0]
+    assert sum(sent) == 200
+    assert min(sent) > 0
+    assert server.reports() == dict.fromkeys(ids, 1)
+
+
+DRAINER = """
+import sys
+import pywats_green
+from pywats import pyWATS
+from pywats.core.throttle import configure_throttling
+from pywats_green.upstream.features.queues.processor import QueueProcessor
+
+folder, url, token, concurrency, how = sys.argv[1:]
+configure_throttling(enabled=False)
+api = pyWATS(base_url=url, token=token)
+processor = QueueProcessor(folder, api, concurrency=int(concurrency), backoff=(0.01, 0.05))
+print("ready", file=sys.stderr, flush=True)
+if how == "drain":
+    sys.stdin.readline()
+    print(processor.drain().submitted)
+else:
+    processor.run(handle_signals=True, stop_timeout=float(how))
+    print(processor.stats()["submitted"])
+"""
+
+
+def _start(
+    folder: Path, server: WatsServer, concurrency: int, how: str = "drain"
+) -> "subprocess.Popen[str]":
+    process = _launch(folder, server, concurrency, how)
+    _ready(process)
+    return process
+
+
+def _ready(process: "subprocess.Popen[str]") -> None:
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert line == "ready\n", line + process.stderr.read()
+
+
+def _launch(
+    folder: Path, server: WatsServer, concurrency: int, how: str = "drain"
+) -> "subprocess.Popen[str]":
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-W", "error", "-c", DRAINER, str(folder), server.url),
+            *(server.token, str(concurrency), how),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    _launched.append(process)
+    return process
+
+
+_launched: list["subprocess.Popen[str]"] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_running() -> Iterator[None]:
+    yield
+    while _launched:
+        process = _launched.pop()
+        if process.poll() is None:  # the test failed half-way
+            process.kill()
+            process.communicate()
+
+
+def _go(drainer: "subprocess.Popen[str]") -> None:
+    assert drainer.stdin is not None
+    drainer.stdin.write("go\n")
+    drainer.stdin.flush()
+
+
+def _in_flight(server: WatsServer, count: int) -> None:
+    """Wait until the server holds that many requests."""
+    with gevent.Timeout(60):
+        while server.stats()["in_flight"] < count:
+            gevent.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("kills", "first"),
+    [
+        (2, 3),
+        pytest.param(12, 0, marks=[pytest.mark.long, pytest.mark.timeout(300)]),
+        pytest.param(12, 12, marks=[pytest.mark.long, pytest.mark.timeout(300)]),
+    ],
+)
+def test_kill_9_loses_nothing_and_repeats_only_what_was_in_flight(
+    server: WatsServer, folder: Path, kills: int, first: int
+) -> None:
+    """Kills after 0, 1, 2, ... accepted reports; the bound on re-sends holds over all kills."""
+    concurrency = 8
+    ids = _fill(folder, 300)
+    server.configure(latency=0.04)
+    following = _launch(folder, server, concurrency)  # one starts up while the other drains
+    for number in range(kills):
+        drainer, following = following, _launch(folder, server, concurrency)
+        ids |= _fill(folder, 20, start=300 + 20 * number)  # so that there is always work
+        _ready(drainer)
+        before = sum(server.reports().values())
+        _go(drainer)
+        with gevent.Timeout(60):
+            while (
+                sum(server.reports().values()) < before + first + number and drainer.poll() is None
+            ):
+                gevent.sleep(0.002)
+        drainer.kill()
+        drainer.communicate()
+    following.kill()
+    following.communicate()
+    left = len([path for path in folder.iterdir() if ".queued" in path.name])
+    assert len(server.reports()) + left >= len(ids)  # each is there, here or in both places
+    summary = QueueProcessor(folder, _client(server)).drain()
+    assert summary.quarantined == 0
+    counts = server.reports()
+    assert set(counts) == ids
+    assert sum(counts.values()) - len(counts) <= kills * concurrency
+
+
+def _client(server: WatsServer) -> pyWATS:
+    return pyWATS(base_url=server.url, token=server.token)
+
+
+@pytest.fixture
+def slow_server() -> Iterator[WatsServer]:
+    with WatsServer(latency=0.4) as server:
+        yield server
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows delivers no signal to another process")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_what_is_in_flight_finish(
+    slow_server: WatsServer, folder: Path, number: signal.Signals
+) -> None:
+    ids = _fill(folder, 300)
+    drainer = _start(folder, slow_server, 10, how="30")
+    _in_flight(slow_server, 10)
+    drainer.send_signal(number)
+    out, err = drainer.communicate(timeout=60)
+    assert (drainer.returncode, err) == (0, "")
+    sent = int(out)
+    counts = slow_server.reports()
+    assert 10 <= sent == len(counts) < 300
+    assert set(counts.values()) == {1}
+    assert len(list(folder.glob("*.queued"))) == 300 - sent  # under the names they had
+    slow_server.configure(latency=0.0)
+    with _client(slow_server) as api:
+        QueueProcessor(folder, api).drain()
+    assert slow_server.reports() == dict.fromkeys(ids, 1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows delivers no signal to another process")
+def test_after_the_stop_timeout_the_rest_is_given_back(
+    slow_server: WatsServer, folder: Path
+) -> None:
+    _fill(folder, 30)
+    slow_server.configure(latency=30.0)
+    drainer = _start(folder, slow_server, 10, how="0.1")
+    _in_flight(slow_server, 10)
+    drainer.send_signal(signal.SIGTERM)
+    out, err = drainer.communicate(timeout=60)
+    assert (drainer.returncode, out, err) == (0, "0\n", "")
+    assert len(list(folder.glob("*.queued"))) == 30
+    assert not list(folder.glob("*.meta.json"))
+
+
+def test_signal_handlers_are_put_back(folder: Path, api: pyWATS) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    processor = QueueProcessor(folder, api)
+    gevent.spawn(processor.stop)  # when `run` begins to wait
+    processor.run(handle_signals=True)
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_run_picks_up_new_files(server: WatsServer, api: pyWATS, folder: Path) -> None:
+    processor = QueueProcessor(folder, api)
+    runner = gevent.spawn(processor.run)
+    arrived = Event()
+    gevent.idle()
+    processor._sender._on_result = lambda *_: arrived.set()
+    _fill(folder, 1)
+    assert arrived.wait(30)
+    FolderQueue(folder).put(_report(7))
+    arrived.clear()
+    assert arrived.wait(30)
+    processor.stop()
+    runner.get(timeout=30)
+    assert len(server.reports()) == 2
+    assert [path for path in folder.rglob("*") if path.is_file()] == []

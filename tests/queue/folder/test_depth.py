@@ -1,0 +1,102 @@
+"""Thousands of files: start-up, memory, and the work that a report costs at any depth."""
+
+import json
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from pywats_green.queue.folder import body
+from pywats_green.queue.folder.queue import FolderQueue
+
+DEPTH = 5_000
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def fill(folder: Path, count: int) -> None:
+    folder.mkdir()
+    report = json.dumps({"id": "r", "pad": "x" * 5000})
+    for number in range(count):
+        name = f"05-{number:014x}-00000000-r{number}.pending.wsjf"
+        (folder / name).write_text(report)
+
+
+def calls_for_a_report(folder: Path, count: int = 200) -> float:
+    """Return the calls, of Python and of C, that claim, load and removal make."""
+    queue = FolderQueue(folder, timer=Clock())  # no second look at the folder
+    queue.claim().release()
+    calls = 0
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        for _ in range(count):
+            claim = queue.claim()
+            claim.load()
+            claim.delivered()
+    finally:
+        sys.setprofile(None)
+    queue.close()
+    return calls / count
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("deep") / "queue"
+    fill(folder, DEPTH)
+    return folder
+
+
+def test_it_starts_and_reads_no_body(deep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies: list[Path] = []
+    read = body.read
+    monkeypatch.setattr(
+        "pywats_green.queue.folder.store.read", lambda path: bodies.append(path) or read(path)
+    )
+    queue = FolderQueue(deep)
+    claim = queue.claim()
+    assert claim.item_id == "r0"
+    assert not bodies
+    claim.release()
+    queue.close()
+
+
+def test_memory_is_a_fraction_of_the_bodies(deep: Path) -> None:
+    tracemalloc.start()
+    queue = FolderQueue(deep)
+    queue.claim().release()
+    used, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    queue.close()
+    assert used < 1200 * DEPTH  # a body has 5,000 bytes
+
+
+def test_the_work_for_a_report_does_not_depend_on_the_depth(deep: Path, tmp_path: Path) -> None:
+    fill(tmp_path / "queue", DEPTH // 10)
+    assert calls_for_a_report(deep) < 1.1 * calls_for_a_report(tmp_path / "queue")
+
+
+def test_a_new_file_is_noticed_within_a_second_beside_thousands_that_wait(deep: Path) -> None:
+    later = json.dumps({"due_at": time.time() + 900, "delay": 900.0, "attempts": 1})
+    reports = list(deep.glob("*.pending.wsjf"))
+    for report in reports:
+        report.with_suffix(".meta.json").write_text(later)
+    timer = Clock()
+    queue = FolderQueue(deep, timer=timer)
+    assert queue.claim() is None
+    assert queue.counts()["waiting"] == len(reports)
+    (deep / "new.queued").write_text("{}")
+    timer.now += 1.0
+    assert queue.claim().item_id == "new"
+    queue.close()

@@ -1,0 +1,226 @@
+"""Who is dead, and what becomes of its claims."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import gevent
+import pytest
+
+from pywats_green.queue.folder import owners
+from pywats_green.queue.folder.queue import FolderQueue
+from pywats_green.queue.folder.recovery import Recovery
+from pywats_green.queue.folder.scan import scan
+from pywats_green.queue.folder.store import Store
+
+HOLDER = """
+import sys, time
+from pywats_green.queue.folder.queue import FolderQueue
+from pywats_green.queue.folder.recovery import Recovery
+from pywats_green.queue.folder.scan import scan
+from pywats_green.queue.folder.store import Store
+queue = FolderQueue(sys.argv[1])
+claims = [queue.claim(), queue.claim()]
+print("holding", flush=True)
+time.sleep(60)
+"""
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def hold(folder: Path) -> subprocess.Popen[str]:
+    """Start a process that holds two claims."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(folder)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYWATS_GREEN_DISABLE": "1"},
+    )
+    assert process.stdout.readline() == "holding\n"
+    return process
+
+
+def test_a_living_owner_keeps_its_claims_and_a_dead_one_loses_them_at_once(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path)
+    for number in range(3):
+        queue.put({"id": str(number)})
+    process = hold(tmp_path)
+    try:
+        queue.refresh()
+        assert queue.claim().item_id == "2"
+        queue.refresh()
+        assert queue.claim() is None
+        assert [item.state for item in queue.list()] == ["claimed"] * 3
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    queue.refresh()
+    assert [queue.claim().item_id for _ in range(2)] == ["0", "1"]
+    queue.close()
+    assert not list((tmp_path / "owners").iterdir())
+
+
+def foreign_claim(folder: Path, beat: object) -> Path:
+    """Write what an owner of another host would have."""
+    (folder / "owners").mkdir(exist_ok=True)
+    (folder / "owners" / "0badf00d.lock").write_text("")
+    heartbeat = folder / "owners" / "0badf00d.json"
+    heartbeat.write_text(beat if isinstance(beat, str) else json.dumps(beat))
+    (folder / "a.queued.0badf00d.claim").write_text('{"id": "a"}')
+    return heartbeat
+
+
+ELSEWHERE = {"host": "elsewhere/1", "pid": 1, "beat": 1, "locked": True}
+
+
+@pytest.mark.parametrize(
+    "beat",
+    [ELSEWHERE, "", "{", "[]", {"host": owners.this_host(), "locked": False}],
+    ids=["another host", "empty", "torn", "not ours", "no locks there"],
+)
+def test_where_no_lock_speaks_the_heartbeat_does(tmp_path: Path, beat: object) -> None:
+    timer = Clock()
+    heartbeat = foreign_claim(tmp_path, beat)
+    queue = FolderQueue(tmp_path, lease=60.0, timer=timer)
+    assert queue.claim() is None
+    timer.now += 59.0
+    assert queue.claim() is None
+    heartbeat.write_text(json.dumps({**ELSEWHERE, "beat": 2}))
+    timer.now += 59.0
+    assert queue.claim() is None
+    timer.now += 59.0
+    assert queue.claim() is None
+    timer.now += 1.0
+    assert queue.claim().item_id == "a"
+    assert not heartbeat.exists()
+    queue.close()
+
+
+def test_claims_without_an_owners_file_wait_for_the_lease_too(tmp_path: Path) -> None:
+    timer = Clock()
+    (tmp_path / "a.queued.0badf00d.claim").write_text('{"id": "a"}')
+    queue = FolderQueue(tmp_path, lease=60.0, timer=timer)
+    assert queue.claim() is None
+    timer.now += 60.0
+    assert queue.claim().item_id == "a"
+    queue.close()
+
+
+def test_an_owner_beats_while_its_greenlets_wait(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path, lease=0.2)
+    queue.put({"id": "r"})
+    queue.claim()
+    [heartbeat] = (tmp_path / "owners").glob("*.json")
+    first = heartbeat.read_bytes()
+    with gevent.Timeout(30.0):
+        while heartbeat.read_bytes() == first:
+            gevent.sleep(0.01)
+    queue.close()
+
+
+def test_an_owner_beats_when_it_claims_if_no_greenlet_could(tmp_path: Path) -> None:
+    timer = Clock()
+    queue = FolderQueue(tmp_path, timer=timer)
+    queue.put({"id": "r"})
+    queue.claim()
+    [heartbeat] = (tmp_path / "owners").glob("*.json")
+    first = heartbeat.read_bytes()
+    queue.claim()
+    assert heartbeat.read_bytes() == first
+    timer.now += 15.0
+    queue.claim()
+    assert heartbeat.read_bytes() != first
+    queue.close()
+
+
+def test_an_owner_that_was_taken_for_dead_sends_what_it_has_and_no_more(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "r"})
+    claim = queue.claim()
+    [path] = tmp_path.glob("*.claim")
+    path.rename(tmp_path / claim.item.name)  # as another host does after the lease
+    claim.delivered()
+    assert not list(tmp_path.glob("*.wsjf*"))  # nobody else had begun with it
+    queue.close()
+
+
+def test_files_of_owners_without_claims_are_swept_when_they_are_old(tmp_path: Path) -> None:
+    folder = tmp_path / "owners"
+    folder.mkdir()
+    for name in ("00000001", "00000002"):
+        (folder / f"{name}.lock").write_text("")
+        beat = {"host": owners.this_host(), "pid": 1, "beat": 1, "locked": True}
+        (folder / f"{name}.json").write_text(json.dumps(beat))
+    (folder / "00000003.lock").write_text("")
+    for name in ("00000001.lock", "00000003.lock"):
+        os.utime(folder / name, (1.0, 1.0))
+    FolderQueue(tmp_path).refresh()
+    assert {path.stem for path in folder.iterdir()} == {"00000002"}  # may be about to be locked
+
+
+def test_drafts_of_the_dead_are_swept_when_they_are_old(tmp_path: Path) -> None:
+    for name in (".old.tmp", ".new.tmp"):
+        (tmp_path / name).write_text("{")
+    os.utime(tmp_path / ".old.tmp", (1.0, 1.0))
+    FolderQueue(tmp_path).refresh()
+    assert [path.name for path in tmp_path.iterdir()] == [".new.tmp"]
+
+
+def test_without_locks_an_owner_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(owners, "try_lock", lambda _path: None)
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "r"})
+    assert queue.claim() is not None
+    [heartbeat] = (tmp_path / "owners").glob("*.json")
+    assert json.loads(heartbeat.read_bytes())["locked"] is False
+    queue.close()
+    assert not list((tmp_path / "owners").iterdir())
+
+
+def test_a_reason_that_a_crash_left_before_the_move_is_removed(tmp_path: Path) -> None:
+    room = tmp_path / "quarantine"
+    room.mkdir()
+    (room / "a.queued.reason.json").write_text("{}")
+    timer = Clock()
+    foreign_claim(tmp_path, ELSEWHERE)
+    queue = FolderQueue(tmp_path, lease=1.0, timer=timer)
+    queue.refresh()
+    timer.now += 1.0
+    assert queue.claim().item_id == "a"
+    assert not list(room.iterdir())
+    queue.close()
+
+
+def test_the_observer_forgets_the_buried(tmp_path: Path) -> None:
+    timer = Clock()
+    heartbeat = foreign_claim(tmp_path, ELSEWHERE)
+    observer = owners.Observer(tmp_path, 1.0, timer)
+    for _ in range(2):
+        with observer.seize("0badf00d") as is_dead:
+            pass
+        timer.now += 1.0
+    assert is_dead
+    assert not heartbeat.exists()
+    heartbeat.write_text(json.dumps(ELSEWHERE))
+    with observer.seize("0badf00d") as is_dead:
+        assert not is_dead
+
+
+def test_what_a_dying_owner_claimed_after_the_look_comes_back_too(tmp_path: Path) -> None:
+    timer = Clock()
+    foreign_claim(tmp_path, ELSEWHERE)
+    store = Store(tmp_path)
+    recovery = Recovery(store, 1.0, timer)
+    look = scan(tmp_path, ())
+    assert recovery.run(look, None) == 0
+    (tmp_path / "b.queued.0badf00d.claim").write_text("{}")
+    timer.now += 1.0
+    assert recovery.run(look, None) == 2

@@ -1,0 +1,294 @@
+"""FolderQueue.put: on disk when it returns, or an error and nothing."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import gevent
+import pytest
+
+from pywats_green.exceptions import (
+    ArgumentTypeError,
+    InvalidArgumentError,
+    PywatsGreenError,
+    QueueFolderError,
+    UnreadableReportError,
+)
+from pywats_green.queue.folder.queue import FolderQueue
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="as Linux does it")
+
+
+def bodies(folder: Path) -> list[dict]:
+    return [json.loads(path.read_bytes()) for path in sorted(folder.glob("*.pending.wsjf"))]
+
+
+class Model:
+    """As a report of pywats."""
+
+    def __init__(self, **values: object) -> None:
+        self.values = values
+
+    def model_dump(self, *, mode: str, by_alias: bool, exclude_none: bool) -> dict[str, object]:
+        assert (mode, by_alias, exclude_none) == ("json", True, True)
+        return self.values
+
+
+def test_it_is_on_disk_when_put_returns(tmp_path: Path) -> None:
+    item_id = FolderQueue(tmp_path).put({"id": "r1", "sn": "S"})
+    assert item_id == "r1"
+    assert bodies(tmp_path) == [{"id": "r1", "sn": "S"}]
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"sn": "Ø"},
+        '{"sn": "Ø"}',
+        '{"sn": "Ø"}'.encode(),
+        bytearray('{"sn": "Ø"}'.encode()),
+        Model(sn="Ø"),
+        {"sn": "Ø", "id": ""},
+        {"sn": "Ø", "id": None},
+    ],
+    ids=["dict", "text", "bytes", "bytearray", "model", "empty id", "null id"],
+)
+def test_a_report_without_an_id_gets_one_before_it_is_written(
+    tmp_path: Path, report: object
+) -> None:
+    item_id = FolderQueue(tmp_path).put(report)
+    assert bodies(tmp_path) == [{"sn": "Ø", "id": item_id}]
+    assert str(uuid.UUID(item_id)) == item_id
+
+
+def test_what_is_put_in_is_not_changed(tmp_path: Path) -> None:
+    report = {"sn": "S"}
+    FolderQueue(tmp_path).put(report)
+    assert report == {"sn": "S"}
+
+
+def test_text_with_an_id_is_kept_to_the_letter(tmp_path: Path) -> None:
+    text = '{ "id": "x",  "v": 1.10 }'
+    FolderQueue(tmp_path).put(text)
+    assert next(tmp_path.glob("*.pending.wsjf")).read_text() == text
+
+
+def test_an_item_id_names_the_item_and_leaves_the_report_alone(tmp_path: Path) -> None:
+    assert FolderQueue(tmp_path).put({"id": "inside"}, item_id="Ångström 7") == "Ångström 7"
+    assert bodies(tmp_path) == [{"id": "inside"}]
+
+
+def test_an_id_of_the_report_that_cannot_name_a_file_is_kept_inside(tmp_path: Path) -> None:
+    item_id = FolderQueue(tmp_path).put({"id": "../evil"})
+    assert str(uuid.UUID(item_id)) == item_id
+    assert bodies(tmp_path) == [{"id": "../evil"}]
+
+
+@pytest.mark.parametrize(
+    "item_id",
+    ["../evil", "a/b", "a\\b", "a\0b", "x" * 201, "Ø" * 101, "", ".", "..", "a.", "a ", "CON",
+     "nul.txt", "com1", "a:b", "a\nb", "\ud800"],
+)  # fmt: skip
+def test_an_id_that_cannot_name_a_file_is_refused(tmp_path: Path, item_id: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="cannot name a file"):
+        FolderQueue(tmp_path / "q").put({}, item_id=item_id)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "q"]
+
+
+def test_the_longest_id_passes_every_state(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put({}, item_id="x" * 200)
+    claim = queue.claim()
+    claim.retry("once more", 0.0)
+    queue.claim().quarantine("bad")
+    assert queue.requeue("x" * 200) == 1
+    queue.claim().delivered()
+    assert queue.counts() == {"waiting": 0, "in_flight": 0, "quarantined": 0}
+    queue.close()
+
+
+@pytest.mark.parametrize(
+    "options", [{"item_id": 7}, {"priority": "5"}, {"priority": 1.5}, {"priority": None}]
+)
+def test_an_argument_of_the_wrong_type_is_refused(tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(ArgumentTypeError, match=next(iter(options))):
+        FolderQueue(tmp_path).put({}, **options)
+
+
+@pytest.mark.parametrize("priority", [0, 11])
+def test_a_priority_out_of_range_is_refused(tmp_path: Path, priority: int) -> None:
+    with pytest.raises(InvalidArgumentError, match="1 .first. to 10"):
+        FolderQueue(tmp_path).put({}, priority=priority)
+
+
+@pytest.mark.parametrize("report", ["", "{", "[1]", b"\xff\xfe{", "null", "[" * 100_000])
+def test_text_that_is_no_report_is_refused(tmp_path: Path, report: object) -> None:
+    with pytest.raises(UnreadableReportError):
+        FolderQueue(tmp_path).put(report)
+    assert not list(tmp_path.iterdir())
+
+
+def _endless() -> dict:
+    report: dict = {}
+    report["self"] = report
+    return report
+
+
+@pytest.mark.parametrize("report", [None, 5, [1]])
+def test_what_is_no_report_is_refused(tmp_path: Path, report: object) -> None:
+    with pytest.raises(ArgumentTypeError, match="a report is a dict"):
+        FolderQueue(tmp_path).put(report)
+
+
+@pytest.mark.parametrize("report", [{"a": object()}, {1j: 2}, _endless()])
+def test_what_json_has_not_is_refused(tmp_path: Path, report: object) -> None:
+    with pytest.raises(InvalidArgumentError):
+        FolderQueue(tmp_path).put(report)
+    assert not list(tmp_path.iterdir())
+
+
+def test_file_and_folder_are_synced_around_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def note_fsync(descriptor: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        steps.append("folder" if is_folder else "file")
+        fsync(descriptor)
+
+    def note_rename(self: Path, target: Path) -> Path:
+        steps.append("rename")
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(Path, "rename", note_rename)
+    FolderQueue(tmp_path).put({})
+    assert steps == ["file", "rename", "folder"][: 2 if os.name == "nt" else 3]
+
+
+NativeEvent = gevent.monkey.get_original("threading", "Event")
+
+
+def test_others_go_on_while_the_disk_syncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = NativeEvent()
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: go_on.wait(60))
+    queue = FolderQueue(tmp_path)
+    putter = gevent.spawn(queue.put, {})
+    gevent.spawn(go_on.set)  # which nobody could, were the hub the one that syncs
+    assert putter.get(timeout=30)
+
+
+@pytest.mark.parametrize("step", ["file", "folder"])
+def test_a_disk_that_cannot_sync_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*_args: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    queue = FolderQueue(tmp_path)
+    if step == "file":
+        monkeypatch.setattr(os, "fsync", fail)
+    else:
+        monkeypatch.setattr("pywats_green.queue.folder.store.sync_folder", fail)
+    with pytest.raises(QueueFolderError, match="Cannot write a report in the queue folder"):
+        queue.put({})
+    assert not list(tmp_path.iterdir())
+    monkeypatch.undo()
+    queue.put({})
+    assert queue.counts()["waiting"] == 1
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_a_killed_put_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    go_on, count = NativeEvent(), []
+
+    def slow(descriptor: int) -> None:
+        count.append(descriptor)
+        if len(count) == step:
+            go_on.wait(60)
+
+    queue = FolderQueue(tmp_path)
+    queue.counts()
+    monkeypatch.setattr(os, "fsync", slow)
+    putter = gevent.spawn(queue.put, {})
+    while len(count) < step:
+        gevent.sleep(0.005)
+    putter.kill()
+    go_on.set()
+    gevent.get_hub().threadpool.join()
+    assert not list(tmp_path.iterdir())
+
+
+@LINUX
+def test_a_full_disk_raises_and_leaves_nothing(tmp_path: Path) -> None:
+    script = """
+import resource, sys
+from pywats_green.exceptions import QueueFolderError
+from pywats_green.queue.folder.queue import FolderQueue
+queue = FolderQueue(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+queue.put({"id": "small"})
+try:
+    queue.put({"id": "large", "pad": "x" * 100_000})
+except QueueFolderError as error:
+    print(error.errno, error)
+queue.put({"id": "after"})
+"""
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script, str(tmp_path)],
+        capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "PYWATS_GREEN_DISABLE": "1"},
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("27 Cannot write")
+    assert not answer.stderr
+    assert {body["id"] for body in bodies(tmp_path)} == {"small", "after"}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_folder_that_is_a_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "q").write_text("")
+    with pytest.raises(QueueFolderError) as caught:
+        FolderQueue(tmp_path / "q")
+    assert isinstance(caught.value, OSError)
+    assert isinstance(caught.value, PywatsGreenError)
+
+
+def test_a_folder_that_vanishes_is_an_error_until_it_is_back(tmp_path: Path) -> None:
+    folder = tmp_path / "q"
+    queue = FolderQueue(folder)
+    queue.put({"id": "1"})
+    queue.refresh()
+    folder.rename(tmp_path / "away")
+    with pytest.raises(QueueFolderError):
+        queue.put({"id": "2"})
+    with pytest.raises(QueueFolderError):
+        queue.refresh()
+    with pytest.raises(QueueFolderError):
+        queue.claim()
+    with pytest.raises(QueueFolderError):
+        queue.list()
+    (tmp_path / "away").rename(folder)
+    claim = queue.claim()
+    assert claim.load() == {"id": "1"}
+    queue.close()
+
+
+def test_the_order_survives_a_restart_and_a_clock_that_jumps_back(tmp_path: Path) -> None:
+    now = 2_000_000.0
+    for number in range(6):
+        FolderQueue(tmp_path, clock=lambda: now).put({"id": str(number)})  # noqa: B023
+        now -= 100_000.0
+    queue = FolderQueue(tmp_path)
+    assert [queue.claim().item_id for _ in range(6)] == list("012345")
+    queue.close()

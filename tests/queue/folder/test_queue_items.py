@@ -1,0 +1,177 @@
+"""What a person sees of a queue, and can do to it."""
+
+from pathlib import Path
+
+import pytest
+
+from pywats_green.exceptions import InvalidArgumentError, QueueItemError
+from pywats_green.queue.folder.queue import FolderQueue
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> FolderQueue:
+    """One waiting put off, one claimed, one in quarantine, one fresh of upstream's."""
+    queue = FolderQueue(tmp_path)
+    for item_id in ("bad", "late", "held"):
+        queue.put({"id": item_id, "pad": "x" * 10}, priority=3)
+    queue.claim().quarantine("422: no such process")
+    queue.claim().retry("503", 100.0)
+    queue.claim()
+    (tmp_path / "theirs.queued").write_text("{}")
+    queue.refresh()
+    return queue
+
+
+def test_list_shows_all_without_reading_a_body(
+    queue: FolderQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object) -> None:
+        raise AssertionError("a body was read")
+
+    monkeypatch.setattr("pywats_green.queue.folder.body.parse", refuse)
+    items = {item.item_id: item for item in queue.list()}
+    assert {item_id: item.state for item_id, item in items.items()} == {
+        "bad": "quarantined", "late": "waiting", "held": "claimed", "theirs": "waiting",
+    }  # fmt: skip
+    late, bad = items["late"], items["bad"]
+    assert (late.priority, late.attempts, late.last_error, late.size) == (3, 1, "503", 32)
+    assert 90 < late.due_in <= 100
+    assert 0 <= late.age < 100
+    assert (bad.attempts, bad.last_error, bad.due_in) == (1, "422: no such process", 0.0)
+    assert items["held"].owner
+    assert (items["theirs"].priority, items["theirs"].size) == (5, 2)
+    queue.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("waiting", {"late", "theirs"}),
+        ("claimed", {"held"}),
+        ("quarantined", {"bad"}),
+        ("sent", set()),
+    ],
+)
+def test_list_of_one_state(queue: FolderQueue, state: str, expected: set[str]) -> None:
+    assert {item.item_id for item in queue.list(state)} == expected
+    queue.close()
+
+
+def test_a_state_that_does_not_exist_is_an_error(queue: FolderQueue) -> None:
+    with pytest.raises(InvalidArgumentError, match="waiting, claimed, quarantined"):
+        queue.list("failed")
+    queue.close()
+
+
+def test_show_tells_all(queue: FolderQueue) -> None:
+    shown = queue.show("bad")
+    assert shown["body"] == {"id": "bad", "pad": "x" * 10}
+    assert (shown["reason"], shown["state"]) == ("422: no such process", "quarantined")
+    assert queue.show("held")["state"] == "claimed"
+    assert Path(shown["path"]).exists()
+    queue.close()
+
+
+def test_show_of_what_cannot_be_read_says_so(tmp_path: Path) -> None:
+    (tmp_path / "torn.queued").write_text("{")
+    shown = FolderQueue(tmp_path).show("torn")
+    assert shown["body"] is None
+    assert "not valid JSON" in shown["reason"]
+
+
+def test_requeue_from_quarantine_begins_anew(queue: FolderQueue) -> None:
+    assert queue.requeue("bad") == 1
+    claim = queue.claim()
+    assert (claim.item_id, claim.attempts) == ("bad", 0)
+    claim.delivered()
+    queue.close()
+    assert not list((queue.path / "quarantine").iterdir())
+
+
+def test_requeue_of_a_waiting_one_makes_it_due(queue: FolderQueue) -> None:
+    assert queue.requeue("late") == 1
+    claim = queue.claim()
+    assert (claim.item_id, claim.attempts) == ("late", 0)
+    queue.close()
+
+
+def test_a_drainer_notices_a_requeue_by_another(queue: FolderQueue) -> None:
+    FolderQueue(queue.path).requeue("late")
+    queue.refresh()
+    assert queue.claim().item_id == "late"
+    queue.close()
+
+
+def test_requeue_of_all_is_of_all_in_quarantine(queue: FolderQueue) -> None:
+    queue.claim().quarantine("bad, too")
+    assert queue.requeue() == 2
+    assert queue.counts() == {"waiting": 3, "in_flight": 1, "quarantined": 0}
+    assert queue.requeue() == 0
+    queue.close()
+
+
+def test_requeue_keeps_the_priority_of_upstreams(tmp_path: Path) -> None:
+    (tmp_path / "a.pending.wsjf").write_text("{}")
+    (tmp_path / "a.pending.meta.json").write_text('{"priority": 1, "attempts": 4}')
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "b"}, priority=2)
+    queue.claim().quarantine("bad")
+    assert not (tmp_path / "a.pending.meta.json").exists()
+    queue.requeue("a")
+    claim = queue.claim()
+    assert (claim.item_id, claim.attempts) == ("a", 0)
+    claim.release()
+    queue.requeue("a")
+    assert queue.list()[0].item_id == "a"
+    queue.close()
+
+
+def test_requeue_overwrites_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.queued").write_text('{"id": "1"}')
+    queue = FolderQueue(tmp_path)
+    queue.claim().quarantine("bad")
+    (tmp_path / "a.queued").write_text('{"id": "2"}')
+    with pytest.raises(QueueItemError, match="waiting already"):
+        queue.requeue()
+    assert len(queue.list()) == 2
+    queue.close()
+
+
+@pytest.mark.parametrize("item_id", ["bad", "late", "theirs"])
+def test_discard_removes_all_of_it(queue: FolderQueue, item_id: str) -> None:
+    queue.discard(item_id)
+    assert item_id not in {item.item_id for item in queue.list()}
+    assert not [path for path in queue.path.rglob(f"*{item_id}*") if path.is_file()]
+    queue.close()
+
+
+def test_a_claimed_one_is_refused(queue: FolderQueue) -> None:
+    for refused in (queue.requeue, queue.discard):
+        with pytest.raises(QueueItemError, match="is being sent by owner"):
+            refused("held")
+    queue.close()
+
+
+def test_what_is_not_there_is_an_error(queue: FolderQueue) -> None:
+    for refused in (queue.requeue, queue.discard, queue.show):
+        with pytest.raises(QueueItemError, match="there is no item 'nobody'"):
+            refused("nobody")
+    queue.close()
+
+
+def test_of_several_with_one_id_the_file_is_to_be_named(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "a", "n": 1})
+    queue.put({"id": "a", "n": 2})
+    with pytest.raises(QueueItemError, match="say which file") as caught:
+        queue.discard("a")
+    name = queue.list()[0].name
+    assert name in str(caught.value)
+    queue.discard(name)
+    assert queue.show("a")["body"]["n"] == 2
+
+
+def test_a_folder_is_not_discarded(tmp_path: Path) -> None:
+    (tmp_path / "d.queued").mkdir()
+    with pytest.raises(QueueItemError, match="by hand"):
+        FolderQueue(tmp_path).discard("d")

@@ -1,0 +1,181 @@
+"""FolderQueue over what upstream's two queues wrote, and they over what it wrote."""
+
+import json
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from pywats_green.queue.folder import scan as folder_scan
+from pywats_green.queue.folder.queue import FolderQueue
+
+
+def write(folder: Path, name: str, body: object, **meta: object) -> None:
+    (folder / name).write_text(json.dumps(body))
+    if meta:
+        (folder / f"{name.removesuffix('.wsjf')}.meta.json").write_text(json.dumps(meta))
+
+
+def files(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.is_file()}
+
+
+def test_both_formats_go_out_and_leave_nothing(tmp_path: Path) -> None:
+    write(tmp_path, "a.queued", {"id": "A"})
+    write(tmp_path, "b.pending.wsjf", {"id": "B"}, id="b", priority=1, attempts=2, custom={"x": 1})
+    queue = FolderQueue(tmp_path)
+    first, second = queue.claim(), queue.claim()
+    assert (first.item_id, first.attempts, first.load()) == ("b", 2, {"id": "B"})
+    assert (second.item_id, second.attempts, second.load()) == ("a", 0, {"id": "A"})
+    first.delivered()
+    second.delivered()
+    assert not files(tmp_path)
+    queue.close()
+
+
+def test_its_priority_and_its_time_decide(tmp_path: Path) -> None:
+    for item_id, priority, second in [("d", 10, 1), ("c", 5, 3), ("b", 5, 2), ("a", 1, 4)]:
+        created = datetime(2024, 1, 1, 0, 0, second).isoformat()  # noqa: DTZ001  # as upstream
+        write(tmp_path, f"{item_id}.pending.wsjf", {}, priority=priority, created_at=created)
+    write(tmp_path, "q2.queued", {})
+    write(tmp_path, "q1.queued", {})
+    os.utime(tmp_path / "q1.queued", (1_800_000_000, 1_800_000_000))
+    os.utime(tmp_path / "q2.queued", (1_800_000_001, 1_800_000_001))
+    queue = FolderQueue(tmp_path)
+    assert [queue.claim().item_id for _ in range(6)] == ["a", "b", "c", "q1", "q2", "d"]
+    queue.close()
+
+
+def test_an_attempt_is_counted_in_its_own_side_car(tmp_path: Path) -> None:
+    write(tmp_path, "a.pending.wsjf", {}, id="a", priority=2, attempts=1, custom={"x": 1})
+    queue = FolderQueue(tmp_path)
+    queue.claim().retry("refused", 0.0)
+    queue.close()
+    meta = json.loads((tmp_path / "a.pending.meta.json").read_bytes())
+    assert (meta["attempts"], meta["priority"], meta["last_error"]) == (2, 2, "refused")
+    assert (meta["custom"], meta["status"], meta["id"]) == ({"x": 1}, "pending", "a")
+    assert (tmp_path / "a.pending.wsjf").exists()
+
+
+def test_a_report_without_an_id_has_one_on_disk_before_it_can_be_sent(tmp_path: Path) -> None:
+    write(tmp_path, "a.queued", {"v": 1})
+    queue = FolderQueue(tmp_path)
+    claim = queue.claim()
+    report = claim.load()
+    claim.release()
+    assert json.loads((tmp_path / "a.queued").read_bytes()) == report
+    assert report["id"]
+    assert files(tmp_path) == {"a.queued"}
+    queue.close()
+
+
+def test_two_files_of_one_id_both_go_out(tmp_path: Path) -> None:
+    write(tmp_path, "a.queued", {"id": "a", "v": 1})
+    write(tmp_path, "a.pending.wsjf", {"id": "a", "v": 2}, priority=5)
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "a", "v": 3})
+    queue.put({"id": "a", "v": 4})
+    seen = []
+    while (claim := queue.claim()) is not None:
+        seen.append(claim.load()["v"])
+        claim.delivered()
+    assert sorted(seen) == [1, 2, 3, 4]
+    assert not files(tmp_path)
+    queue.close()
+
+
+def test_a_new_file_of_the_same_name_replaces_nothing(tmp_path: Path) -> None:
+    write(tmp_path, "a.queued", {"id": "1"})
+    queue = FolderQueue(tmp_path)
+    claim = queue.claim()
+    write(tmp_path, "a.queued", {"id": "2"})
+    claim.release()
+    queue.claim().quarantine("bad")
+    queue.refresh()
+    queue.claim().quarantine("bad")
+    room = tmp_path / "quarantine"
+    bodies = [json.loads(p.read_bytes())["id"] for p in room.iterdir() if ".reason" not in p.name]
+    assert sorted(bodies) == ["1", "2"]
+    assert queue.counts() == {"waiting": 0, "in_flight": 0, "quarantined": 2}
+    queue.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the name is too long to begin with")
+def test_a_name_too_long_to_be_claimed_is_cut(tmp_path: Path) -> None:
+    write(tmp_path, f"{'x' * 245}.queued", {"id": "long"})
+    write(tmp_path, f"{'y' * 240}.queued", {"id": "long, too"})
+    queue = FolderQueue(tmp_path)
+    claim, other = queue.claim(), queue.claim()
+    claim.retry("again", 0.0)
+    other.quarantine("bad")
+    claim = queue.claim()
+    assert (claim.attempts, claim.load()["id"][:4]) == (1, "long")
+    claim.delivered()
+    assert not files(tmp_path)
+    queue.close()
+
+
+LEFT = ["a.processing", "a.processing.wsjf"]
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_upstream_may_still_be_sending_is_left_alone(tmp_path: Path, name: str) -> None:
+    write(tmp_path, name, {"id": "A"})
+    os.utime(tmp_path / name, (1.0, 1.0))  # a rename keeps the time of the last write
+    queue = FolderQueue(tmp_path)
+    assert queue.claim() is None
+    assert files(tmp_path) == {name}
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_what_a_crashed_upstream_left_is_taken_over(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, name, {"id": "A"}, attempts=1, priority=3)
+    write(tmp_path, "a.queued", {"id": "another"})
+    now = folder_scan.time.time()
+    monkeypatch.setattr(folder_scan.time, "time", lambda: now + 1801)
+    timer = iter(range(0, 10**9, 10_000))
+    queue = FolderQueue(tmp_path, timer=lambda: float(next(timer)))
+    queue.refresh()
+    queue.refresh()  # where a file has no time of its last change it must have been in sight
+    seen = [queue.claim().load()["id"] for _ in range(2)]
+    assert sorted(seen) == ["A", "another"]
+    queue.close()
+
+
+def test_what_upstream_set_aside_as_error_goes_out(tmp_path: Path) -> None:
+    """Its AsyncPendingQueue calls a method that does not exist, so all it took ends there."""
+    write(tmp_path, "a.error", {"id": "A"})
+    write(tmp_path, "a.error.info", {"error": "no attribute 'submit_raw'", "attempts": 1})
+    queue = FolderQueue(tmp_path)
+    queue.claim().delivered()
+    assert not files(tmp_path)
+    queue.close()
+
+
+def test_what_else_lies_there_is_left_alone(tmp_path: Path) -> None:
+    names = {"a.completed", "a.completed.wsjf", "b.failed.wsjf", "b.suspended.wsjf", "notes.txt",
+             "._a.queued", ".hidden.pending.wsjf", ".queued", ".pending.wsjf"}  # fmt: skip
+    for name in names:
+        write(tmp_path, name, {})
+    queue = FolderQueue(tmp_path)
+    assert queue.claim() is None
+    queue.refresh()
+    queue.refresh()
+    assert files(tmp_path) == names
+    assert not queue.list()
+
+
+def test_what_is_put_in_here_upstream_can_read(tmp_path: Path) -> None:
+    """Its PersistentQueue takes `*.pending.wsjf`, with the sidecar of the same stem."""
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "r"}, priority=2)
+    queue.claim().retry("not now", 0.0)
+    queue.close()
+    [data] = tmp_path.glob("*.pending.wsjf")
+    meta = json.loads(data.with_suffix(".meta.json").read_bytes())
+    assert (meta["priority"], meta["attempts"], meta["last_error"]) == (2, 1, "not now")
+    assert json.loads(data.read_bytes()) == {"id": "r"}
