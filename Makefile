@@ -30,8 +30,8 @@ perf: $(BIN)/.perf
 # Is HEAD slower than BASE? make gate BASE=v1.0 HEAD=HEAD GATE="--tolerance 0.05"
 BASE ?= main
 HEAD ?= HEAD
-gate:
-	$(PYTHON) perf/gate.py $(BASE) $(HEAD) $(GATE)
+gate: $(BIN)/.perf
+	$(BIN)/python perf/gate $(BASE) $(HEAD) $(GATE)
 
 clean:
 	rm -rf .venv

@@ -28,6 +28,10 @@ from play import Play, Setting  # noqa: E402
 
 def plays() -> dict[str, Callable[[Setting], Play]]:
     """All plays by name; imported here, below pywats_green."""
+    if FLAVOUR == "gate":
+        from gate import workload
+
+        return workload.PLAYS
     import crud
     import growth
     import holding

@@ -17,9 +17,9 @@ LATENCY, CONCURRENCY = "latency_ms", "concurrency"
 MICRO = 1e6
 
 RATIOS = (
-    "Ratios are medians over neighbouring rounds of contestants that take turns; the interval is "
-    "bootstrapped over the rounds. Where fewer than six rounds were played it is their least and "
-    "greatest value, and holds the truth less often than 95 times in 100."
+    "Ratios are medians over neighbouring rounds of contestants that take turns, with their 95 % "
+    "interval. Where fewer than six rounds were played it is their least and greatest value, and "
+    "holds the truth less often."
 )
 NOT_AHEAD = (
     "Every cell in which another contestant is as fast as green over its default transport, or "
