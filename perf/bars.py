@@ -93,6 +93,13 @@ DRAIN, DEPTH = "test_drain", "test_depth"
 FURTHER_ROWS = (
     Row("cache hit / upstream's hit, a product with two revisions", "test_a_hit and revisions",
         hit("product with two revisions", "green", "upstream"), 5),
+    *(
+        Row(f"no-op `Pool.map`, 100,000 items: gevent's own / ours, {what} an item",
+            "test_no_op_map", figure(f"no-op Pool.map: gevent's / ours, {what}"), 3, 8)
+        for what in ("CPU", "memory")
+    ),
+    Row("the same, ours: cost of an item / with 1,000 items", "test_cost_of_an_item",
+        figure("no-op Pool.map: an item of 100,000 / of 1,000"), 1.25, at_least=False),
     Row("`CacheManager.get` / bare `TLRUCache.get`", "test_get_against",
         figure("CacheManager.get / bare TLRUCache.get"), 3, at_least=False),
     Row("cache contention: 200 greenlets / one, the same reads", "test_contention",

@@ -4,7 +4,6 @@ import time
 from typing import Any
 
 import cachetools
-import gevent.pool
 import pytest
 from harness import Cell
 from pywats import pyWATS
@@ -69,14 +68,6 @@ loading = manager()
 @pytest.mark.parametrize("name", IN_PROCESS)
 def test_in_process(benchmark: Any, name: str) -> None:
     benchmark(IN_PROCESS[name](), 0)
-
-
-@pytest.mark.benchmark(group="in this process: 1,000 items that do nothing", max_time=0.5)
-@pytest.mark.parametrize("kind", [Pool, gevent.pool.Pool])
-def test_pool(benchmark: Any, kind: type) -> None:
-    pool = kind(50)
-    benchmark.name = f"{kind.__module__.partition('.')[0]} Pool.map"
-    benchmark(pool.map, abs, range(1000))
 
 
 def test_get_against_a_bare_cachetools_cache(records: Records) -> None:
