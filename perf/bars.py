@@ -7,7 +7,6 @@ from functools import partial
 from typing import NamedTuple
 
 from estimates import Estimate
-from harness import FAILED
 from results import Results
 
 
@@ -71,13 +70,11 @@ hit = partial(times_as_fast, "cache hit")
 AT_50, ONE_BY_ONE = "test_concurrent[50-0-", "test_one_after_another"
 
 KEY_ROWS = (
-    Row("throughput, 50 at a time, no latency: default / AsyncWATS", AT_50,
+    Row("throughput, 50 at a time, no latency: green / AsyncWATS", AT_50,
         at_50("green", "AsyncWATS"), 8, 12),
-    Row("the same, `[fast]` / AsyncWATS", AT_50, at_50("green fast", "AsyncWATS"), 13, 18),
-    Row("the same, default / threads with a client each", AT_50, at_50("green", "threads"), 7, 12),
-    Row("one call after another: default / upstream", ONE_BY_ONE,
+    Row("the same, green / threads with a client each", AT_50, at_50("green", "threads"), 7, 12),
+    Row("one call after another: green / upstream", ONE_BY_ONE,
         one_by_one("green", "upstream"), 3, 4),
-    Row("the same, `[fast]` / upstream", ONE_BY_ONE, one_by_one("green fast", "upstream"), 3.5, 5),
     Row("cache hit / upstream's hit, a plain product", "test_a_hit and plain",
         hit("product plain", "green", "upstream"), 10, 14),
     Row("50 ms, 50 at a time: wall / ideal", "test_against_the_ideal",
@@ -128,28 +125,16 @@ FURTHER_ROWS = (
         figure("10,000 files: memory for each"), 3, at_least=False, unit="kB"),
     Row("the same: cost of each / with 1,000 waiting", DEPTH,
         figure("cost of a report, 10,000 files / 1,000"), 1.5, at_least=False),
-    *(
-        Row(f"objects left by 100,000 calls: {name}", "test_nothing_stays_behind",
-            figure(f"objects left by 100,000 calls: {name}"), 0, at_least=False)
-        for name in ("green", "green fast")
-    ),
+    Row("objects left by 100,000 calls", "test_nothing_stays_behind",
+        figure("objects left by 100,000 calls: green"), 0, at_least=False),
 )  # fmt: skip
 
 
 def missed(results: Results) -> list[Row]:
-    """The key rows that do not reach their bar, or were not measured without a reason.
-
-    Python 3.10 has no `[fast]`: its rows are excused where that contestant says why it is absent.
-    """
-    excused = any(
-        item["contestant"] == "green fast" and not item["reason"].startswith(FAILED)
-        for item in results.content["absent"]
-    )
+    """The key rows that do not reach their bar, or were not measured."""
 
     def is_missed(row: Row) -> bool:
         found = row.measured(results)
-        if found is None:
-            return not (excused and "[fast]" in row.what)
-        return not row.reaches(found.median, row.bar)
+        return found is None or not row.reaches(found.median, row.bar)
 
     return [row for row in KEY_ROWS if is_missed(row)]

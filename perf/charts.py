@@ -29,7 +29,6 @@ from results import Results  # noqa: E402
 
 COLOURS = {
     "green": "#009e73",
-    "green fast": "#004d38",
     "AsyncWATS": "#0072b2",
     "threads": "#d55e00",
     "HttpClient threads": "#e69f00",
@@ -59,9 +58,8 @@ def curves(
 
 def drawn(axes: Any, results: Results, axis: str, fixed: tuple[str, int], places: Any) -> None:
     for name, where, speeds in curves(results, axis, fixed):
-        style = "--" if name == "green fast" else "-"
         axes.plot(
-            [places(x) for x in where], speeds, style, marker="o", color=COLOURS[name], label=name
+            [places(x) for x in where], speeds, "-", marker="o", color=COLOURS[name], label=name
         )
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
@@ -97,25 +95,16 @@ def by_latency(results: Results) -> Any:
 def by_layer(results: Results) -> Any:
     figure, axes = plt.subplots(figsize=(7.5, 3.5))
     laps = results.laps("layers", f"{AT_ONCE} at a time, 0 ms")
-    height = 0.38
-    for offset, name in ((-height / 2, "green"), (height / 2, "green fast")):
-        present = [place for place, layer in enumerate(LAYERS) if f"{layer}, {name}" in laps]
-        costs = [
-            estimate(laps[f"{layer}, {name}"]["cpu"]).median * 1e6
-            for layer in LAYERS
-            if f"{layer}, {name}" in laps
-        ]
-        bars = axes.barh(
-            [place + offset for place in present], costs, height, color=COLOURS[name], label=name
-        )
-        axes.bar_label(bars, fmt="%.0f", padding=3)
+    present = [layer for layer in LAYERS if f"{layer}, green" in laps]
+    costs = [estimate(laps[f"{layer}, green"]["cpu"]).median * 1e6 for layer in present]
+    places = [list(LAYERS).index(layer) for layer in present]
+    bars = axes.barh(places, costs, 0.6, color=COLOURS["green"])
+    axes.bar_label(bars, fmt="%.0f", padding=3)
     axes.margins(x=0.1)
     axes.set_yticks(range(len(LAYERS)), list(LAYERS))
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(f"CPU, microseconds a call, with all below it ({AT_ONCE} at a time)")
-    if laps:
-        axes.legend(frameon=False, loc="upper right")
     return figure
 
 

@@ -18,10 +18,10 @@ from collections.abc import Callable
 from typing import Any
 
 OPTIONS: dict[str, Any] = json.loads(sys.argv[1])
-FLAVOUR: str = OPTIONS["flavour"]  # upstream, green, or fast: green over geventhttpclient
+FLAVOUR: str = OPTIONS["flavour"]  # upstream or green
 
 if FLAVOUR != "upstream":
-    import pywats_green
+    pass
 
 from play import Play, Setting  # noqa: E402
 
@@ -39,17 +39,6 @@ def plays() -> dict[str, Callable[[Setting], Play]]:
     import lookups
 
     return {**lookups.PLAYS, **crud.PLAYS, **layers.PLAYS, **holding.PLAYS, **growth.PLAYS}
-
-
-def obstacle() -> str | None:
-    """Why this flavour cannot play here; None where it can."""
-    if FLAVOUR != "fast":
-        return None
-    try:
-        pywats_green.configure(transport="geventhttpclient")
-    except (pywats_green.SettingsError, ImportError) as exc:
-        return f"no transport geventhttpclient here: {exc}"
-    return None
 
 
 def played(play: Play, calls: int) -> dict[str, Any]:
@@ -80,10 +69,6 @@ def answered(
 
 
 def main() -> None:
-    absent = obstacle()
-    if absent is not None:
-        print(json.dumps({"absent": absent}), flush=True)
-        return
     from pywats.core.throttle import configure_throttling
 
     if not OPTIONS.get("throttled"):

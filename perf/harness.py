@@ -44,7 +44,7 @@ class Contestant:
     """A process that plays rounds; see contestant.py.
 
     Args:
-        flavour: upstream, green or fast.
+        flavour: upstream or green.
         server: The embedded server.
         concurrency: Calls at once.
         throttled: True leaves upstream's limiter at its default.

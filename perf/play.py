@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Setting(NamedTuple):
-    """What a play is told: `flavour` is upstream, green or fast (green over geventhttpclient)."""
+    """What a play is told: `flavour` is upstream or green."""
 
     flavour: str
     url: str

@@ -1,6 +1,5 @@
 """Calls per second by calls at once and by the server's latency, all contestants in one run."""
 
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ PARTS = {
     ),
     "AsyncWATS": Part("upstream", "gather"),
     "green": Part("green", "pool"),
-    "green fast": Part("fast", "pool"),
 }
 CONCURRENCIES = (1, 50) if EFFORT.quick else (1, 10, 50, 200, 1000)
 LATENCIES = (0, 50) if EFFORT.quick else (0, 5, 50, 200)  # milliseconds
@@ -54,11 +52,8 @@ def test_against_the_ideal(stage: Stage, records: Records) -> None:
     stage.server.configure(latency=IDEAL_LATENCY)
     ideal = IDEAL_CALLS / IDEAL_AT_ONCE * IDEAL_LATENCY
     cell = Cell("ideal", "50 at a time, 50 ms", {})
-    with ExitStack() as stack:
-        players = [
-            Player(name, stack.enter_context(stage.contestant(*who)), "pool", IDEAL_CALLS)
-            for name, who in (("green", ("green", 50)), ("green fast", ("fast", 50)))
-        ]
+    with stage.contestant("green", IDEAL_AT_ONCE) as contestant:
+        players = [Player("green", contestant, "pool", IDEAL_CALLS)]
         take_turns(cell, players, rounds=EFFORT.rounds(11), seconds=0)
     failed = {name: why for name, why in cell.absent.items() if why.startswith(FAILED)}
     assert not failed

@@ -1,6 +1,5 @@
 """What a call costs, layer by layer, in CPU time; 50 at a time, no latency."""
 
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -10,22 +9,15 @@ from recording import Records, replayed
 from stage import EFFORT, Stage
 
 AT_ONCE = 50
-FLAVOURS = {"green": "green", "green fast": "fast"}
-CASES = [f"{layer}, {name}" for name in FLAVOURS for layer in LAYERS]
+CASES = [f"{layer}, green" for layer in LAYERS]
 
 
 def played(stage: Stage) -> Cell:
-    """One process for each flavour, in which the layers take turns as well."""
+    """One process, in which the layers take turns."""
     cell = Cell("layers", "50 at a time, 0 ms", {"concurrency": AT_ONCE, "latency_ms": 0})
-    with ExitStack() as stack:
-        contestants = {
-            name: stack.enter_context(stage.contestant(flavour, AT_ONCE))
-            for name, flavour in FLAVOURS.items()
-        }
+    with stage.contestant("green", AT_ONCE) as contestant:
         players = [
-            Player(f"{layer}, {name}", contestant, f"layer {layer}", AT_ONCE)
-            for name, contestant in contestants.items()
-            for layer in LAYERS
+            Player(f"{layer}, green", contestant, f"layer {layer}", AT_ONCE) for layer in LAYERS
         ]
         return take_turns(cell, players, rounds=EFFORT.rounds(9), seconds=EFFORT.seconds(0.2))
 

@@ -8,7 +8,7 @@ from harness import Cell
 from recording import Records, replayed
 from stage import EFFORT, Part, Stage
 
-FLAVOURS = {"upstream": "upstream", "green": "green", "green fast": "fast"}
+FLAVOURS = {"upstream": "upstream", "green": "green"}
 PARTS = {name: Part(flavour, "sequential", at_once=False) for name, flavour in FLAVOURS.items()}
 CRUD = [
     (deed, cached, who)

@@ -18,18 +18,15 @@ assert api.product.get_product("PN-00001") is not None
 import os
 os._exit(0)
 """
-FAST = "pywats_green.configure(transport='geventhttpclient')"
 IMPORTS = {
     "python alone": "pass",
     "pywats alone": "from pywats import pyWATS",
     "pywats, requests, gevent": "import gevent, requests; from pywats import pyWATS",
     "green": "import pywats_green; from pywats import pyWATS",
-    "green fast": f"import pywats_green; {FAST}; from pywats import pyWATS",
 }
 FIRST_CALLS = {
     "upstream": FIRST,
     "green": "import pywats_green\n" + FIRST,
-    "green fast": f"import pywats_green\n{FAST}\n{FIRST}",
 }
 
 

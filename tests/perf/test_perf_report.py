@@ -40,14 +40,12 @@ def raw() -> dict[str, Any]:
     return {
         "benchmarks": [
             bench(AT_50, "green", [0.00025, 0.0005, 0.00025]),
-            bench(AT_50, "green fast", [0.000125, 0.00025, 0.000125]),
             bench(AT_50, "AsyncWATS", [0.0025, 0.005, 0.0025]),
             bench(AT_50, "threads", [0.003, 0.006, 0.003]),
             bench(late, "green", [0.201, 0.2012, 0.2011]),
             bench(late, "AsyncWATS", [0.2021, 0.2022, 0.2023]),
             bench(sequential, "upstream", [0.002, 0.002]),
             bench(sequential, "green", [0.0005, 0.0005]),
-            bench(sequential, "green fast", [0.0004, 0.0004]),
             bench(hit, "upstream", [0.0003, 0.0003]),
             bench(hit, "green", [0.00002, 0.00002]),
             {
@@ -114,18 +112,6 @@ def test_what_was_not_measured_is_missed_too(results: Results) -> None:
     content = copy.deepcopy(results.content)
     content["cells"] = [cell for cell in content["cells"] if cell["group"] != "cache hit"]
     assert [row.only for row in missed(Results(content))] == ["test_a_hit and plain"]
-
-
-@pytest.mark.parametrize(("reason", "count"), [("not installed", 0), ("failed: it fell", 3)])
-def test_an_absent_fast_transport_is_excused_a_failed_one_is_not(reason: str, count: int) -> None:
-    found = raw()
-    found["run"]["absent"] = [{"contestant": "green fast", "cell": "any", "reason": reason}]
-    benchmarks = [
-        item for item in found["benchmarks"]
-        if item["extra_info"].get("contestant") != "green fast"
-        and (count == 0 or item["group"] != "sequential: get_product, 0 ms")
-    ]  # fmt: skip
-    assert len(missed(Results(condensed(found["run"], benchmarks)))) == count
 
 
 def test_it_says_where_green_does_not_win(results: Results) -> None:
