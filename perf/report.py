@@ -129,8 +129,20 @@ def key_rows(results: Results) -> list[str]:
         "## Key rows", "",
         RATIOS, "",
         *bar_table(results, KEY_ROWS, command=True),
+        *played_twice(results),
         "## Further bars", "", *bar_table(results, FURTHER_ROWS, command=True),
     ]  # fmt: skip
+
+
+def played_twice(results: Results) -> list[str]:
+    """What missed its bar at first, and was played once more."""
+    rows = results.content.get("played_twice", {})
+    lines = [f"- {what}: {first} at first" for what, first in rows.items()]
+    return (
+        ["Missed, and played once more; above is the second result:", "", *lines, ""]
+        if rows
+        else []
+    )
 
 
 def concurrent(results: Results) -> list[str]:
