@@ -47,7 +47,7 @@ $(BIN)/.installed: pyproject.toml
 	touch $@
 
 $(BIN)/.perf: $(BIN)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[perf,fast]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[perf]"
 	touch $@
 
 $(BIN)/.tools: $(BIN)/.installed
