@@ -186,6 +186,18 @@ def cpu_per_call(cells: list[dict[str, Any]], names: list[str]) -> list[str]:
             *table(["", *names], rows)]  # fmt: skip
 
 
+def more_cpu(results: Results) -> list[str]:
+    """CPU a call in the cells of the key rows that no other table shows."""
+    rows = [
+        [f"{group}: {cell['cell']}", name, span(estimate([cpu * MICRO for cpu in laps["cpu"]]))]
+        for group in ("ideal", "cache at once")
+        for cell in results.cells(group)
+        for name, laps in cell["contestants"].items()
+    ]
+    heads = ["cell", "contestant", "CPU, microseconds a call"]
+    return ["## 50 at a time, by CPU", "", *table(heads, rows)] if rows else []
+
+
 def one_by_one(results: Results, group: str, title: str) -> list[str]:
     """Microseconds a call, one after another, against upstream."""
     cells = list(results.cells(group))
@@ -277,6 +289,7 @@ def markdown(results: Results) -> str:
         *key_rows(results),
         *where_green_does_not_win(results),
         *concurrent(results),
+        *more_cpu(results),
         *one_by_one(results, "sequential", "One call after another"),
         *one_by_one(results, "crud", "Create, read, update, delete"),
         *one_by_one(results, "cache hit", "A cache hit"),

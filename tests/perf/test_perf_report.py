@@ -176,6 +176,7 @@ def test_the_report_is_whole(results: Results) -> None:
     assert "| threads | too heavy | 1,000 at a time; 2,000 at a time |" in text
     assert "- a shared client: 200 x boom" in text
     assert "in this process: cache: CacheManager.get | 1.00 us" in text
+    assert f"| ideal: {AT_20_MS} | aiohttp | 160 [160, 160] |" in text
     assert "A quick run" not in text
 
 
