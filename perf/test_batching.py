@@ -48,7 +48,7 @@ def test_cost_of_a_look_up(stage: Stage, records: Records) -> None:
     with stage.contestant("green", AT_ONCE) as contestant:
         contestant.open("batched")
         contestant.play("batched", FEW)
-        for _ in range(EFFORT.rounds(5)):
+        for _ in range(EFFORT.rounds(3)):
             few = statistics.median(
                 lap.cpu / lap.calls for lap in (contestant.play("batched", FEW) for _ in range(3))
             )
