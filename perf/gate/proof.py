@@ -68,16 +68,15 @@ def loops_a_second() -> float:
 
 
 def burns(timings: list[Timing], share: float, speed: float) -> dict[str, int]:
-    """How many loops make a call slower by that share.
+    """How many loops make a call cost so much more CPU time: a share of its quickest repetition's.
 
-    By the slower clock, so that both see it, and by its quickest repetition: what else the machine
-    does can only add to it.
+    What else the machine does can only add to that.
     """
-    found: dict[str, int] = {}
-    for timing in timings:
-        loops = round(share * min(timing.base + timing.head) * speed)
-        found[timing.metric.name] = max(loops, found.get(timing.metric.name, 0))
-    return found
+    return {
+        timing.metric.name: round(share * min(timing.base + timing.head) * speed)
+        for timing in timings
+        if timing.clock == "CPU"
+    }
 
 
 def inject(tree: Path, loops: dict[str, int]) -> None:
