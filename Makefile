@@ -8,7 +8,7 @@ else
 BIN := .venv/bin
 endif
 
-.PHONY: demo test lint typecheck perf gate clean
+.PHONY: demo test lint typecheck perf gate soak clean
 
 demo: $(BIN)/.installed
 	$(BIN)/python -m pywats_green demo
@@ -30,8 +30,13 @@ perf: $(BIN)/.perf
 # Is HEAD slower than BASE? make gate BASE=v1.0 HEAD=HEAD GATE="--tolerance 0.05"
 BASE ?= main
 HEAD ?= HEAD
-gate:
-	$(PYTHON) perf/gate.py $(BASE) $(HEAD) $(GATE)
+gate: $(BIN)/.perf
+	$(BIN)/python perf/gate $(BASE) $(HEAD) $(GATE)
+
+# Does anything grow under load and faults? make soak SECONDS=3600
+SECONDS ?= 300
+soak: $(BIN)/.perf
+	$(BIN)/python perf/soak.py --seconds $(SECONDS)
 
 clean:
 	rm -rf .venv

@@ -38,7 +38,7 @@ class Row(NamedTuple):
     def reaches(self, value: float, mark: float) -> bool:
         return value >= mark if self.at_least else value <= mark
 
-    def disposition(self, results: Results) -> str:
+    def verdict(self, results: Results) -> str:
         """What the median says."""
         found = self.measured(results)
         if found is None:
@@ -51,9 +51,16 @@ class Row(NamedTuple):
 
 
 def times_as_fast(
-    group: str, cell: str, faster: str, slower: str
+    group: str, cell: str, faster: str, slower: str, clock: str = "seconds"
 ) -> Callable[..., Estimate | None]:
-    return lambda results: results.ratio(group, cell, slower, faster)
+    return lambda results: results.ratio(group, cell, slower, faster, clock)
+
+
+def times_the_cpu(
+    group: str, cell: str, rival: str, name: str = "green"
+) -> Callable[..., Estimate | None]:
+    """The CPU time of the rival's process / that of ours."""
+    return times_as_fast(group, cell, name, rival, "cpu")
 
 
 def figure(name: str) -> Callable[[Results], Estimate | None]:
@@ -66,19 +73,46 @@ def figure(name: str) -> Callable[[Results], Estimate | None]:
 
 at_50 = partial(times_as_fast, "concurrent", "50 at a time, 0 ms")
 one_by_one = partial(times_as_fast, "sequential", "get_product, 0 ms")
-hit = partial(times_as_fast, "cache hit")
 AT_50, ONE_BY_ONE = "test_concurrent[50-0-", "test_one_after_another"
+AT_20_MS = "1,000 calls, 50 at a time, 20 ms"
 
 KEY_ROWS = (
+    Row("CPU, 50 at a time, no cache: AsyncWATS / green", AT_50,
+        times_the_cpu("concurrent", "50 at a time, 0 ms", "AsyncWATS"), 22, 28),
+    Row("the same with the cache on and cold", "test_with_the_cache[cold",
+        times_the_cpu("cache at once", "cold", "AsyncWATS"), 13, 17),
+    Row("the same, hits through `Pool.map`", "test_with_the_cache[hits",
+        times_the_cpu("cache at once", "hits", "AsyncWATS"), 0.9, 1.3),
+    Row("CPU, one call after another: upstream / green", ONE_BY_ONE,
+        times_the_cpu("sequential", "get_product, 0 ms", "upstream"), 16, 20),
+    Row("CPU, a cache hit, a plain product: upstream / green", "test_a_hit and plain",
+        times_the_cpu("cache hit", "product plain", "upstream"), 12, 14),
+    Row("the same, a product with two revisions", "test_a_hit and revisions",
+        times_the_cpu("cache hit", "product with two revisions", "upstream"), 6, 8),
+    Row("CPU, 1,000 reads at 20 ms, 50 at a time: raw aiohttp / green with pywats' models",
+        "test_against_the_ideal[20", times_the_cpu("ideal", AT_20_MS, "aiohttp"), 1.5, 1.8),
+    Row("the same: wall / ideal", "test_against_the_ideal[20",
+        figure("wall / ideal, 20 ms: green"), 1.12, 1.06, at_least=False),
+    Row("the same at 50 ms", "test_against_the_ideal[50",
+        figure("wall / ideal, 50 ms: green"), 1.12, 1.04, at_least=False),
+    *(
+        Row(f"no-op `Pool.map`, 100,000 items: gevent's own / ours, {what} an item",
+            "test_no_op_map", figure(f"no-op Pool.map: gevent's / ours, {what}"), 3, 8)
+        for what in ("CPU", "memory")
+    ),
+    Row("CPU of a look-up, 20,000 batched / 2,000", "test_cost_of_a_look_up",
+        figure("cost of a look-up, many batched / few"), 1.15, 1.05, at_least=False),
+    *(
+        Row(f"the way of {what}: our {of}", "test_way", figure(f"the way of {what}: {of}"), bar,
+            at_least=False)
+        for what, bars in (("an uncached GET", (70, 16)), ("a hit", (14, 8)))
+        for of, bar in zip(("calls", "files"), bars, strict=True)
+    ),
     Row("throughput, 50 at a time, no latency: green / AsyncWATS", AT_50,
         at_50("green", "AsyncWATS"), 8, 12),
     Row("the same, green / threads with a client each", AT_50, at_50("green", "threads"), 7, 12),
     Row("one call after another: green / upstream", ONE_BY_ONE,
         one_by_one("green", "upstream"), 3, 4),
-    Row("cache hit / upstream's hit, a plain product", "test_a_hit and plain",
-        hit("product plain", "green", "upstream"), 10, 14),
-    Row("50 ms, 50 at a time: wall / ideal", "test_against_the_ideal",
-        figure("wall / ideal: green"), 1.12, 1.04, at_least=False),
     Row("RSS per call in flight, 1,000 in flight", "test_calls_in_flight",
         figure("RSS per call in flight: green"), 25, 12, at_least=False, unit="kB"),
     Row("native threads above idle, 1,000 in flight", "test_calls_in_flight",
@@ -88,21 +122,10 @@ KEY_ROWS = (
 DRAIN, DEPTH = "test_drain", "test_depth"
 
 FURTHER_ROWS = (
-    Row("cache hit / upstream's hit, a product with two revisions", "test_a_hit and revisions",
-        hit("product with two revisions", "green", "upstream"), 5),
-    *(
-        Row(f"no-op `Pool.map`, 100,000 items: gevent's own / ours, {what} an item",
-            "test_no_op_map", figure(f"no-op Pool.map: gevent's / ours, {what}"), 3, 8)
-        for what in ("CPU", "memory")
-    ),
-    Row("the same, ours: cost of an item / with 1,000 items", "test_cost_of_an_item",
+    Row("no-op `Pool.map`: cost of an item of 100,000 / of 1,000", "test_cost_of_an_item",
         figure("no-op Pool.map: an item of 100,000 / of 1,000"), 1.25, at_least=False),
     Row("`CacheManager.get` / bare `TLRUCache.get`", "test_get_against",
         figure("CacheManager.get / bare TLRUCache.get"), 3, at_least=False),
-    Row("`CacheManager.set` / bare `TLRUCache`, both full", "test_set_against",
-        figure("CacheManager.set / bare TLRUCache[...] ="), 1.5, at_least=False),
-    Row("200,000 cache entries expire together: the longest call", "test_expiry_of_many",
-        figure("200,000 entries expire together: the longest call"), 10, at_least=False, unit="ms"),
     Row("cache contention: 200 greenlets / one, the same reads", "test_contention",
         figure("the same 100,000 hits: 200 greenlets / one"), 1.2, at_least=False),
     *(

@@ -32,6 +32,9 @@ COLOURS = {
     "AsyncWATS": "#0072b2",
     "threads": "#d55e00",
     "HttpClient threads": "#e69f00",
+    "aiohttp": "#cc79a7",
+    "grequests": "#56b4e9",
+    "requests threads": "#f0e442",
     "sequential": "#777777",
 }  # told apart without red against green, too
 AT_ONCE = 50

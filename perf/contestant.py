@@ -10,6 +10,7 @@ machine whose speed changes, and each has an interpreter that nobody else has wa
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import sys
@@ -18,16 +19,35 @@ from collections.abc import Callable
 from typing import Any
 
 OPTIONS: dict[str, Any] = json.loads(sys.argv[1])
-FLAVOUR: str = OPTIONS["flavour"]  # upstream or green
+FLAVOUR: str = OPTIONS["flavour"]  # upstream, green, a library of RIVALS, or gate
+RIVALS = ("aiohttp", "grequests", "requests")  # without pywats, whose weight they need not carry
 
-if FLAVOUR != "upstream":
-    pass
+if FLAVOUR in RIVALS:
+    try:
+        importlib.import_module(FLAVOUR)  # grequests patches the process, too
+    except ImportError as exc:
+        print(json.dumps({"absent": str(exc)}), flush=True)
+        sys.exit()
+elif FLAVOUR != "upstream":
+    import pywats_green  # noqa: F401
 
 from play import Play, Setting  # noqa: E402
 
 
 def plays() -> dict[str, Callable[[Setting], Play]]:
     """All plays by name; imported here, below pywats_green."""
+    if FLAVOUR in RIVALS:
+        import rivals
+
+        return rivals.PLAYS
+    from pywats.core.throttle import configure_throttling
+
+    if not OPTIONS.get("throttled"):
+        configure_throttling(enabled=False)  # else the limiter would be what is measured
+    if FLAVOUR == "gate":
+        from gate import workload
+
+        return workload.PLAYS
     import crud
     import growth
     import holding
@@ -65,10 +85,6 @@ def answered(
 
 
 def main() -> None:
-    from pywats.core.throttle import configure_throttling
-
-    if not OPTIONS.get("throttled"):
-        configure_throttling(enabled=False)  # else the limiter would be what is measured
     known = plays()
     opened: dict[str, Play] = {}
     setting = Setting(FLAVOUR, OPTIONS["url"], OPTIONS["token"], OPTIONS["concurrency"])

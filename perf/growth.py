@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from lookups import keys, uncached
-from play import Play, Setting
+from lookups import uncached
+from play import Play, Setting, keys
 
 WARM_UP = 2000  # calls; what is kept for good is there by then
 

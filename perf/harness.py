@@ -48,6 +48,7 @@ class Contestant:
         server: The embedded server.
         concurrency: Calls at once.
         throttled: True leaves upstream's limiter at its default.
+        environment: Of the process; None: this one's.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Contestant:
         concurrency: int = 1,
         *,
         throttled: bool = False,
+        environment: dict[str, str] | None = None,
     ) -> None:
         self.flavour = flavour
         options = {
@@ -68,6 +70,7 @@ class Contestant:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env=environment,
         )
         self._greeting: dict[str, Any] | None = None
 

@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lookups import client, keys, uncached
-from play import Play, Setting
+from lookups import client, uncached
+from play import Play, Setting, keys
 from pywats import AsyncWATS
 
 AT_A_TIME = 10

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from lookups import KEYS, uncached
-from play import Play, Setting
+from lookups import uncached
+from play import KEYS, Play, Setting
 from pywats.core.client import HttpClient
 
 PATH = f"/api/Product/{KEYS[0]}"

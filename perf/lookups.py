@@ -7,27 +7,22 @@ import itertools
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from play import Play, Setting
+from play import KEYS, Play, Setting, keys, paths
 from pywats import AsyncWATS, pyWATS
 from pywats.core.client import HttpClient
 from pywats.core.config import SyncConfig
 
-PRODUCTS = 1000
 DEADLINE = 5.0  # seconds; upstream's own of 30 would only be waited for
 ADDRESS = re.compile("0x[0-9a-f]+")
-KEYS = [f"PN-{number:05d}" for number in range(PRODUCTS)]
+HOT = KEYS[:100]
 
 
-def keys(count: int) -> Iterator[str]:
-    return itertools.islice(itertools.cycle(KEYS), count)
-
-
-def paths(count: int) -> Iterator[str]:
-    return map("/api/Product/{}".format, keys(count))
+def hot(count: int) -> Iterator[str]:
+    return itertools.islice(itertools.cycle(HOT), count)
 
 
 def client(setting: Setting, **options: Any) -> pyWATS:
@@ -67,6 +62,25 @@ def pool_of_http_client(setting: Setting) -> Play:
     return Play(lambda count: greenlets.map(http.get, paths(count)))
 
 
+def pool_cold(setting: Setting) -> Play:
+    """The same with the cache, which holds nothing at the start of a round."""
+    import pywats_green
+
+    api, greenlets = client(setting), pywats_green.Pool(setting.concurrency)
+    cache = pywats_green.cache_of(api)
+    assert cache is not None
+    return Play(lambda n: greenlets.map(api.product.get_product, keys(n)), lambda _: cache.clear())
+
+
+def pool_hits(setting: Setting) -> Play:
+    """The same, all of it from the cache."""
+    import pywats_green
+
+    api, greenlets = client(setting), pywats_green.Pool(setting.concurrency)
+    look_up = api.product.get_product
+    return Play(lambda n: greenlets.map(look_up, hot(n)), lambda _: greenlets.map(look_up, HOT))
+
+
 def batched(setting: Setting) -> Play:
     """One shared pyWATS, a green Pool inside `batching()`; a client of its own for each round."""
     import pywats_green
@@ -76,10 +90,13 @@ def batched(setting: Setting) -> Play:
 
     def run(count: int) -> dict[str, int]:
         with pywats_green.batching():
-            found = greenlets.map(fresh[-1].product.get_product, keys(count))
+            found = greenlets.map(fresh[0].product.get_product, keys(count))
         return {"found": sum(product is not None for product in found)}
 
-    return Play(run, lambda _: fresh.append(uncached(setting)))
+    def prepare(_: int) -> None:
+        fresh[:] = [uncached(setting)]
+
+    return Play(run, prepare)
 
 
 def threads(setting: Setting) -> Play:
@@ -104,20 +121,44 @@ def http_client_threads(setting: Setting) -> Play:
     return Play(lambda count: list(executor.map(http.get, paths(count))))
 
 
-def gather(setting: Setting) -> Play:
-    """AsyncWATS with as many workers gathered: the rewrite that this package replaces."""
-    loop = asyncio.new_event_loop()
-    api = AsyncWATS(base_url=setting.url, token=setting.token, enable_cache=False)
+Look = Callable[[Iterable[str]], Coroutine[Any, Any, list[Any]]]
 
-    async def run(count: int) -> list[Any]:
-        todo = keys(count)
+
+def gathered(setting: Setting, api: AsyncWATS) -> Look:
+    """As many workers gathered as calls at once: the rewrite that this package replaces."""
+
+    async def look_up(wanted: Iterable[str]) -> list[Any]:
+        todo = iter(wanted)
 
         async def worker() -> list[Any]:
             return [await api.product.get_product(key) for key in todo]
 
         return await asyncio.gather(*(worker() for _ in range(setting.concurrency)))
 
-    return Play(lambda count: loop.run_until_complete(run(count)))
+    return look_up
+
+
+def gather(setting: Setting) -> Play:
+    """AsyncWATS, no cache."""
+    play = asyncio.new_event_loop().run_until_complete
+    api = AsyncWATS(base_url=setting.url, token=setting.token, enable_cache=False)
+    look_up = gathered(setting, api)
+    return Play(lambda count: play(look_up(keys(count))))
+
+
+def gather_cold(setting: Setting) -> Play:
+    """AsyncWATS with the cache, which holds nothing at the start of a round."""
+    play = asyncio.new_event_loop().run_until_complete
+    api = AsyncWATS(base_url=setting.url, token=setting.token)
+    look_up, clear = gathered(setting, api), api._http_client.clear_cache  # noqa: SLF001
+    return Play(lambda count: play(look_up(keys(count))), lambda _: play(clear()))
+
+
+def gather_hits(setting: Setting) -> Play:
+    """AsyncWATS, all of it from the cache."""
+    play = asyncio.new_event_loop().run_until_complete
+    look_up = gathered(setting, AsyncWATS(base_url=setting.url, token=setting.token))
+    return Play(lambda count: play(look_up(hot(count))), lambda _: play(look_up(HOT)))
 
 
 def shared_by_threads(setting: Setting) -> Play:
@@ -143,9 +184,13 @@ PLAYS: dict[str, Callable[[Setting], Play]] = {
     "cached": cached,
     "pool": pool,
     "pool of http client": pool_of_http_client,
+    "pool cold": pool_cold,
+    "pool hits": pool_hits,
     "batched": batched,
     "threads": threads,
     "http client threads": http_client_threads,
     "gather": gather,
+    "gather cold": gather_cold,
+    "gather hits": gather_hits,
     "shared by threads": shared_by_threads,
 }

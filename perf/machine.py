@@ -13,7 +13,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 PACKAGES = (
     "pywats-green", "pywats-api", "gevent", "greenlet", "requests", "urllib3", "httptools",
-    "httpx", "cachetools", "pydantic", "pytest-benchmark",
+    "httpx", "cachetools", "aiohttp", "grequests", "pydantic", "pytest-benchmark",
 )  # fmt: skip
 GENERATED = (":!perf/results", ":!README.md")  # what a run itself changes
 

@@ -17,9 +17,9 @@ LATENCY, CONCURRENCY = "latency_ms", "concurrency"
 MICRO = 1e6
 
 RATIOS = (
-    "Ratios are medians over neighbouring rounds of contestants that take turns; the interval is "
-    "bootstrapped over the rounds. Where fewer than six rounds were played it is their least and "
-    "greatest value, and holds the truth less often than 95 times in 100."
+    "Ratios are medians over neighbouring rounds of contestants that take turns, with their 95 % "
+    "interval. Where fewer than six rounds were played it is their least and greatest value, and "
+    "holds the truth less often."
 )
 NOT_AHEAD = (
     "Every cell in which another contestant is as fast as green over its default transport, or "
@@ -63,11 +63,11 @@ def bar_table(results: Results, rows: tuple[Row, ...], *, command: bool = False)
         yield f"{sign}{row.bar:g}{unit}"
         if rows is KEY_ROWS:
             yield "" if row.goal is None else f"{sign}{row.goal:g}{unit}"
-        yield row.disposition(results)
+        yield row.verdict(results)
         if command:
             yield f"`{row.command}`"
 
-    heads = ["what", "measured, median [95 %]", "bar", "disposition"]
+    heads = ["what", "measured, median [95 %]", "bar", "verdict"]
     if rows is KEY_ROWS:
         heads.insert(3, "goal")
     return table([*heads, "command"] if command else heads, (list(cells(row)) for row in rows))
@@ -129,8 +129,20 @@ def key_rows(results: Results) -> list[str]:
         "## Key rows", "",
         RATIOS, "",
         *bar_table(results, KEY_ROWS, command=True),
+        *played_twice(results),
         "## Further bars", "", *bar_table(results, FURTHER_ROWS, command=True),
     ]  # fmt: skip
+
+
+def played_twice(results: Results) -> list[str]:
+    """What missed its bar at first, and was played once more."""
+    rows = results.content.get("played_twice", {})
+    lines = [f"- {what}: {first} at first" for what, first in rows.items()]
+    return (
+        ["Missed, and played once more; above is the second result:", "", *lines, ""]
+        if rows
+        else []
+    )
 
 
 def concurrent(results: Results) -> list[str]:
@@ -172,6 +184,18 @@ def cpu_per_call(cells: list[dict[str, Any]], names: list[str]) -> list[str]:
     ]  # fmt: skip
     return ["CPU of the client's process, microseconds a call, no latency:", "",
             *table(["", *names], rows)]  # fmt: skip
+
+
+def more_cpu(results: Results) -> list[str]:
+    """CPU a call in the cells of the key rows that no other table shows."""
+    rows = [
+        [f"{group}: {cell['cell']}", name, span(estimate([cpu * MICRO for cpu in laps["cpu"]]))]
+        for group in ("ideal", "cache at once")
+        for cell in results.cells(group)
+        for name, laps in cell["contestants"].items()
+    ]
+    heads = ["cell", "contestant", "CPU, microseconds a call"]
+    return ["## 50 at a time, by CPU", "", *table(heads, rows)] if rows else []
 
 
 def one_by_one(results: Results, group: str, title: str) -> list[str]:
@@ -265,6 +289,7 @@ def markdown(results: Results) -> str:
         *key_rows(results),
         *where_green_does_not_win(results),
         *concurrent(results),
+        *more_cpu(results),
         *one_by_one(results, "sequential", "One call after another"),
         *one_by_one(results, "crud", "Create, read, update, delete"),
         *one_by_one(results, "cache hit", "A cache hit"),

@@ -75,6 +75,31 @@ class Results:
         self.machine: dict[str, Any] = content["machine"]
         self.figures = [Figure(**figure) for figure in content["figures"]]
 
+    def with_second(self, second: Results, before: dict[str, str]) -> Results:
+        """Results in which a second run replaces whatever it measured.
+
+        Args:
+            second: The run of some cells.
+            before: What their rows said the first time; it stays, for the report.
+        """
+        old, new = self.content, second.content
+
+        def merged(part: str, *keys: str) -> list[Any]:
+            items = {tuple(item[key] for key in keys): item for item in old[part] + new[part]}
+            return list(items.values())
+
+        return Results(
+            {
+                **old,
+                "cells": merged("cells", "group", "cell"),
+                "figures": merged("figures", "name"),
+                "in_process": merged("in_process", "group", "name"),
+                "minutes": old["minutes"] + new["minutes"],
+                "broken": {**old["broken"], **new["broken"]},
+                "played_twice": before,
+            }
+        )
+
     def cells(self, group: str) -> Iterator[dict[str, Any]]:
         return (cell for cell in self.content["cells"] if cell["group"] == group)
 
@@ -83,12 +108,17 @@ class Results:
         found = [item for item in self.cells(group) if item["cell"] == cell]
         return found[0]["contestants"] if found else {}
 
-    def ratio(self, group: str, cell: str, slower: str, faster: str) -> Estimate | None:
-        """How many times as fast one contestant is as another; None where one did not run."""
+    def ratio(
+        self, group: str, cell: str, slower: str, faster: str, clock: str = "seconds"
+    ) -> Estimate | None:
+        """How many times as fast one contestant is as another; None where one did not run.
+
+        By the wall, or with the clock "cpu" by the processor time of the two processes.
+        """
         laps = self.laps(group, cell)
         if slower not in laps or faster not in laps:
             return None
-        return ratio(laps[slower]["seconds"], laps[faster]["seconds"])
+        return ratio(laps[slower][clock], laps[faster][clock])
 
     def figure(self, name: str) -> Figure | None:
         return next((figure for figure in self.figures if figure.name == name), None)

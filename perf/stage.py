@@ -113,15 +113,25 @@ class Stage:
         rounds: int,
         seconds: float,
         budget: float = float("inf"),
+        calls: int | None = None,
     ) -> Cell:
-        """Let contestants take turns; those of the same concurrency stay for the next cell."""
+        """Let contestants take turns; those of the same concurrency stay for the next cell.
+
+        A round is of whole multiples of `calls`; None: of the concurrency, or 1 where calls are
+        made one after another.
+        """
         for name, part in parts.items():
             if part.at_most is not None and concurrency > part.at_most:
                 cell.absent[name] = part.why
         present = {name: part for name, part in parts.items() if name not in cell.absent}
         self._engage({name: part.flavour for name, part in present.items()}, concurrency)
         players = [
-            Player(name, self._troupe[name], part.play, concurrency if part.at_once else 1)
+            Player(
+                name,
+                self._troupe[name],
+                part.play,
+                calls or (concurrency if part.at_once else 1),
+            )
             for name, part in present.items()
         ]
         rounds, seconds = EFFORT.rounds(rounds), EFFORT.seconds(seconds)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from estimates import Estimate
 
 # Heads of columns that hold no numbers.
-WORDS = ("disposition", "command", "reproduce with", "contestant", "reason", "cells", "how")
+WORDS = ("verdict", "command", "reproduce with", "contestant", "reason", "cells", "how")
 
 
 def number(value: float) -> str:

@@ -1,11 +1,13 @@
 """1,000 look-ups inside `batching()` under upstream's default limit, and what they would cost."""
 
+import statistics
 from typing import Any
 
 from recording import Records
 from stage import EFFORT, Stage
 
 LOOK_UPS, AT_ONCE, LATENCY = 1000, 200, 0.03
+FEW, MANY = 2000, 4000 if EFFORT.quick else 20_000
 LIMIT, WINDOW = 500, 60.0  # upstream's default: requests, seconds
 
 
@@ -37,3 +39,20 @@ def test_batched_and_not(stage: Stage, records: Records) -> None:
         "s",
         "by arithmetic: 500 pass at once, the next 500 a minute later",
     )
+
+
+def test_cost_of_a_look_up(stage: Stage, records: Records) -> None:
+    """What one of many costs, against one of few: the batches' own books do not grow with them."""
+    stage.server.configure(latency=0)
+    ratios = []
+    with stage.contestant("green", AT_ONCE) as contestant:
+        contestant.open("batched")
+        contestant.play("batched", FEW)
+        for _ in range(EFFORT.rounds(3)):
+            few = statistics.median(
+                lap.cpu / lap.calls for lap in (contestant.play("batched", FEW) for _ in range(3))
+            )
+            many = contestant.play("batched", MANY)
+            ratios.append(many.cpu / many.calls / few)
+    note = f"{MANY:,} batched / {FEW:,}, CPU"
+    records.figure("cost of a look-up, many batched / few", ratios, "", note)

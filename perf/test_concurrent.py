@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from harness import FAILED, Cell, Player, take_turns
+from harness import Cell
 from recording import Records, replayed
 from stage import EFFORT, Part, Stage
 
@@ -15,13 +15,26 @@ PARTS = {
         "upstream", "http client threads", at_most=200, why="more native threads than help it"
     ),
     "AsyncWATS": Part("upstream", "gather"),
+    "aiohttp": Part("aiohttp", "aiohttp"),
+    "grequests": Part("grequests", "grequests"),
+    "requests threads": Part(
+        "requests", "requests", at_most=200, why="more native threads than help it"
+    ),
     "green": Part("green", "pool"),
 }
-CONCURRENCIES = (1, 50) if EFFORT.quick else (1, 10, 50, 200, 1000)
+AT_ONCE = 50
+CONCURRENCIES = (1, AT_ONCE) if EFFORT.quick else (1, 10, AT_ONCE, 200, 1000)
 LATENCIES = (0, 50) if EFFORT.quick else (0, 5, 50, 200)  # milliseconds
-CASES = [(many, late, who) for many in CONCURRENCIES for late in LATENCIES for who in PARTS]
+CELLS = [(many, late) for many in CONCURRENCIES for late in LATENCIES if late == 0 or many != 10]
+CASES = [(many, late, who) for many, late in CELLS for who in PARTS]
 
-IDEAL_CALLS, IDEAL_AT_ONCE, IDEAL_LATENCY = 1000, 50, 0.05
+ONE_THOUSAND = 1000
+RIVALS = {50: ("green",), 20: ("green", "aiohttp")}  # by milliseconds
+IDEAL_CASES = [(late, who) for late, names in RIVALS.items() for who in names]
+WITH_CACHE = {
+    kind: {"AsyncWATS": Part("upstream", f"gather {kind}"), "green": Part("green", f"pool {kind}")}
+    for kind in ("cold", "hits")
+}
 
 
 def played(stage: Stage, concurrency: int, latency: int) -> Cell:
@@ -31,7 +44,7 @@ def played(stage: Stage, concurrency: int, latency: int) -> Cell:
         {"concurrency": concurrency, "latency_ms": latency},
     )
     stage.server.configure(latency=latency / 1000)
-    if (concurrency, latency) == (50, 0):  # of the key rows
+    if (concurrency, latency) == (AT_ONCE, 0):  # of the key rows
         return stage.take_turns(cell, PARTS, concurrency, rounds=17, seconds=0.5, budget=80)
     return stage.take_turns(cell, PARTS, concurrency, rounds=5, seconds=0.2, budget=5)
 
@@ -47,19 +60,45 @@ def test_concurrent(
     records.show(benchmark, cell, who)
 
 
-def test_against_the_ideal(stage: Stage, records: Records) -> None:
-    """1,000 calls, 50 at a time, each answered after 50 ms: a second, were there nothing else."""
-    stage.server.configure(latency=IDEAL_LATENCY)
-    ideal = IDEAL_CALLS / IDEAL_AT_ONCE * IDEAL_LATENCY
-    cell = Cell("ideal", "50 at a time, 50 ms", {})
-    with stage.contestant("green", IDEAL_AT_ONCE) as contestant:
-        players = [Player("green", contestant, "pool", IDEAL_CALLS)]
-        take_turns(cell, players, rounds=EFFORT.rounds(11), seconds=0)
-    failed = {name: why for name, why in cell.absent.items() if why.startswith(FAILED)}
-    assert not failed
-    for name, laps in cell.laps.items():
-        values = [lap.seconds / ideal for lap in laps]
-        records.figure(f"wall / ideal: {name}", values, "", "1,000 calls, 50 at a time, 50 ms")
+@replayed
+@pytest.mark.parametrize(("latency", "who"), IDEAL_CASES)
+def test_against_the_ideal(
+    stage: Stage, records: Records, benchmark: Any, latency: int, who: str
+) -> None:
+    """1,000 calls, 50 at a time: each wave takes the latency, were there nothing else."""
+    how = f"1,000 calls, {AT_ONCE} at a time, {latency} ms"
+
+    def played() -> Cell:
+        stage.server.configure(latency=latency / 1000)
+        parts = {name: PARTS[name] for name in RIVALS[latency]}
+        cell = Cell("ideal", how, {})
+        return stage.take_turns(cell, parts, AT_ONCE, rounds=11, seconds=0, calls=ONE_THOUSAND)
+
+    cell = stage.cell(("ideal", latency), played)
+    if who in cell.laps:
+        ideal = ONE_THOUSAND / AT_ONCE * latency / 1000
+        values = [lap.seconds / ideal for lap in cell.laps[who]]
+        records.figure(f"wall / ideal, {latency} ms: {who}", values, "", how)
+    records.show(benchmark, cell, who)
+
+
+@replayed
+@pytest.mark.parametrize(
+    ("kind", "who"), [(k, who) for k, parts in WITH_CACHE.items() for who in parts]
+)
+def test_with_the_cache(
+    stage: Stage, records: Records, benchmark: Any, kind: str, who: str
+) -> None:
+    """50 at a time with the default cache: 1,000 keys that are new to it, or nothing but hits."""
+
+    def played() -> Cell:
+        stage.server.configure(latency=0)
+        cell = Cell("cache at once", kind, {"concurrency": AT_ONCE})
+        return stage.take_turns(
+            cell, WITH_CACHE[kind], AT_ONCE, rounds=9, seconds=0, calls=ONE_THOUSAND
+        )
+
+    records.show(benchmark, stage.cell(("cache at once", kind), played), who)
 
 
 def test_a_shared_client_under_threads(stage: Stage, records: Records) -> None:
