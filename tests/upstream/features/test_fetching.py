@@ -22,8 +22,7 @@ from pywats_green import (
     fetch_units,
 )
 from pywats_green.testing import WatsServer
-
-from .conftest import Counts, part_numbers
+from upstream.lookups import Counts, part_numbers
 
 QUERY = "GET /api/Product/Query"
 SINGLE = "GET /api/Product/{partNumber}"

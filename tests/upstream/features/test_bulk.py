@@ -13,8 +13,7 @@ from pywats.domains.product import ProductRevision
 
 from pywats_green import Pool, batching, configure
 from pywats_green.testing import WatsServer
-
-from .conftest import Counts, outcome
+from upstream.lookups import Counts, outcome
 
 ONE = "PUT /api/Product/Revision"
 MANY = "PUT /api/Product/Revisions"

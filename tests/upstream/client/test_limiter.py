@@ -8,7 +8,7 @@ from typing import Any
 import gevent
 import pytest
 from pywats.core.throttle import RateLimiter
-from throttle_clock import Crowd, HandClock, run_all
+from throttle.clock import Crowd, HandClock, run_all
 
 from pywats_green.throttle import Gate, Tally
 from pywats_green.upstream.client import admission

@@ -13,7 +13,7 @@ from pywats import AsyncWATS, RetryConfig, pyWATS
 from pywats.core.client import HttpClient
 from pywats.core.exceptions import PyWATSError
 from pywats.core.throttle import configure_throttling
-from throttle_clock import run_all
+from throttle.clock import run_all
 from transport.servers import Server, reply
 
 from pywats_green import Pool

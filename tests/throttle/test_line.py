@@ -4,9 +4,9 @@ import time
 
 import gevent
 import pytest
-from throttle_clock import Crowd, HandClock, run_all
 
 from pywats_green.throttle import Line, Tally, start_timer
+from throttle.clock import Crowd, HandClock, run_all
 
 
 class Pieces:

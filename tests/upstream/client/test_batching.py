@@ -23,8 +23,7 @@ from pywats_green.batching import current_scope
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.client import batches
 from pywats_green.upstream.tables.batch_forms import ASSET, PRODUCT, UNIT
-
-from .conftest import QUERY, SINGLE, Counts, outcome, outcomes, part_numbers, planted
+from upstream.lookups import QUERY, SINGLE, Counts, outcome, outcomes, part_numbers, planted
 
 ASSET_QUERY, ASSET_SINGLE = "GET /api/Asset", "GET /api/Asset/{idOrSerialNumber}"
 UNIT_QUERY = "GET /api/Production/Unit/Query"

@@ -1,23 +1,13 @@
-"""Shared by the tests of batching."""
+"""What tests of look-ups share: keys, outcomes that can be compared, counts of requests."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import pytest
-from pywats import pyWATS
-
 from pywats_green import Pool
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.client import epochs
 
 QUERY = "GET /api/Product/Query"
 SINGLE = "GET /api/Product/{partNumber}"
-
-
-@pytest.fixture(autouse=True)
-def nothing_unsettled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget the writes that other tests killed: for a while, nothing they touch is cached."""
-    monkeypatch.setattr(epochs, "_unsettled", {})
 
 
 def outcome(function: Callable[[], Any]) -> Any:
@@ -65,19 +55,3 @@ class Counts:
         fresh = {route: count - self._before.get(route, 0) for route, count in now.items()}
         self._before = now
         return {route: count for route, count in fresh.items() if count}
-
-
-@pytest.fixture
-def counts(server: WatsServer) -> Counts:
-    return Counts(server)
-
-
-@pytest.fixture
-def proven(api: pyWATS, counts: Counts) -> pyWATS:
-    """A client that has proven the route of products."""
-    from pywats_green import batching
-
-    with batching(window=0.0):
-        Pool(2).map(api.product.get_product, part_numbers(2))
-    assert counts.new() == {QUERY: 1, SINGLE: 1}
-    return api
