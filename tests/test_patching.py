@@ -192,23 +192,6 @@ def test_values_of_the_switch(run_python, value, active) -> None:  # type: ignor
     assert done.stdout == f"{active}\n"
 
 
-def test_import_time(run_python) -> None:  # type: ignore[no-untyped-def]
-    """At most 100 ms over gevent, requests and pywats: the best of processes taken in turns.
-
-    Processor time, which other work on the machine disturbs less than the clock on the wall.
-    """
-    source = "import time\nstart = time.process_time()\n{}\nprint(time.process_time() - start)\n"
-    ours = source.format("import pywats_green")
-    theirs = source.format("from gevent import monkey; monkey.patch_all(); import requests, pywats")
-    pairs: list[tuple[float, float]] = []
-    for _ in range(20):  # more pairs only make both bests truer
-        pairs.append((float(run_python(ours).stdout), float(run_python(theirs).stdout)))
-        ours_best, theirs_best = map(min, zip(*pairs, strict=True))
-        if len(pairs) >= 5 and ours_best - theirs_best < 0.1:
-            return
-    pytest.fail(f"{ours_best:.3f} s against {theirs_best:.3f} s")
-
-
 def test_this_process_is_green() -> None:
     import pywats_green
 

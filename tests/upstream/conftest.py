@@ -1,18 +1,42 @@
 """Shared by the tests of what knows pywats."""
 
+from collections.abc import Callable
+from typing import Any
+
+import gevent
 import pytest
+from gevent.event import Event
 from pywats import pyWATS
 
 from pywats_green import Pool, batching
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.client import epochs
-from upstream.lookups import QUERY, SINGLE, Counts, part_numbers
+from upstream.lookups import ENDLESS, QUERY, SINGLE, Counts, part_numbers
 
 
 @pytest.fixture(autouse=True)
 def nothing_unsettled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget the writes that other tests killed: for a while, nothing they touch is cached."""
     monkeypatch.setattr(epochs, "_unsettled", {})
+
+
+@pytest.fixture(autouse=True)
+def windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window of batching ends when all other greenlets wait, however slow the machine is.
+
+    So what is asked for at once always travels together. A window of a minute does not end.
+    """
+
+    def spawn_later(seconds: float, function: Callable[[], Any]) -> gevent.Greenlet:
+        def window() -> None:
+            if seconds >= ENDLESS:
+                Event().wait()
+            gevent.idle()
+            function()
+
+        return gevent.spawn(window)
+
+    monkeypatch.setattr(gevent, "spawn_later", spawn_later)
 
 
 @pytest.fixture

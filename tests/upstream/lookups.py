@@ -1,13 +1,19 @@
 """What tests of look-ups share: keys, outcomes that can be compared, counts of requests."""
 
+import gc
 from collections.abc import Callable, Iterable
 from typing import Any
+
+import gevent
 
 from pywats_green import Pool
 from pywats_green.testing import WatsServer
 
 QUERY = "GET /api/Product/Query"
 SINGLE = "GET /api/Product/{partNumber}"
+
+ENDLESS = 60.0
+"""Seconds of a window of batching that no test sees the end of."""
 
 
 def outcome(function: Callable[[], Any]) -> Any:
@@ -21,6 +27,12 @@ def outcome(function: Callable[[], Any]) -> Any:
 
 def outcomes(function: Callable[[Any], Any], keys: Iterable[Any], size: int = 100) -> list[Any]:
     return Pool(size).map(lambda key: outcome(lambda: function(key)), keys)
+
+
+def greenlets() -> int:
+    """How many greenlets have not ended."""
+    gc.collect()
+    return sum(isinstance(item, gevent.Greenlet) and not item.dead for item in gc.get_objects())
 
 
 def part_numbers(count: int, start: int = 0) -> list[str]:

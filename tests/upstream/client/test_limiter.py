@@ -306,10 +306,10 @@ def test_another_native_thread_obeys_too() -> None:
     pool = gevent.get_hub().threadpool
     throttling_there = pool.apply(elsewhere)
     assert throttling_there == (False, {})
-    _refused(client)
+    _refused(client, "300")
     was_held, left = pool.apply(elsewhere)
     assert was_held
-    assert 4 < left[SERVER] <= 5
+    assert 0 < left[SERVER] <= 300
 
 
 def test_no_slot_is_lost_and_the_window_never_exceeded_though_many_are_killed(
