@@ -61,7 +61,14 @@ def test_the_refusal_is_an_import_error(run_python) -> None:  # type: ignore[no-
     assert (done.stdout, done.returncode) == ("ImportOrderError\n", 0)
 
 
-@pytest.mark.parametrize("modules", ["requests", "urllib3", "httpx", "httpcore", "requests, httpx"])
+@pytest.mark.parametrize(
+    "modules",
+    [
+        "urllib3",
+        "requests, httpx",
+        *(pytest.param(name, marks=pytest.mark.long) for name in ("requests", "httpx", "httpcore")),
+    ],
+)
 def test_what_copies_sockets_first_gives_one_warning_that_names_it(run_python, modules) -> None:  # type: ignore[no-untyped-def]
     done = run_python(
         f"import warnings\nimport {modules}\n"
@@ -182,7 +189,13 @@ def test_disabled_the_pool_passes_calls_through_one_by_one(run_python, server) -
 
 
 @pytest.mark.parametrize(
-    ("value", "active"), [("0", True), ("", True), ("1", False), ("yes", False)]
+    ("value", "active"),
+    [
+        ("0", True),
+        ("yes", False),
+        pytest.param("", True, marks=pytest.mark.long),
+        pytest.param("1", False, marks=pytest.mark.long),
+    ],
 )
 def test_values_of_the_switch(run_python, value, active) -> None:  # type: ignore[no-untyped-def]
     done = run_python(
