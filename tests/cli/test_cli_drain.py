@@ -15,8 +15,8 @@ from commandline import COMMAND, TIMEOUT, Completed, environment
 from waiting import until
 
 from pywats_green.__main__ import main
-from pywats_green.cli.queue_folder import plain
-from pywats_green.cli.queue_progress import LiveBar
+from pywats_green.cli.queue.folder import plain
+from pywats_green.cli.queue.progress import LiveBar
 from pywats_green.queue.folder import FolderQueue
 from pywats_green.testing import WatsServer
 
