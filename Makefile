@@ -8,13 +8,19 @@ else
 BIN := .venv/bin
 endif
 
-.PHONY: demo test lint typecheck perf gate soak clean
+.PHONY: demo test test-long test-all lint typecheck perf gate soak clean
 
 demo: $(BIN)/.installed
 	$(BIN)/python -m pywats_green demo
 
 test: $(BIN)/.tools
 	$(PYTEST)
+
+# What is marked long: crash, fuzz and parity runs.
+test-long: $(BIN)/.tools
+	$(PYTEST) -m long
+
+test-all: test test-long
 
 lint: $(BIN)/.tools
 	$(BIN)/ruff check .

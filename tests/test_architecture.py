@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,8 @@ FLOORS = [
 ]
 # Siblings of this floor meet through arguments.
 SIBLINGS = FLOORS[2]
+# The rooms inside upstream, likewise: the calls of hooks enter the client, never the other way.
+UPSTREAM_FLOORS = ["tables", "client", "hooks", "features"]
 # What a room sees of the start button: the public names, as any program does.
 USES_THE_SHOP_WINDOW = {"cli", "testing", "__main__"}
 
@@ -37,7 +40,8 @@ def _floor(room: str) -> int:
     return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
 
 
-def _imported_rooms(path: Path) -> Iterator[str]:
+def _imported_names(path: Path) -> Iterator[list[str]]:
+    """The parts of the names that a module imports from this package, without its own."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -50,10 +54,14 @@ def _imported_rooms(path: Path) -> Iterator[str]:
         else:
             continue
         for name in names:
-            if name.split(".")[0] != "pywats_green":
-                continue
-            room = [*name.split("."), "__init__"][1]
-            yield room if any(room in rooms for rooms in FLOORS) else "__init__"
+            first, *rest = name.split(".")
+            if first == "pywats_green":
+                yield rest
+
+
+def _imported_rooms(path: Path) -> Iterator[str]:
+    for room, *_ in ([*name, "__init__"] for name in _imported_names(path)):
+        yield room if any(room in rooms for rooms in FLOORS) else "__init__"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -65,6 +73,19 @@ def test_imports_only_point_down(path: Path) -> None:
         assert _floor(imported) < _floor(room) or (
             _floor(imported) == _floor(room) and room not in SIBLINGS
         ), f"{room} imports {imported}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if _room(path) == "upstream" and path.parent.name != "upstream"],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
+def test_imports_in_upstream_only_point_down(path: Path) -> None:
+    room = path.relative_to(PACKAGE).parts[1]
+    below = UPSTREAM_FLOORS[: UPSTREAM_FLOORS.index(room) + 1]
+    for name in _imported_names(path):
+        if name[:1] == ["upstream"]:
+            assert set(name[1:2]) & set(below), f"{room} imports {'.'.join(name)}"
 
 
 PRIVATE_NAMES = re.compile(
@@ -101,6 +122,19 @@ def test_a_module_fits_into_one_room() -> None:
         if (count := len(path.read_text(encoding="utf-8").splitlines())) > 350
     }
     assert not long, "is there a second room inside?"
+
+
+# Rooms that are being built; none joins them.
+UNBUILT = {"queue/folder_*", "queue/running_*", "queue/processor_*", "queue/converter_*"}
+
+
+def test_a_prefix_that_three_files_share_is_a_room() -> None:
+    prefixes = Counter(
+        f"{path.parent.relative_to(PACKAGE).as_posix()}/{path.stem.split('_')[0]}_*"
+        for path in MODULES
+        if "_" in path.stem.strip("_")
+    )
+    assert {prefix for prefix, count in prefixes.items() if count >= 3} <= UNBUILT
 
 
 def test_the_version_stands_in_one_place() -> None:

@@ -3,6 +3,7 @@ import time
 
 import gevent
 import pytest
+from gevent.event import AsyncResult
 
 from pywats_green.bridge import MAY_BLOCK, drive
 from pywats_green.exceptions import EventLoopRequiredError
@@ -142,11 +143,19 @@ def test_a_sleep_while_another_greenlet_runs_a_loop_is_named_too() -> None:
     async def sleeps() -> None:
         await asyncio.sleep(0.01)
 
-    other = gevent.spawn(asyncio.run, asyncio.sleep(0.2))
-    gevent.sleep(0.02)
+    running: AsyncResult[asyncio.AbstractEventLoop] = AsyncResult()
+    ended = asyncio.Event()
+
+    async def runs() -> None:
+        running.set(asyncio.get_running_loop())
+        await ended.wait()
+
+    other = gevent.spawn(asyncio.run, runs())
+    loop = running.get(timeout=60)
     with pytest.raises(EventLoopRequiredError, match=r"sleep.*Future"):
         drive(sleeps())
-    other.get()
+    loop.call_soon_threadsafe(ended.set)
+    other.get(timeout=60)
 
 
 def test_other_runtime_errors_are_not_translated() -> None:

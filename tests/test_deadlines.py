@@ -33,7 +33,7 @@ def test_each_is_hit_in_the_order_in_which_they_fall_due() -> None:
         assert _hit(seconds)
         order.append(name)
 
-    waiting = [("late", 0.2), ("first", 0.01), ("later", 0.2), ("second", 0.01)]
+    waiting = [("late", 0.5), ("first", 0.01), ("later", 0.5), ("second", 0.01)]
     gevent.joinall([gevent.spawn(wait, *each) for each in waiting], raise_error=True)
     assert order == ["first", "second", "late", "later"]
 

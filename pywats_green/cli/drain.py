@@ -15,8 +15,8 @@ import gevent
 from pywats_green.cli import options as option
 from pywats_green.cli.clients import new_client
 from pywats_green.cli.errors import FAILED, WRONG_USE, CommandError, redact
-from pywats_green.cli.queue_folder import opened_queue, say
-from pywats_green.cli.queue_progress import LiveBar, Pauses, told_lines
+from pywats_green.cli.queue.folder import opened_queue, say
+from pywats_green.cli.queue.progress import LiveBar, Pauses, told_lines
 from pywats_green.cli.table import aligned
 from pywats_green.config import ACCEPT, ANY_2XX, accepts_any_2xx
 from pywats_green.exceptions import SettingsError

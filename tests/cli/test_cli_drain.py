@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import gevent
 import pytest
 from commandline import COMMAND, TIMEOUT, Completed, environment
+from waiting import until
 
 from pywats_green.__main__ import main
-from pywats_green.cli.queue_folder import plain
-from pywats_green.cli.queue_progress import LiveBar
+from pywats_green.cli.queue.folder import plain
+from pywats_green.cli.queue.progress import LiveBar
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.testing import WatsServer
 
@@ -106,7 +106,7 @@ def test_a_server_that_is_away(drain, queue):
 
 def test_a_token_that_is_refused(drain, queue):
     queue.put(report(1))
-    done = drain("queue", "--timeout", "0.5", **{TOKEN: "c2VjcmV0OnNlY3JldA=="})
+    done = drain("queue", "--give-up-after", "0.2", **{TOKEN: "c2VjcmV0OnNlY3JldA=="})
     assert done.returncode == 4
     assert done.stderr.startswith("the server refused the token (")
     assert f"check {TOKEN}, then drain again" in done.stderr
@@ -197,12 +197,6 @@ def test_no_permission(drain, queue):
     assert "no permission" in done.stderr
 
 
-def until(condition: Callable[[], object]) -> None:
-    with gevent.Timeout(TIMEOUT):
-        while not condition():
-            gevent.sleep(0.01)
-
-
 @contextmanager
 def started(server: WatsServer, folder: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(
@@ -244,10 +238,11 @@ def test_a_second_signal_does_not_wait(server, queue):
     queue.put(report(1))
     with started(server, queue.path) as process:
         until(lambda: queue.list("claimed"))
+        # Two of a kind would be one to a process that had no time to look between them.
         process.send_signal(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(0.3)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=TIMEOUT)
     server.configure(latency=0.0)
     assert (process.returncode, json.loads(out)["remaining"]) == (1, 1)

@@ -9,7 +9,7 @@ import pytest
 from commandline import Completed
 
 from pywats_green.__main__ import main
-from pywats_green.cli.queue_items import size_text, span
+from pywats_green.cli.queue.items import size_text, span
 from pywats_green.queue.folder.queue import FolderQueue
 
 

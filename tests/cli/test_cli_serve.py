@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from commandline import COMMAND, environment
+from commandline import COMMAND, TIMEOUT, environment
 from pywats import pyWATS
 
 from pywats_green import Settings
@@ -31,13 +31,13 @@ def serving(*options: str, **env: str) -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=TIMEOUT)
 
 
 def refuses(url: str) -> bool:
     """Whether nobody listens there any more."""
     try:
-        socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=5).close()
+        socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=TIMEOUT).close()
     except ConnectionRefusedError:
         return True
     return False
@@ -59,7 +59,7 @@ def test_serves_until_a_signal(number, env):
         with pyWATS(base_url=url, token=token) as api:
             assert api.product.get_product("PN-00001").part_number == "PN-00001"
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=TIMEOUT)
     assert (out, err, process.returncode) == ("", "", 0)
     assert refuses(url)
 
@@ -79,7 +79,7 @@ def test_tls_and_rate_limit_as_json(monkeypatch):
             with pytest.raises(Exception, match="429"):
                 api.product.get_product("PN-00004")
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=TIMEOUT)
     assert (out, err, process.returncode) == ("", "", 0)
     assert not os.path.exists(found["ca_file"])  # noqa: PTH110
 
@@ -96,7 +96,7 @@ def test_a_server_that_dies_is_noticed():
             check=True,
         )
         os.kill(int(children.stdout), signal.SIGKILL)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=TIMEOUT)
     assert (out, process.returncode) == ("", 1)
     assert err.count("\n") == 1
     assert "Start it again" in err

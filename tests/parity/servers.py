@@ -16,7 +16,7 @@ import trustme
 from pywats_green.testing import WatsServer
 
 TESTS = Path(__file__).parent.parent
-RUN_TIMEOUT = 280
+RUN_TIMEOUT = 1200
 """Seconds; alone on two cores a run takes 45."""
 
 

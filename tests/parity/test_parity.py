@@ -24,8 +24,12 @@ from parity.servers import RUN_TIMEOUT, driver
 
 # The first test waits for the drivers.
 pytestmark = pytest.mark.timeout(RUN_TIMEOUT + 20)
+LONG = pytest.mark.long
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "upstream-differences.md"
+SHORT = ["methods", "strict"]
+"""The passes of a run without the tests marked long: each method once."""
+
 SHOWN = 260
 """How many characters of each side a failure shows, from a little before the first difference."""
 
@@ -52,9 +56,13 @@ class Run(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def runs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("parity")
-    drivers = {"plain": list(PASSES), "green": list(PASSES)}
+    here = (item for item in request.session.items if item.path == Path(__file__))
+    passes = list(PASSES) if any(item.get_closest_marker("long") for item in here) else SHORT
+    drivers = {"plain": passes, "green": passes}
     with ExitStack() as stack:
         started = [
             stack.enter_context(driver(mode, folder / mode, passes))
@@ -120,7 +128,10 @@ def test_every_row_is_called_as_written(runs: dict[str, Run], mode: str) -> None
     assert [record["row"] for record in records if "unresolved" in record["outcome"]] == []
 
 
-@pytest.mark.parametrize("name", [name for name in PASSES if name != "methods"])
+@pytest.mark.parametrize(
+    "name",
+    ["strict", *(pytest.param(name, marks=LONG) for name in PASSES if name not in SHORT)],
+)
 def test_green_does_what_upstream_does(found: list[Found], name: str) -> None:
     unaccounted = [
         difference
@@ -132,6 +143,7 @@ def test_green_does_what_upstream_does(found: list[Found], name: str) -> None:
         pytest.fail("\n".join(["not as upstream:", *map(str, unaccounted)]), pytrace=False)
 
 
+@LONG
 @pytest.mark.parametrize("listed", [*LISTED, *WORDS], ids=lambda listed: listed.key)
 def test_a_listed_difference_still_occurs(found: list[Found], listed: Difference) -> None:
     assert any(listed.covers(*each) for each in found), "take it off the list"

@@ -1,17 +1,9 @@
-"""Each test has gates, limiters and a clock of its own."""
+"""Each test has a clock and a tally of its own."""
 
-import types
-import weakref
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any
-
-import gevent
 import pytest
-from throttle_clock import HandClock
 
-from pywats_green.throttle import Gates, Line, Tally
-from pywats_green.upstream.client import admission, window
+from pywats_green.throttle import Tally
+from throttle.clock import HandClock
 
 
 @pytest.fixture
@@ -20,44 +12,5 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-def tally(monkeypatch: pytest.MonkeyPatch) -> Tally:
-    tally = Tally()
-    monkeypatch.setattr(admission, "_tally", tally)
-    return tally
-
-
-@pytest.fixture(autouse=True)
-def no_holds(monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
-    """What one test held must not stop the next."""
-    monkeypatch.setattr(admission, "_here", admission._NativeLocal())
-    monkeypatch.setattr(admission, "_everywhere", [])
-
-
-@pytest.fixture
-def by_hand(monkeypatch: pytest.MonkeyPatch, clock: HandClock, tally: Tally) -> HandClock:
-    """The adapter, and upstream's limiter, on a clock that is turned by hand."""
-    from pywats.core import throttle
-
-    fake_time = types.SimpleNamespace(monotonic=clock, time=clock)
-    monkeypatch.setattr(admission, "time", fake_time)
-    monkeypatch.setattr(window, "time", fake_time)
-    monkeypatch.setattr(throttle, "time", fake_time)
-    seams: dict[str, Any] = {"clock": clock, "start_timer": clock.start_timer}
-    monkeypatch.setattr(admission, "Line", partial(Line, **seams))
-    admission._here.gates = gates = Gates(tally, **seams)
-    admission._everywhere.append(weakref.ref(gates))
-    return clock
-
-
-@pytest.fixture
-def spawn() -> Iterator[Callable[..., gevent.Greenlet]]:
-    """Start greenlets that end with the test."""
-    started: list[gevent.Greenlet] = []
-
-    def start(*args: Any, **kwargs: Any) -> gevent.Greenlet:
-        greenlet = gevent.spawn(*args, **kwargs)
-        started.append(greenlet)
-        return greenlet
-
-    yield start
-    gevent.killall(started)
+def tally() -> Tally:
+    return Tally()

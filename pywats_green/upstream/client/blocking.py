@@ -78,7 +78,7 @@ def writing(method: str) -> Callable[[Callable[..., Any]], Callable[..., Respons
             params: dict[str, Any] | None = None,
             **kwargs: Any,
         ) -> Response:
-            return write(self, method, endpoint, params, data, kwargs, None)
+            return write(self, method, endpoint, params, {"data": data, **kwargs}, None)
 
         return send
 
@@ -95,7 +95,7 @@ def delete(original: Callable[..., Any]) -> Callable[..., Response]:
     def delete(
         self: Any, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
-        return write(self, "DELETE", endpoint, params, None, kwargs, None)
+        return write(self, "DELETE", endpoint, params, kwargs, None)
 
     return delete
 

@@ -125,7 +125,6 @@ def write(
     method: str,
     endpoint: str,
     params: dict[str, Any] | None,
-    data: Any,
     options: dict[str, Any],
     deadline: float | None,
 ) -> Response:
@@ -136,8 +135,7 @@ def write(
         method: HTTP method.
         endpoint: As the caller gave it.
         params: As the caller gave them.
-        data: The body, as the caller gave it; None: there is none.
-        options: What else the caller gave: of `headers` and `retry`.
+        options: What else the caller gave: of `data`, `headers` and `retry`.
         deadline: As for `read`.
 
     Raises:
@@ -146,9 +144,9 @@ def write(
     if options:
         _check(client, method, endpoint, options)
     if not events.listeners:
-        return request(client, method, endpoint, params, data, deadline=deadline, **options)
+        return request(client, method, endpoint, params, deadline=deadline, **options)
     with observed(client, method, endpoint, params) as event:
-        response = request(client, method, endpoint, params, data, deadline=deadline, **options)
+        response = request(client, method, endpoint, params, deadline=deadline, **options)
         event.status = response.status_code
         return response
 

@@ -47,25 +47,25 @@ class GreenHttpClient(AsyncHttpClient):
         self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """POST, and note what it invalidates."""
-        return write(self, "POST", endpoint, params, data, kwargs, await MAY_BLOCK)
+        return write(self, "POST", endpoint, params, {"data": data, **kwargs}, await MAY_BLOCK)
 
     async def put(
         self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """PUT, and note what it invalidates."""
-        return write(self, "PUT", endpoint, params, data, kwargs, await MAY_BLOCK)
+        return write(self, "PUT", endpoint, params, {"data": data, **kwargs}, await MAY_BLOCK)
 
     async def patch(
         self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """PATCH, and note what it invalidates."""
-        return write(self, "PATCH", endpoint, params, data, kwargs, await MAY_BLOCK)
+        return write(self, "PATCH", endpoint, params, {"data": data, **kwargs}, await MAY_BLOCK)
 
     async def delete(
         self, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """DELETE, and note what it invalidates."""
-        return write(self, "DELETE", endpoint, params, None, kwargs, await MAY_BLOCK)
+        return write(self, "DELETE", endpoint, params, kwargs, await MAY_BLOCK)
 
     async def _make_request(
         self,

@@ -9,7 +9,7 @@ import gevent
 import pytest
 from gevent.event import Event
 from pywats.core.throttle import RateLimiter
-from throttle_clock import Crowd, HandClock, run_all
+from throttle.clock import Crowd, HandClock, run_all
 
 from pywats_green.upstream.client import admission, window
 

@@ -8,7 +8,7 @@ from typing import Any
 import gevent
 import pytest
 from pywats.core.throttle import RateLimiter
-from throttle_clock import Crowd, HandClock, run_all
+from throttle.clock import Crowd, HandClock, run_all
 
 from pywats_green.throttle import Gate, Tally
 from pywats_green.upstream.client import admission
@@ -306,10 +306,10 @@ def test_another_native_thread_obeys_too() -> None:
     pool = gevent.get_hub().threadpool
     throttling_there = pool.apply(elsewhere)
     assert throttling_there == (False, {})
-    _refused(client)
+    _refused(client, "300")
     was_held, left = pool.apply(elsewhere)
     assert was_held
-    assert 4 < left[SERVER] <= 5
+    assert 0 < left[SERVER] <= 300
 
 
 def test_no_slot_is_lost_and_the_window_never_exceeded_though_many_are_killed(

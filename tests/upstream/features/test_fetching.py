@@ -12,6 +12,7 @@ from pywats import AsyncWATS, pyWATS
 from pywats.core.exceptions import ErrorMode, NotFoundError, ServerError
 from pywats.core.throttle import configure_throttling
 from pywats.domains.report import ReportType
+from waiting import BOUND, until
 
 from pywats_green import (
     ArgumentTypeError,
@@ -22,8 +23,7 @@ from pywats_green import (
     fetch_units,
 )
 from pywats_green.testing import WatsServer
-
-from .conftest import Counts, part_numbers
+from upstream.lookups import Counts, greenlets, part_numbers
 
 QUERY = "GET /api/Product/Query"
 SINGLE = "GET /api/Product/{partNumber}"
@@ -257,7 +257,7 @@ def test_an_error_does_not_wait_for_what_still_runs(api: pyWATS, server: WatsSer
     fetch_products(api, part_numbers(2))
     server.fail(SINGLE, mode="hang")
     server.fail(SINGLE, 500)
-    with pytest.raises(ServerError), gevent.Timeout(10):
+    with pytest.raises(ServerError), gevent.Timeout(BOUND):
         fetch_products(api, ["missing", "gone"])
 
 
@@ -321,15 +321,14 @@ def test_async_wats_beside_it_is_untouched(api: pyWATS, server: WatsServer) -> N
 def test_whoever_is_killed_leaves_nothing_running(
     api: pyWATS, server: WatsServer, counts: Counts
 ) -> None:
-    server.configure(latency=0.1)
+    server.fail(QUERY, mode="hang", times=None)
+    server.fail(SINGLE, mode="hang", times=None)
+    before = greenlets()
     fetching = gevent.spawn(fetch_products, api, [*part_numbers(400), "#"], concurrency=40)
-    while not counts.new().get(QUERY):
-        gevent.sleep(0.01)
+    until(lambda: counts.new().get(QUERY))
     fetching.kill()
-    asked = server.stats()["total"]
-    gevent.sleep(0.25)
-    assert server.stats()["total"] == asked
-    server.configure(latency=0.0)
+    until(lambda: greenlets() == before)
+    server.clear_faults()
     assert list(fetch_products(api, part_numbers(60))) == part_numbers(60)
 
 

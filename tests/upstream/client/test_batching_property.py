@@ -11,8 +11,7 @@ from pywats import pyWATS
 
 from pywats_green import batching
 from pywats_green.testing import WatsServer
-
-from .conftest import outcomes, planted
+from upstream.lookups import outcomes, planted
 
 QUERY_ROUTES = ("GET /api/Product/Query", "GET /api/Asset", "GET /api/Production/Unit/Query")
 SINGLE_ROUTES = (

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from throttle_clock import Crowd, HandClock, run_all
 
 from pywats_green.throttle import Gate, Gates, Tally
 from pywats_green.throttle.gate import REOPENING
+from throttle.clock import Crowd, HandClock, run_all
 
 SERVER, OTHER = "http://one", "http://two"
 

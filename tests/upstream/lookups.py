@@ -1,23 +1,19 @@
-"""Shared by the tests of batching."""
+"""What tests of look-ups share: keys, outcomes that can be compared, counts of requests."""
 
+import gc
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import pytest
-from pywats import pyWATS
+import gevent
 
 from pywats_green import Pool
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.client import epochs
 
 QUERY = "GET /api/Product/Query"
 SINGLE = "GET /api/Product/{partNumber}"
 
-
-@pytest.fixture(autouse=True)
-def nothing_unsettled() -> None:
-    """Forget the writes that other tests killed: for a while, nothing they touch is cached."""
-    epochs.unsettled.clear()
+ENDLESS = 60.0
+"""Seconds of a window of batching that no test sees the end of."""
 
 
 def outcome(function: Callable[[], Any]) -> Any:
@@ -31,6 +27,12 @@ def outcome(function: Callable[[], Any]) -> Any:
 
 def outcomes(function: Callable[[Any], Any], keys: Iterable[Any], size: int = 100) -> list[Any]:
     return Pool(size).map(lambda key: outcome(lambda: function(key)), keys)
+
+
+def greenlets() -> int:
+    """How many greenlets have not ended."""
+    gc.collect()
+    return sum(isinstance(item, gevent.Greenlet) and not item.dead for item in gc.get_objects())
 
 
 def part_numbers(count: int, start: int = 0) -> list[str]:
@@ -65,19 +67,3 @@ class Counts:
         fresh = {route: count - self._before.get(route, 0) for route, count in now.items()}
         self._before = now
         return {route: count for route, count in fresh.items() if count}
-
-
-@pytest.fixture
-def counts(server: WatsServer) -> Counts:
-    return Counts(server)
-
-
-@pytest.fixture
-def proven(api: pyWATS, counts: Counts) -> pyWATS:
-    """A client that has proven the route of products."""
-    from pywats_green import batching
-
-    with batching(window=0.0):
-        Pool(2).map(api.product.get_product, part_numbers(2))
-    assert counts.new() == {QUERY: 1, SINGLE: 1}
-    return api

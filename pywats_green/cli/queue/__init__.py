@@ -6,8 +6,8 @@ import argparse
 import json
 
 from pywats_green.cli.errors import WRONG_USE, CommandError
-from pywats_green.cli.queue_folder import opened_queue, plain
-from pywats_green.cli.queue_items import as_dict, as_page, as_table
+from pywats_green.cli.queue.folder import opened_queue, plain
+from pywats_green.cli.queue.items import as_dict, as_page, as_table
 from pywats_green.queue.folder.inspection import STATES
 from pywats_green.queue.folder.queue import FolderQueue
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pywats_green.cli.queue_folder import plain
+from pywats_green.cli.queue.folder import plain
 from pywats_green.cli.table import GAP, aligned
 from pywats_green.queue.folder.inspection import STATES, QueueItem
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from pywats_green.cli.errors import redact
-from pywats_green.cli.queue_folder import plain, say
+from pywats_green.cli.queue.folder import plain, say
 from pywats_green.progress import Bar
 
 LOGGER = "pywats_green.queue"

@@ -2,19 +2,20 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import gevent
 import pytest
+from gevent.lock import Semaphore
 from pywats import AsyncWATS, RetryConfig, pyWATS
 from pywats.core.client import HttpClient
 from pywats.core.exceptions import PyWATSError
 from pywats.core.throttle import configure_throttling
-from throttle_clock import run_all
-from transport.servers import Server, reply
+from throttle.clock import HandClock, run_all
+from transport.servers import Seen, Server, reply
+from waiting import BOUND, until
 
 from pywats_green import Pool
 from pywats_green.testing import WatsServer
@@ -52,55 +53,68 @@ def _asked(server: WatsServer, route: str = PRODUCT) -> int:
 
 
 def _refuse(api: pyWATS, server: WatsServer, seconds: float) -> None:
-    """Let one call of a client be answered with 429 and Retry-After."""
+    """Let one call of a client be answered with 429 and Retry-After, for which it does not wait."""
     server.fail(PRODUCT, status=429, retry_after=seconds)
-    started = time.monotonic()
     with pytest.raises(PyWATSError, match="429"):
         api.product.get_product("PN-00000")
-    assert time.monotonic() - started < seconds / 2  # its own answer does not wait
+
+
+def _waiting() -> int:
+    run_all()
+    return throttle_statistics()["waiting"]
+
+
+def _ended(jobs: list[gevent.Greenlet]) -> int:
+    return sum(job.dead for job in jobs)
 
 
 def test_clients_share_a_limiter_and_are_served_in_order(
-    client: Callable[..., pyWATS], server: WatsServer
+    client: Callable[..., pyWATS], server: WatsServer, by_hand: HandClock
 ) -> None:
-    limiter = configure_throttling(10, 0.3)
+    limiter = configure_throttling(10, 3.0)
     apis = [client(), client()]
     jobs = [
         gevent.spawn(apis[number % 2].product.get_product, f"PN-{number:05}")
         for number in range(40)
     ]
-    started = time.monotonic()
+    for through in (10, 20, 30, 40):
+        until(lambda through=through: _ended(jobs) == through)  # type: ignore[misc]
+        by_hand.turn(2.9)
+        assert _asked(server) == through
+        assert _waiting() == 40 - through
+        by_hand.turn(0.2)
     gevent.joinall(jobs, raise_error=True)
-    assert time.monotonic() - started > 0.9
     numbers = [int(request.target[-5:]) for request in server.requests()]
     for block in range(4):  # those of one block get their slots together
         assert sorted(numbers[block * 10 :][:10]) == list(range(block * 10, block * 10 + 10))
     assert limiter.stats["total_requests"] == 40
     assert limiter.stats["throttle_count"] == 30
-    assert limiter.stats["total_wait_time_seconds"] > 10 * (0.3 + 0.6 + 0.9) * 0.9
+    assert limiter.stats["total_wait_time_seconds"] == pytest.approx(10 * (3 + 6 + 9), abs=10)
 
 
 def test_configure_throttling_means_the_clients_made_after_it(
-    client: Callable[..., pyWATS],
+    client: Callable[..., pyWATS], by_hand: HandClock
 ) -> None:
     before = client()
-    limiter = configure_throttling(max_requests=3, window_seconds=0.2)
+    limiter = configure_throttling(max_requests=3, window_seconds=60.0)
     after = client()
     for _ in range(6):
         before.product.get_product("PN-00001")
     assert limiter.stats["total_requests"] == 0
-    started = time.monotonic()
-    for _ in range(4):
+    for _ in range(3):
         after.product.get_product("PN-00001")
-    assert time.monotonic() - started > 0.19
+    fourth = gevent.spawn(after.product.get_product, "PN-00001")
+    until(lambda: _waiting() == 1)
+    by_hand.turn(60.1)
+    assert fourth.get(timeout=BOUND)
     assert limiter.stats["total_requests"] == 4
     assert limiter.stats["throttle_count"] == 1
 
 
 def test_asyncwats_takes_slots_of_the_same_limiter(
-    client: Callable[..., pyWATS], server: WatsServer
+    client: Callable[..., pyWATS], server: WatsServer, by_hand: HandClock
 ) -> None:
-    limiter = configure_throttling(5, 0.3)
+    limiter = configure_throttling(5, 60.0)
 
     async def four() -> None:
         async with AsyncWATS(base_url=server.url, token=server.token, enable_cache=False) as api:
@@ -111,46 +125,52 @@ def test_asyncwats_takes_slots_of_the_same_limiter(
     api = client()
     api.product.get_product("PN-00001")
     assert limiter.current_usage == 5
-    api.product.get_product("PN-00001")
+    sixth = gevent.spawn(api.product.get_product, "PN-00001")
+    until(lambda: _waiting() == 1)
+    by_hand.turn(60.1)
+    assert sixth.get(timeout=BOUND)
     assert limiter.stats["throttle_count"] == 1
 
 
 def test_a_call_that_dies_at_the_limit_takes_no_slot_and_says_upstreams_words(
-    client: Callable[..., pyWATS],
+    client: Callable[..., pyWATS], by_hand: HandClock
 ) -> None:
-    limiter = configure_throttling(1, 0.4)
+    limiter = configure_throttling(1, 60.0)
     api, patient = client(timeout=0.1), client()
-    api.product.get_product("PN-00001")
+    patient.product.get_product("PN-00001")
     hasty = gevent.spawn(api.product.get_product, "PN-00002")
     late = gevent.spawn(patient.product.get_product, "PN-00003")
     with pytest.raises(TimeoutError, match=r"^Operation timed out after 0\.1s$"):
         hasty.get()
-    late.get(timeout=1)
+    by_hand.turn(60.1)
+    assert late.get(timeout=BOUND)
     assert limiter.stats["total_requests"] == 2
 
 
 def test_one_429_holds_every_client_of_the_server_and_no_other_server(
-    client: Callable[..., pyWATS], server: WatsServer, other_server: WatsServer
+    client: Callable[..., pyWATS],
+    server: WatsServer,
+    other_server: WatsServer,
+    by_hand: HandClock,
 ) -> None:
     api, second, elsewhere = client(), client(), client(other_server)
     plain = HttpClient(server.url, server.token)
     for each in (api, second, elsewhere):
         each.product.get_product("PN-00001")
-    _refuse(api, server, 0.4)
-    began = time.monotonic()
+    _refuse(api, server, 4)
     before = _asked(server) + _asked(server, VERSION)
     held = [
         gevent.spawn(api.product.get_product, "PN-00001"),
         gevent.spawn(second.product.get_product, "PN-00002"),
         gevent.spawn(plain.get, "/api/App/Version"),
     ]
-    run_all()
+    until(lambda: _waiting() == 3)
     elsewhere.product.get_product("PN-00001")
-    assert time.monotonic() - began < 0.2
-    assert throttle_statistics()["waiting"] == 3
     assert list(throttle_statistics()["gates"]) == [server.url]
-    gevent.joinall(held, timeout=5, raise_error=True)
-    assert 0.35 < time.monotonic() - began < 0.8
+    by_hand.turn(3.9)
+    assert _waiting() == 3
+    by_hand.turn(0.1)
+    assert len(gevent.joinall(held, timeout=BOUND, raise_error=True)) == 3
     assert _asked(server) + _asked(server, VERSION) == before + 3
     plain.close()
 
@@ -169,14 +189,24 @@ def test_a_429_without_retry_after_holds_nobody(
 
 
 def test_a_retry_waits_in_the_hold_and_not_twice(
-    client: Callable[..., pyWATS], server: WatsServer, caplog: pytest.LogCaptureFixture
+    client: Callable[..., pyWATS],
+    server: WatsServer,
+    by_hand: HandClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(exchange, "gevent", SimpleNamespace(sleep=slept.append))
     api = client(retry_config=RetryConfig(max_attempts=3, base_delay=20.0, jitter=False))
-    server.fail(PRODUCT, status=429, times=2, retry_after=0.3)
-    started = time.monotonic()
+    server.fail(PRODUCT, status=429, times=2, retry_after=3)
     with caplog.at_level(logging.INFO, "pywats"):
-        assert api.product.get_product("PN-00001") is not None
-    assert 0.6 <= time.monotonic() - started < 0.9
+        call = gevent.spawn(api.product.get_product, "PN-00001")
+        for refused in (1, 2):
+            until(lambda: _waiting() == 1)
+            assert _asked(server) == refused
+            by_hand.turn(3)
+        assert call.get(timeout=BOUND) is not None
+    assert slept == []
     assert _asked(server) == 3
     assert throttle_statistics()["waits"] == 2
     assert sum("asks to be left alone" in record.getMessage() for record in caplog.records) == 2
@@ -197,7 +227,11 @@ def test_a_retry_waits_in_the_hold_and_not_twice(
     ],
 )
 def test_what_a_retry_waits_for(
-    status: int, asked: str, waited: float, monkeypatch: pytest.MonkeyPatch
+    status: int,
+    asked: str,
+    waited: float,
+    by_hand: HandClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     slept: list[float] = []
     monkeypatch.setattr(exchange, "gevent", SimpleNamespace(sleep=slept.append))
@@ -209,53 +243,65 @@ def test_what_a_retry_waits_for(
         api = pyWATS(base_url=server.url, token="t", enable_cache=False, retry_config=retry)
         assert api.analytics.get_version() == "26.1"
         api.close()
-    assert slept == pytest.approx([waited], abs=1.0 if waited > 1 else 0.0)
+    assert slept == pytest.approx([waited])
 
 
 def test_after_a_hold_few_are_in_flight_and_then_more(
-    client: Callable[..., pyWATS], server: WatsServer
+    by_hand: HandClock,
 ) -> None:
-    api = client()
-    _refuse(api, server, 0.2)
-    server.clear_requests()
-    server.configure(latency=0.4)
-    with Pool(30) as pool:
-        jobs = [pool.spawn(api.product.get_product, f"PN-{n:05}") for n in range(30)]
-        seen = []
-        gevent.sleep(0.4)  # in the middle of the first round of answers
-        for _ in range(3):
-            seen.append(len(server.requests()))
-            gevent.sleep(0.4)
-    assert all(job.successful() for job in jobs)
-    assert seen[0] == 2
-    assert 2 < seen[1] <= 6
-    assert seen[1] < seen[2] <= 14
-    order = [int(request.target[-5:]) for request in server.requests()]
-    assert order[:2] == [0, 1]
-    api.product.get_product("PN-00001")
-    server.configure(latency=0.0)
-    assert throttle_statistics()["waiting"] == 0
+    answers = Semaphore(0)
+
+    def answer(seen: Seen) -> bytes:
+        if seen.target == "/refused":
+            return reply(429, headers=[("Retry-After", "2")])
+        answers.acquire()
+        return reply()
+
+    once = RetryConfig(enabled=False)
+    with (
+        Server(answer) as server,
+        HttpClient(server.url, "t", enable_cache=False, retry_config=once) as api,
+    ):
+        assert api.get("/refused").status_code == 429
+        jobs = [gevent.spawn(api.get, f"/{number}") for number in range(30)]
+        until(lambda: _waiting() == 30)
+        by_hand.turn(2)
+        inside = []
+        for _ in range(4):
+            until(lambda: len(server.seen) - 1 + _waiting() == 30)  # whoever was let in has asked
+            inside.append(len(server.seen) - 1 - _ended(jobs))
+            ended = _ended(jobs) + inside[-1]
+            for _ in range(inside[-1]):
+                answers.release()
+            until(lambda ended=ended: _ended(jobs) == ended)  # type: ignore[misc]
+        assert inside == [2, 4, 8, 16]
+        assert {seen.target for seen in server.seen[1:3]} == {"/0", "/1"}
+        gevent.joinall(jobs, raise_error=True)
+        answers.release()
+        api.get("/at once")
 
 
 def test_calls_that_die_in_a_hold_or_after_it_leave_room_for_the_others(
-    client: Callable[..., pyWATS], server: WatsServer
+    client: Callable[..., pyWATS], server: WatsServer, by_hand: HandClock
 ) -> None:
     api, hasty = client(), client(timeout=0.1)
-    _refuse(api, server, 0.3)
-    began = time.monotonic()
+    _refuse(api, server, 3)
     with pytest.raises(TimeoutError, match=r"^Operation timed out after 0\.1s$"):
         hasty.product.get_product("PN-00001")
     killed = [gevent.spawn(api.product.get_product, "PN-00001") for _ in range(5)]
-    run_all()
-    assert throttle_statistics()["waiting"] == 5
+    until(lambda: _waiting() == 5)
     gevent.killall(killed)
     server.fail(PRODUCT, mode="hang", times=2)
     hanging = [gevent.spawn(api.product.get_product, "PN-00001") for _ in range(2)]
     others = [gevent.spawn(api.product.get_product, "PN-00002") for _ in range(4)]
-    gevent.sleep(0.4 - (time.monotonic() - began))
+    until(lambda: _waiting() == 6)
+    before = _asked(server)
+    by_hand.turn(3)
+    until(lambda: _asked(server) == before + 2)
+    assert _waiting() == 4
     assert not any(other.dead for other in others)  # two are inside, and hang
     gevent.killall(hanging)
-    gevent.joinall(others, timeout=5, raise_error=True)
+    gevent.joinall(others, timeout=BOUND, raise_error=True)
     assert all(other.successful() for other in others)
 
 
@@ -291,7 +337,7 @@ def test_a_server_with_the_same_limit_refuses_nothing_though_latency_varies(
 
 
 def test_a_killed_call_and_one_that_failed_have_their_slots_for_a_window_from_then(
-    client: Callable[..., pyWATS], server: WatsServer
+    client: Callable[..., pyWATS], server: WatsServer, by_hand: HandClock
 ) -> None:
     limiter = configure_throttling(2, 3600)
     api = client(timeout=0.2)
@@ -299,7 +345,7 @@ def test_a_killed_call_and_one_that_failed_have_their_slots_for_a_window_from_th
     killed = gevent.spawn(client().product.get_product, "PN-00001")
     with pytest.raises(TimeoutError):
         api.product.get_product("PN-00001")
-    before = time.monotonic()
+    now = by_hand()
+    by_hand.turn(5)
     killed.kill()
-    failed_at, killed_at = limiter._timestamps
-    assert failed_at <= before <= killed_at <= time.monotonic()
+    assert list(limiter._timestamps) == [now, now + 5]

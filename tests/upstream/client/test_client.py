@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import threading
-import time
 from pathlib import Path
 
 import gevent
@@ -19,6 +18,8 @@ from pywats.core.exceptions import NotFoundError, PyWATSError
 from pywats.core.parallel import parallel_execute
 from pywats.core.retry import RetryConfig
 from pywats.models import UUTReport
+from transport.servers import Server
+from waiting import Rendezvous, until
 
 from pywats_green import NativeThreadError, Pool, get_many
 from pywats_green.testing import WatsServer
@@ -45,44 +46,39 @@ def _report(api: pyWATS) -> UUTReport:
 # --- one shared client, many greenlets ----------------------------------------------------------
 
 
-def test_one_client_serves_many_greenlets_at_once(api: pyWATS, server: WatsServer) -> None:
-    server.configure(latency=0.05)
-    products = Pool(50).map(api.product.get_product, KEYS)
+def test_one_client_serves_many_greenlets_at_once() -> None:
+    together = Rendezvous(50)
+    with Server(together) as server, pyWATS(base_url=server.url, token="t") as api:
+        products = Pool(50).map(api.product.get_product, KEYS)
     assert [product.part_number for product in products] == KEYS
-    assert server.stats()["highest_concurrency"] == 50
+    assert together.highest == 50
 
 
-def test_wall_time_at_50_ms_and_40_at_a_time(api: pyWATS, server: WatsServer) -> None:
-    """400 calls, 10 rounds of 50 ms: within 0.7 s, the best of three."""
-    server.configure(latency=0.05)
-    pool = Pool(40)
-    pool.map(api.product.get_product, KEYS[:40])
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        pool.map(api.product.get_product, KEYS * 4)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.7, times
+def test_upstreams_parallel_execute_works() -> None:
+    together = Rendezvous(10)
+    with Server(together) as server, pyWATS(base_url=server.url, token="t") as api:
+        results = parallel_execute(KEYS[:20], api.product.get_product, max_workers=10)
+    assert [result.value.part_number for result in results] == KEYS[:20]
+    assert together.highest == 10
 
 
-def test_upstreams_parallel_execute_works(api: pyWATS, server: WatsServer) -> None:
-    server.configure(latency=0.02)
-    results = parallel_execute([*KEYS[:20], "none"], api.product.get_product, max_workers=10)
-    assert [result.is_success for result in results] == [True] * 20 + [False]
-    assert results[-1].error_code == "NOT_FOUND"
-    assert server.stats()["highest_concurrency"] == 10
+def test_an_error_in_upstreams_parallel_execute_is_one_result(api: pyWATS) -> None:
+    results = parallel_execute(["none", *KEYS[:3]], api.product.get_product, max_workers=2)
+    assert [result.is_success for result in results] == [False, True, True, True]
+    assert results[0].error_code == "NOT_FOUND"
 
 
-def test_the_blocking_http_client_works_in_many_greenlets(server: WatsServer) -> None:
-    server.configure(latency=0.02)
-    with HttpClient(server.url, server.token, enable_cache=False) as client:
+def test_the_blocking_http_client_works_in_many_greenlets() -> None:
+    together = Rendezvous(50)
+    with Server(together) as server, HttpClient(server.url, "t", enable_cache=False) as client:
         answers = Pool(50).map(lambda key: client.get(f"/api/Product/{key}"), KEYS[:50])
         assert [answer.data["partNumber"] for answer in answers] == KEYS[:50]
         assert client._client is None  # upstream's own connections were never opened
-    assert server.stats()["highest_concurrency"] == 50
+    assert together.highest == 50
 
 
-def test_nothing_grows_over_10_000_calls(api: pyWATS) -> None:
+@pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=pytest.mark.long)])
+def test_nothing_grows_over_thousands_of_calls(rounds: int, api: pyWATS) -> None:
     pool = Pool(50)
     call = api.product.get_product
     pool.map(call, KEYS * 2)
@@ -99,7 +95,7 @@ def test_nothing_grows_over_10_000_calls(api: pyWATS) -> None:
     if not Path("/proc/self/status").exists():
         pytest.skip("reads /proc, which this system has not")
     before = counted()
-    for _ in range(10):
+    for _ in range(rounds):
         pool.map(call, KEYS * 10)
     after = counted()
     assert all(now <= then for now, then in zip(after, before, strict=True)), (before, after)
@@ -235,7 +231,7 @@ def test_an_error_carries_no_answer_to_an_earlier_request(api: pyWATS, server: W
 
 
 def test_the_deadline_is_total_with_upstreams_text(server: WatsServer) -> None:
-    server.configure(latency=0.3)
+    server.fail("GET /api/Product/{partNumber}", mode="hang")
     api = _client(server, timeout=0.05)
     with pytest.raises(TimeoutError, match=r"^Operation timed out after 0\.05s$") as caught:
         api.product.get_product("PN-00001")
@@ -243,25 +239,23 @@ def test_the_deadline_is_total_with_upstreams_text(server: WatsServer) -> None:
 
 
 def test_the_deadline_counts_retry_waits(server: WatsServer) -> None:
-    retry = RetryConfig(max_attempts=9, base_delay=0.2, jitter=False)
+    retry = RetryConfig(max_attempts=9, base_delay=3600.0, max_delay=3600.0, jitter=False)
     api = _client(server, retry_config=retry, sync_config=SyncConfig(timeout=0.1))
     server.fail("GET /api/Product/{partNumber}", status=503, times=9)
-    started = time.perf_counter()
     with pytest.raises(TimeoutError):
         api.product.get_product("PN-00001")
-    assert time.perf_counter() - started < 0.2
 
 
 @pytest.mark.parametrize("how", ["killed", "timed out"])
 def test_a_killed_call_counts_for_the_breaker_neither_way(how: str, server: WatsServer) -> None:
-    server.configure(latency=0.05)
-    api = _client(server, timeout=0.02 if how == "timed out" else 30.0)
+    server.fail("GET /api/Product/{partNumber}", mode="hang", times=None)
+    api = _client(server, timeout=0.02 if how == "timed out" else 60.0)
     breaker = api._http_client._circuit_breaker
     breaker._failure_count = 3
-    for _ in range(10):
+    for asked in range(1, 6):
         call = gevent.spawn(_swallow, api.product.get_product, "PN-00001")
         if how == "killed":
-            gevent.sleep(0.01)
+            until(lambda asked=asked: server.stats()["total"] == asked)  # type: ignore[misc]
             call.kill()
         call.join()
     assert breaker._failure_count == 3
@@ -288,8 +282,6 @@ def test_the_breaker_opens_after_five_refused_connections_as_upstream() -> None:
 
 
 def test_asyncwats_goes_on_working_while_greenlets_run(api: pyWATS, server: WatsServer) -> None:
-    server.configure(latency=0.02)
-
     async def gather() -> list[object]:
         async with AsyncWATS(base_url=server.url, token=server.token, enable_cache=False) as client:
             calls = [client.product.get_product(key) for key in KEYS[:10]]
@@ -298,7 +290,7 @@ def test_asyncwats_goes_on_working_while_greenlets_run(api: pyWATS, server: Wats
     loop = gevent.spawn(asyncio.run, gather())
     pool = Pool(20)
     green = pool.map(api.product.get_product, KEYS[:40])
-    assert loop.get(timeout=10) == KEYS[:10]
+    assert loop.get(timeout=60) == KEYS[:10]
     assert [product.part_number for product in green] == KEYS[:40]
 
 
@@ -360,7 +352,7 @@ def test_a_native_thread_with_a_client_of_its_own_works(server: WatsServer) -> N
     waiter = gevent.event.Event()
     done.start(waiter.set)
     native_start(work, ())
-    waiter.wait(10)
+    assert waiter.wait(60)
     done.close()
     assert len(found) == 10
 
@@ -397,7 +389,7 @@ def test_a_server_that_answers_html_is_an_error_as_upstream(
 
 def test_a_server_that_never_answers_ends_at_the_deadline(server: WatsServer) -> None:
     server.fail("GET /api/Product/{partNumber}", mode="hang", times=1)
-    api = _client(server, timeout=0.5)
+    api = _client(server, timeout=1.0)
     with pytest.raises(TimeoutError):
         api.product.get_product("PN-00001")
     assert api.product.get_product("PN-00001").part_number == "PN-00001"
@@ -426,16 +418,18 @@ def test_close_and_go_on(api: pyWATS, server: WatsServer) -> None:
     assert server.stats()["connections_opened"] == 2
 
 
-def test_threads_are_greenlets_and_share_a_client(api: pyWATS, server: WatsServer) -> None:
-    server.configure(latency=0.05)
+def test_threads_are_greenlets_and_share_a_client() -> None:
+    together = Rendezvous(20)
     found: list[str] = []
-    threads = [
-        threading.Thread(target=lambda k=key: found.append(api.product.get_product(k).part_number))
-        for key in KEYS[:20]
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with Server(together) as server, pyWATS(base_url=server.url, token="t") as api:
+
+        def work(key: str) -> None:
+            found.append(api.product.get_product(key).part_number)
+
+        threads = [threading.Thread(target=work, args=(key,)) for key in KEYS[:20]]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert sorted(found) == KEYS[:20]
-    assert server.stats()["highest_concurrency"] == 20
+    assert together.highest == 20

@@ -1,0 +1,46 @@
+"""Waits of tests: for a condition or for company. The bound is a failure, never a success."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from transport.servers import Seen, reply
+
+BOUND = 60.0  # seconds; a machine with a load of 16 gets there, too
+
+
+def until(condition: Callable[[], object], *, every: float = 0.01) -> None:
+    """Let other greenlets run until the condition holds."""
+    with gevent.Timeout(BOUND, AssertionError(f"waited for {BOUND:g} s")):
+        while not condition():
+            gevent.sleep(every)
+
+
+class Rendezvous:
+    """Products for a `transport.servers.Server`; the first is answered when `count` wait at once.
+
+    So it takes that many calls in flight for one to end, however slow the machine is.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.highest = 0
+        self._count = count
+        self._waiting = 0
+        self._met = Event()
+
+    def __call__(self, seen: Seen) -> bytes:
+        self._waiting += 1
+        self.highest = max(self.highest, self._waiting)
+        if self._waiting == self._count:
+            self._met.set()
+        assert self._met.wait(BOUND), f"{self._waiting} of {self._count} came"
+        self._waiting -= 1
+        product: dict[str, Any] = {
+            "partNumber": seen.target.rpartition("/")[2],
+            "name": "n",
+            "nonSerial": False,
+            "state": 1,
+        }
+        return reply(200, json.dumps(product).encode(), [("Content-Type", "application/json")])
