@@ -6,7 +6,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from pywats_green.deadlines import DeadlineExceeded, set_deadline
+from pywats_green.bridge import DeadlineExceeded, set_deadline
 
 
 def _hit(seconds: float) -> bool:
@@ -86,7 +86,7 @@ def test_a_met_one_does_not_keep_the_loop_alive(run_python) -> None:  # type: ig
     done = run_python(
         "import pywats_green, gevent\n"
         "from gevent.event import Event\n"
-        "from pywats_green.deadlines import set_deadline\n"
+        "from pywats_green.bridge import set_deadline\n"
         "gevent.spawn(lambda: set_deadline(3600.0).cancel()).join()\n"
         "assert gevent.wait()\n"
         "deadline = set_deadline(0.01)\n"  # and one that is set does: else this were a LoopExit
@@ -97,8 +97,8 @@ def test_a_met_one_does_not_keep_the_loop_alive(run_python) -> None:  # type: ig
 
 
 def test_ever_new_lengths_do_not_fill_memory() -> None:
-    from pywats_green import deadlines
+    from pywats_green import bridge
 
     for number in range(1000):
         set_deadline(60.0 + number / 1000).cancel()
-    assert len(deadlines._here.groups) <= deadlines._LENGTHS
+    assert len(bridge._here.groups) <= bridge._LENGTHS

@@ -49,11 +49,6 @@ class StaleRules(NamedTuple):
     is_failure: Callable[[Any], bool] = lambda _: False
     errors: tuple[type[Exception], ...] = (Exception,)
 
-    @property
-    def window(self) -> float:
-        """How long a value is kept beyond its TTL."""
-        return max(self.if_error, self.while_revalidate)
-
 
 class Load(NamedTuple):
     """How a key is loaded.
@@ -267,7 +262,9 @@ class SingleFlight:
             return self._land(key, flight, stand_in)
         with self._lock:
             if keeps and not flight.overtaken:
-                self._entries.put(key, value, load.ttl, load.stale.window)
+                stale = load.stale
+                window = max(stale.if_error, stale.while_revalidate)
+                self._entries.put(key, value, load.ttl, window)
             elif not failed and not flight.overtaken:
                 self._entries.drop(key)
             self._says_stale = self._says_stale or not failed

@@ -1,7 +1,7 @@
 """The way to the server: requests owns the pools, urllib3's connections carry the calls."""
 
 from pywats_green.transport.answers import Answer
-from pywats_green.transport.targets import server_of, sorted_query, without_user_info
 from pywats_green.transport.transport import Transport
+from pywats_green.transport.writing import server_of, sorted_query, without_user_info
 
 __all__ = ["Answer", "Transport", "server_of", "sorted_query", "without_user_info"]

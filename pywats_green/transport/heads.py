@@ -1,7 +1,6 @@
 """Heads of answers: where they end, what cannot become one, what is mended, what the words are.
 
-Every answer passes through `find_head`; all else here is for those that came in pieces, or that
-llhttp refused.
+All here is for answers that came in pieces, are preceded by interim ones, or that llhttp refused.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ from pywats_green import config
 from pywats_green.transport.answers import Answer
 from pywats_green.transport.connections import GreenConnection, GreenTLSConnection, resolver
 from pywats_green.transport.faults import connect_fault, exchange_fault
-from pywats_green.transport.messages import Message
 from pywats_green.transport.tls import make_context
+from pywats_green.transport.writing import Message
 
 _ORIGINS = 1_000  # more are only reached by redirects without end
 

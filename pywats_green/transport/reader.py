@@ -34,6 +34,7 @@ _MOST_NAMES = 1_000
 _IDLE_LIMIT = 262_144  # bytes in a row that bring nothing of a body: chunk extensions, trailers
 
 _END = b"\r\n\r\n"
+_USUAL_START = re.compile(rb"HTTP/1\.[01] [2-9]")  # of a final answer
 _TAIL = 8  # bytes, in which the end of a chunked body shows
 _FIRST_FINAL = 200  # status; what is below is an interim answer
 
@@ -123,8 +124,8 @@ class Reader:
             OSError: The connection broke off or the time is over.
         """
         received = receive()
-        head = find_head(received)
-        if not head[1]:
+        head = 0, received.find(_END) + len(_END) if _USUAL_START.match(received) else 0
+        if head[1] < len(_END):
             received, head = receive_head(receive, received)
         if head[1] > LONG:
             check_length(received, head[1])

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import httpx
 
 from pywats_green.exceptions import TransportError
-from pywats_green.transport.messages import Body
-from pywats_green.transport.targets import root_of
+from pywats_green.transport.writing import Body, root_of
 
 MAX_REDIRECTS = 20
 

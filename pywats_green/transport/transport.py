@@ -11,11 +11,10 @@ from pywats_green._version import __version__
 from pywats_green.exceptions import TransportError
 from pywats_green.transport.answers import Answer
 from pywats_green.transport.cookies import Cookies
-from pywats_green.transport.messages import Body, Writer
 from pywats_green.transport.pools import GreenAdapter, GreenPool
 from pywats_green.transport.redirects import MAX_REDIRECTS, REDIRECTS, Step, next_step
 from pywats_green.transport.session import Session, state_of
-from pywats_green.transport.targets import Origin
+from pywats_green.transport.writing import Body, Origin, Writer
 
 _STANDING_HEADERS = {
     # Only what urllib3 can decode here is offered.

@@ -12,9 +12,9 @@ from gevent import monkey
 from gevent.socket import wait
 
 from pywats_green.transport.answers import Answer, decoded
-from pywats_green.transport.messages import Message
 from pywats_green.transport.reader import Reader
 from pywats_green.transport.responses import RECEIVED
+from pywats_green.transport.writing import Message
 
 _TOGETHER = 16_384  # bytes; a body up to here is copied behind its head and sent with it
 

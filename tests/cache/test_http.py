@@ -26,7 +26,7 @@ from pywats_green import (
     settings,
 )
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.client import bodies, cache, epochs, packing
+from pywats_green.upstream.client import answers, cache, epochs
 
 ROUTE = "GET /api/Product/{partNumber}"
 
@@ -110,7 +110,7 @@ def test_a_hit_equals_the_answer_and_belongs_to_its_reader(api: pyWATS) -> None:
 
 
 def test_an_unpacked_answer_is_a_response_like_any_other() -> None:
-    from pywats_green.upstream.client.packing import Packed
+    from pywats_green.upstream.client.answers import Packed
 
     original = Response(status_code=201, data={"a": [1]}, headers={"x": "y"}, raw=b'{"a": [1]}')
     packed = Packed(original)
@@ -527,9 +527,9 @@ def test_stale_if_error_does_not_hurry_a_cold_read(server: WatsServer) -> None:
 def test_every_reader_gets_what_the_first_got(raw: bytes) -> None:
     headers = {"content-type": "text/plain; charset=latin-1"}
     first = Response(
-        status_code=200, data=bodies.parse(raw, headers["content-type"]), headers=headers, raw=raw
+        status_code=200, data=answers.parse(raw, headers["content-type"]), headers=headers, raw=raw
     )
-    packed = packing.Packed(first)
+    packed = answers.Packed(first)
     seen = repr(first)
     headers["x"] = "spoiled"
     if isinstance(first.data, (dict, list)):
@@ -548,8 +548,8 @@ def test_an_answer_deeper_than_marshal_can_is_parsed_for_each_reader(
     def refuses(_: object) -> bytes:
         raise ValueError("object too deeply nested to marshal")
 
-    monkeypatch.setattr(packing.marshal, "dumps", refuses)
-    packed = packing.Packed(Response(status_code=200, data=[1], headers={}, raw=b"[1]"))
+    monkeypatch.setattr(answers.marshal, "dumps", refuses)
+    packed = answers.Packed(Response(status_code=200, data=[1], headers={}, raw=b"[1]"))
     first, second = packed.unpack(), packed.unpack()
     assert first.data == second.data == [1]
     assert first.data is not second.data
@@ -559,8 +559,8 @@ def test_what_is_read_once_is_neither_parsed_again_nor_marshalled(
     api: pyWATS, server: WatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parsed = []
-    parse = packing.parse
-    monkeypatch.setattr(packing, "parse", lambda *args: parsed.append(1) or parse(*args))
+    parse = answers.parse
+    monkeypatch.setattr(answers, "parse", lambda *args: parsed.append(1) or parse(*args))
     for number in range(5):
         api.product.get_product(f"PN-{number:05d}")
     assert parsed == []

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pywats_green.exceptions import TransportConnectError, TransportError
 from pywats_green.transport import Transport
-from pywats_green.transport.targets import Origin
+from pywats_green.transport.writing import Origin
 
 from .servers import Server
 

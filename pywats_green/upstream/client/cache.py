@@ -24,10 +24,10 @@ from pywats_green import config, events
 from pywats_green.cache import MISSING, CacheManager, StaleRules, current_directives
 from pywats_green.config import settings
 from pywats_green.transport import server_of, sorted_query
+from pywats_green.upstream.client.answers import Packed
 from pywats_green.upstream.client.epochs import epochs, is_unsettled, unsettled
 from pywats_green.upstream.client.observing import note_cache
-from pywats_green.upstream.client.packing import Packed
-from pywats_green.upstream.tables.domains import Rule, rule_of
+from pywats_green.upstream.tables.domains import RULE_OF_GROUP, Rule, rule_of, usual_rule
 
 UPSTREAM_TTL = 300.0  # what pyWATS gives its client when the user says nothing
 
@@ -86,7 +86,8 @@ class ClientCache:
             headers: Of this call, or None.
         """
         directives = current_directives()
-        rule = rule_of(endpoint)
+        usual = usual_rule(endpoint)
+        rule = RULE_OF_GROUP[usual.lastindex or 0] if usual else rule_of(endpoint)
         ttl = self._ttl_of(rule, directives.ttl)
         place = self._server, rule.family
         if directives.bypass or ttl == 0 or (place in unsettled and is_unsettled(*place)):

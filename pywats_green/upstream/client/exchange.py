@@ -29,7 +29,7 @@ from pywats_green.exceptions import (
 from pywats_green.transport import Answer, Transport, without_user_info
 from pywats_green.upstream.client import breaker
 from pywats_green.upstream.client.admission import admit, pause_asked, settle
-from pywats_green.upstream.client.bodies import parse
+from pywats_green.upstream.client.answers import parse, response_of
 from pywats_green.upstream.client.observing import note_attempt
 from pywats_green.upstream.client.wire import checked_headers, encode_body
 
@@ -173,7 +173,8 @@ class Exchange:
             answer = self.transport.request(method, endpoint, query, sent, content, limit, deadline)
             if client._trace_stack:
                 self._trace(client, method, endpoint, query, data, answer, started, attempt)
-            return _response(answer)
+            data = parse(answer.content, answer.headers.get("content-type"))
+            return response_of(answer.status, answer.headers, answer.content, data)
         except TransportConnectError as exc:
             raise WatsConnectionError(
                 f"Failed to connect to {without_user_info(client.base_url)}: {self._words(exc)}",
@@ -232,16 +233,6 @@ class Exchange:
         if self._is_blocking:
             trace["content"] = client._bounded_json(None if is_json else data)
         client._emit_trace(trace)
-
-
-def _response(answer: Answer) -> Response:
-    """Parse an answer as upstream's `_handle_response` does."""
-    return Response(
-        status_code=answer.status,
-        data=parse(answer.content, answer.headers.get("content-type")),
-        headers=answer.headers,
-        raw=answer.content,
-    )
 
 
 def _retry_delay(

@@ -11,7 +11,7 @@ import pytest
 from throttle.clock import HandClock
 
 from pywats_green.throttle import Gates, Line, Tally
-from pywats_green.upstream.client import admission, window
+from pywats_green.upstream.client import admission
 
 
 @pytest.fixture
@@ -40,7 +40,6 @@ def by_hand(monkeypatch: pytest.MonkeyPatch, clock: HandClock, tally: Tally) -> 
 
     fake_time = types.SimpleNamespace(monotonic=clock, time=clock)
     monkeypatch.setattr(admission, "time", fake_time)
-    monkeypatch.setattr(window, "time", fake_time)
     monkeypatch.setattr(throttle, "time", fake_time)
     seams: dict[str, Any] = {"clock": clock, "start_timer": clock.start_timer}
     monkeypatch.setattr(admission, "Line", partial(Line, **seams))

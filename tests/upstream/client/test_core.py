@@ -8,7 +8,7 @@ from pywats import pyWATS
 from pywats.core.client import HttpClient
 
 from pywats_green import CacheManager, Pool, batching, configure
-from pywats_green.deadlines import Deadline
+from pywats_green.bridge import Deadline
 from pywats_green.testing import WatsServer
 from pywats_green.transport import Transport
 from pywats_green.upstream.client.cache import caching_of

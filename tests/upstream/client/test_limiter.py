@@ -12,7 +12,7 @@ from throttle.clock import Crowd, HandClock, run_all
 
 from pywats_green.throttle import Gate, Tally
 from pywats_green.upstream.client import admission
-from pywats_green.upstream.client.window import Window
+from pywats_green.upstream.client.admission import Window
 
 SERVER = "http://127.0.0.1:1"
 

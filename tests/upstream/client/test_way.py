@@ -11,7 +11,15 @@ from pywats.core.throttle import configure_throttling
 
 import pywats_green
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.tables.domains import get_may_write, touched_by
+from pywats_green.upstream.tables.domains import (
+    RULE_OF_GROUP,
+    RULES,
+    Rule,
+    get_may_write,
+    rule_of,
+    touched_by,
+    usual_rule,
+)
 from pywats_green.upstream.tables.writes import WRITES
 
 ROOT = str(Path(pywats_green.__file__).parent)
@@ -33,10 +41,10 @@ def way_of(call: Callable[[], object]) -> tuple[int, set[str]]:
     return len(files), set(files)
 
 
-@pytest.mark.parametrize("is_throttled", [False, True])
-def test_an_uncached_get(is_throttled: bool, server: WatsServer) -> None:
-    configure_throttling(enabled=is_throttled)
-    api = pyWATS(base_url=server.url, token=server.token, enable_cache=False)
+@pytest.mark.parametrize("enable_cache", [True, False])
+def test_an_uncached_get(enable_cache: bool, server: WatsServer) -> None:
+    configure_throttling(enabled=True)  # as it is by default
+    api = pyWATS(base_url=server.url, token=server.token, enable_cache=enable_cache)
     api.product.get_product("PN-00001")
     calls, files = way_of(lambda: api.product.get_product("PN-00002"))
     assert calls <= 70
@@ -50,6 +58,38 @@ def test_a_hit(server: WatsServer) -> None:
     calls, files = way_of(lambda: api.product.get_product("PN-00001"))
     assert calls <= 14
     assert len(files) <= 8, files
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.prefix)
+def test_the_usual_rule_is_the_rule(rule: Rule) -> None:
+    prefix = rule.prefix
+    tails = [
+        "",
+        "/",
+        "/X1",
+        "/X1/Y2",
+        "X",
+        "?a=/api/Asset",
+        "#a",
+        "/a%2Fb",
+        "/..",
+        "//x",
+        "\\x",
+        "/\n",
+    ]
+    for path in [
+        *(f"{prefix}{tail}" for tail in tails),
+        *(
+            prefix[1:],
+            prefix.upper(),
+            prefix.lower(),
+            f"/{prefix}",
+            f"{prefix}".replace("k", "\u212a"),
+        ),
+    ]:
+        usual = usual_rule(path)
+        assert usual is None or RULE_OF_GROUP[usual.lastindex or 0] is rule_of(path), path
+    assert usual_rule(f"{prefix}/X1") is not None
 
 
 def test_the_quick_look_misses_no_get_that_writes() -> None:

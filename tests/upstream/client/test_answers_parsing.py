@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pywats_green.upstream.client.bodies import _charset, parse
+from pywats_green.upstream.client.answers import _charset, parse
 
 numbers = st.one_of(
     st.integers(), st.integers(-(10**400), 10**400), st.floats(), st.floats(-1e3, 1e3)
@@ -76,7 +76,7 @@ def same(ours: Any, theirs: Any) -> bool:
 @settings(max_examples=300, deadline=None)
 @given(written)
 def test_values_are_those_of_json(text: str) -> None:
-    content = text.encode()
+    content = text.encode("utf-8", "surrogatepass")
     assert same(parse(content, "application/json"), by_json(content))
 
 

@@ -1,0 +1,117 @@
+"""Answers: read from the bytes as upstream's `_handle_response` does, and kept for other readers.
+
+`pydantic_core.from_json` takes half the time of json. It refuses a little that json takes (lone
+surrogates, a byte order mark, UTF-16 and UTF-32, deep nesting, very long numbers): where it refuses
+anything, json decides.
+"""
+
+from __future__ import annotations
+
+import json
+import marshal
+import re
+from contextlib import suppress
+from email.message import Message
+from typing import Any
+
+from pydantic_core import from_json
+from pywats.core.client import Response
+
+_set = object.__setattr__  # the model's own would check, and cost more than all the rest
+
+_FIELDS = frozenset({"status_code", "data", "headers", "raw"})
+
+_PLAIN_CHARSET = re.compile(r"[^;\"]*;[ \t]*charset=([a-z0-9._-]+)[ \t]*", re.IGNORECASE)
+
+
+def response_of(status: int, headers: dict[str, str], raw: bytes, data: Any) -> Response:
+    """Make a `Response` without checking its fields, which are of the right types.
+
+    This is what pydantic's `model_construct` does, without its loops.
+    """
+    response = Response.__new__(Response)
+    fields = {"status_code": status, "data": data, "headers": headers, "raw": raw}
+    _set(response, "__dict__", fields)
+    _set(response, "__pydantic_fields_set__", set(_FIELDS))
+    _set(response, "__pydantic_extra__", None)
+    _set(response, "__pydantic_private__", None)
+    return response
+
+
+class Packed:
+    """An answer as it is kept: nothing in it can be changed by who reads it.
+
+    Whoever loaded it has the parsed data, and may change them. The first reader who comes later
+    parses the bytes again, and leaves the data in marshal's form, which takes half the time to
+    read. Most answers are never read again, so nothing is done before.
+
+    Attributes:
+        status: HTTP status.
+        cache_size: Its size in bytes for the bound of the cache. The marshalled data, which may
+            come later, count as much as the body.
+    """
+
+    __slots__ = ("_headers", "_marshalled", "_raw", "cache_size", "status")
+
+    def __init__(self, response: Response) -> None:
+        self.status = response.status_code
+        self._headers = response.headers.copy()
+        self._raw = response.raw
+        self._marshalled: bytes | None = None
+        self.cache_size = 2 * len(self._raw) + sum(map(len, self._headers.values()))
+
+    def unpack(self) -> Response:
+        """Make an answer that belongs to its reader alone."""
+        kept = self._marshalled
+        data = marshal.loads(kept) if kept else self._parsed()  # noqa: S302  # our own dump
+        return response_of(self.status, self._headers.copy(), self._raw, data)
+
+    def _parsed(self) -> Any:
+        data = parse(self._raw, self._headers.get("content-type"))
+        with suppress(ValueError):  # nested deeper than marshal can: each reader parses it
+            self._marshalled = marshal.dumps(data)
+        return data
+
+
+def parse(content: bytes, content_type: str | None) -> Any:
+    """Return what upstream's `Response.data` holds for a body.
+
+    Args:
+        content: The body, its content encodings undone.
+        content_type: The header, as it came; None: there is none.
+
+    Returns:
+        The decoded JSON, else the text, by the charset of the type or as UTF-8; None for an empty
+        body or text.
+    """
+    if not content:
+        return None
+    try:
+        # Names alone are cached, for all answers of the process: a value may be a secret.
+        return from_json(content, cache_strings="keys")
+    except ValueError:  # not JSON, or not pydantic's
+        pass
+    try:
+        return json.loads(content)
+    except ValueError:
+        return _text(content, content_type) or None
+
+
+def _text(content: bytes, content_type: str | None) -> str:
+    """Decode a body as httpx does, never failing."""
+    try:
+        return content.decode(_charset(content_type) or "utf-8", "replace")
+    except LookupError:
+        return content.decode("utf-8", "replace")
+
+
+def _charset(content_type: str | None) -> str | None:
+    """Return the charset of a type, as the email package finds it."""
+    if content_type is None or "charset" not in content_type.lower():
+        return None
+    plain = _PLAIN_CHARSET.fullmatch(content_type)
+    if plain is not None:
+        return plain[1].lower()
+    message = Message()  # quoted, encoded, or beside other parameters: seldom
+    message["content-type"] = content_type
+    return message.get_content_charset()
