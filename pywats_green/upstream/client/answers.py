@@ -8,11 +8,10 @@ anything, json decides.
 from __future__ import annotations
 
 import json
-import marshal
 import re
 from contextlib import suppress
 from email.message import Message
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic_core import from_json
 from pywats.core.client import Response
@@ -38,38 +37,58 @@ def response_of(status: int, headers: dict[str, str], raw: bytes, data: Any) -> 
     return response
 
 
+# The containers in decoded JSON that holds any: where each is, and the same of what is in it.
+_Plan: TypeAlias = "tuple[tuple[Any, _Plan], ...]"
+
+
+def _plan_of(value: Any) -> _Plan:
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return tuple((at, _plan_of(item)) for at, item in items if isinstance(item, (dict, list)))
+
+
+def _copied(value: Any, plan: _Plan) -> Any:
+    """Copy decoded JSON: its containers, for all else in it cannot be changed."""
+    copy = value.copy()
+    for at, inner in plan:
+        copy[at] = _copied(copy[at], inner) if inner else copy[at].copy()
+    return copy
+
+
 class Packed:
     """An answer as it is kept: nothing in it can be changed by who reads it.
 
     Whoever loaded it has the parsed data, and may change them. The first reader who comes later
-    parses the bytes again, and leaves the data in marshal's form, which takes half the time to
-    read. Most answers are never read again, so nothing is done before.
+    parses the bytes again and leaves a pattern, of which each reader gets a copy; that takes a
+    fraction of the time. Most answers are never read again, so nothing is done before.
 
     Attributes:
         status: HTTP status.
-        cache_size: Its size in bytes for the bound of the cache. The marshalled data, which may
-            come later, count as much as the body.
+        cache_size: Its size in bytes for the bound of the cache. The pattern, which may come later,
+            counts as much as the body.
     """
 
-    __slots__ = ("_headers", "_marshalled", "_raw", "cache_size", "status")
+    __slots__ = ("_headers", "_pattern", "_plan", "_raw", "cache_size", "status")
 
     def __init__(self, response: Response) -> None:
         self.status = response.status_code
         self._headers = response.headers.copy()
         self._raw = response.raw
-        self._marshalled: bytes | None = None
+        self._pattern: Any = None
+        self._plan: _Plan | None = None
         self.cache_size = 2 * len(self._raw) + sum(map(len, self._headers.values()))
 
     def unpack(self) -> Response:
         """Make an answer that belongs to its reader alone."""
-        kept = self._marshalled
-        data = marshal.loads(kept) if kept else self._parsed()  # noqa: S302  # our own dump
+        plan = self._plan
+        data = self._parsed() if plan is None else _copied(self._pattern, plan)
         return response_of(self.status, self._headers.copy(), self._raw, data)
 
     def _parsed(self) -> Any:
         data = parse(self._raw, self._headers.get("content-type"))
-        with suppress(ValueError):  # nested deeper than marshal can: each reader parses it
-            self._marshalled = marshal.dumps(data)
+        if isinstance(data, (dict, list)):
+            with suppress(RecursionError):  # nested too deep to be copied: each reader parses it
+                plan = _plan_of(data)
+                self._pattern, self._plan = _copied(data, plan), plan
         return data
 
 

@@ -37,6 +37,8 @@ _PATIENCE = 0.9
 # A fingerprint tells tokens apart in this process and says nothing outside it.
 _FINGERPRINT_KEY = os.urandom(16)
 
+_MOST_KNOWN = 4096  # paths; those of a program come again and again
+
 ATTRIBUTE = "_green_caching"
 
 _caches: weakref.WeakSet[CacheManager] = weakref.WeakSet()
@@ -68,6 +70,7 @@ class ClientCache:
         self._ttl = ttl
         self._identity: tuple[str | None, str | None] = (None, None)
         self._fingerprint = ""
+        self._known: dict[str, tuple[Rule, tuple[str, str]]] = {}  # by path, as it was given
         _caches.add(self.manager)
 
     def read_of(
@@ -86,10 +89,16 @@ class ClientCache:
             headers: Of this call, or None.
         """
         directives = current_directives()
-        usual = usual_rule(endpoint)
-        rule = RULE_OF_GROUP[usual.lastindex or 0] if usual else rule_of(endpoint)
+        known = self._known.get(endpoint)
+        if known is None:
+            usual = usual_rule(endpoint)
+            rule = RULE_OF_GROUP[usual.lastindex or 0] if usual else rule_of(endpoint)
+            known = rule, (self._server, rule.family)
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[endpoint] = known
+        rule, place = known
         ttl = self._ttl_of(rule, directives.ttl)
-        place = self._server, rule.family
         if directives.bypass or ttl == 0 or (place in unsettled and is_unsettled(*place)):
             return None
         if not endpoint.startswith("/"):
