@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from estimates import Estimate, estimate
 from gate.revisions import GateError, Revision, contestant
 from harness import Cell, Lap, Player, take_turns
+from machine import fingerprint
 
 
 class Metric(NamedTuple):
@@ -121,6 +122,7 @@ class Comparison:
         requests: Requests a call by metric: BASE's and HEAD's; no chance is in them.
         missing: Metrics that one side lacks: text of the metric -> which side, and what it lacks.
         seconds: How long it took.
+        machine: Where, when and under what load it began.
     """
 
     base: Revision
@@ -130,6 +132,7 @@ class Comparison:
     requests: dict[str, tuple[float, float]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    machine: dict[str, Any] = field(default_factory=fingerprint)
 
     def verdict_of(self, timing: Timing) -> Verdict:
         return judge(timing.ratio(), self.plan.tolerance)

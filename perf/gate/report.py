@@ -7,7 +7,6 @@ import statistics
 from collections.abc import Iterator
 
 from gate.comparison import Comparison, Verdict
-from machine import fingerprint
 from tables import number, table
 
 # The workflow finds its own comment by this line.
@@ -35,12 +34,12 @@ def rows(found: Comparison) -> Iterator[tuple[str, ...]]:
 
 def summary(found: Comparison) -> list[str]:
     """The verdict, the table and what it depends on."""
-    machine = fingerprint()
+    machine = found.machine
     repetitions = max((len(timing.ratios) for timing in found.timings), default=0)
     conditions = (
         f"Tolerance {percent(found.plan.tolerance)}, up to {repetitions} repetitions, "
         f"{found.seconds:.0f} s, {machine['cpu']}, {machine['cores']} cores, {machine['python']}, "
-        f"load {', '.join(f'{load:.1f}' for load in machine['load_before'] or [])}, "
+        f"load before {', '.join(f'{load:.1f}' for load in machine['load_before'] or [])}, "
         f"{machine['date']}."
     )
     heading = f"**{found.head.name} against {found.base.name}: {found.verdict().value}**"
@@ -66,7 +65,7 @@ def as_json(found: Comparison) -> str:
     content = {
         "verdict": found.verdict().value,
         "base": found.base.name, "head": found.head.name, "plan": found.plan._asdict(),
-        "seconds": found.seconds, "machine": fingerprint(),
+        "seconds": found.seconds, "machine": found.machine,
         "timings": timings, "requests": found.requests, "missing": found.missing,
     }  # fmt: skip
     return json.dumps(content, indent=2) + "\n"
