@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
 from email.message import Message
-from typing import Any, TypeAlias
+from operator import methodcaller
+from typing import Any
 
 from pydantic_core import from_json
 from pywats.core.client import Response
@@ -37,21 +37,7 @@ def response_of(status: int, headers: dict[str, str], raw: bytes, data: Any) -> 
     return response
 
 
-# The containers in decoded JSON that holds any: where each is, and the same of what is in it.
-_Plan: TypeAlias = "tuple[tuple[Any, _Plan], ...]"
-
-
-def _plan_of(value: Any) -> _Plan:
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    return tuple((at, _plan_of(item)) for at, item in items if isinstance(item, (dict, list)))
-
-
-def _copied(value: Any, plan: _Plan) -> Any:
-    """Copy decoded JSON: its containers, for all else in it cannot be changed."""
-    copy = value.copy()
-    for at, inner in plan:
-        copy[at] = _copied(copy[at], inner) if inner else copy[at].copy()
-    return copy
+_copied = methodcaller("copy")
 
 
 class Packed:
@@ -67,28 +53,42 @@ class Packed:
             counts as much as the body.
     """
 
-    __slots__ = ("_headers", "_pattern", "_plan", "_raw", "cache_size", "status")
+    __slots__ = ("_containers", "_headers", "_links", "_raw", "cache_size", "status")
 
     def __init__(self, response: Response) -> None:
         self.status = response.status_code
         self._headers = response.headers.copy()
         self._raw = response.raw
-        self._pattern: Any = None
-        self._plan: _Plan | None = None
+        self._containers: list[Any] | None = None
+        self._links: list[tuple[int, int, Any]] = []
         self.cache_size = 2 * len(self._raw) + sum(map(len, self._headers.values()))
 
     def unpack(self) -> Response:
         """Make an answer that belongs to its reader alone."""
-        plan = self._plan
-        data = self._parsed() if plan is None else _copied(self._pattern, plan)
+        if self._containers is None:
+            data = self._parsed()
+        else:
+            copies = list(map(_copied, self._containers))
+            for inner, outer, at in self._links:
+                copies[outer][at] = copies[inner]
+            data = copies[0]
         return response_of(self.status, self._headers.copy(), self._raw, data)
 
     def _parsed(self) -> Any:
+        """Parse the bytes, and note a copy of each container of the data and where it belongs.
+
+        All else in decoded JSON cannot be changed, so the copies may share it.
+        """
         data = parse(self._raw, self._headers.get("content-type"))
         if isinstance(data, (dict, list)):
-            with suppress(RecursionError):  # nested too deep to be copied: each reader parses it
-                plan = _plan_of(data)
-                self._pattern, self._plan = _copied(data, plan), plan
+            found, links = [data], []
+            for outer, container in enumerate(found):
+                items = container.items() if isinstance(container, dict) else enumerate(container)
+                for at, item in items:
+                    if isinstance(item, (dict, list)):
+                        links.append((len(found), outer, at))
+                        found.append(item)
+            self._containers, self._links = list(map(_copied, found)), links
         return data
 
 

@@ -18,6 +18,8 @@ from pywats_green.upstream.client.core import look_up, read, request, write
 
 _SIGNATURE = inspect.signature(HttpClient)
 
+_MARK = "_is_green"  # on our `_make_request`: one that a subclass or a user has goes first
+
 
 def initialise(original: Callable[..., None]) -> Callable[..., None]:
     """Wrap `__init__`: a client that caches gets our cache; upstream's there is never filled."""
@@ -48,6 +50,7 @@ def make_request(original: Callable[..., Any]) -> Callable[..., Response]:
     ) -> Response:
         return request(self, method, endpoint, params, data, headers, retry, deadline=None)
 
+    setattr(_make_request, _MARK, True)
     return _make_request
 
 
@@ -58,6 +61,9 @@ def get(original: Callable[..., Any]) -> Callable[..., Response]:
     def get(
         self: Any, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
+        if not hasattr(self._make_request, _MARK):
+            kwargs.pop("cache", None)
+            return self._make_request("GET", endpoint, params=params, **kwargs)  # type: ignore[no-any-return]
         found = look_up(self, endpoint, params, kwargs)
         if isinstance(found, Response):
             return found
@@ -78,6 +84,8 @@ def writing(method: str) -> Callable[[Callable[..., Any]], Callable[..., Respons
             params: dict[str, Any] | None = None,
             **kwargs: Any,
         ) -> Response:
+            if not hasattr(self._make_request, _MARK):
+                return self._make_request(method, endpoint, data=data, params=params, **kwargs)  # type: ignore[no-any-return]
             return write(self, method, endpoint, params, {"data": data, **kwargs}, None)
 
         return send
@@ -95,6 +103,8 @@ def delete(original: Callable[..., Any]) -> Callable[..., Response]:
     def delete(
         self: Any, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
+        if not hasattr(self._make_request, _MARK):
+            return self._make_request("DELETE", endpoint, params=params, **kwargs)  # type: ignore[no-any-return]
         return write(self, "DELETE", endpoint, params, kwargs, None)
 
     return delete

@@ -105,3 +105,31 @@ def test_an_unknown_option_is_refused_in_upstreams_words(method: str, server: Wa
         call = getattr(api._http_client, method)  # type: ignore[attr-defined]
         with pytest.raises(TypeError, match=r"^AsyncHttpClient\._make_request\(\) got an unexp"):
             run_sync(call("/api/App/Version", json={}))
+
+
+@pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
+def test_a_make_request_of_a_subclass_goes_first(method: str, server: WatsServer) -> None:
+    class Spied(HttpClient):
+        def _make_request(self, method: str, endpoint: str, **kwargs: Any) -> Any:
+            seen.append((method, endpoint))
+            return super()._make_request(method, endpoint, **kwargs)
+
+    seen: list[tuple[str, str]] = []
+    getattr(Spied(server.url, server.token), method)("/api/App/Version")
+    assert seen == [(method.upper(), "/api/App/Version")]
+
+
+@pytest.mark.parametrize("name", ["_make_request", "_execute_request"])
+@pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
+def test_what_is_put_on_one_client_goes_first(method: str, name: str, server: WatsServer) -> None:
+    with pyWATS(base_url=server.url, token=server.token) as api:
+        client: Any = api._http_client  # type: ignore[attr-defined]
+        original, seen = getattr(client, name), []
+
+        async def spied(method: str, endpoint: str, *args: Any, **kwargs: Any) -> Any:
+            seen.append((method, endpoint))
+            return await original(method, endpoint, *args, **kwargs)
+
+        setattr(client, name, spied)
+        run_sync(getattr(client, method)("/api/App/Version"))
+        assert seen == [(method.upper(), "/api/App/Version")]
