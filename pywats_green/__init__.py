@@ -43,7 +43,7 @@ from pywats_green.exceptions import (
     UnreadableReportError,
     UnsupportedPywatsError,
 )
-from pywats_green.upstream.features.inspection import cache_of, session_of, stats, warm
+from pywats_green.upstream.features.inspection import Stats, cache_of, session_of, stats, warm
 from pywats_green.upstream.features.pool import Pool, get_many
 from pywats_green.upstream.hooks.seams import install, is_installed, uninstall
 
@@ -132,6 +132,7 @@ __all__ = [
     "RequestEvent",
     "Settings",
     "SettingsError",
+    "Stats",
     "UnreadableReportError",
     "UnsupportedPywatsError",
     "__version__",

@@ -12,7 +12,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypedDict
 
 from cachetools import Cache, LRUCache
 
@@ -39,6 +39,36 @@ def checked_ttl(ttl: float) -> float:
     if not ttl >= 0:
         raise InvalidArgumentError(f"a TTL must be 0 or more seconds, not {ttl!r}")
     return ttl
+
+
+class CacheStats(TypedDict):
+    """What a cache has done since it was made.
+
+    Attributes:
+        size: Entries.
+        max_size: The bound in entries.
+        bytes: Their size; None where there is no bound in bytes.
+        max_bytes: The bound in bytes; None: there is none.
+        hits: Reads served from an entry.
+        misses: Reads that were not.
+        coalesced: Reads that waited for the load of another.
+        stale_served: Reads served from an entry beyond its TTL.
+        hit_rate: From 0 to 1; coalesced reads count as hits.
+        evictions: Entries that had to make room.
+        expirations: Entries that were dropped after their time.
+    """
+
+    size: int
+    max_size: int
+    bytes: int | None
+    max_bytes: int | None
+    hits: int
+    misses: int
+    coalesced: int
+    stale_served: int
+    hit_rate: float
+    evictions: int
+    expirations: int
 
 
 class Entry:
@@ -197,7 +227,7 @@ class Entries(LRUCache[Hashable, Entry]):
         self.evictions, self.expirations = counted
         self._queues.clear()
 
-    def statistics(self) -> dict[str, Any]:
+    def statistics(self) -> CacheStats:
         """Return what `CacheManager.get_stats` documents."""
         self._drop_expired(self._timer(), _LOOKS_OF_STATISTICS)
         served = self.hits + self.coalesced

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from gevent import monkey
 
-from pywats_green.cache.entries import MISSING, Entries, checked_ttl
+from pywats_green.cache.entries import MISSING, CacheStats, Entries, checked_ttl
 from pywats_green.cache.single_flight import Load, SingleFlight, StaleRules
 from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
 
@@ -195,7 +195,7 @@ class CacheManager:
         """How many entries there are, as upstream's caches call it; see `get_stats`."""
         return int(self.get_stats()["size"])
 
-    def get_stats(self) -> dict[str, Any]:
+    def get_stats(self) -> CacheStats:
         """Return the statistics since the cache was made.
 
         It drops up to 1,000 expired entries first. Where more are due, size and bytes count the

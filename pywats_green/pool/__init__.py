@@ -1,6 +1,6 @@
 """A gevent Pool whose mappings run in few greenlets, each item in the caller's context."""
 
-from pywats_green.pool.pool import Pool
+from pywats_green.pool.pool import Pool, PoolStats, pool_statistics
 from pywats_green.pool.raised import Raised
 
-__all__ = ["Pool", "Raised"]
+__all__ = ["Pool", "PoolStats", "Raised", "pool_statistics"]

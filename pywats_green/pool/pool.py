@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
 
 import gevent
 import gevent.pool
@@ -27,6 +28,34 @@ T = TypeVar("T")
 X = TypeVar("X")
 
 _AT_HAND = (list, tuple, range)
+
+_pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+
+
+class PoolStats(TypedDict):
+    """The live Pools of this process, added up.
+
+    Attributes:
+        pools: How many there are.
+        size: How many greenlets they may run at once.
+        running: How many they run now.
+    """
+
+    pools: int
+    size: int
+    running: int
+
+
+def pool_statistics() -> PoolStats:
+    """Return the statistics of the live Pools of this process."""
+    pools = list(_pools)
+    return {
+        "pools": len(pools),
+        "size": sum(pool.size or 0 for pool in pools),
+        "running": sum(map(len, pools)),
+    }
+
+
 _FOLLOW_SIZE: Any = object()
 
 
@@ -45,6 +74,7 @@ class Pool(gevent.pool.Pool):
         super().__init__(require_count("size", size))
         self._slots = Slots(self)
         watch_timeouts()
+        _pools.add(self)
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ import ssl
 import time
 import weakref
 from collections import deque
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema
@@ -127,6 +127,12 @@ class GreenPool(HTTPConnectionPool):
             connection.close()
         return answer  # type: ignore[no-any-return]
 
+    @property
+    def idle(self) -> int:
+        """How many connections wait for their next exchange."""
+        idle: Any = self.pool  # None: closed
+        return 0 if idle is None else len(idle)
+
     def close_idle(self) -> None:
         """Close the idle connections; the pool goes on."""
         if self.pool is not None:
@@ -150,6 +156,30 @@ class GreenTLSPool(GreenPool, HTTPSConnectionPool):
 
 
 _pools: weakref.WeakSet[GreenPool] = weakref.WeakSet()
+
+
+class TransportStats(TypedDict):
+    """The connections of this process.
+
+    Attributes:
+        origins: Servers and proxies that live clients are connected with; each client counts.
+        idle: Connections that wait for their next exchange.
+        opened: Connections that were opened so far.
+    """
+
+    origins: int
+    idle: int
+    opened: int
+
+
+def transport_statistics() -> TransportStats:
+    """Return the statistics of the connections of this process's live clients."""
+    pools = list(_pools)
+    return {
+        "origins": len(pools),
+        "idle": sum(pool.idle for pool in pools),
+        "opened": sum(pool.num_connections for pool in pools),
+    }
 
 
 class GreenAdapter(HTTPAdapter):

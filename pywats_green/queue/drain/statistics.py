@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypedDict
+from typing import NamedTuple, Protocol, TypedDict
 
 from pywats_green.queue.source import Source
 
@@ -126,14 +126,36 @@ def register(processor: Counted) -> None:
     _processors.add(processor)
 
 
-def queue_statistics() -> dict[str, Any]:
-    """Return the statistics of all processors of this process, added up.
+class QueueStats(TypedDict):
+    """The queue processors of this process, added up; see `ProcessorStats`.
 
-    Returns:
-        "processors"; "depth" and "oldest_age" over their queues, each queue once (one that cannot
-        be read is left out); "in_flight", "rate", "submitted", "retried", "quarantined" and
-        "released"; "paused", how many of them are.
+    Attributes:
+        processors: How many live.
+        depth: Waiting reports, each queue counted once; one that cannot be read is left out.
+        oldest_age: Seconds for which the oldest of them has been waiting; None: none is waiting.
+        in_flight: Reports being sent.
+        rate: Reports submitted per second, over the last ten seconds.
+        submitted: Reports that the server has.
+        retried: Failed attempts that were, or will be, repeated.
+        quarantined: Reports put into quarantine.
+        released: Reports put back without counting the attempt.
+        paused: How many processors are paused.
     """
+
+    processors: int
+    depth: int
+    oldest_age: float | None
+    in_flight: int
+    rate: float
+    submitted: int
+    retried: int
+    quarantined: int
+    released: int
+    paused: int
+
+
+def queue_statistics() -> QueueStats:
+    """Return the statistics of all processors of this process."""
     found: list[ProcessorStats] = []
     by_queue: dict[int, ProcessorStats] = {}
     processors = list(_processors)

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import repeat
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 from gevent import monkey
 from pywats.core.client import Response
@@ -112,14 +112,26 @@ def settle(client: Any, admission: Admission, answer: Response | None) -> bool:
     return asked > 0
 
 
-def throttle_statistics() -> dict[str, Any]:
-    """Return what the calls of this process wait for.
+class ThrottleStats(TypedDict):
+    """What the calls of this process wait for.
 
-    Returns:
-        `waiting`: calls that wait now, for a slot or at a gate. `waits`: how often a call had to.
-        `wait_seconds`: for how long together, killed calls included. `refused`: answers with the
-        status 429. `gates`: seconds until the closed ones open, by server.
+    Attributes:
+        waiting: Calls that wait now, for a slot or at a gate.
+        waits: How often a call had to.
+        wait_seconds: For how long together, killed calls included.
+        refused: Answers with the status 429.
+        gates: Seconds until the closed ones open, by server.
     """
+
+    waiting: int
+    waits: int
+    wait_seconds: float
+    refused: int
+    gates: dict[str, float]
+
+
+def throttle_statistics() -> ThrottleStats:
+    """Return what the calls of this process wait for."""
     left: dict[str, float] = {}
     for gates in _all_gates():
         for server, seconds in gates.seconds_left().items():

@@ -21,7 +21,7 @@ from pywats.core.exceptions import PyWATSError
 from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 
 from pywats_green import config, events
-from pywats_green.cache import MISSING, CacheManager, StaleRules, current_directives
+from pywats_green.cache import MISSING, CacheManager, CacheStats, StaleRules, current_directives
 from pywats_green.config import settings
 from pywats_green.transport import server_of, sorted_query
 from pywats_green.upstream.client.answers import Packed
@@ -203,17 +203,28 @@ def caching_of(client: Any) -> ClientCache | None:
     return caching if client._cache_enabled else None
 
 
-def cache_statistics() -> dict[str, Any]:
-    """Return the statistics of all live clients' caches, added up."""
-    totals: dict[str, Any] = {"caches": 0}
-    for manager in list(_caches):
-        totals["caches"] += 1
-        for name, number in manager.get_stats().items():
-            if number is not None:
-                totals[name] = totals.get(name, 0) + number
-    served = totals.get("hits", 0) + totals.get("coalesced", 0)
-    asked = served + totals.get("misses", 0)
-    return {**totals, "hit_rate": served / asked if asked else 0.0}
+class CachesStats(CacheStats):
+    """The caches of all live clients, added up; None counts as nothing.
+
+    Attributes:
+        caches: How many there are.
+    """
+
+    caches: int
+
+
+def cache_statistics() -> CachesStats:
+    """Return the statistics of all live clients' caches."""
+    found = [manager.get_stats() for manager in list(_caches)]
+
+    def total(name: str) -> Any:
+        return sum(each.get(name) or 0 for each in found)
+
+    served = total("hits") + total("coalesced")
+    asked = served + total("misses")
+    sums: Any = {name: total(name) for name in CacheStats.__annotations__}
+    sums.update(caches=len(found), hit_rate=served / asked if asked else 0.0)
+    return sums  # type: ignore[no-any-return]
 
 
 def _fingerprint(text: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from pywats_green.cache import CacheManager
 from pywats_green.exceptions import InvalidArgumentError
-from pywats_green.queue.drain.statistics import queue_statistics
+from pywats_green.pool import PoolStats, pool_statistics
+from pywats_green.queue.drain.statistics import QueueStats, queue_statistics
 from pywats_green.upstream.features.pool import Pool, require_items
 from pywats_green.upstream.hooks.seams import is_installed
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from pywats import pyWATS
     from pywats.core.client import HttpClient
     from pywats.shared.result import Failure, Success
+
+    from pywats_green.transport.pools import TransportStats
+    from pywats_green.upstream.client.admission import ThrottleStats
+    from pywats_green.upstream.client.cache import CachesStats
 
 
 def cache_of(client: pyWATS | HttpClient) -> CacheManager | None:
@@ -88,23 +93,35 @@ def warm(
         return pool.map_results(api.product.get_product, numbers)
 
 
-def stats() -> dict[str, dict[str, Any]]:
-    """Return the statistics of this process.
+class Stats(TypedDict):
+    """The statistics of this process, by room.
 
-    Returns:
-        By room. "cache": those of all live clients' caches, added up (see
-        `CacheManager.get_stats`; `caches` is how many they are). "queue": those of all live
-        queue processors (depth, age of the oldest in seconds, in flight, rate per second).
-        "throttle": what calls wait for: `waiting` now; `waits` and `wait_seconds` so far;
-        `refused`, answers with the status 429; `gates`, seconds until the closed ones open, by
-        server.
+    Attributes:
+        cache: Of the caches of all live clients.
+        pool: Of the live Pools.
+        throttle: What calls wait for.
+        transport: Of the connections.
+        queue: Of the live queue processors.
     """
-    # These import pywats.
+
+    cache: CachesStats
+    pool: PoolStats
+    throttle: ThrottleStats
+    transport: TransportStats
+    queue: QueueStats
+
+
+def stats() -> Stats:
+    """Return the statistics of this process."""
+    # These import pywats, and what it needs.
+    from pywats_green.transport.pools import transport_statistics  # noqa: PLC0415
     from pywats_green.upstream.client.admission import throttle_statistics  # noqa: PLC0415
     from pywats_green.upstream.client.cache import cache_statistics  # noqa: PLC0415
 
     return {
         "cache": cache_statistics(),
-        "queue": queue_statistics(),
+        "pool": pool_statistics(),
         "throttle": throttle_statistics(),
+        "transport": transport_statistics(),
+        "queue": queue_statistics(),
     }
