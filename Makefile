@@ -8,23 +8,23 @@ else
 BIN := .venv/bin
 endif
 
-.PHONY: demo test test-slow test-rest test-long test-all lint typecheck perf gate soak clean
+.PHONY: demo test test-first test-second test-long test-all lint typecheck perf gate soak clean
 
 demo: $(BIN)/.installed
 	$(BIN)/python -m pywats_green demo
 
-# Two halves side by side, each in a process of its own: what takes long, and the rest.
-SLOW_TESTS := tests/queue tests/transport
+# Two halves side by side, each in a process of its own.
+FIRST_HALF := $(addprefix tests/,queue transport testing cache pool perf)
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 test: $(BIN)/.tools
-	$(MAKE) --no-print-directory -j2 $(SYNC) test-slow test-rest
+	$(MAKE) --no-print-directory -j2 $(SYNC) test-first test-second
 
-test-slow: $(BIN)/.tools
-	$(PYTEST) $(SLOW_TESTS)
+test-first: $(BIN)/.tools
+	$(PYTEST) $(FIRST_HALF)
 
-test-rest: $(BIN)/.tools
-	$(PYTEST) $(SLOW_TESTS:%=--ignore=%)
+test-second: $(BIN)/.tools
+	$(PYTEST) $(FIRST_HALF:%=--ignore=%)
 
 # What is marked long: crash, fuzz and parity runs.
 test-long: $(BIN)/.tools
