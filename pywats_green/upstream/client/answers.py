@@ -18,7 +18,8 @@ from pywats.core.client import Response
 
 _set = object.__setattr__  # the model's own would check, and cost more than all the rest
 
-_FIELDS = frozenset({"status_code", "data", "headers", "raw"})
+# One set for all: an answer has each of its fields, so nothing is ever added to it.
+_FIELDS = {"status_code", "data", "headers", "raw"}
 
 _PLAIN_CHARSET = re.compile(r"[^;\"]*;[ \t]*charset=([a-z0-9._-]+)[ \t]*", re.IGNORECASE)
 
@@ -31,7 +32,7 @@ def response_of(status: int, headers: dict[str, str], raw: bytes, data: Any) -> 
     response = Response.__new__(Response)
     fields = {"status_code": status, "data": data, "headers": headers, "raw": raw}
     _set(response, "__dict__", fields)
-    _set(response, "__pydantic_fields_set__", set(_FIELDS))
+    _set(response, "__pydantic_fields_set__", _FIELDS)
     _set(response, "__pydantic_extra__", None)
     _set(response, "__pydantic_private__", None)
     return response
