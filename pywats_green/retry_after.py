@@ -22,7 +22,7 @@ def seconds_asked(value: str | None, date: str | None, now: float) -> float | No
     Args:
         value: Its Retry-After header: seconds or an HTTP date; None: there is none.
         date: Its Date header; None: there is none.
-        now: Seconds since 1970, where the answer bears no date of its own.
+        now: Seconds since 1970, for an answer without a date of its own.
 
     Returns:
         Seconds, from 0 to `LONGEST`; None: it does not ask, or not legibly.

@@ -129,7 +129,7 @@ class Batcher:
             if allowed < _PAIR:
                 self._let_go(list(self._waiting))
             elif self._learned.is_being_proven:
-                self._learned.hold(self._proof_over)
+                self._learned.after_proof(self._proof_over)
                 return
             else:
                 sizes = ((key, entry.size) for key, entry in self._waiting.items())

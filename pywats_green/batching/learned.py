@@ -43,7 +43,7 @@ class Learned:
         self._useless = 0
         self._rests_until: float | None = None
         self._has_warned = False
-        self._held: dict[Callable[[], None], None] = {}
+        self._deferred: dict[Callable[[], None], None] = {}
 
     def allows(self, most: int | None) -> int:
         """Return how many keys a query may have now, within a bound; less than 2: do not batch."""
@@ -55,15 +55,15 @@ class Learned:
             self._rests_until = None
         return self.limit if most is None else min(self.limit, most)
 
-    def hold(self, go_on: Callable[[], None]) -> None:
+    def after_proof(self, go_on: Callable[[], None]) -> None:
         """Have `go_on` called, once, when the proof that is on its way has ended."""
-        self._held[go_on] = None
+        self._deferred[go_on] = None
 
     def end_proof(self) -> None:
-        """The query that was to prove the route has ended, be it proven or not."""
+        """The query that was to prove the route has ended, whether or not it did."""
         self.is_being_proven = False
-        held, self._held = self._held, {}
-        for go_on in held:
+        deferred, self._deferred = self._deferred, {}
+        for go_on in deferred:
             go_on()
 
     def refute(self) -> None:

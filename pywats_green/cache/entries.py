@@ -162,7 +162,7 @@ class Entries(LRUCache[Hashable, Entry]):
         return MISSING
 
     def stale(self, key: Hashable, window: float) -> Any:
-        """Return the value of a key whose TTL is over since less than `window` seconds; MISSING."""
+        """Return the value of a key whose TTL ended less than `window` seconds ago; or MISSING."""
         if not window or key not in self:
             return MISSING
         entry = self[key]

@@ -34,12 +34,12 @@ class CacheManager:
     The entry that was not used for longest leaves first when a bound is reached, after those that
     have expired. Expired entries are dropped a few at a time, so that no call takes long when many
     are due; they are never served. No lock is held while a loader runs. When the clock goes
-    backwards, entries live until it passes their expiry again.
+    backwards, entries are fresh until it passes their expiry again.
 
     Args:
         max_size: Bound in entries. 0: nothing is stored.
-        default_ttl: Seconds that an entry lives where nothing else is said. 0: it is not stored;
-            `inf`: for ever.
+        default_ttl: The TTL of an entry that is given none, in seconds. 0: it is not stored;
+            `inf`: it never expires.
         max_bytes: Bound in bytes (of bytes and text their length; of other values what
             `sys.getsizeof` says, or their attribute `cache_size`). None: no such bound.
         timer: The clock, in seconds.
@@ -90,8 +90,8 @@ class CacheManager:
         Args:
             key: Hashable.
             value: Anything, None too.
-            ttl: Seconds it lives. None: the default; 0: it is not stored, and the key has no value
-                then.
+            ttl: Seconds until it expires. None: the default; 0: it is not stored, and the key has
+                no value then.
 
         Raises:
             ArgumentTypeError: `ttl` is no number.
@@ -158,7 +158,7 @@ class CacheManager:
         Args:
             key: Hashable.
             loader: Loads the value; no lock is held while it runs.
-            ttl: Seconds a loaded value lives. None: the default; 0: it is not stored.
+            ttl: Seconds until a loaded value expires. None: the default; 0: it is not stored.
             keep: Tells whether a loaded value may be stored. By default None is not.
             stale: When a value may be served beyond its TTL. By default never.
             refresh: Whether to load it whatever is kept, and to join no load under way.
@@ -177,7 +177,7 @@ class CacheManager:
         return get(key, Load(loader, ttl, keep, stale))  # type: ignore[no-any-return]
 
     def has_stale(self, key: Hashable, window: float) -> bool:
-        """Tell whether a key has a value whose TTL is over since less than `window` seconds."""
+        """Tell whether a key has a value whose TTL ended less than `window` seconds ago."""
         if not window:
             return False
         with self._lock:
@@ -187,7 +187,7 @@ class CacheManager:
 
     @property
     def default_ttl(self) -> float:
-        """Seconds that an entry lives where nothing else is said."""
+        """The TTL of an entry that is given none, in seconds."""
         return self._default_ttl
 
     @property

@@ -104,11 +104,12 @@ class Mapping:
     ) -> None:
         """Read a source to its end, in this greenlet, as there is room.
 
+        What the source raises is kept in `source_error`; the items before it still run.
+
         Args:
             source: It may block, and raise.
             has_room: Asked before each item is read; `make_room` has it asked again.
             low: How few items that wait for a worker have it asked again, too. None: no number.
-        What the source raises is kept in `source_error`; the items before it still run.
         """
         items = iter(source)
         try:

@@ -130,10 +130,6 @@ class Schedule:
             del self._held[group]
             self._offer_head(group)
 
-    def is_held(self, group: str | None) -> bool:
-        """Tell whether items of a group must wait."""
-        return group is not None and group in self._held
-
     def next_due(self, now: float) -> float | None:
         """Return the seconds until an item is due; None: no item of a free group is waiting."""
         self._move_due(now)

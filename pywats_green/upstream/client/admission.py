@@ -11,7 +11,6 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import repeat
 from typing import Any, TypeAlias, TypedDict
 
@@ -43,9 +42,6 @@ _windows: weakref.WeakSet[Window] = weakref.WeakSet()
 
 # What an attempt gives back at its end; None: it has none.
 Admission: TypeAlias = "tuple[Gate | None, Window | None]"
-_FREE: Admission = (None, None)
-
-_name_of = lru_cache(maxsize=1024)(server_of)
 
 _tally = Tally()
 _here = _NativeLocal()  # gates, of this native thread
@@ -73,7 +69,7 @@ def admit(client: Any) -> Admission:
         gates = _gates()
     if not gates and getattr(limiter.acquire, "__func__", None) is _ACQUIRE:
         if not limiter.enabled:
-            return _FREE
+            return None, None
         slots = _slots_of(limiter)
         if not slots.line.waiting and slots.window.take():
             slots.is_full = False
@@ -101,13 +97,13 @@ def settle(client: Any, admission: Admission, answer: Response | None) -> bool:
         is_new = asked > 0 and _put_off(client, asked)
     if gate is not None:
         succeeded = status is not None and status < _SERVER_ERRORS and status != _TOO_MANY_REQUESTS
-        _gates().leave(_name_of(client.base_url), gate, succeeded=succeeded)
+        _gates().leave(server_of(client.base_url), gate, succeeded=succeeded)
     if window is not None:
         window.stamp()
     if is_new:  # said last: a log handler may wait, and be killed there
         logger.info(
             "HTTP 429: %s asks to be left alone for %.2fs. All calls to it wait...",
-            *(_name_of(client.base_url), asked),
+            *(server_of(client.base_url), asked),
         )
     return asked > 0
 
@@ -167,7 +163,7 @@ def pause_asked(answer: Response) -> float | None:
 
 def _put_off(client: Any, seconds: float) -> bool:
     """Close the gate of a client's server for the process; tell whether it was open before."""
-    server = _name_of(client.base_url)
+    server = server_of(client.base_url)
     is_new = server not in _gates().seconds_left()
     for gates in _all_gates():
         gates.close(server, seconds)
@@ -196,7 +192,7 @@ def _wait(client: Any, limiter: Any) -> Admission:
         return taken is not None or not limiter.enabled
 
     try:
-        gate = _gates().admit(_name_of(client.base_url), acquire)
+        gate = _gates().admit(server_of(client.base_url), acquire)
     except BaseException:
         if taken is not None:  # killed at a gate that closed when it had its slot
             taken.stamp()

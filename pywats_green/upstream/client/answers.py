@@ -89,7 +89,8 @@ class Packed:
                     if isinstance(item, (dict, list)):
                         links.append((len(found), outer, at))
                         found.append(item)
-            self._containers, self._links = list(map(_copied, found)), links
+            # The links first: another native thread looks for the containers.
+            self._links, self._containers = links, list(map(_copied, found))
         return data
 
 

@@ -31,7 +31,7 @@ from pywats_green.upstream.tables.domains import RULE_OF_GROUP, Rule, rule_of, u
 
 UPSTREAM_TTL = 300.0  # what pyWATS gives its client when the user says nothing
 
-# Of the share of a call's time that a load may take when a stale value could stand in for it.
+# Of the client's timeout: how much a load may take where a stale value could stand in for it.
 _PATIENCE = 0.9
 
 # A fingerprint tells tokens apart in this process and says nothing outside it.
@@ -251,7 +251,7 @@ def _rules(if_error: float, while_revalidate: float) -> StaleRules:
 
 
 def _within(loader: Callable[[], Packed], timeout: float) -> Callable[[], Packed]:
-    """End a load a little before the deadline of its call, so that a stale value can stand in."""
+    """End a load a little before the client's timeout, so that a stale value can stand in."""
 
     def bounded() -> Packed:
         timer = gevent.Timeout.start_new(timeout * _PATIENCE)

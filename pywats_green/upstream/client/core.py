@@ -101,7 +101,7 @@ def _load(
         return _ask(client, endpoint, params, options, deadline)
     ask = partial(_ask, client, endpoint, params, options)
     response = found.cache.load(found, ask, deadline, client.timeout)
-    refusal.set(None if response.is_success else response)  # be it one that another asked for
+    refusal.set(None if response.is_success else response)  # even where another call asked for it
     return response
 
 

@@ -1,4 +1,4 @@
-"""One call of a client: limiter, attempts, translation of errors.
+"""One call of a client: admission, attempts, translation of errors.
 
 The steps and the texts are those of `_execute_request` in pywats' core/async_client.py and
 `_make_request` in its core/client.py; only the transport below, the sleep between attempts and
@@ -71,9 +71,11 @@ def close(client: Any) -> None:
 class Exchange:
     """What a client needs beside upstream's own attributes to make its calls.
 
+    A change of the client's `timeout` or `retry_config` counts at once; its base URL and its
+    circuit breaker are those of its first call.
+
     Args:
-        client: An `AsyncHttpClient` or a `HttpClient` of pywats; its attributes are read at each
-            call, so that a change of `timeout` or `retry_config` counts at once.
+        client: An `AsyncHttpClient` or a `HttpClient` of pywats.
     """
 
     def __init__(self, client: Any) -> None:

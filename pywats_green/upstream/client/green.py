@@ -27,8 +27,9 @@ _REPLACED = frozenset({"_make_request", "_execute_request"})
 class GreenHttpClient(AsyncHttpClient):
     """Takes the place of `AsyncHttpClient` inside `pyWATS`.
 
-    The circuit breaker and every public method are upstream's; the cache is ours. Its coroutines
-    never suspend on an event loop; they are driven by `pywats_green.bridge`.
+    What its public methods mean and its circuit breaker are upstream's; the way of a request and
+    the cache are ours. Its coroutines never suspend on an event loop; `pywats_green.bridge` drives
+    them.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

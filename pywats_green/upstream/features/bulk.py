@@ -25,7 +25,7 @@ from pywats_green.upstream.client.outcome import refusal
 from pywats_green.upstream.hooks.calls import run_sync
 
 
-class Call(NamedTuple):
+class RepositoryCall(NamedTuple):
     """A call of a repository."""
 
     name: str
@@ -139,18 +139,18 @@ def _is_same(sent: ProductRevision, saved: ProductRevision) -> bool:
 class _StandIn:
     """Stands in for a repository: has any method, and leaves its answer to a function."""
 
-    def __init__(self, answer: Callable[[Call], Awaitable[Any]]) -> None:
+    def __init__(self, answer: Callable[[RepositoryCall], Awaitable[Any]]) -> None:
         self._answer = answer
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        return lambda *args, **kwargs: self._answer(Call(name, args, kwargs))
+        return lambda *args, **kwargs: self._answer(RepositoryCall(name, args, kwargs))
 
 
-async def _rehearse(save: Callable[[Any], Awaitable[Any]], template: Any) -> list[Call]:
+async def _rehearse(save: Callable[[Any], Awaitable[Any]], template: Any) -> list[RepositoryCall]:
     """Return the calls that `save` will make, in order; nothing is sent, nothing changed."""
-    calls: list[Call] = []
+    calls: list[RepositoryCall] = []
 
-    async def note(call: Call) -> None:
+    async def note(call: RepositoryCall) -> None:
         calls.append(call)
 
     rehearsing = _played_by(template, note)
@@ -160,7 +160,7 @@ async def _rehearse(save: Callable[[Any], Awaitable[Any]], template: Any) -> lis
     return calls
 
 
-def _played_by(template: Any, answer: Callable[[Call], Awaitable[Any]]) -> Any:
+def _played_by(template: Any, answer: Callable[[RepositoryCall], Awaitable[Any]]) -> Any:
     """Return a template that shares what is pending, and whose repository is a stand-in."""
     played = copy.copy(template)
     played._service = SimpleNamespace(_repository=_StandIn(answer))
@@ -175,12 +175,12 @@ class _AtOnce:
         calls: All of them, in order.
     """
 
-    def __init__(self, repository: Any, calls: Iterable[Call]) -> None:
+    def __init__(self, repository: Any, calls: Iterable[RepositoryCall]) -> None:
         self._repository = repository
         self._steps = [list(step) for _, step in groupby(calls, lambda call: call.name)]
         self._results: deque[Any] = deque()
 
-    async def answer(self, _: Call) -> Any:
+    async def answer(self, _: RepositoryCall) -> Any:
         """Return or raise what the next call does; the first of a step sends the step."""
         if not self._results:
             await MAY_BLOCK
@@ -190,14 +190,14 @@ class _AtOnce:
             raise result.error
         return result
 
-    def _maker(self) -> Callable[[Call], Any]:
+    def _maker(self) -> Callable[[RepositoryCall], Any]:
         """Return what makes the calls of a step, until one fails.
 
         As they are started in order, all before the first that failed have been made.
         """
         has_failed = False
 
-        def make(call: Call) -> Any:
+        def make(call: RepositoryCall) -> Any:
             nonlocal has_failed
             if has_failed:
                 return None
