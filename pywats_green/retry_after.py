@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 
 LONGEST = 300.0
@@ -43,6 +44,9 @@ def seconds_asked(value: str | None, date: str | None, now: float) -> float | No
 
 def _seconds_since_1970(date: str) -> float | None:
     try:
-        return parsedate_to_datetime(date).timestamp()
+        when = parsedate_to_datetime(date)
     except (TypeError, ValueError, OverflowError):
         return None
+    if when.tzinfo is None:  # "-0000", or the old form of asctime: UTC, and never our own zone
+        when = when.replace(tzinfo=timezone.utc)
+    return when.timestamp()

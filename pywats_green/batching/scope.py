@@ -10,6 +10,7 @@ from typing import Any
 
 from gevent import monkey
 
+from pywats_green.arguments import require_count, require_seconds_or_zero
 from pywats_green.batching.batcher import Batcher
 from pywats_green.exceptions import InvalidArgumentError
 
@@ -91,17 +92,13 @@ def batching(*, window: float = 0.002, max_batch: int | None = None) -> Iterator
             from 18 on (8 where a key has two parts), halved when the server refuses a query.
 
     Raises:
-        InvalidArgumentError: `window` is negative or no number, or `max_batch` no whole number of
-            at least 1.
+        ArgumentTypeError: `window` is no number, or `max_batch` no whole number.
+        InvalidArgumentError: `window` is negative or endless, or `max_batch` less than 1.
     """
-    if not isinstance(window, (int, float)) or not 0 <= window < math.inf:
-        raise InvalidArgumentError(f"window must be 0 or more seconds, not {window!r}")
-    if max_batch is not None and (
-        not isinstance(max_batch, int) or isinstance(max_batch, bool) or max_batch < 1
-    ):
-        raise InvalidArgumentError(
-            f"max_batch must be a whole number of at least 1, or None, not {max_batch!r}"
-        )
+    if require_seconds_or_zero("window", window) == math.inf:
+        raise InvalidArgumentError("window must be a time that ends, not inf")
+    if max_batch is not None:
+        require_count("max_batch", max_batch)
     scope = Scope(window, max_batch)
     outer = _scope.get()
     _scope.set(scope)

@@ -99,6 +99,8 @@ class GreenPool(HTTPConnectionPool):
         Raises:
             TransportError: As `Transport.request`.
         """
+        # Each address of a host has its share of the time to connect, so that one counts anyway.
+        connect_timeout = timeout
         if timeout is not None and deadline is not None:
             now = time.monotonic()
             if now < deadline <= now + timeout:  # one that is over has no timer any more
@@ -112,7 +114,7 @@ class GreenPool(HTTPConnectionPool):
             wire = connection.wire
             if wire is None or wire.has_come():
                 connection.close()  # where it is stale
-                self._connect(connection, timeout)
+                self._connect(connection, connect_timeout)
                 wire = connection.wire
             answer, can_go_on = wire.exchange(message, timeout)
         except (OSError, http.client.HTTPException) as exc:

@@ -88,6 +88,8 @@ class ConverterPool:
             raise ArgumentTypeError(
                 f"convert must be callable with a path, or a converter, not {convert!r}"
             )
+        if isinstance(patterns, str):  # read letter by letter, "*" would fit all files
+            raise ArgumentTypeError(f"patterns must be a list of texts, not {patterns!r}")
         files = WatchFolder(folder, patterns or _patterns_of(convert), settle)
         new_converter: Callable[[], Converter]
         if isolate:

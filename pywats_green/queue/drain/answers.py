@@ -10,10 +10,14 @@ A refusal is what an exception carries as `response`, of pywats, requests or htt
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from pywats_green.retry_after import seconds_asked
@@ -49,7 +53,8 @@ _XML_TEXTS = frozenset({"string", "guid", *_ID_NAMES})  # elements whose text is
 
 _USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
 _WORDS = 80  # characters shown of a foreign answer
-_LOOKED_AT = 4096  # bytes; blanks are folded and secrets removed before the text is cut
+_LOOKED_AT = 1_000_000  # bytes; blanks are folded and secrets taken out before it is cut
+_SHORTEST_SECRET = 4  # characters; a shorter one would be found everywhere
 
 
 def response_of(exc: BaseException) -> Any | None:
@@ -96,10 +101,15 @@ def retry_after(response: Any, now: float) -> float | None:
     return seconds_asked(_header(response, "retry-after"), _header(response, "date"), now)
 
 
-def described(response: Any) -> str:
-    """Return the status and message of an answer, in one line."""
+def described(response: Any, secret: str = "") -> str:
+    """Return the status and message of an answer, in one line.
+
+    Args:
+        response: The answer.
+        secret: Shown as "***", in whatever form it comes back.
+    """
     text = next((text for text in _texts(_body(response)) if text.strip()), "")
-    text = " ".join(text.split())
+    text = " ".join(_redacted(text, secret).split())
     if len(text) > _LONGEST_TEXT:
         text = f"{text[:_LONGEST_TEXT]}..."
     return f"HTTP {response.status_code}: {text}" if text else f"HTTP {response.status_code}"
@@ -165,9 +175,30 @@ def first_words(body: bytes, secret: str = "") -> str:
         body: The raw body.
         secret: Shown as "***".
     """
-    text = " ".join(body[:_LOOKED_AT].decode("utf-8", "replace").split())
-    text = _USER_INFO.sub("", "".join(char for char in text if char.isprintable()))
-    return (text.replace(secret, "***") if secret else text)[:_WORDS]
+    text = _redacted(body[:_LOOKED_AT].decode("utf-8", "replace"), secret)
+    text = _USER_INFO.sub("", " ".join(text.split()))
+    return "".join(char for char in text if char.isprintable())[:_WORDS]
+
+
+def _redacted(text: str, secret: str) -> str:
+    """Take a secret out of a text: as it is, escaped for URLs or HTML, or decoded."""
+    for form in _forms_of(secret):
+        text = text.replace(form, "***")
+    return text
+
+
+@lru_cache(maxsize=16)
+def _forms_of(secret: str) -> tuple[str, ...]:
+    if not secret:
+        return ()
+    forms = {secret, quote(secret, safe=""), secret.replace("=", "&#61;"), html.escape(secret)}
+    try:
+        plain = base64.b64decode(secret, validate=True).decode()
+    except ValueError:
+        pass  # no Basic credentials
+    else:
+        forms |= {plain, plain.partition(":")[2]}
+    return tuple(sorted((form for form in forms if len(form) >= _SHORTEST_SECRET), key=len)[::-1])
 
 
 def _is_id(value: Any) -> bool:

@@ -78,10 +78,12 @@ class Classifier:
 
     Args:
         now: Seconds since the epoch, for a Retry-After that is a date.
+        secret: Shown as "***" in reasons.
     """
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, now: Callable[[], float] = time.time, secret: str = "") -> None:
         self._now = now
+        self._secret = secret
 
     def classify(self, exc: BaseException) -> Disposition:  # noqa: PLR0911  # one for each rule
         """Return what becomes of the report.
@@ -123,7 +125,7 @@ class Classifier:
         return None
 
     def _of_answer(self, response: Any) -> Disposition:
-        status, reason = response.status_code, described(response)
+        status, reason = response.status_code, described(response, self._secret)
         if status == _CONFLICT and is_already_there(response):
             return Disposition(Kind.DELIVERED, reason, answered=True)
         disposition = _of_status(status, reason)

@@ -14,7 +14,7 @@ from pywats.core.client import HttpClient, Response
 
 from pywats_green.upstream.client import exchange
 from pywats_green.upstream.client.cache import attach, caching_of
-from pywats_green.upstream.client.core import look_up, read, request, write
+from pywats_green.upstream.client.core import invalidate, keep, look_up, read, write
 
 _SIGNATURE = inspect.signature(HttpClient)
 
@@ -48,7 +48,8 @@ def make_request(original: Callable[..., Any]) -> Callable[..., Response]:
         headers: dict[str, str] | None = None,
         retry: bool | None = None,
     ) -> Response:
-        return request(self, method, endpoint, params, data, headers, retry, deadline=None)
+        options = {"data": data, "headers": headers, "retry": retry}
+        return write(self, method, endpoint, params, options, None)
 
     setattr(_make_request, _MARK, True)
     return _make_request
@@ -61,12 +62,12 @@ def get(original: Callable[..., Any]) -> Callable[..., Response]:
     def get(
         self: Any, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
-        if not hasattr(self._make_request, _MARK):
-            kwargs.pop("cache", None)
-            return self._make_request("GET", endpoint, params=params, **kwargs)  # type: ignore[no-any-return]
         found = look_up(self, endpoint, params, kwargs)
         if isinstance(found, Response):
             return found
+        if not hasattr(self._make_request, _MARK):
+            response = self._make_request("GET", endpoint, params=params, **kwargs)
+            return keep(found, response)
         return read(self, endpoint, params, kwargs, found, None)
 
     return get
@@ -85,7 +86,9 @@ def writing(method: str) -> Callable[[Callable[..., Any]], Callable[..., Respons
             **kwargs: Any,
         ) -> Response:
             if not hasattr(self._make_request, _MARK):
-                return self._make_request(method, endpoint, data=data, params=params, **kwargs)  # type: ignore[no-any-return]
+                given = {"data": data, "params": params, **kwargs}
+                response = self._make_request(method, endpoint, **given)
+                return invalidate(self, method, endpoint, response)
             return write(self, method, endpoint, params, {"data": data, **kwargs}, None)
 
         return send
@@ -104,7 +107,8 @@ def delete(original: Callable[..., Any]) -> Callable[..., Response]:
         self: Any, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         if not hasattr(self._make_request, _MARK):
-            return self._make_request("DELETE", endpoint, params=params, **kwargs)  # type: ignore[no-any-return]
+            response = self._make_request("DELETE", endpoint, params=params, **kwargs)
+            return invalidate(self, "DELETE", endpoint, response)
         return write(self, "DELETE", endpoint, params, kwargs, None)
 
     return delete

@@ -128,6 +128,7 @@ class ClientCache:
         self,
         read: Read,
         fetch: Callable[[float | None], Response],
+        renew: Callable[[], Response],
         deadline: float | None,
         timeout: float | None,
     ) -> Response:
@@ -135,17 +136,18 @@ class ClientCache:
 
         Args:
             read: The read.
-            fetch: Asks the server, with the deadline of the greenlet it is called in. May block.
+            fetch: Asks the server, with the deadline of the call. May block.
+            renew: Asks it in the background, when the call is over. May block.
             deadline: Of the call, by `time.monotonic()`. None: it has none.
             timeout: The client's, in seconds.
         """
         fetched: list[tuple[Packed, Response]] = []
-        is_over = False
+        has_asked = is_over = False
 
         def loader() -> Packed:
-            if is_over:  # renewed in the background, in a context of its own, without a deadline
-                events.current.set(None)
-            response = fetch(None if is_over else deadline)
+            nonlocal has_asked
+            has_asked = True
+            response = renew() if is_over else fetch(deadline)
             fetched.append((Packed(response), response))
             return fetched[-1][0]
 
@@ -165,10 +167,16 @@ class ClientCache:
         is_over = True
         is_own = bool(fetched) and fetched[-1][0] is packed
         if events.listeners:
-            is_stale = is_stale or bool(fetched)
-            note_cache("miss" if is_own else "stale" if is_stale else "coalesced")
+            # Who asked in vain was given the last good answer.
+            note_cache("miss" if is_own else "stale" if is_stale or has_asked else "coalesced")
         # Who loaded it has the answer itself.
         return fetched[-1][1] if is_own else packed.unpack()
+
+    def keep(self, read: Read, response: Response) -> None:
+        """Cache an answer that was not loaded here, if it may be."""
+        packed = Packed(response)
+        if _is_kept(packed):
+            self.manager.set(read.key, packed, read.ttl)
 
     def _ttl_of(self, rule: Rule, wanted: float | None) -> float:
         """Return the TTL of an answer: by the block, the settings, the client, the table."""
@@ -204,7 +212,7 @@ def caching_of(client: Any) -> ClientCache | None:
 
 
 class CachesStats(CacheStats):
-    """The caches of all live clients, added up; None counts as nothing.
+    """The caches of all live clients, added up; None where none of them has a figure.
 
     Attributes:
         caches: How many there are.
@@ -218,7 +226,9 @@ def cache_statistics() -> CachesStats:
     found = [manager.get_stats() for manager in list(_caches)]
 
     def total(name: str) -> Any:
-        return sum(each.get(name) or 0 for each in found)
+        values: list[Any] = [each.get(name) for each in found]
+        known = [value for value in values if value is not None]
+        return sum(known) if known or not values else None
 
     served = total("hits") + total("coalesced")
     asked = served + total("misses")

@@ -52,6 +52,7 @@ def look_up(
     response = caching.hit(read)
     if response is None:
         return read
+    refusal.set(None)  # an earlier request's says nothing of how this call ends
     if events.listeners:
         with observed(client, "GET", endpoint, params) as event:
             event.cache, event.status = "hit", response.status_code
@@ -100,9 +101,24 @@ def _load(
     if found is None:
         return _ask(client, endpoint, params, options, deadline)
     ask = partial(_ask, client, endpoint, params, options)
-    response = found.cache.load(found, ask, deadline, client.timeout)
+    renew = partial(_renew, client, endpoint, params, options)
+    response = found.cache.load(found, ask, renew, deadline, client.timeout)
     refusal.set(None if response.is_success else response)  # even where another call asked for it
     return response
+
+
+def _renew(
+    client: Any, endpoint: str, params: dict[str, Any] | None, options: dict[str, Any]
+) -> Response:
+    """Ask the server in the background, in the context of a call that has ended."""
+    events.current.set(None)
+    if not events.listeners:
+        return _ask(client, endpoint, params, options, None)
+    with observed(client, "GET", endpoint, params) as event:
+        event.cache = "miss"
+        response = _ask(client, endpoint, params, options, None)
+        event.status = response.status_code
+        return response
 
 
 def _ask(
@@ -117,7 +133,9 @@ def _ask(
     if scope is None or options:
         return request(client, "GET", endpoint, params, deadline=deadline, **options)
     single = partial(request, client, "GET", endpoint, params, deadline=deadline)
-    return batches.get(client, scope, endpoint, params, single, request)
+    response = batches.get(client, scope, endpoint, params, single, request)
+    refusal.set(None if response.is_success else response)  # even where a query answered
+    return response
 
 
 def write(
@@ -213,6 +231,19 @@ def request(
         submission_answer.set(response)
     if not 200 <= response.status_code < 300:  # noqa: PLR2004  # "2xx"
         refusal.set(response)
+    return response
+
+
+def keep(found: Read | None, response: Response) -> Response:
+    """Cache the answer to a GET that somebody's own `_make_request` made."""
+    if found is not None:
+        found.cache.keep(found, response)
+    return response
+
+
+def invalidate(client: Any, method: str, endpoint: str, response: Response) -> Response:
+    """Note a request that somebody's own `_make_request` made."""
+    wrote(client, touched_by(method, endpoint), None)
     return response
 
 

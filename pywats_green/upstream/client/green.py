@@ -11,7 +11,7 @@ from pywats.core.client import Response
 from pywats_green.bridge import MAY_BLOCK
 from pywats_green.transport import without_user_info
 from pywats_green.upstream.client.cache import attach, caching_of
-from pywats_green.upstream.client.core import look_up, read, request, write
+from pywats_green.upstream.client.core import invalidate, keep, look_up, read, write
 from pywats_green.upstream.client.exchange import close, exchange_of
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ class GreenHttpClient(AsyncHttpClient):
         self, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
         """GET, from the cache where it may be."""
-        if _REPLACED & self.__dict__.keys():
-            kwargs.pop("cache", None)
-            return await self._make_request("GET", endpoint, params=params, **kwargs)
         found = look_up(self, endpoint, params, kwargs)
         if isinstance(found, Response):
             return found
+        if _REPLACED & self.__dict__.keys():
+            response = await self._make_request("GET", endpoint, params=params, **kwargs)
+            return keep(found, response)
         return read(self, endpoint, params, kwargs, found, await MAY_BLOCK)
 
     async def post(
@@ -56,7 +56,9 @@ class GreenHttpClient(AsyncHttpClient):
     ) -> Response:
         """POST, and note what it invalidates."""
         if _REPLACED & self.__dict__.keys():
-            return await self._make_request("POST", endpoint, data=data, params=params, **kwargs)
+            given = {"data": data, "params": params, **kwargs}
+            response = await self._make_request("POST", endpoint, **given)
+            return invalidate(self, "POST", endpoint, response)
         return write(self, "POST", endpoint, params, {"data": data, **kwargs}, await MAY_BLOCK)
 
     async def put(
@@ -64,7 +66,9 @@ class GreenHttpClient(AsyncHttpClient):
     ) -> Response:
         """PUT, and note what it invalidates."""
         if _REPLACED & self.__dict__.keys():
-            return await self._make_request("PUT", endpoint, data=data, params=params, **kwargs)
+            given = {"data": data, "params": params, **kwargs}
+            response = await self._make_request("PUT", endpoint, **given)
+            return invalidate(self, "PUT", endpoint, response)
         return write(self, "PUT", endpoint, params, {"data": data, **kwargs}, await MAY_BLOCK)
 
     async def patch(
@@ -72,7 +76,9 @@ class GreenHttpClient(AsyncHttpClient):
     ) -> Response:
         """PATCH, and note what it invalidates."""
         if _REPLACED & self.__dict__.keys():
-            return await self._make_request("PATCH", endpoint, data=data, params=params, **kwargs)
+            given = {"data": data, "params": params, **kwargs}
+            response = await self._make_request("PATCH", endpoint, **given)
+            return invalidate(self, "PATCH", endpoint, response)
         return write(self, "PATCH", endpoint, params, {"data": data, **kwargs}, await MAY_BLOCK)
 
     async def delete(
@@ -80,7 +86,8 @@ class GreenHttpClient(AsyncHttpClient):
     ) -> Response:
         """DELETE, and note what it invalidates."""
         if _REPLACED & self.__dict__.keys():
-            return await self._make_request("DELETE", endpoint, params=params, **kwargs)
+            response = await self._make_request("DELETE", endpoint, params=params, **kwargs)
+            return invalidate(self, "DELETE", endpoint, response)
         return write(self, "DELETE", endpoint, params, kwargs, await MAY_BLOCK)
 
     async def _make_request(
@@ -94,8 +101,8 @@ class GreenHttpClient(AsyncHttpClient):
     ) -> Response:
         if "_execute_request" in self.__dict__:
             return await super()._make_request(method, endpoint, params, data, headers, retry)
-        deadline = await MAY_BLOCK
-        return request(self, method, endpoint, params, data, headers, retry, deadline=deadline)
+        options = {"data": data, "headers": headers, "retry": retry}
+        return write(self, method, endpoint, params, options, await MAY_BLOCK)
 
     async def _execute_request(
         self,

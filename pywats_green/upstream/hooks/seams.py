@@ -113,6 +113,12 @@ RELIED_ON = (
     Seam(_ASYNC_CLIENT, "AsyncHttpClient._emit_trace", ("self", "trace"), None),
     Seam(_SYNC, "SyncServiceWrapper.__init__", ("self", "async_service", "config"), None),
     Seam("pywats.core.parallel", "_classify_exception", ("exc",), None),
+    Seam(_ASYNC_CLIENT, "AsyncHttpClient._bounded_json", ("value", "max_chars"), None),
+    *(
+        Seam("pywats.core.circuit_breaker", f"CircuitBreaker.{name}", ("self",), None)
+        for name in ("_on_success", "_on_failure", "_should_attempt_reset")
+    ),
+    Seam("pywats.core.retry", "RetryConfig.record_retry", ("self", "delay"), None),
     Seam("pywats.core.retry", "should_retry", _RETRY, None),
     Seam("pywats.core.throttle", "RateLimiter.acquire", ("self", "timeout"), None),
     Seam("pywats.core.throttle", "RateLimiter.__init__", _LIMITER, None),

@@ -1,12 +1,15 @@
 """What counts as delivered: a receipt of WATS, and nothing that merely comes with 2xx."""
 
+import base64
 import functools
+import html
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote_plus
 
 import pytest
 from drain_fakes import FakeSource, FakeTiming, script
@@ -100,6 +103,7 @@ FOREIGN = {
     "list of nothing": Answer(b"[{}]"),
     "empty id": Answer(b'{"id": ""}'),
     "plain text": Answer(b"some-id", TEXT),
+    "word": Answer(b"success", TEXT),
 }
 
 
@@ -233,7 +237,9 @@ for submit in (api, api.report.submit_report):
 """
 
 
-@pytest.mark.parametrize("name", ["login page", "not successful", "no content", "empty string"])
+@pytest.mark.parametrize(
+    "name", ["login page", "not successful", "no content", "empty string", "word"]
+)
 def test_disabled_the_return_is_judged(
     front: Front, run_python: Callable[..., Any], name: str
 ) -> None:
@@ -269,8 +275,43 @@ def test_an_error_in_accept_sets_no_report_aside(client: pyWATS, queue: FolderQu
 
 
 def test_accept_that_cannot_be_called(client: pyWATS, queue: FolderQueue) -> None:
-    with pytest.raises(ArgumentTypeError, match="accept must be callable, not 'any-2xx'"):
+    with pytest.raises(ArgumentTypeError, match="accept must be a callable, not 'any-2xx'"):
         QueueProcessor(queue, client, accept="any-2xx")  # type: ignore[arg-type]
+
+
+def test_an_asynchronous_accept_is_refused(client: pyWATS, queue: FolderQueue) -> None:
+    async def accept(_: Any) -> bool:
+        return False
+
+    class Accept:
+        async def __call__(self, _: Any) -> bool:
+            return False
+
+    for given in (accept, Accept()):
+        with pytest.raises(ArgumentTypeError, match="accept must block"):
+            QueueProcessor(queue, client, accept=given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("form", [str, quote_plus, html.escape, lambda text: text[:-1] + "&#61;"])
+@pytest.mark.parametrize("status", ["200 OK", "400 Bad Request", "401 Unauthorized"])
+def test_a_token_that_comes_back_is_shown_nowhere(
+    front: Front,
+    queue: FolderQueue,
+    caplog: pytest.LogCaptureFixture,
+    status: str,
+    form: Callable[[str], str],
+) -> None:
+    token = base64.b64encode(b"operator:s3cr3t-of-this-test+").decode()
+    assert token.endswith("=")
+    body = json.dumps({"message": f"{' ' * 4080}who is {form(token)}?"}).encode()
+    front.answer = Answer(body, status=status)
+    client = pyWATS(base_url=front.url, token=token, enable_cache=False)
+    summary = QueueProcessor(queue, client, **BRISK).drain()
+    shown = [str(summary.paused_reason), caplog.text]
+    shown += [str(queue.show(item.item_id)) for item in queue.list("quarantined")]
+    assert "who is ***" in "".join(shown)
+    for each in shown:
+        assert form(token)[:8] not in each
 
 
 def test_the_variable_accepts_any_2xx(

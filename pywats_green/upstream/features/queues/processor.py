@@ -25,7 +25,7 @@ from pywats_green.queue.signals import stopping_on_signals
 from pywats_green.queue.source import Source
 from pywats_green.upstream.features.queues.classification import WatsClassifier
 from pywats_green.upstream.features.queues.sources import source_of
-from pywats_green.upstream.features.queues.submission import Accept, submission
+from pywats_green.upstream.features.queues.submission import Accept, submission, token_of
 
 if TYPE_CHECKING:
     from pywats import pyWATS
@@ -114,7 +114,8 @@ class QueueProcessor:
         self._give_up_after = give_up_after
         self._gate = Gate(spacing, self._timing.clock)
         self._counts = DrainCounts(self._timing.clock)
-        settler = Settler(WatsClassifier(), spacing, max_attempts, self._gate, self._counts)
+        classifier = WatsClassifier(secret=token_of(submit))
+        settler = Settler(classifier, spacing, max_attempts, self._gate, self._counts)
         self._sender = Sender(submission(submit, accept), timeout, settler, on_result)
         self._source, self._owns_source = source_of(source)
         self._run: Run | None = None

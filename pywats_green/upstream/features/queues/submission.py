@@ -54,8 +54,8 @@ def submission(submit: Any, accept: Accept | None = None) -> Callable[[Any], obj
         InvalidArgumentError: `accept` would never be asked.
         SettingsError: PYWATS_GREEN_ACCEPT has an unknown value.
     """
-    if accept is not None and not callable(accept):
-        raise ArgumentTypeError(f"accept must be callable, not {accept!r}")
+    if accept is not None:
+        _blocking("accept", accept)
     send = _past_the_breaker(_submitter(submit))
     way = _way_of(submit)
     if accept is None and accepts_any_2xx(os.environ):
@@ -70,23 +70,28 @@ def submission(submit: Any, accept: Accept | None = None) -> Callable[[Any], obj
 
 def _submitter(submit: Any) -> Callable[[Any], object]:
     if callable(submit):
-        return _blocking(submit)
+        return _blocking("submit", submit)
     service = getattr(submit, "report", None)
-    _blocking(getattr(service, "submit_report", submit))
+    _blocking("submit", getattr(service, "submit_report", submit))
     return lambda report: submit.report.submit_report(report)  # noqa: PLW0108  # opened when needed
 
 
-def _blocking(submit: Any) -> Callable[[Any], object]:
-    """Refuse what cannot be called, and what would return before anything was sent."""
-    if inspect.iscoroutinefunction(submit) or inspect.iscoroutinefunction(
-        getattr(submit, "__call__", None)  # noqa: B004  # an object whose call is asynchronous
+def _blocking(name: str, given: Any) -> Callable[[Any], object]:
+    """Refuse what cannot be called, and what would return before it knows."""
+    if inspect.iscoroutinefunction(given) or inspect.iscoroutinefunction(
+        getattr(given, "__call__", None)  # noqa: B004  # an object whose call is asynchronous
     ):
-        raise ArgumentTypeError(
-            f"submit must block until the server has answered; {submit!r} is asynchronous"
-        )
-    if not callable(submit):
-        raise ArgumentTypeError(f"submit must be a pyWATS or a callable, not {submit!r}")
-    return submit  # type: ignore[no-any-return]
+        raise ArgumentTypeError(f"{name} must block until it knows; {given!r} is asynchronous")
+    if not callable(given):
+        what = "a pyWATS or a callable" if name == "submit" else "a callable"
+        raise ArgumentTypeError(f"{name} must be {what}, not {given!r}")
+    return given  # type: ignore[no-any-return]
+
+
+def token_of(submit: Any) -> str:
+    """Return the token of a submission, to be kept out of reasons; "": none is known."""
+    way = _way_of(submit)
+    return "" if way is None else str(way.client.token)
 
 
 def _past_the_breaker(submit: Callable[[Any], object]) -> Callable[[Any], object]:
@@ -164,11 +169,11 @@ def _way_of(submit: Any) -> Way | None:
 def _as_returned(value: object) -> Response:
     """Rebuild the answer from the return value, for a client that is not green.
 
-    Upstream returns the text of a page as if it were an id; an id has no blanks.
+    Upstream returns the text of a page as if it were an id; an id has digits and no blanks.
     """
     from pywats.core.client import Response  # noqa: PLC0415
 
     text = "" if value is None else str(value)
-    is_word = len(text.split()) == 1 and "<" not in text
+    is_word = len(text.split()) == 1 and "<" not in text and any(map(str.isdigit, text))
     raw = json.dumps(text) if is_word else text
     return Response(status_code=200, data=value, raw=raw.encode())
