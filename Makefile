@@ -14,7 +14,7 @@ demo: $(BIN)/.installed
 	$(BIN)/python -m pywats_green demo
 
 # Two halves side by side, each in a process of its own.
-FIRST_HALF := $(addprefix tests/,queue transport testing cache pool perf)
+FIRST_HALF := $(addprefix tests/,queue transport testing cache pool perf batching)
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 test: $(BIN)/.tools

@@ -5,9 +5,16 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+FIRST = "quickstart.py"
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.name, marks=[] if path.name == FIRST else pytest.mark.long)
+        for path in EXAMPLES
+    ],
+)
 def test_runs_and_says_something(path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", str(path)],

@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.long
 def test_the_counts_of_the_guide_are_the_examples() -> None:
     printed = subprocess.run(
         [sys.executable, str(ROOT / "examples" / "batch_operations.py")],

@@ -126,6 +126,7 @@ def test_it_fails_the_test_with_the_report(run: Run) -> None:
     assert "at most 0 were allowed" not in done.stdout
 
 
+@pytest.mark.long
 def test_from_a_conftest(run: Run) -> None:
     plugins = 'pytest_plugins = ["pywats_green.testing.plugin"]\n'
     done = run("-p", "pywats_green", "-k", "within", conftest=plugins + CONFTEST)
