@@ -24,6 +24,27 @@ _SIGNATURE = inspect.signature(AsyncHttpClient)
 _REPLACED = frozenset({"_make_request", "_execute_request"})
 
 
+def _writing(method: str) -> Any:
+    """Make `post`, `put` or `patch` of the green client."""
+
+    async def send(
+        self: GreenHttpClient,
+        endpoint: str,
+        data: Any = None,
+        params: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Response:
+        given = {"data": data, **kwargs}
+        if _REPLACED & self.__dict__.keys():
+            response = await self._make_request(method, endpoint, params=params, **given)
+            return invalidate(self, method, endpoint, response)
+        return write(self, method, endpoint, params, given, await MAY_BLOCK)
+
+    send.__name__ = method.lower()
+    send.__doc__ = f"{method}, and note what it invalidates."
+    return send
+
+
 class GreenHttpClient(AsyncHttpClient):
     """Takes the place of `AsyncHttpClient` inside `pyWATS`.
 
@@ -51,35 +72,9 @@ class GreenHttpClient(AsyncHttpClient):
             return keep(found, response)
         return read(self, endpoint, params, kwargs, found, await MAY_BLOCK)
 
-    async def post(
-        self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
-    ) -> Response:
-        """POST, and note what it invalidates."""
-        if _REPLACED & self.__dict__.keys():
-            given = {"data": data, "params": params, **kwargs}
-            response = await self._make_request("POST", endpoint, **given)
-            return invalidate(self, "POST", endpoint, response)
-        return write(self, "POST", endpoint, params, {"data": data, **kwargs}, await MAY_BLOCK)
-
-    async def put(
-        self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
-    ) -> Response:
-        """PUT, and note what it invalidates."""
-        if _REPLACED & self.__dict__.keys():
-            given = {"data": data, "params": params, **kwargs}
-            response = await self._make_request("PUT", endpoint, **given)
-            return invalidate(self, "PUT", endpoint, response)
-        return write(self, "PUT", endpoint, params, {"data": data, **kwargs}, await MAY_BLOCK)
-
-    async def patch(
-        self, endpoint: str, data: Any = None, params: dict[str, Any] | None = None, **kwargs: Any
-    ) -> Response:
-        """PATCH, and note what it invalidates."""
-        if _REPLACED & self.__dict__.keys():
-            given = {"data": data, "params": params, **kwargs}
-            response = await self._make_request("PATCH", endpoint, **given)
-            return invalidate(self, "PATCH", endpoint, response)
-        return write(self, "PATCH", endpoint, params, {"data": data, **kwargs}, await MAY_BLOCK)
+    post = _writing("POST")
+    put = _writing("PUT")
+    patch = _writing("PATCH")
 
     async def delete(
         self, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
