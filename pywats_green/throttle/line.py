@@ -83,9 +83,6 @@ class Line:
         self.waiting: deque[_Place] = deque()
         self._timer: Timer | None = None
 
-    def __len__(self) -> int:
-        return len(self.waiting)
-
     def wait(
         self,
         may_go: Callable[[], bool] = lambda: True,

@@ -54,7 +54,7 @@ def test_first_come_first_served_each_when_a_piece_comes_free(
         clock.turn(1)
         assert crowd.through == list(range(seconds))
     assert crowd.results == [True, True, True]
-    assert len(line) == 0
+    assert len(line.waiting) == 0
 
 
 def test_a_thousand_that_wait_are_woken_once_each_by_one_timer(
@@ -124,7 +124,7 @@ def test_a_killed_one_leaves_and_the_others_keep_their_turns(
     crowd = Crowd(line.wait)
     crowd.come(3)
     crowd.kill(killed)
-    assert len(line) == 2
+    assert len(line.waiting) == 2
     clock.turn(1)
     left = [number for number in range(3) if number != killed]
     assert crowd.through == left[:1]
@@ -149,7 +149,7 @@ def test_one_that_is_killed_after_it_was_called_passes_the_call_on(
 def test_a_timeout_of_the_one_who_waits_passes_through(line: Line, pieces: Pieces) -> None:
     with pytest.raises(gevent.Timeout), gevent.Timeout(0.01):
         line.wait()
-    assert len(line) == 0
+    assert len(line.waiting) == 0
     assert pieces.tries == 0
 
 
@@ -215,7 +215,7 @@ def test_an_error_of_on_wait_leaves_no_place_behind(line: Line, pieces: Pieces) 
 
     with pytest.raises(ZeroDivisionError):
         line.wait(on_wait=fail)
-    assert len(line) == 0
+    assert len(line.waiting) == 0
 
 
 def test_waits_are_counted_those_of_killed_ones_too(
