@@ -9,6 +9,9 @@ A deadline costs next to nothing when it is met, which is nearly always. A `geve
 and stops a timer of the event loop for each call. Here all deadlines of one length share one timer:
 they fall due in the order in which they were set, so a dictionary, which keeps that order, tells
 which is next.
+
+A deadline counts work: what its greenlet has waited to be admitted since it was set is added when
+it falls due, and it goes on with a timer of its own. So a call that need not wait pays nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ import gevent
 from gevent import monkey
 from greenlet import getcurrent, greenlet
 
+from pywats_green.admission_time import ATTRIBUTE as ADMISSION_TIME
+from pywats_green.admission_time import seconds_of
 from pywats_green.exceptions import EventLoopRequiredError
 
 T = TypeVar("T")
@@ -39,15 +44,20 @@ class Deadline:
     """Ends what its greenlet does when the time is over, unless it is cancelled before.
 
     Attributes:
-        at: When, by `time.monotonic()`.
+        at: When, by `time.monotonic()`, if its greenlet does not wait to be admitted meanwhile.
+        waited: For how many seconds it did, as far as that was asked when the deadline fell due.
     """
 
-    __slots__ = ("_greenlet", "_group", "at")
+    __slots__ = ("_greenlet", "_group", "_known", "_seconds", "at", "waited")
 
-    def __init__(self, group: _Group, at: float) -> None:
+    def __init__(self, group: _Group, seconds: float) -> None:
         self._greenlet: greenlet = getcurrent()
         self._group = group
-        self.at = at
+        self._seconds = seconds
+        spent = self._greenlet.__dict__.get(ADMISSION_TIME)  # none in a greenlet that never waited
+        self._known = 0.0 if spent is None else spent.seconds()
+        self.at = time.monotonic() + seconds
+        self.waited = 0.0
 
     def cancel(self) -> None:
         """Let the greenlet be; once the time is over it changes nothing."""
@@ -57,9 +67,22 @@ class Deadline:
             if not group:
                 group.timer.ref = False
 
-    def expire(self, seconds: float) -> None:
-        """Raise `DeadlineExceeded` in the greenlet. Called in the hub."""
-        self._greenlet.throw(DeadlineExceeded(self, seconds))
+    @property
+    def beside(self) -> str:
+        """What to add to the text of a time-out: how much time did not count."""
+        return f", beside {self.waited:.1f} s of waiting to be sent" if self.waited else ""
+
+    def fall_due(self) -> None:
+        """Raise `DeadlineExceeded` in the greenlet, or put it off. Called in the hub."""
+        known, self._known = self._known, seconds_of(self._greenlet)
+        self.waited += self._known - known
+        self.at += self._known - known
+        left = self.at - time.monotonic()
+        if left > 0:
+            self._group = _Group(left)
+            self._group.add(self)
+        else:
+            self._greenlet.throw(DeadlineExceeded(self, self._seconds))
 
 
 class DeadlineExceeded(gevent.Timeout):
@@ -86,14 +109,17 @@ class _Group(dict[Deadline, None]):
         # who wait for the loop to end, only as long as there is one.
         self.timer: Any = None
 
-    def add(self) -> Deadline:
-        deadline = Deadline(self, time.monotonic() + self._seconds)
+    def new(self) -> Deadline:
+        deadline = Deadline(self, self._seconds)
+        self.add(deadline)
+        return deadline
+
+    def add(self, deadline: Deadline) -> None:
         if self.timer is None:
             self._start_timer(self._seconds)
         elif not self:
             self.timer.ref = True
         self[deadline] = None
-        return deadline
 
     def _start_timer(self, seconds: float) -> None:
         loop = gevent.get_hub().loop
@@ -111,7 +137,7 @@ class _Group(dict[Deadline, None]):
                 if deadline.at > time.monotonic():
                     break
                 del self[deadline]
-                deadline.expire(self._seconds)
+                deadline.fall_due()
         finally:
             if self and self.timer is None:
                 self._start_timer(max(next(iter(self)).at - time.monotonic(), 0.0))
@@ -140,7 +166,7 @@ def set_deadline(seconds: float) -> Deadline:
             for unused in [length for length, group in groups.items() if not group]:
                 del groups[unused]
         group = groups[seconds] = _Group(seconds)
-    return group.add()
+    return group.new()
 
 
 class _MayBlock:
@@ -175,7 +201,8 @@ def drive(coroutine: Coroutine[Any, float | None, T], timeout: float | None = No
 
     Args:
         coroutine: What to run. It may block its greenlet and may await `MAY_BLOCK`.
-        timeout: Seconds for all of it, waits and retries included. None: no limit.
+        timeout: Seconds for all of it, retries included, waits to be admitted not. None: no
+            limit.
 
     Returns:
         What the coroutine returns.
@@ -204,7 +231,7 @@ def drive(coroutine: Coroutine[Any, float | None, T], timeout: float | None = No
     except DeadlineExceeded as expired:
         if expired.deadline is not deadline:
             raise
-        raise TimeoutError(f"Operation timed out after {timeout}s") from None
+        raise TimeoutError(f"Operation timed out after {timeout}s{deadline.beside}") from None
     except RuntimeError as exc:
         if str(exc) != "no running event loop":
             raise

@@ -57,6 +57,8 @@ class Settings:
     ttl: Mapping[str, float] = dataclasses.field(default_factory=dict)
     bulk_writes: bool = False
     pool_reuse: bool = True
+    admission_timeout: float | None = None
+    wait_for_server: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -64,8 +66,12 @@ class Settings:
         Raises:
             SettingsError: A value has the wrong type or is out of range.
         """
-        for name in ("keepalive_expiry", "dns_ttl", "stale_if_error", "stale_while_revalidate"):
+        for name in (
+            "keepalive_expiry", "dns_ttl", "stale_if_error", "stale_while_revalidate",
+            "wait_for_server",
+        ):  # fmt: skip
             _require_seconds(name, getattr(self, name))
+        _require_time_limit("admission_timeout", self.admission_timeout)
         for name in ("ca_bundle", "client_cert", "client_key"):
             _require_path(name, getattr(self, name))
         _require_bytes("cache_max_bytes", self.cache_max_bytes)
@@ -81,6 +87,16 @@ def _require_seconds(name: str, value: object) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not 0 <= value < float("inf"):  # type: ignore[operator]
         raise SettingsError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
+
+
+def _require_time_limit(name: str, value: object) -> None:
+    if value is None:
+        return
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not 0 < value < float("inf"):  # type: ignore[operator]
+        raise SettingsError(
+            f"{name} must be a number of seconds, more than 0, or None, not {value!r}"
+        )
 
 
 def _require_flag(name: str, value: object) -> None:
@@ -136,6 +152,8 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "ttl": _parse_ttls,
     "bulk_writes": _parse_flag,
     "pool_reuse": _parse_flag,
+    "admission_timeout": float,
+    "wait_for_server": float,
 }
 
 
@@ -198,6 +216,8 @@ class SettingsChanges(TypedDict, total=False):
     ttl: Mapping[str, float]
     bulk_writes: bool
     pool_reuse: bool
+    admission_timeout: float | None
+    wait_for_server: float
 
 
 in_force = Settings()
@@ -242,6 +262,12 @@ it is renewed; 0: never | live clients |
 of a box build) are sent in bulk or at once; as variable: `1` or `true` | live clients |
     | `pool_reuse` | True | whether one greenlet of a `Pool` runs many items of a mapping; False: \
 each has a greenlet, and so greenlet-locals, of its own; as variable: `0` or `false` | later calls |
+    | `admission_timeout` | None | seconds that a call may wait to be sent, for the rate limit \
+or a closed gate, which its own time limits do not count; then it fails with an \
+`AdmissionTimeoutError`, a `TimeoutError`; None: no bound | live clients |
+    | `wait_for_server` | 0.0 | seconds that a call waits for a server that cannot be connected \
+to; 0: it fails at once, and after a few failures in a row all calls do, as upstream; above 0 the \
+circuit breaker is not asked | live clients |
 
     Without `ca_bundle`, the first of `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and
     `SSL_CERT_DIR` counts that is set, else the bundle of certifi.

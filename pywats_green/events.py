@@ -27,6 +27,7 @@ class RequestEvent:
         server: The server's base URL without user info.
         started: By `time.perf_counter()`, in seconds.
         elapsed: Seconds from begin to end, all waits included.
+        waited: Of those, how many it waited to be sent: for the rate limit, or a closed gate.
         attempts: Requests that this call sent by itself. 0: a cache, another call or a batch
             answered, or nothing could be sent.
         cache: "hit", "miss", "coalesced" (another call's request answered) or "stale"; None:
@@ -38,7 +39,7 @@ class RequestEvent:
 
     __slots__ = (
         "_template", "_token", "attempts", "cache", "elapsed", "endpoint", "error", "is_batched",
-        "method", "params", "server", "started", "status",
+        "method", "params", "server", "started", "status", "waited",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +60,7 @@ class RequestEvent:
         self.status: int | None = None
         self.error: BaseException | None = None
         self.elapsed = 0.0
+        self.waited = 0.0
         self._template = template
         self._token: Token[RequestEvent | None] | None = None
         self.started = time.perf_counter()

@@ -40,6 +40,13 @@ class NativeThreadError(PywatsGreenError, RuntimeError):
     """A client was used from another operating system thread than the one it belongs to."""
 
 
+class AdmissionTimeoutError(PywatsGreenError, TimeoutError):
+    """A call waited for longer than `admission_timeout` to be sent: for a limit, or a gate.
+
+    Nothing was sent, and nothing is wrong with the call.
+    """
+
+
 class CacheKeyError(PywatsGreenError, TypeError):
     """The arguments of a cached call cannot be made into a key."""
 
@@ -74,11 +81,17 @@ class TransportError(PywatsGreenError):
     Attributes:
         system: Whether the text is the operating system's. Upstream's asyncio client has words of
             its own for those, its blocking client shows them.
+        is_away: Whether it means that the server, or the way to it, is down.
+        is_unsent: Whether no byte of the request was written.
     """
 
-    def __init__(self, text: str, *, system: bool = False) -> None:
+    def __init__(
+        self, text: str, *, system: bool = False, is_away: bool = False, is_unsent: bool = False
+    ) -> None:
         super().__init__(text)
         self.system = system
+        self.is_away = is_away
+        self.is_unsent = is_unsent
 
 
 class TransportConnectError(TransportError):

@@ -15,7 +15,7 @@ PACKAGE = Path(pywats_green.__file__).parent
 # From the leaves up. A room may import the rooms of the lines above its own, and itself.
 FLOORS = [
     {"_version", "arguments", "config", "exceptions", "typing", "progress", "retry_after"},
-    {"patching", "bridge", "context", "events"},
+    {"patching", "bridge", "context", "events", "admission_time"},
     {"pool", "cache", "transport", "queue", "batching", "profiler", "throttle"},
     {"upstream"},
     {"testing"},

@@ -1,7 +1,23 @@
-"""Fair waiting: a line for what is scarce, and gates for servers that ask to be left alone."""
+"""Fair waiting: a line for what is scarce, and gates before servers that cannot serve."""
 
-from pywats_green.throttle.gate import Gate, Gates
+from pywats_green.throttle.closure import GateState
+from pywats_green.throttle.gate import BY_HAND, Gate
+from pywats_green.throttle.gates import Gates
 from pywats_green.throttle.line import Line, StartTimer, Timer, start_timer
+from pywats_green.throttle.pauses import growing_pause
+from pywats_green.throttle.permit import Permit
 from pywats_green.throttle.tally import Tally
 
-__all__ = ["Gate", "Gates", "Line", "StartTimer", "Tally", "Timer", "start_timer"]
+__all__ = [
+    "BY_HAND",
+    "Gate",
+    "GateState",
+    "Gates",
+    "Line",
+    "Permit",
+    "StartTimer",
+    "Tally",
+    "Timer",
+    "growing_pause",
+    "start_timer",
+]

@@ -1,174 +1,344 @@
-"""Gates: a server asked to be left alone, so all calls to it wait, then go on a few at a time."""
+"""A gate before a server: closed for a reason, probed, reopened for few, then as if not there."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
-from functools import partial
 
+from pywats_green.retry_after import LONGEST
+from pywats_green.throttle.closure import Closure, GateState
 from pywats_green.throttle.line import Line, StartTimer, start_timer
+from pywats_green.throttle.pauses import growing_pause
+from pywats_green.throttle.permit import Permit
+from pywats_green.throttle.reopening import Reopening
 from pywats_green.throttle.tally import Tally
 
-FIRST_WIDTH = 2  # calls in flight when a gate opens again
-# Seconds after that in which few may be in flight. WATS counts requests by the minute: then what
-# it had counted is forgotten.
-REOPENING = 60.0
+BY_HAND = "paused by pause()"
+LONGEST_PAUSE = 30.0
+"""Seconds between two probes, at most, unless the server asks for more."""
 
 
 class Gate:
-    """The gate of a server that asked to be left alone: closed, then narrow, then forgotten.
+    """Stands before a server and keeps requests back while it cannot serve them.
 
-    A greenlet enters before it sends, and leaves when the answer is there or it gives up. Once the
-    gate opens, two may be inside at once, and one more after each success.
+    *Open*, it lets everybody through. `close` shuts it for a cause. *Closed*, it lets one probe
+    through when the pause is over, and the next only when that one came back: with success
+    (`reopen`) the gate opens, else (`close`, `fail`) the next pause begins. *Reopening*, it lets
+    two be in flight, and one more after each success; when nobody had to wait since the last one,
+    or a minute later, it is open.
+
+    There are two ways through it. `enter` waits in line, first come first served. `admit` never
+    waits: it returns a permit or None, and `opens_in` says when to ask again.
+
+    Each permit is given back exactly once, whatever happens, by the one of these that is true:
+
+    - `reopen`: the server answered as it should;
+    - `close`: it did not, and others would meet the same;
+    - `fail`: that request failed, which says nothing of others; a probe's failure keeps it closed;
+    - `take_back`: nothing was learned (killed, nothing to send); the next probe may go at once.
+
+    Giving back twice does nothing. Requests that were in flight when the gate closed neither close
+    nor open it: their permits are of an older epoch. One that the server asks for more time only
+    puts the next probe off.
+
+    A hold lasts at most 300 s without a new reason, and so does a probe that does not come back.
+
+    The gate belongs to one native thread; others may call `close_from_afar` and read.
 
     Args:
-        tally: Counts the waits.
+        name: What it stands before, for people.
+        pause: Called with the number of probes that failed in a row and an upper bound; returns
+            the seconds until the next probe.
+        tally: Counts waits, closings, probes and reopenings. None: one of its own.
+        tell: Called with one line of text for each closing, probe and reopening, in the greenlet
+            that caused it, when the gate is in order again; it may wait, and be killed there.
         start_timer: Starts a timer.
         clock: Seconds, monotonic.
     """
 
     def __init__(
         self,
-        tally: Tally,
+        name: str,
         *,
+        pause: Callable[[int, float], float] = growing_pause,
+        tally: Tally | None = None,
+        tell: Callable[[str], object] = lambda _: None,
         start_timer: StartTimer = start_timer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._name = name
+        self._pause = pause
+        self._tally = tally = tally or Tally()
+        self._tell = tell
         self._clock = clock
-        self._until = float("-inf")
-        self._width = FIRST_WIDTH
-        self._inside = 0
         self._line = Line(self._look, self._take, tally, start_timer=start_timer, clock=clock)
-
-    def close(self, seconds: float) -> None:
-        """Let nobody in for so many seconds from now, unless it is closed for longer already."""
-        self._until = max(self._until, self._clock() + seconds)
-        self._width = FIRST_WIDTH
-
-    @property
-    def seconds_left(self) -> float:
-        """Seconds until it opens; 0: it is open, if narrow."""
-        return max(self._until - self._clock(), 0.0)
+        self._taken: Permit | None = None
+        self._news: deque[str] = deque()
+        self._by_hand = False
+        self._not_before = float("-inf")
+        self._epoch = 0
+        self._closure: Closure | None = None
+        self._reopening = Reopening()
+        self._lasted = 0.0
 
     @property
-    def is_over(self) -> bool:
-        """Whether it can be forgotten: nobody waits, nor would have to, and a call succeeded."""
-        if self._line.waiting or self._look() > 0:
-            return False
-        return self._width > FIRST_WIDTH or self._clock() >= self._until + REOPENING
+    def reason(self) -> str | None:
+        """Why nobody is let through, apart from a probe; None: it is not closed."""
+        return BY_HAND if self._by_hand else self.cause
 
-    def enter(self) -> None:
-        """Wait for the turn, first come first served.
+    @property
+    def cause(self) -> str | None:
+        """Why it is closed other than by hand; None: it is not."""
+        self._refresh(self._clock())
+        return self._closure.cause if self._closure else None
 
-        Raises:
-            BaseException: The caller was killed; it is not inside.
-        """
-        if self._line.waiting or not self._take():
-            self._line.wait()
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is closed other than by hand."""
+        return self.cause is not None
 
-    def leave(self, *, succeeded: bool) -> None:
-        """Make room for the next; after a success, for one more."""
-        self._inside -= 1
-        if succeeded and not self.seconds_left:  # else it was sent before the server asked again
-            self._width += 1
-        self._line.attend()
+    @property
+    def is_idle(self) -> bool:
+        """Whether it is as if it were not there: it can be forgotten."""
+        return not (self.reason or self._reopening.width or self._line.waiting)
 
-    def _look(self) -> float:
+    def state(self) -> GateState | None:
+        """Return what it is like, which changes nothing; None: it is open."""
+        now, closure = self._clock(), self._closure
+        if closure is not None and now < closure.lapses_at:
+            return closure.state(now)
+        if self._reopening.width is not None and self._reopening.is_on(now):
+            return {"cause": None, "closed_for": 0.0, "opens_in": 0.0, "probing": False}
+        return None
+
+    def closed_for(self) -> float:
+        """Return for how many seconds it has been closed other than by hand; 0: it is not."""
         now = self._clock()
-        if now < self._until:
-            return self._until - now
-        if self._inside < self._width:
-            return 0.0
-        return max(self._until + REOPENING - now, 0.0)  # who leaves makes us look before that
+        self._refresh(now)
+        return now - self._closure.since if self._closure else 0.0
 
-    def _take(self) -> bool:
-        if self._look() > 0:
-            return False
-        self._inside += 1
-        return True
+    def opens_in(self) -> float | None:
+        """Return the seconds until `admit` may change its answer by itself; None: it will not."""
+        seconds = self._look()
+        return None if self._by_hand or seconds <= 0 else seconds
 
+    def admit(self) -> Permit | None:
+        """Return a permit, to be given back; None: not now. Never waits."""
+        return self._announced(self._admit())
 
-class Gates(dict[str, Gate]):
-    """The gates that the calls of one native thread meet, by server; usually there are none.
-
-    Other native threads may call `close` and `seconds_left`, nothing else.
-
-    Args:
-        tally: Counts the waits.
-        start_timer: Starts a timer.
-        clock: Seconds, monotonic.
-    """
-
-    def __init__(
-        self,
-        tally: Tally,
-        *,
-        start_timer: StartTimer = start_timer,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__()
-        self._tally = tally
-        self._start_timer = start_timer
-        self._clock = clock
-
-    def close(self, server: str, seconds: float) -> None:
-        """Close the gate of a server for so many seconds, unless it is closed for longer."""
-        gate = self.get(server)
-        if gate is None:
-            # Closed before anybody can see it.
-            gate = Gate(self._tally, start_timer=self._start_timer, clock=self._clock)
-            gate.close(seconds)
-            gate = self.setdefault(server, gate)
-        gate.close(seconds)
-
-    def seconds_left(self) -> dict[str, float]:
-        """Return the seconds until the closed gates open, by server."""
-        left = {server: gate.seconds_left for server, gate in list(self.items())}
-        return {server: seconds for server, seconds in left.items() if seconds > 0}
-
-    def admit(self, server: str, acquire: Callable[[Callable[[], bool]], bool]) -> Gate | None:
-        """Wait until a call may be sent: for the gate of its server and for a slot.
+    def enter(self, patience: Callable[[], float | None] | None = None) -> Permit | None:
+        """Wait for a permit, first come first served.
 
         Args:
-            server: The server's name.
-            acquire: Waits for a slot of a rate limit and tells whether it took one, or needs none.
-                It is given `may_go`, and may give up when that says no: a slot that is taken while
-                the gate is closed would be of no use to anybody until the call is sent.
+            patience: As for `Line.wait`. None: there is no bound.
 
         Returns:
-            What to give back to `leave`, whatever becomes of the call. None: there is no gate.
+            A permit, to be given back; None: the patience is at its end.
 
         Raises:
-            BaseException: The caller was killed, or what `acquire` raises; nothing is kept.
+            BaseException: The caller was killed; it has no permit.
         """
-        has_slot = False
-        while True:
-            gate = self.get(server)
-            if gate is not None:
-                gate.enter()
-            is_clear = False
-            try:
-                has_slot = has_slot or acquire(partial(self._is_clear, server, gate))
-                is_clear = has_slot and self._is_clear(server, gate)
-            finally:
-                if not is_clear and gate is not None:
-                    self.leave(server, gate, succeeded=False)
-            if is_clear:
-                return gate
+        permit = None if self._line.waiting else self._admit()
+        if permit is None and self._line.wait(patience=patience):
+            permit, self._taken = self._taken, None
+        return self._announced(permit)
 
-    def leave(self, server: str, gate: Gate, *, succeeded: bool) -> None:
-        """Give back what `admit` returned.
+    def is_good(self, permit: Permit) -> bool:
+        """Tell whether a permit still lets its request go: the gate has not closed since."""
+        self._refresh(self._clock())
+        return permit.epoch == self._epoch
+
+    def reopen(self, permit: Permit) -> None:
+        """Take a permit back: the server answered as it should, so a probe opens the gate."""
+        if not self._give_back(permit):
+            return
+        if self._closure:  # it was the probe
+            now = self._clock()
+            self._lasted = now - self._closure.since
+            self._reopen(self._closure, now)
+        else:
+            self._reopening.widen(is_waited_for=bool(self._line.waiting))
+        self._line.attend()
+        self._flush()
+
+    def close(
+        self,
+        cause: str,
+        permit: Permit | None = None,
+        *,
+        seconds: float | None = None,
+        longest: float = LONGEST_PAUSE,
+        is_limit: bool = False,
+    ) -> bool:
+        """Close the gate because of what a request met, and take its permit back.
 
         Args:
-            server: The server's name.
-            gate: What `admit` returned.
-            succeeded: Whether the server answered, other than that it is overloaded.
-        """
-        gate.leave(succeeded=succeeded)
-        if gate.is_over and self.get(server) is gate:
-            del self[server]
+            cause: Why, for people.
+            permit: The request's. None: it had none, because there was no gate.
+            seconds: Until the next probe, as the server asks for them, at most 300. None: it does
+                not ask; pauses grow with each probe that fails.
+            longest: Upper bound of such a pause in seconds.
+            is_limit: Whether a limit of the server's own is used up, which others use, too, or
+                which it does not name. Then the first pause, where it is not asked for, is as long
+                as what was needed within the last minute; and few are in flight for a minute.
 
-    def _is_clear(self, server: str, entered: Gate | None) -> bool:
-        """Tell whether a call may be sent that has entered this gate, or none."""
-        gate = self.get(server)
-        return gate is None or (gate is entered and not gate.seconds_left)
+        Returns:
+            Whether the server told something new: False for what was in flight when the gate
+            closed.
+        """
+        now = self._clock()
+        counts = self._give_back(permit) if permit is not None else not self.is_closed
+        if counts:
+            if self._closure:  # it was the probe
+                self._closure.failures += 1
+            self._shut(now, cause, seconds, longest, is_limit=is_limit)
+        elif self._closure and seconds is not None:
+            self._closure.put_off(now, seconds)
+        self._line.attend()
+        self._flush()
+        return counts
+
+    def fail(self, permit: Permit) -> None:
+        """Take a permit back: the request failed; if it was the probe, the gate stays closed."""
+        closure = self._closure
+        if closure and permit is closure.probe:
+            self.close(closure.cause, permit, longest=closure.longest)
+        else:
+            self.take_back(permit)
+
+    def take_back(self, permit: Permit) -> None:
+        """Take a permit back that learned nothing; the next probe may go at once."""
+        self._give_back(permit)
+        self._line.attend()
+
+    def close_from_afar(
+        self, cause: str, *, seconds: float | None, longest: float, is_limit: bool
+    ) -> None:
+        """Close it for what another native thread's gate has met, or put its probe off."""
+        now = self._clock()
+        if self._closure is None:
+            self._shut(now, cause, seconds, longest, is_limit=is_limit)
+        elif seconds is not None:
+            self._closure.put_off(now, seconds)
+
+    def cool_down(self, seconds: float) -> None:
+        """Let nobody through for some seconds; this is no pause, so there is no reason for it."""
+        self._not_before = max(self._not_before, self._clock() + seconds)
+
+    def pause(self) -> None:
+        """Close the gate by hand."""
+        self._by_hand = True
+
+    def resume(self) -> None:
+        """End a pause by hand and any cooldown, and let a probe go at once."""
+        self._by_hand = False
+        self._not_before = float("-inf")
+        if self._closure:
+            self._closure.probe_now()
+        self._line.attend()
+
+    def renew(self) -> None:
+        """Forget what was learned, at the start of a new run; a pause by hand stays."""
+        self._epoch += 1
+        self._closure = None
+        self._not_before = float("-inf")
+        self._reopening.end()
+        self._line.attend()
+
+    def _refresh(self, now: float) -> None:
+        """Let what time ends be over. Runs in the hub, too."""
+        if self._closure and now >= self._closure.lapses_at:
+            self._reopen(self._closure, self._closure.lapses_at)
+        if self._reopening.width is not None and not self._reopening.is_on(now):
+            self._reopening.end()
+
+    def _look(self) -> float:
+        """Return the seconds until somebody may be let through; 0: now."""
+        now = self._clock()
+        self._refresh(now)
+        if self._by_hand:
+            return LONGEST
+        moment = self._not_before
+        if self._closure:
+            moment = max(moment, self._closure.changes_at)
+        return max(moment - now, self._reopening.full_for(now))
+
+    def _admit(self) -> Permit | None:
+        if self._look() > 0:
+            self._reopening.has_refused = True
+            return None
+        closure = self._closure
+        permit = Permit(self._epoch, is_probe=closure is not None)
+        if closure is None:
+            self._reopening.inside += 1
+            return permit
+        now = self._clock()
+        closure.send(permit, now)
+        self._tally.probes += 1
+        self._news.append(
+            f"a probe goes after {now - closure.since:.2f} s, {closure.failures} failed before it "
+            f"({closure.cause})"
+        )
+        return permit
+
+    def _take(self) -> bool:
+        """Admit the first in line, in its greenlet, which goes on at once."""
+        self._taken = self._admit()
+        return self._taken is not None
+
+    def _give_back(self, permit: Permit) -> bool:
+        """Note that a permit came back; tell whether what became of it counts."""
+        self._refresh(self._clock())
+        if not permit.is_out:
+            return False
+        permit.is_out = False
+        if permit.epoch != self._epoch:
+            return False
+        if self._closure:
+            self._closure.probe = None
+        else:
+            self._reopening.inside -= 1
+        return True
+
+    def _shut(
+        self, now: float, cause: str, seconds: float | None, longest: float, *, is_limit: bool
+    ) -> None:
+        """Close it, or keep it closed for a new reason, until the next probe."""
+        closure = self._closure
+        is_relapse = self._reopening.is_on(now)
+        failures = closure.failures if closure else 0
+        pause = self._pause(failures, longest) if seconds is None else seconds
+        if is_limit and (seconds is None or is_relapse):
+            self._reopening.is_careful = True
+            if seconds is None and is_relapse and not failures:
+                pause = max(pause, self._lasted)
+        if closure is None:
+            closure = Closure(now)
+            self._epoch += 1
+            self._reopening.width = None
+            self._tally.closings += 1
+            self._news.append(f"closes for {pause:.2f} s, till a probe goes ({cause})")
+        closure.cause, closure.longest = cause, longest
+        closure.renew(now, pause)
+        self._closure = closure
+
+    def _reopen(self, closure: Closure, now: float) -> None:
+        self._closure = None
+        self._epoch += 1
+        self._reopening.begin(now)
+        self._tally.reopenings += 1
+        self._news.append(f"reopens after {now - closure.since:.2f} s ({closure.cause})")
+
+    def _announced(self, permit: Permit | None) -> Permit | None:
+        try:
+            self._flush()
+        except BaseException:  # killed in a log handler
+            if permit is not None:
+                self.take_back(permit)
+            raise
+        return permit
+
+    def _flush(self) -> None:
+        while self._news:
+            self._tell(f"{self._name}: {self._news.popleft()}")

@@ -40,11 +40,13 @@ def start_timer(seconds: float, callback: Callable[[], None]) -> Timer:
 class _Place:
     """One place in a line."""
 
-    __slots__ = ("called", "may_go")
+    __slots__ = ("alarm", "called", "is_over", "may_go")
 
     def __init__(self, may_go: Callable[[], bool]) -> None:
         self.called = Event()
         self.may_go = may_go
+        self.is_over = False
+        self.alarm: Timer | None = None
 
 
 class Line:
@@ -87,6 +89,7 @@ class Line:
         self,
         may_go: Callable[[], bool] = lambda: True,
         on_wait: Callable[[], None] = lambda: None,
+        patience: Callable[[], float | None] | None = None,
     ) -> bool:
         """Stand in line and take a piece when it is the caller's turn.
 
@@ -94,9 +97,11 @@ class Line:
             may_go: Asked when the caller is called: False sends it out of the line, without a
                 piece.
             on_wait: Called once the caller stands in line.
+            patience: Returns for how many seconds more the caller will wait; asked again when
+                they are over, also in the hub. 0 or less: no longer. None: without a bound.
 
         Returns:
-            Whether a piece was taken; False: `may_go` said no.
+            Whether a piece was taken; False: `may_go` said no, or the patience is at its end.
 
         Raises:
             BaseException: The caller was killed; the next in line gets what it would have got.
@@ -109,16 +114,20 @@ class Line:
             if self.waiting[0] is place:
                 self.attend()
             on_wait()
+            if patience is not None:
+                self._ask(place, patience)
             while True:
                 place.called.wait()
                 place.called.clear()
-                if not may_go():
+                if place.is_over or not may_go():
                     return False
                 if self.waiting[0] is place:
                     if self._take():
                         return True
                     self.attend()  # another was quicker, one who does not stand in this line
         finally:
+            if place.alarm is not None:
+                place.alarm.close()
             self.waiting.remove(place)
             self.attend()
             self._tally.ended(self._clock() - started)
@@ -138,6 +147,20 @@ class Line:
             self.waiting[0].called.set()
         else:
             self._timer = self._start_timer(delay, self.attend)
+
+    def _ask(self, place: _Place, patience: Callable[[], float | None]) -> None:
+        """Ask for how long somebody will wait, and set the timer to ask again."""
+        if place.alarm is not None:
+            place.alarm.close()
+            place.alarm = None
+        seconds = patience()
+        if seconds is None:
+            return
+        if seconds <= 0:
+            place.is_over = True
+            place.called.set()
+        else:
+            place.alarm = self._start_timer(seconds, lambda: self._ask(place, patience))
 
     def send_away(self) -> None:
         """Call all who may not go any more: they leave the line, in their order."""

@@ -11,6 +11,9 @@ class Tally:
         waits: How often a call had to stand in one.
         seconds: How long they stood there, those that were killed too; a wait counts at its end.
         refused: How many answers had the status 429.
+        closings: How often a gate closed.
+        probes: How many calls went through a closed gate, to probe the server.
+        reopenings: How often a gate opened again.
     """
 
     def __init__(self) -> None:
@@ -18,6 +21,9 @@ class Tally:
         self.waits = 0
         self.seconds = 0.0
         self.refused = 0
+        self.closings = 0
+        self.probes = 0
+        self.reopenings = 0
 
     def began(self) -> None:
         """Count a wait."""

@@ -6,6 +6,7 @@ Texts of the operating system are marked, because httpx under asyncio does not p
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import ssl
@@ -15,6 +16,11 @@ from pywats_green.exceptions import (
     TransportError,
     TransportTimeoutError,
 )
+
+# Beside what Python has a class for.
+_AWAY = frozenset({
+    errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH, socket.EAI_AGAIN,
+})  # fmt: skip
 
 _TUNNEL = "Tunnel connection failed: "
 
@@ -30,11 +36,13 @@ def connect_fault(exc: Exception) -> TransportError:
     """
     text = str(exc)
     if isinstance(exc, TimeoutError):
-        return TransportTimeoutError(text, system=True)
+        return TransportTimeoutError(text, system=True, is_away=True, is_unsent=True)
     if isinstance(exc, http.client.HTTPException) or text.startswith(_TUNNEL):
         return TransportError(text.removeprefix(_TUNNEL))  # the proxy refused to connect us
     has_own_words = isinstance(exc, (socket.gaierror, ssl.SSLError, ValueError))
-    return TransportConnectError(text, system=not has_own_words)
+    return TransportConnectError(
+        text, system=not has_own_words, is_away=_is_away(exc), is_unsent=True
+    )
 
 
 def exchange_fault(exc: OSError | http.client.HTTPException) -> TransportError:
@@ -49,8 +57,15 @@ def exchange_fault(exc: OSError | http.client.HTTPException) -> TransportError:
     if isinstance(exc, TimeoutError):
         return TransportTimeoutError(str(exc), system=True)
     if isinstance(exc, http.client.RemoteDisconnected):
-        return TransportError("Server disconnected without sending a response.")
+        return TransportError("Server disconnected without sending a response.", is_away=True)
     if isinstance(exc, http.client.BadStatusLine):
         line = bytearray(exc.args[0].rstrip().encode("latin-1", "replace"))
         return TransportError(f"illegal status line: {line!r}")
-    return TransportError(str(exc), system=isinstance(exc, OSError))
+    return TransportError(str(exc), system=isinstance(exc, OSError), is_away=_is_away(exc))
+
+
+def _is_away(exc: Exception) -> bool:
+    """Tell whether an error means that the server, or the way to it, is down."""
+    if isinstance(exc, OSError) and exc.errno in _AWAY:
+        return True
+    return isinstance(exc, ConnectionError)

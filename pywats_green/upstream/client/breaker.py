@@ -6,15 +6,18 @@ failure since the last success.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from pywats.core.circuit_breaker import CircuitBreaker, CircuitBreakerOpenError, CircuitState
 from pywats.core.exceptions import AuthenticationError, NotFoundError, ValidationError
 from pywats.core.logging import get_logger
 
+from pywats_green.exceptions import AdmissionTimeoutError
+
 logger = get_logger("pywats.core.async_client")  # users filter by upstream's names
 
-_NOT_COUNTED = (ValidationError, AuthenticationError, NotFoundError)
+_NOT_COUNTED = (ValidationError, AuthenticationError, NotFoundError, AdmissionTimeoutError)
 
 
 def of(client: Any) -> CircuitBreaker | None:
@@ -32,8 +35,12 @@ def require_closed(breaker: CircuitBreaker, client: Any) -> None:
     if breaker._state is not CircuitState.OPEN:
         return
     if not breaker._should_attempt_reset():
+        left = breaker.config.timeout_seconds - (time.time() - (breaker._last_failure_time or 0.0))
         raise CircuitBreakerOpenError(
-            f"Circuit breaker for {client.base_url} is OPEN - failing fast"
+            f"Circuit breaker for {client.base_url} is OPEN - failing fast: "
+            f"{breaker.config.failure_threshold} calls in a row failed, and the next is let "
+            f"through in {max(left, 0.0):.0f} s. To have calls wait for the server instead: "
+            "pywats_green.configure(wait_for_server=60)"
         )
     logger.info("Circuit breaker: Attempting recovery for %s", client.base_url)
     breaker._state = CircuitState.HALF_OPEN

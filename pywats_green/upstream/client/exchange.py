@@ -19,7 +19,7 @@ from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 from pywats.core.logging import get_logger
 from pywats.core.retry import RetryConfig, should_retry
 
-from pywats_green import events
+from pywats_green import config, events
 from pywats_green.exceptions import (
     NativeThreadError,
     TransportConnectError,
@@ -28,16 +28,18 @@ from pywats_green.exceptions import (
 )
 from pywats_green.transport import Answer, Transport, without_user_info
 from pywats_green.upstream.client import breaker
-from pywats_green.upstream.client.admission import admit, pause_asked, settle
+from pywats_green.upstream.client.admission import admit, is_away, pause_asked, settle
 from pywats_green.upstream.client.answers import parse, response_of
 from pywats_green.upstream.client.observing import note_attempt
 from pywats_green.upstream.client.wire import checked_headers, encode_body
+from pywats_green.upstream.tables.domains import get_may_write
 
 logger = get_logger("pywats.core.async_client")  # users filter by upstream's names
 
 _native_thread_id = monkey.get_original("threading", "get_ident")
 
 _ATTRIBUTE = "_green_exchange"
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def exchange_of(client: Any) -> Exchange:
@@ -112,15 +114,18 @@ class Exchange:
             pywats.core.exceptions.TimeoutError: The server took too long.
             PyWATSError: Anything else went wrong.
         """
-        config = client._retry_config
-        may_retry = retry if retry is not None else config.enabled
+        retries = client._retry_config
+        may_retry = retry if retry is not None else retries.enabled
         if not endpoint.startswith("/"):
             endpoint = f"/{endpoint}"
         started = time.time()
         attempt = 0
+        away_since = None
         while True:
             answer = error = None
-            admission = admit(client)
+            admission = admit(client, away_since)
+            if admission.waited and deadline is not None:
+                deadline += admission.waited  # as the timer itself does when it falls due
             try:
                 if events.listeners:
                     note_attempt()
@@ -128,21 +133,25 @@ class Exchange:
                     client, method, endpoint, params, data, headers, attempt, deadline,
                     timeout_fraction,
                 )  # fmt: skip
-            except (WatsConnectionError, WatsTimeoutError) as exc:
+            except PyWATSError as exc:
                 error = exc
             finally:
-                is_put_off = settle(client, admission, answer)
-            delay = _retry_delay(config, method, attempt, answer, error) if may_retry else None
+                ended = settle(client, admission, answer, error)
+            if error is not None and _waits(method, endpoint, error):
+                away_since = away_since or time.monotonic()
+                continue
+            tried = attempt if ended.counts else max(attempt - 1, 0)
+            delay = _retry_delay(retries, method, tried, answer, error) if may_retry else None
             if delay is None:
                 break
             cause = type(error).__name__ if answer is None else f"HTTP {answer.status_code}"
             logger.info(
                 "Retry %d/%d for %s %s after %.2fs (%s)",
-                *(attempt + 1, config.max_attempts, method, endpoint, delay, cause),
+                *(attempt + 1, retries.max_attempts, method, endpoint, delay, cause),
             )
-            if not is_put_off:  # else the next attempt waits with all others, for as long
+            if not ended.is_held:  # else the next attempt waits with all others, for as long
                 gevent.sleep(delay)
-            attempt += 1
+            attempt += ended.counts
         if answer is None:
             raise error  # type: ignore[misc]  # one of the two is set
         if client._metrics_collector:
@@ -237,8 +246,16 @@ class Exchange:
         client._emit_trace(trace)
 
 
+def _waits(method: str, endpoint: str, error: PyWATSError) -> bool:
+    """Tell whether a request waits for its server, which is away, and is sent again."""
+    if not (config.in_force.wait_for_server and is_away(error)):
+        return False
+    is_read = method in _READS and not get_may_write(endpoint)
+    return is_read or getattr(error.__cause__, "is_unsent", False)
+
+
 def _retry_delay(
-    config: RetryConfig,
+    retries: RetryConfig,
     method: str,
     attempt: int,
     answer: Response | None,
@@ -246,13 +263,13 @@ def _retry_delay(
 ) -> float | None:
     """Ask upstream's retry logic; return the seconds to wait, or None to give up."""
     # Upstream looks for "Retry-After" in headers whose names are lower-case, and never finds it.
-    again, delay = should_retry(config, method, attempt, answer, error)
+    again, delay = should_retry(retries, method, attempt, answer, error)
     if not again:
         return None
     asked = None if answer is None else pause_asked(answer)
     if asked is not None:
         delay = asked
-    config.record_retry(delay)
+    retries.record_retry(delay)
     return delay
 
 

@@ -39,3 +39,10 @@ def note_attempt() -> None:
     event = current.get()
     if event is not None:
         event.attempts += 1
+
+
+def note_wait(seconds: float) -> None:
+    """Note on the event of the running call, if there is one, for how long it was not sent."""
+    event = current.get()
+    if event is not None:
+        event.waited += seconds

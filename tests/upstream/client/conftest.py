@@ -11,7 +11,7 @@ import pytest
 from throttle.clock import HandClock
 
 from pywats_green.throttle import Gates, Line, Tally
-from pywats_green.upstream.client import admission
+from pywats_green.upstream.client import admission, entry, slots, window
 
 
 @pytest.fixture
@@ -20,10 +20,9 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-def tally(monkeypatch: pytest.MonkeyPatch) -> Tally:
-    tally = Tally()
-    monkeypatch.setattr(admission, "_tally", tally)
-    return tally
+def tally() -> Tally:
+    slots.tally.__init__()  # type: ignore[misc]  # from 0
+    return slots.tally
 
 
 @pytest.fixture(autouse=True)
@@ -35,15 +34,15 @@ def no_holds(monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
 
 @pytest.fixture
 def by_hand(monkeypatch: pytest.MonkeyPatch, clock: HandClock, tally: Tally) -> HandClock:
-    """The adapter, and upstream's limiter, on a clock that is turned by hand."""
+    """Admission, and upstream's limiter, on a clock that is turned by hand."""
     from pywats.core import throttle
 
     fake_time = types.SimpleNamespace(monotonic=clock, time=clock)
-    monkeypatch.setattr(admission, "time", fake_time)
-    monkeypatch.setattr(throttle, "time", fake_time)
+    for module in (admission, entry, slots, window, throttle):
+        monkeypatch.setattr(module, "time", fake_time)
     seams: dict[str, Any] = {"clock": clock, "start_timer": clock.start_timer}
-    monkeypatch.setattr(admission, "Line", partial(Line, **seams))
-    admission._here.gates = gates = Gates(tally, **seams)
+    monkeypatch.setattr(slots, "Line", partial(Line, **seams))
+    admission._here.gates = gates = Gates(tally, tell=admission._tell, **seams)
     admission._everywhere.append(weakref.ref(gates))
     return clock
 

@@ -10,9 +10,10 @@ import pytest
 from pywats.core.throttle import RateLimiter
 from throttle.clock import Crowd, HandClock, run_all
 
-from pywats_green.throttle import Gate, Tally
-from pywats_green.upstream.client import admission
-from pywats_green.upstream.client.admission import Window
+from pywats_green.throttle import Tally
+from pywats_green.upstream.client import admission, slots
+from pywats_green.upstream.client.slots import FREE, Admission
+from pywats_green.upstream.client.window import Window
 
 SERVER = "http://127.0.0.1:1"
 
@@ -24,23 +25,32 @@ def _client(limiter: Any, url: str = SERVER) -> Any:
 def _crowd(*clients: Any) -> Crowd:
     """Greenlets that each make an attempt, by the clients in turn, and are answered at once.
 
-    The results are their gates, which they keep.
+    The results are what they were admitted with; they keep their permits.
     """
     turn = iter(range(1_000_000))
 
-    def attempt() -> Gate | None:
-        gate, window = admission.admit(clients[next(turn) % len(clients)])
-        if window is not None:
-            window.stamp()
-        return gate
+    def attempt() -> Admission:
+        admitted = admission.admit(clients[next(turn) % len(clients)])
+        if admitted.window is not None:
+            admitted.window.stamp()
+        return admitted
 
     return Crowd(attempt)
 
 
 def _refused(client: Any, retry_after: str = "5") -> bool:
-    """An attempt of the client is answered with 429."""
+    """An attempt of the client is answered with 429; tell whether the next waits with all."""
     answer: Any = types.SimpleNamespace(status_code=429, headers={"retry-after": retry_after})
-    return admission.settle(client, (None, None), answer)
+    return admission.settle(client, FREE, answer).is_held
+
+
+def _give_back(crowd: Crowd) -> None:
+    """Take back the permits of those who went through a gate: they were answered."""
+    while crowd.results:
+        gate, permit, _, _ = crowd.results.pop()
+        if gate is not None:
+            gate.reopen(permit)
+    run_all()
 
 
 def test_disabled_nothing_waits_and_nothing_is_counted(by_hand: HandClock, tally: Tally) -> None:
@@ -48,7 +58,7 @@ def test_disabled_nothing_waits_and_nothing_is_counted(by_hand: HandClock, tally
     crowd = _crowd(_client(limiter))
     crowd.come(100)
     assert crowd.through == list(range(100))
-    assert crowd.results == [None] * 100
+    assert crowd.results == [FREE] * 100
     assert limiter.stats["total_requests"] == limiter.current_usage == tally.waits == 0
 
 

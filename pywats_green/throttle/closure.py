@@ -1,0 +1,85 @@
+"""A gate's closure: why, since when, and when the next probe may go."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from pywats_green.retry_after import LONGEST
+from pywats_green.throttle.permit import Permit
+
+
+class GateState(TypedDict):
+    """A gate that is not open.
+
+    Attributes:
+        cause: Why it is closed; None: it has reopened, and lets few through yet.
+        closed_for: For how many seconds it has been closed; 0: it is not.
+        opens_in: Seconds until a probe may go, or until one on its way counts as lost; 0: it is
+            not closed.
+        probing: Whether a probe is on its way.
+    """
+
+    cause: str | None
+    closed_for: float
+    opens_in: float
+    probing: bool
+
+
+class Closure:
+    """Exists while a gate is closed, other than by hand.
+
+    Args:
+        now: Seconds, by the clock of the gate.
+
+    Attributes:
+        cause: Why, for people.
+        since: When it began.
+        failures: How many probes failed in a row.
+        longest: Upper bound in seconds of a pause between two probes.
+        probe: The permit of the probe that is on its way. None: none is.
+        lapses_at: When it ends by itself, for want of a new reason.
+    """
+
+    __slots__ = ("_probe_at", "cause", "failures", "lapses_at", "longest", "probe", "since")
+
+    def __init__(self, now: float) -> None:
+        self.since = now
+        self.cause = ""
+        self.failures = 0
+        self.longest = 0.0
+        self.probe: Permit | None = None
+        self._probe_at = now
+        self.lapses_at = now + LONGEST
+
+    def renew(self, now: float, pause: float) -> None:
+        """Let the next probe go in so many seconds: there is a new reason."""
+        self._probe_at = now + min(pause, LONGEST)
+        self.lapses_at = now + LONGEST
+
+    def put_off(self, now: float, seconds: float) -> None:
+        """Let no probe go for so many seconds."""
+        self._probe_at = max(self._probe_at, now + min(seconds, LONGEST))
+        self.lapses_at = max(self.lapses_at, self._probe_at)
+
+    def probe_now(self) -> None:
+        """Let the next probe go at once."""
+        self._probe_at = float("-inf")
+
+    def send(self, probe: Permit, now: float) -> None:
+        """Note a probe that goes; if it does not come back in time, the closure lapses."""
+        self.probe = probe
+        self.lapses_at = now + LONGEST
+
+    @property
+    def changes_at(self) -> float:
+        """When the next may be let through, if nothing happens before."""
+        return self._probe_at if self.probe is None else self.lapses_at
+
+    def state(self, now: float) -> GateState:
+        """Return what the gate is like."""
+        return {
+            "cause": self.cause,
+            "closed_for": now - self.since,
+            "opens_in": max(self.changes_at - now, 0.0),
+            "probing": self.probe is not None,
+        }

@@ -1,0 +1,90 @@
+"""The origin gates of a native thread, by server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from pywats_green.throttle.closure import GateState
+from pywats_green.throttle.gate import Gate
+from pywats_green.throttle.line import StartTimer, start_timer
+from pywats_green.throttle.permit import Permit
+from pywats_green.throttle.tally import Tally
+
+
+class Gates(dict[str, Gate]):
+    """The gates that the calls of one native thread meet, by server; usually there are none.
+
+    Other native threads may call `close_from_afar` and `states`, nothing else.
+
+    Args:
+        tally: Counts the waits.
+        tell: Called with each line of text for the log.
+        start_timer: Starts a timer.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        tally: Tally,
+        *,
+        tell: Callable[[str], object] = lambda _: None,
+        start_timer: StartTimer = start_timer,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._make = partial(Gate, tally=tally, tell=tell, start_timer=start_timer, clock=clock)
+
+    def close(
+        self,
+        server: str,
+        cause: str,
+        permit: Permit | None,
+        *,
+        seconds: float | None,
+        longest: float,
+        is_limit: bool,
+    ) -> bool:
+        """Close the gate of a server; see `Gate.close`.
+
+        Args:
+            server: The server's name.
+            cause: Why, for people.
+            permit: What the call was admitted with, which this gate takes back. None: there was
+                no gate.
+            seconds: Until the next probe, as the server asks for. None: it does not ask.
+            longest: Upper bound in seconds of a pause that it does not ask for.
+            is_limit: Whether a limit of the server's own is used up.
+
+        Returns:
+            Whether the server told something new.
+        """
+        gate = self.get(server)
+        if gate is None:
+            gate = self.setdefault(server, self._make(server))
+        return gate.close(cause, permit, seconds=seconds, longest=longest, is_limit=is_limit)
+
+    def close_from_afar(
+        self, server: str, cause: str, *, seconds: float | None, longest: float, is_limit: bool
+    ) -> None:
+        """Close the gate of a server for what another native thread has met."""
+        reason: Any = {"seconds": seconds, "longest": longest, "is_limit": is_limit}
+        gate = self.get(server)
+        if gate is None:
+            # Closed before anybody can see it.
+            gate = self._make(server)
+            gate.close_from_afar(cause, **reason)
+            gate = self.setdefault(server, gate)
+        gate.close_from_afar(cause, **reason)
+
+    def states(self) -> dict[str, GateState]:
+        """Return what the gates are like that are not open, by server."""
+        found = {server: gate.state() for server, gate in list(self.items())}
+        return {server: state for server, state in found.items() if state is not None}
+
+    def forget_idle(self) -> None:
+        """Forget the gates that are as if they were not there."""
+        for server in [server for server, gate in list(self.items()) if gate.is_idle]:
+            del self[server]
