@@ -22,15 +22,15 @@ ATTRIBUTE = "_pywats_green_admission_time"  # of a greenlet
 
 
 class AdmissionTime:
-    """The seconds that somebody has waited to be admitted; for greenlets of one native thread."""
+    """The seconds that somebody has waited to be admitted; for greenlets of one native thread.
 
-    __slots__ = ("_followers", "_since", "_total", "_waits")
+    One that never waits costs nothing: what it begins with belongs to the class.
+    """
 
-    def __init__(self) -> None:
-        self._waits = 0
-        self._since = 0.0
-        self._total = 0.0
-        self._followers: list[AdmissionTime] | None = None  # few ever have any
+    _waits = 0
+    _since = 0.0
+    _total = 0.0
+    _followers: tuple[AdmissionTime, ...] = ()
 
     def seconds(self) -> float:
         """Return the seconds up to now; waits at the same time count once."""
@@ -41,7 +41,7 @@ class AdmissionTime:
         self._waits += 1
         if self._waits == 1:
             self._since = time.monotonic()
-            for follower in self._followers or ():
+            for follower in self._followers:
                 follower.began()
 
     def ended(self) -> None:
@@ -49,15 +49,13 @@ class AdmissionTime:
         self._waits -= 1
         if self._waits == 0:
             self._total += time.monotonic() - self._since
-            for follower in self._followers or ():
+            for follower in self._followers:
                 follower.ended()
 
     @contextmanager
     def followed(self) -> Iterator[None]:
         """Let what the current greenlet does wait whenever this one waits."""
-        followers = [own(), *affected.get()]
-        if self._followers is None:
-            self._followers = []
+        followers = (own(), *affected.get())
         self._followers += followers
         if self._waits:
             for follower in followers:
@@ -65,10 +63,12 @@ class AdmissionTime:
         try:
             yield
         finally:
+            left = list(self._followers)
             for follower in followers:
-                self._followers.remove(follower)
+                left.remove(follower)
                 if self._waits:
                     follower.ended()
+            self._followers = tuple(left)
 
 
 affected: ContextVar[frozenset[AdmissionTime]] = ContextVar(

@@ -104,19 +104,14 @@ class _Group(dict[Deadline, None]):
     def __init__(self, seconds: float) -> None:
         super().__init__()
         # A timer of nan seconds would stop all timers of the hub: nan is 0 here.
-        self._seconds = min(max(0.0, seconds), _LONGEST)
+        self.seconds = min(max(0.0, seconds), _LONGEST)
         # Runs on, once started, while deadlines come and go. It keeps the loop alive, and so those
         # who wait for the loop to end, only as long as there is one.
         self.timer: Any = None
 
-    def new(self) -> Deadline:
-        deadline = Deadline(self, self._seconds)
-        self.add(deadline)
-        return deadline
-
     def add(self, deadline: Deadline) -> None:
         if self.timer is None:
-            self._start_timer(self._seconds)
+            self._start_timer(self.seconds)
         elif not self:
             self.timer.ref = True
         self[deadline] = None
@@ -166,7 +161,9 @@ def set_deadline(seconds: float) -> Deadline:
             for unused in [length for length, group in groups.items() if not group]:
                 del groups[unused]
         group = groups[seconds] = _Group(seconds)
-    return group.new()
+    deadline = Deadline(group, group.seconds)
+    group.add(deadline)
+    return deadline
 
 
 class _MayBlock:

@@ -11,7 +11,7 @@ import pytest
 from throttle.clock import HandClock
 
 from pywats_green.throttle import Gates, Line, Tally
-from pywats_green.upstream.client import admission, entry, slots, window
+from pywats_green.upstream.client import admission, entry, gates
 
 
 @pytest.fixture
@@ -21,15 +21,15 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def tally() -> Tally:
-    slots.tally.__init__()  # type: ignore[misc]  # from 0
-    return slots.tally
+    gates.tally.__init__()  # type: ignore[misc]  # from 0
+    return gates.tally
 
 
 @pytest.fixture(autouse=True)
 def no_holds(monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
     """What one test held must not stop the next."""
-    monkeypatch.setattr(admission, "_here", admission._NativeLocal())
-    monkeypatch.setattr(admission, "_everywhere", [])
+    monkeypatch.setattr(gates, "local", gates._NativeLocal())
+    monkeypatch.setattr(gates, "_everywhere", [])
 
 
 @pytest.fixture
@@ -38,12 +38,12 @@ def by_hand(monkeypatch: pytest.MonkeyPatch, clock: HandClock, tally: Tally) -> 
     from pywats.core import throttle
 
     fake_time = types.SimpleNamespace(monotonic=clock, time=clock)
-    for module in (admission, entry, slots, window, throttle):
+    for module in (admission, entry, gates, throttle):
         monkeypatch.setattr(module, "time", fake_time)
     seams: dict[str, Any] = {"clock": clock, "start_timer": clock.start_timer}
-    monkeypatch.setattr(slots, "Line", partial(Line, **seams))
-    admission._here.gates = gates = Gates(tally, tell=admission._tell, **seams)
-    admission._everywhere.append(weakref.ref(gates))
+    monkeypatch.setattr(admission, "Line", partial(Line, **seams))
+    gates.local.gates = here = Gates(tally, tell=gates._tell, **seams)
+    gates._everywhere.append(weakref.ref(here))
     return clock
 
 
