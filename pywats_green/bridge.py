@@ -38,6 +38,7 @@ _NativeLocal: Any = monkey.get_original("threading", "local")
 
 _LENGTHS = 64  # groups that may be kept empty: who sets ever new lengths must not fill memory
 _LONGEST = 1e9  # seconds; event loops count in integers
+_SHOWN = 0.05  # seconds of waiting that are worth a word
 
 
 class Deadline:
@@ -55,7 +56,10 @@ class Deadline:
         self._group = group
         self._seconds = seconds
         spent = self._greenlet.__dict__.get(ADMISSION_TIME)  # none in a greenlet that never waited
-        self._known = 0.0 if spent is None else spent.seconds()
+        if spent is None:
+            self._known = 0.0
+        else:
+            self._known = spent.seconds() if spent.waits else spent.total
         self.at = time.monotonic() + seconds
         self.waited = 0.0
 
@@ -70,7 +74,9 @@ class Deadline:
     @property
     def beside(self) -> str:
         """What to add to the text of a time-out: how much time did not count."""
-        return f", beside {self.waited:.1f} s of waiting to be sent" if self.waited else ""
+        return (
+            f", beside {self.waited:.1f} s of waiting to be sent" if self.waited >= _SHOWN else ""
+        )
 
     def fall_due(self) -> None:
         """Raise `DeadlineExceeded` in the greenlet, or put it off. Called in the hub."""

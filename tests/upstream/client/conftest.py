@@ -8,8 +8,9 @@ from typing import Any
 
 import gevent
 import pytest
-from throttle.clock import HandClock
+from throttle.clock import HandClock, HandLoop
 
+from pywats_green import admission_time, bridge
 from pywats_green.throttle import Gates, Line, Tally
 from pywats_green.upstream.client import admission, entry, gates
 
@@ -45,6 +46,18 @@ def by_hand(monkeypatch: pytest.MonkeyPatch, clock: HandClock, tally: Tally) -> 
     gates.local.gates = here = Gates(tally, tell=gates._tell, **seams)
     gates._everywhere.append(weakref.ref(here))
     return clock
+
+
+@pytest.fixture
+def deadlines_by_hand(monkeypatch: pytest.MonkeyPatch, by_hand: HandClock) -> HandClock:
+    """Time limits, too, are on the clock that is turned by hand."""
+    fake_time = types.SimpleNamespace(monotonic=by_hand)
+    for module in (bridge, admission_time):
+        monkeypatch.setattr(module, "time", fake_time)
+    hub = types.SimpleNamespace(loop=HandLoop(by_hand))
+    monkeypatch.setattr(bridge, "gevent", types.SimpleNamespace(get_hub=lambda: hub))
+    monkeypatch.setattr(bridge, "_here", bridge._NativeLocal())
+    return by_hand
 
 
 @pytest.fixture

@@ -151,6 +151,48 @@ def test_a_time_limit_stands_still_while_a_call_waits_for_the_limit(
     assert limiter.stats["total_requests"] == 2
 
 
+@pytest.mark.parametrize("timeout", [None, 20.0])
+def test_a_batch_beyond_the_limit_is_slow_and_not_broken(
+    timeout: float | None,
+    client: Callable[..., pyWATS],
+    server: WatsServer,
+    deadlines_by_hand: HandClock,
+) -> None:
+    configure_throttling()  # upstream's default: 500 in a minute
+    api = client()
+    numbers = [f"PN-{number % 100:05}" for number in range(650)]
+    with Pool(50) as pool:
+        batch = gevent.spawn(pool.map_results, api.product.get_product, numbers, timeout=timeout)
+        until(lambda: _asked(server) == 500)
+        until(lambda: _waiting() == 50)
+        for _ in range(62):
+            deadlines_by_hand.turn(1.0)
+        results = batch.get(timeout=BOUND)
+    assert [result for result in results if not result.is_success] == []
+    assert throttle_statistics()["wait_seconds"] > 50 * 60
+
+
+def test_a_time_limit_that_strikes_after_a_wait_says_what_it_did_not_count(
+    client: Callable[..., pyWATS], server: WatsServer, deadlines_by_hand: HandClock
+) -> None:
+    configure_throttling(1, 60.0)
+    api = client()
+    api.product.get_product("PN-00001")
+    server.fail(PRODUCT, mode="hang", times=2)
+    with Pool(2) as pool:
+        arguments = {"timeout": 20.0}
+        batch = gevent.spawn(pool.map_results, api.product.get_product, ["PN-1"], **arguments)
+        until(lambda: _waiting() == 1)
+        deadlines_by_hand.turn(61)
+        until(lambda: _asked(server) == 2)
+        deadlines_by_hand.turn(21)
+        (result,) = batch.get(timeout=BOUND)
+    assert result.error_code == "TIMEOUT"
+    assert result.message == (
+        "Operation timed out after 20.0s, beside 60.0 s of waiting to be sent"
+    )
+
+
 def test_one_429_holds_every_client_of_the_server_and_no_other_server(
     client: Callable[..., pyWATS],
     server: WatsServer,
