@@ -17,7 +17,7 @@ from throttle.clock import HandClock, run_all
 from transport.servers import Seen, Server, reply
 from waiting import BOUND, until
 
-from pywats_green import Pool
+from pywats_green import Pool, batching
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.client import exchange
 from pywats_green.upstream.client.gates import throttle_statistics
@@ -170,6 +170,28 @@ def test_a_batch_beyond_the_limit_is_slow_and_not_broken(
         results = batch.get(timeout=BOUND)
     assert [result for result in results if not result.is_success] == []
     assert throttle_statistics()["wait_seconds"] > 50 * 60
+
+
+def test_look_ups_of_a_batch_stand_still_while_their_query_waits_and_its_proof(
+    client: Callable[..., pyWATS], server: WatsServer, deadlines_by_hand: HandClock
+) -> None:
+    configure_throttling(1, 60.0)
+    api = client()
+    api.product.get_product("PN-00001")
+    numbers = [f"PN-{number:05}" for number in range(10, 15)]
+
+    def look_up() -> list[Any]:
+        with Pool(5) as pool, batching():
+            return pool.map_results(api.product.get_product, numbers, timeout=20.0)
+
+    batch = gevent.spawn(look_up)
+    until(lambda: _waiting() == 1)  # the query
+    deadlines_by_hand.turn(60.5)
+    until(lambda: _waiting() == 1)  # the single call that proves it
+    assert not batch.dead
+    deadlines_by_hand.turn(60.5)
+    results = batch.get(timeout=BOUND)
+    assert [result.value.part_number for result in results] == numbers
 
 
 def test_a_time_limit_that_strikes_after_a_wait_says_what_it_did_not_count(
