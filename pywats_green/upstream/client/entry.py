@@ -127,8 +127,8 @@ class Entry:
             )
         url = without_user_info(self._client.base_url)
         raise WatsConnectionError(
-            f"Failed to connect to {url}: {self._obstacle(gate)}, longer than "
-            f"wait_for_server={current.wait_for_server:g} s",
+            f"Failed to connect to {url} within wait_for_server={current.wait_for_server:g} s: "
+            f"{self._obstacle(gate)}",
             details={"url": url},
         )
 

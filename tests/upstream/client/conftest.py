@@ -1,5 +1,6 @@
 """Each test has gates, limiters and a clock of its own."""
 
+import time
 import types
 import weakref
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from throttle.clock import HandClock, HandLoop
 
 from pywats_green import admission_time, bridge
 from pywats_green.throttle import Gates, Line, Tally
-from pywats_green.upstream.client import admission, entry, gates
+from pywats_green.upstream.client import admission, entry, exchange, gates
 
 
 @pytest.fixture
@@ -41,6 +42,8 @@ def by_hand(monkeypatch: pytest.MonkeyPatch, clock: HandClock, tally: Tally) -> 
     fake_time = types.SimpleNamespace(monotonic=clock, time=clock)
     for module in (admission, entry, gates, throttle):
         monkeypatch.setattr(module, "time", fake_time)
+    real = {"time": time.time, "perf_counter": time.perf_counter}
+    monkeypatch.setattr(exchange, "time", types.SimpleNamespace(monotonic=clock, **real))
     seams: dict[str, Any] = {"clock": clock, "start_timer": clock.start_timer}
     monkeypatch.setattr(admission, "Line", partial(Line, **seams))
     gates.local.gates = here = Gates(tally, tell=gates._tell, **seams)
