@@ -68,6 +68,11 @@ class Deadline:
                 group.timer.ref = False
 
     @property
+    def is_over(self) -> bool:
+        """Whether its time is over, or it was cancelled."""
+        return self not in self._group
+
+    @property
     def beside(self) -> str:
         """What to add to the text of a time-out: how much time did not count."""
         return f", beside {self.waited:.1f} s of waiting to be sent" if self.waited else ""

@@ -56,9 +56,9 @@ def test_a_thousand_reports_at_50_at_a_time(server: WatsServer, api: pyWATS, fol
 @pytest.mark.parametrize(
     ("status", "end"),
     [
-        *((status, "again") for status in (408, 425, 429, 500, 502, 503, 504)),
-        *((status, "poison") for status in (400, 404, 409, 413, 415, 422)),
-        *((status, "paused") for status in (401, 403)),
+        *((status, "poison") for status in (400, 409, 413, 415, 422)),
+        *((status, "paused") for status in (401, 403, 404, 405, 407, 408, 410, 421, 425, 429)),
+        *((status, "paused") for status in (500, 502, 503, 504)),
     ],
 )
 def test_each_status(server: WatsServer, api: pyWATS, folder: Path, status: int, end: str) -> None:
@@ -72,8 +72,9 @@ def test_each_status(server: WatsServer, api: pyWATS, folder: Path, status: int,
         backoff=(0.01, 0.02),
         on_result=lambda item, outcome, _: results.append((item, outcome)),
     ).drain()
-    retried, quarantined = int(end == "again"), int(end == "poison")
-    assert summary[:5] == (3 - quarantined, retried, quarantined, 0, None)
+    quarantined = int(end == "poison")
+    assert summary[:5] == (3 - quarantined, 0, quarantined, 0, None)
+    assert not (folder / ".gate.json").exists()
     counts = server.reports()
     assert len(counts) == 3 - quarantined
     assert set(counts) <= ids
@@ -88,7 +89,7 @@ def test_retry_after_is_kept(server: WatsServer, api: pyWATS, folder: Path) -> N
     _fill(folder, 20)
     server.fail(WSJF, 429, times=1, retry_after=1.0)
     summary = QueueProcessor(folder, api, backoff=(0.01, 0.01)).drain()
-    assert summary[:4] == (20, 1, 0, 0)
+    assert summary[:4] == (20, 0, 0, 0)
     assert summary.elapsed >= 1.0
 
 
@@ -103,7 +104,6 @@ def test_broken_exchanges_are_sent_again(
         folder, api, backoff=(0.01, 0.02), timeout=timeout, max_attempts=None
     ).drain()
     assert (summary.submitted, summary.quarantined, summary.remaining) == (20, 0, 0)
-    assert summary.retried >= 5  # on a busy machine others may take too long, too
     assert set(server.reports()) == ids
 
 

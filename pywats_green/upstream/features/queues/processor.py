@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from pywats_green.arguments import require_count, require_seconds, require_seconds_or_zero
 from pywats_green.exceptions import ArgumentTypeError, QueueBusyError
 from pywats_green.progress import ProgressCallback, reporter
 from pywats_green.queue.drain.backoff import Backoff
-from pywats_green.queue.drain.gate import Gate
+from pywats_green.queue.drain.ledger import Ledger
 from pywats_green.queue.drain.run import Limits, Run, Timing
 from pywats_green.queue.drain.sending import OnResult, Sender
 from pywats_green.queue.drain.settling import Settler
@@ -21,8 +22,10 @@ from pywats_green.queue.drain.statistics import (
     ProcessorStats,
     register,
 )
+from pywats_green.queue.drain.witnesses import Witnesses
 from pywats_green.queue.signals import stopping_on_signals
 from pywats_green.queue.source import Source
+from pywats_green.throttle import Gate
 from pywats_green.upstream.features.queues.classification import WatsClassifier
 from pywats_green.upstream.features.queues.sources import source_of
 from pywats_green.upstream.features.queues.submission import Accept, submission, token_of
@@ -30,6 +33,9 @@ from pywats_green.upstream.features.queues.submission import Accept, submission,
 if TYPE_CHECKING:
     from pywats import pyWATS
     from pywats.queue import MemoryQueue
+
+
+logger = logging.getLogger("pywats_green.queue")
 
 
 class QueueProcessor:
@@ -112,12 +118,22 @@ class QueueProcessor:
         self._timing = timing or Timing()
         spacing = Backoff(backoff, self._timing.random)
         self._give_up_after = give_up_after
-        self._gate = Gate(spacing, self._timing.clock)
-        self._counts = DrainCounts(self._timing.clock)
-        classifier = WatsClassifier(secret=token_of(submit))
-        settler = Settler(classifier, spacing, max_attempts, self._gate, self._counts)
-        self._sender = Sender(submission(submit, accept), timeout, settler, on_result)
         self._source, self._owns_source = source_of(source)
+        self._gate = Gate(
+            "submissions gate",
+            pause=spacing.probe_delay,
+            tell=logger.info,
+            lapse=float("inf"),
+            clock=self._timing.clock,
+        )
+        self._ledger = Ledger(self._source)
+        self._witnesses = Witnesses(max_attempts, self._timing.clock)
+        self._counts = DrainCounts(self._timing.clock)
+        settler = Settler(
+            WatsClassifier(secret=token_of(submit)), spacing, max_attempts,
+            self._gate, self._ledger, self._witnesses, self._counts,
+        )  # fmt: skip
+        self._sender = Sender(submission(submit, accept), timeout, settler, on_result)
         self._run: Run | None = None
         register(self)
 
@@ -256,7 +272,14 @@ class QueueProcessor:
         if self._run is not None:
             raise QueueBusyError("this processor is already running: stop() it first")
         self._gate.renew()
-        run = Run(self._source, self._sender, self._gate, self._concurrency, limits, self._timing)
+        self._witnesses.clear()
+        cause = self._ledger.open()
+        if cause is not None:  # a probe tells if it still holds
+            self._gate.close(cause, seconds=0.0)
+        run = Run(
+            self._source, self._sender, self._gate, self._ledger, self._witnesses,
+            self._concurrency, limits, self._timing,
+        )  # fmt: skip
         self._run = run
         run.start()
         return run
@@ -271,6 +294,7 @@ class QueueProcessor:
                 if not run.ended.is_set():
                     run.stop(0.0)
                     run.ended.wait()
+                self._forget_if_empty()
                 if self._owns_source:
                     self._source.close()
             finally:
@@ -278,6 +302,14 @@ class QueueProcessor:
                     self._run = None
         if run.error is not None:
             raise run.error
+
+    def _forget_if_empty(self) -> None:
+        """Where no report is left, nothing is held against any, and the next finds an open gate."""
+        with suppress(OSError):
+            left = self._source.counts()
+            if not left["waiting"] + left["in_flight"]:
+                self._gate.renew()
+                self._ledger.forget()
 
     def _progress(self, before: tuple[int, int, int]) -> tuple[int, int]:
         left = self._source.counts()
