@@ -125,7 +125,7 @@ class QueueProcessor:
         self._give_up_after = give_up_after
         self._source, self._owns_source = source_of(source)
         self._gate = Gate(
-            "submissions gate",
+            f"submissions gate of {getattr(self._source, 'path', 'the queue')}",
             pause=spacing.probe_delay,
             tell=logger.info,
             lapse=float("inf"),
