@@ -213,7 +213,7 @@ def process(folder, record, fault):
             raise RefusedError
 
     processor = QueueProcessor(
-        folder, submit, concurrency=3, max_attempts=3, backoff=(0.001, 0.002), give_up_after=0.02
+        folder, submit, concurrency=3, max_attempts=3, backoff=(0.001, 0.002), give_up_after=3.0
     )
     processor.drain()
 
