@@ -18,7 +18,7 @@ import pywats_green
 from pywats_green.admission_time import waiting
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.client import admission
+from pywats_green.upstream.client import gates
 from pywats_green.upstream.features.queues.processor import QueueProcessor
 
 WSJF = "POST /api/Report/WSJF"
@@ -28,8 +28,8 @@ PRODUCTS = "GET /api/Product/Query"
 @pytest.fixture(autouse=True)
 def no_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test held must not stop the next."""
-    monkeypatch.setattr(admission, "_here", admission._NativeLocal())
-    monkeypatch.setattr(admission, "_everywhere", [])
+    monkeypatch.setattr(gates, "local", gates._NativeLocal())
+    monkeypatch.setattr(gates, "_everywhere", [])
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def origin_cause_of(submit: Any) -> Callable[[], str | None]:
     way = _way_of(submit)
     if way is None:
         return lambda: None
-    from pywats_green.upstream.client.admission import closed_because  # noqa: PLC0415
+    from pywats_green.upstream.client.gates import closed_because  # noqa: PLC0415
 
     def cause() -> str | None:
         found = closed_because(way.client)
