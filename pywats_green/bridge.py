@@ -72,6 +72,11 @@ class Deadline:
                 group.timer.ref = False
 
     @property
+    def is_over(self) -> bool:
+        """Whether its time is over, or it was cancelled."""
+        return self not in self._group
+
+    @property
     def beside(self) -> str:
         """What to add to the text of a time-out: how much time did not count."""
         return (

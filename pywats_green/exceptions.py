@@ -102,6 +102,14 @@ class TransportTimeoutError(TransportError, TimeoutError):
     """A phase (connect, write, read) took longer than the timeout."""
 
 
+class TransportSetupError(TransportError):
+    """Nothing can be sent from here: no readable certificates, or no server in the base URL."""
+
+
+class TransportDecodeError(TransportError):
+    """An answer came whose body cannot be read: its encoding is not what it says."""
+
+
 class ConverterImportError(PywatsGreenError, ImportError):
     """A child process cannot import the converter that it is to run."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypedDict
+from typing import Any, NamedTuple, Protocol, TypedDict
 
 
 class QueueCounts(TypedDict):
@@ -19,17 +19,50 @@ class QueueCounts(TypedDict):
     quarantined: int
 
 
+class Memory(NamedTuple):
+    """What a queue keeps for its processors, across restarts; see `Ledger`.
+
+    Attributes:
+        receipts: How often a report got through after another had failed.
+        pardoned: A failure noted at fewer receipts was the server's fault.
+        failures: How many failures were noted.
+        cause: Why the submissions gate is closed; None: it is open.
+    """
+
+    receipts: int = 0
+    pardoned: int = 0
+    failures: int = 0
+    cause: str | None = None
+
+
+def is_proven(failed_at: int | None, memory: Memory | None) -> bool:
+    """Tell whether a failure counts against its report: another one got through after it.
+
+    Args:
+        failed_at: The receipts at the failure; None: there is none to be judged.
+        memory: What the queue remembers; None: nothing.
+    """
+    if failed_at is None or memory is None:
+        return False
+    return memory.pardoned <= failed_at < memory.receipts
+
+
 class Claim(Protocol):
-    """An item taken for sending; exactly one of its four ends must be called.
+    """An item taken for sending; exactly one of its five ends must be called.
 
     Attributes:
         item_id: The item's id.
         attempts: Attempts counted so far.
+        failed_at: The receipts at its last failure, if it is not known yet whose fault that was;
+            None: it is known, or there was none.
+        last_error: The error of the last attempt; None: there is none.
         group: Items of one group are handed out one at a time; None: in no group.
     """
 
     item_id: str
     attempts: int
+    failed_at: int | None
+    last_error: str | None
     group: str | None
 
     def load(self) -> Any:
@@ -49,6 +82,18 @@ class Claim(Protocol):
     def retry(self, error: str, delay: float) -> None:
         """Count the attempt and put the item back, due in `delay` seconds."""
 
+    def postpone(self, error: str, delay: float, attempts: int, failed_at: int | None) -> None:
+        """Put the item back after a failure that may be the server's, due in `delay` seconds.
+
+        For probes it now stands behind all others.
+
+        Args:
+            error: What went wrong.
+            delay: Seconds; 0: it is due at once.
+            attempts: Attempts to be counted for it.
+            failed_at: The receipts at this failure; None: it was not the report's fault.
+        """
+
     def quarantine(self, reason: str) -> None:
         """Count the attempt and move the item to quarantine, with the reason."""
 
@@ -59,8 +104,13 @@ class Claim(Protocol):
 class Source(Protocol):
     """A queue as its processor sees it. Nothing here waits for anything but the disk."""
 
-    def claim(self) -> Claim | None:
-        """Take the next item that is due, by priority, then first in, first out; None: none is."""
+    def claim(self, *, probe: bool = False) -> Claim | None:
+        """Take the next item that is due, by priority, then first in, first out; None: none is.
+
+        Args:
+            probe: Whether it is to probe the server: those that did not fail come first, then the
+                one whose failure is the longest ago.
+        """
 
     def due_in(self) -> float | None:
         """Return the seconds until the next item is due; 0: now; None: nothing is waiting."""
@@ -70,6 +120,12 @@ class Source(Protocol):
 
     def oldest_age(self) -> float | None:
         """Return for how many seconds the oldest item has been waiting; None: none is waiting."""
+
+    def recall(self) -> Memory | None:
+        """Return what was last remembered, by this processor or another; None: nothing."""
+
+    def remember(self, memory: Memory | None) -> None:
+        """Keep something for the processors of this queue; None: forget it. Never raises."""
 
     def close(self) -> None:
         """Put back what this owner holds."""

@@ -30,6 +30,7 @@ class Closure:
 
     Args:
         now: Seconds, by the clock of the gate.
+        lapse: Seconds after which it ends by itself.
 
     Attributes:
         cause: Why, for people.
@@ -40,21 +41,24 @@ class Closure:
         lapses_at: When it ends by itself, for want of a new reason.
     """
 
-    __slots__ = ("_probe_at", "cause", "failures", "lapses_at", "longest", "probe", "since")
+    __slots__ = (
+        "_lapse", "_probe_at", "cause", "failures", "lapses_at", "longest", "probe", "since",
+    )  # fmt: skip
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, lapse: float) -> None:
+        self._lapse = lapse
         self.since = now
         self.cause = ""
         self.failures = 0
         self.longest = 0.0
         self.probe: Permit | None = None
         self._probe_at = now
-        self.lapses_at = now + LONGEST
+        self.lapses_at = now + self._lapse
 
     def renew(self, now: float, pause: float) -> None:
         """Let the next probe go in so many seconds: there is a new reason."""
         self._probe_at = now + min(pause, LONGEST)
-        self.lapses_at = now + LONGEST
+        self.lapses_at = now + self._lapse
 
     def put_off(self, now: float, seconds: float) -> None:
         """Let no probe go for so many seconds."""
@@ -68,7 +72,7 @@ class Closure:
     def send(self, probe: Permit, now: float) -> None:
         """Note a probe that goes; if it does not come back in time, the closure lapses."""
         self.probe = probe
-        self.lapses_at = now + LONGEST
+        self.lapses_at = now + self._lapse
 
     @property
     def changes_at(self) -> float:

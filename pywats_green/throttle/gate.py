@@ -53,6 +53,8 @@ class Gate:
         tally: Counts waits, closings, probes and reopenings. None: one of its own.
         tell: Called with one line of text for each closing, probe and reopening, in the greenlet
             that caused it, when the gate is in order again; it may wait, and be killed there.
+        lapse: Seconds without a new reason, and without a probe that comes back, after which it
+            opens by itself. Infinite: only a probe opens it.
         start_timer: Starts a timer.
         clock: Seconds, monotonic.
     """
@@ -64,9 +66,11 @@ class Gate:
         pause: Callable[[int, float], float] = growing_pause,
         tally: Tally | None = None,
         tell: Callable[[str], object] = lambda _: None,
+        lapse: float = LONGEST,
         start_timer: StartTimer = start_timer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._lapse = lapse
         self._name = name
         self._pause = pause
         self._tally = tally = tally or Tally()
@@ -314,7 +318,7 @@ class Gate:
             if seconds is None and is_relapse and not failures:
                 pause = max(pause, self._lasted)
         if closure is None:
-            closure = Closure(now)
+            closure = Closure(now, self._lapse)
             self._epoch += 1
             self._reopening.width = None
             self._tally.closings += 1

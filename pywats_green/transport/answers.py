@@ -8,7 +8,7 @@ from typing import NamedTuple
 import gevent
 import urllib3
 
-from pywats_green.exceptions import TransportError
+from pywats_green.exceptions import TransportDecodeError
 
 PIECE = 1_048_576  # bytes to read or to decode before the other greenlets get their turn
 # Seconds. Not 0: gevent runs fifty such turns before it looks at sockets and timers again.
@@ -43,7 +43,7 @@ def decoded(content: bytes, encoding: str) -> bytes:
     """Undo the content encodings of a body.
 
     Raises:
-        TransportError: It is not encoded as it says.
+        TransportDecodeError: It is not encoded as it says.
     """
     response = urllib3.HTTPResponse(
         io.BytesIO(content), headers={"content-encoding": encoding}, preload_content=False
@@ -55,5 +55,5 @@ def decoded(content: bytes, encoding: str) -> bytes:
                 gevent.sleep(MOMENT)
             whole.write(piece)
     except urllib3.exceptions.DecodeError as exc:
-        raise TransportError(str(exc.__cause__ or exc)) from exc
+        raise TransportDecodeError(str(exc.__cause__ or exc)) from exc
     return whole.getvalue()

@@ -10,7 +10,7 @@ from typing import TypedDict
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from pywats_green.config import settings
-from pywats_green.exceptions import TransportError
+from pywats_green.exceptions import TransportSetupError
 
 
 class _Socket(ssl.SSLSocket):
@@ -39,7 +39,7 @@ def make_context(
         The context.
 
     Raises:
-        TransportError: A file of certificates cannot be read; the text names it.
+        TransportSetupError: A file of certificates cannot be read; the text names it.
     """
     context = _verifying_context(verify) if verify else _trusting_context()
     context.sslsocket_class = _Socket
@@ -52,7 +52,7 @@ def make_context(
             # on the terminal and everything would stand still.
             context.load_cert_chain(cert, key, password="")
         except OSError as exc:
-            raise TransportError(f"client certificate {cert}: {exc}") from exc
+            raise TransportSetupError(f"client certificate {cert}: {exc}") from exc
     return context
 
 
@@ -61,7 +61,7 @@ def _verifying_context(verify: bool | str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(**bundle)
     except OSError as exc:
-        raise TransportError(
+        raise TransportSetupError(
             f"CA bundle {bundle.get('cafile') or bundle.get('capath')}: {exc}"
         ) from exc
 

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from pywats_green.exceptions import TransportConnectError, TransportError
+from pywats_green.exceptions import TransportConnectError, TransportError, TransportSetupError
 
 # Paths that httpx sends as they are: unreserved characters, no empty and no dot segment.
 _PLAIN_PATH = re.compile(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]+)+")
@@ -36,7 +36,7 @@ class Origin:
             httpx does.
 
     Raises:
-        TransportError: As `root_of`.
+        TransportSetupError: As `root_of`.
         httpx.InvalidURL: It is no URL.
     """
 
@@ -84,17 +84,17 @@ def root_of(url: httpx.URL) -> str:
     """Return scheme and authority of a URL, without user info.
 
     Raises:
-        TransportError: Its scheme is neither http nor https.
+        TransportSetupError: Its scheme is neither http nor https.
         TransportConnectError: It has no host, or no possible port.
     """
     if not url.scheme:
         # The first sentence is httpx's.
-        raise TransportError(
+        raise TransportSetupError(
             "Request URL is missing an 'http://' or 'https://' protocol. "
             "Write the base URL as https://your-wats-server"
         )
     if url.scheme not in ("http", "https"):
-        raise TransportError(f"Request URL has an unsupported protocol '{url.scheme}://'.")
+        raise TransportSetupError(f"Request URL has an unsupported protocol '{url.scheme}://'.")
     if not url.host:  # which resolves to nothing
         raise TransportConnectError(f"[Errno {socket.EAI_NONAME}] Name or service not known")
     if url.port is not None and url.port > _LAST_PORT:
@@ -227,7 +227,9 @@ class Writer:
         for name, value in headers.items():
             if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value) and _is_latin(value)):
                 # The value may be the token: it is not shown.
-                raise TransportError("a header holds characters that HTTP does not allow in one")
+                raise TransportSetupError(
+                    "a header holds characters that HTTP does not allow in one"
+                )
             lines.append(f"{name}: {value}\r\n")
         names = given.keys() & {"content-length", "transfer-encoding"}
         self._lines, self._framing = "".join(lines), {name: given[name] for name in names}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import http.client
+import re
 import socket
 import time
 import traceback
@@ -11,7 +12,14 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, NamedTuple
 
-from pywats_green.exceptions import ForeignAnswerError, UnreadableReportError
+from pywats_green.exceptions import (
+    AdmissionTimeoutError,
+    ForeignAnswerError,
+    TransportDecodeError,
+    TransportError,
+    TransportSetupError,
+    UnreadableReportError,
+)
 from pywats_green.queue.drain.answers import (
     described,
     is_already_there,
@@ -19,11 +27,18 @@ from pywats_green.queue.drain.answers import (
     retry_after,
 )
 
+# These concern the report. Every other refusal is first taken for the server's: if it was the
+# report after all, that shows as soon as another one gets through, while a report that is wrongly
+# taken for bad is set aside, and with it the whole backlog that meets the same.
+_OF_THE_REPORT = frozenset({400, 409, 413, 415, 422})
 _TOKEN_REFUSED = frozenset({401, 403})
-_TRANSIENT = frozenset({408, 425, 429})
+_OVERLOADED = frozenset({408, 425})
 _TOO_MANY = 429
-_CONFLICT = 409
-_OK, _CLIENT_FAULT, _SERVER_FAULT = 200, 400, 500
+_BAD_REQUEST, _CONFLICT = 400, 409
+_OK, _REDIRECTED, _SERVER_FAULT = 200, 300, 500
+
+# What nginx and Apache answer, with 400, to whoever speaks http to an https port.
+_WRONG_SCHEME = re.compile(r"plain HTTP .*(HTTPS|SSL-enabled)", re.IGNORECASE | re.DOTALL)
 
 # No connection could be made, so nothing was sent.
 _UNREACHABLE_ERRNOS = frozenset(
@@ -32,23 +47,46 @@ _UNREACHABLE_ERRNOS = frozenset(
         getattr(errno, "EHOSTDOWN", errno.ECONNREFUSED),  # not on every system
     }
 )
+_EXHAUSTED_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
 
 class Kind(Enum):
-    """What becomes of a report that was not accepted."""
+    """What becomes of a report that was not accepted.
+
+    From UNREACHABLE on it is first taken for the fault of the server: the report is put back, and
+    the submissions gate closes.
+    """
 
     DELIVERED = "delivered"
     """The server has it already."""
-    TRANSIENT = "transient"
-    """It is retried later; the attempt counts."""
     PERMANENT = "permanent"
     """It is quarantined; sending it again would change nothing."""
+    UNADMITTED = "unadmitted"
+    """It waited for a limit, or for the server as all requests do, and was not sent."""
+    UNREADABLE = "unreadable"
+    """It could not be read just now: it is retried later, and the attempt counts."""
     UNREACHABLE = "unreachable"
-    """The server was not reached: the report is released, and the drain pauses."""
+    """The server was not reached."""
+    UNPREPARED = "unprepared"
+    """This machine could not send: files of certificates, the base URL, a lack of resources."""
     REFUSED = "refused"
-    """The token was refused: the report is released, and the drain pauses."""
+    """The token was refused."""
     FOREIGN = "foreign"
-    """The answer was no receipt: the report is released, and the drain pauses."""
+    """The answer was no receipt; the server may have the report all the same."""
+    FAILED = "failed"
+    """The server failed."""
+    MISDIRECTED = "misdirected"
+    """Whoever answered takes no reports at this address."""
+    SILENT = "silent"
+    """There was no answer; the server may have the report all the same."""
+    HELD_OFF = "held off"
+    """The server asks to be left alone."""
+
+
+_NOT_THE_SERVERS = frozenset({Kind.DELIVERED, Kind.PERMANENT, Kind.UNADMITTED, Kind.UNREADABLE})
+
+# Another report would fare no better, whatever is in it.
+_NOT_FOR_THE_REPORT = frozenset({Kind.UNREACHABLE, Kind.UNPREPARED, Kind.HELD_OFF})
 
 
 class Disposition(NamedTuple):
@@ -59,22 +97,30 @@ class Disposition(NamedTuple):
         reason: Why, in one line; in several for a bug in the callable.
         answered: Whether a server answered at all.
         retry_after: Seconds that the server asked to wait; None: it did not ask.
-        for_all: Whether it asked that of every client: nothing is sent meanwhile.
     """
 
     kind: Kind
     reason: str
     answered: bool = False
     retry_after: float | None = None
-    for_all: bool = False
+
+    @property
+    def blames_the_server(self) -> bool:
+        """Whether it is first taken for the fault of the server."""
+        return self.kind not in _NOT_THE_SERVERS
+
+    @property
+    def may_be_the_report(self) -> bool:
+        """Whether it is the report's after all if another one gets through."""
+        return self.kind not in _NOT_FOR_THE_REPORT
 
 
 class Classifier:
     """The rules that depend on no library but Python's own.
 
     If an exception carries an answer as `response`, its status decides; otherwise the exception
-    itself does. A subclass that knows the errors of a client library extends `is_unreachable`,
-    `is_transient` and `status_of`.
+    itself does. A subclass that knows the errors of a client library extends `kind_of` and
+    `status_of`.
 
     Args:
         now: Seconds since the epoch, for a Retry-After that is a date.
@@ -85,11 +131,12 @@ class Classifier:
         self._now = now
         self._secret = secret
 
-    def classify(self, exc: BaseException) -> Disposition:  # noqa: PLR0911  # one for each rule
+    def classify(self, exc: BaseException, *, was_read: bool = True) -> Disposition:
         """Return what becomes of the report.
 
         Args:
             exc: What `load` or `submit` raised.
+            was_read: Whether `load` returned.
         """
         if isinstance(exc, ForeignAnswerError):
             return Disposition(Kind.FOREIGN, " ".join(str(exc).split()), answered=True)
@@ -98,27 +145,34 @@ class Classifier:
             return self._of_answer(response)
         status = self.status_of(exc)
         if status is not None:
-            return _of_status(status, _line(exc))
+            return Disposition(_kind_of_status(status), _line(exc), answered=True)
         if isinstance(exc, UnreadableReportError):
             return Disposition(Kind.PERMANENT, str(exc))
-        if self.is_unreachable(exc):
-            return Disposition(Kind.UNREACHABLE, _line(exc))
-        if self.is_transient(exc):
-            return Disposition(Kind.TRANSIENT, _line(exc))
-        return Disposition(Kind.PERMANENT, _with_place(exc))
+        kind = self.kind_of(exc)
+        if kind is None:
+            return Disposition(Kind.PERMANENT, _with_place(exc))
+        if not was_read and kind is not Kind.UNPREPARED:
+            kind = Kind.UNREADABLE
+        return Disposition(kind, _line(exc), answered=kind is Kind.FOREIGN)
 
-    def is_unreachable(self, exc: BaseException) -> bool:
-        """Tell whether an error means that no server could be reached."""
-        return any(
-            isinstance(error, (ConnectionRefusedError, socket.gaierror))
-            or (isinstance(error, OSError) and error.errno in _UNREACHABLE_ERRNOS)
-            for error in _chain(exc)
-        )
-
-    def is_transient(self, exc: BaseException) -> bool:
-        """Tell whether an error for which `is_unreachable` is false may go away by itself."""
+    def kind_of(self, exc: BaseException) -> Kind | None:
+        """Return what an error without an answer means; None: it is a bug."""
+        for error in _chain(exc):
+            if isinstance(error, AdmissionTimeoutError):
+                return Kind.UNADMITTED
+            number = error.errno if isinstance(error, OSError) else None
+            if isinstance(error, TransportSetupError) or number in _EXHAUSTED_ERRNOS:
+                return Kind.UNPREPARED
+            if isinstance(error, TransportDecodeError):
+                return Kind.FOREIGN
+            if (
+                isinstance(error, (ConnectionRefusedError, socket.gaierror))
+                or number in _UNREACHABLE_ERRNOS
+            ):
+                return Kind.UNREACHABLE
         # OSError is the root of the builtin TimeoutError and ConnectionError, too.
-        return any(isinstance(error, (OSError, http.client.HTTPException)) for error in _chain(exc))
+        silent = (OSError, http.client.HTTPException, TransportError)
+        return Kind.SILENT if any(isinstance(error, silent) for error in _chain(exc)) else None
 
     def status_of(self, exc: BaseException) -> int | None:  # noqa: ARG002  # for subclasses
         """Return the status that an error without an answer names; None: it names none."""
@@ -128,25 +182,28 @@ class Classifier:
         status, reason = response.status_code, described(response, self._secret)
         if status == _CONFLICT and is_already_there(response):
             return Disposition(Kind.DELIVERED, reason, answered=True)
-        disposition = _of_status(status, reason)
-        if disposition.kind is not Kind.TRANSIENT:
+        kind = _kind_of_status(status)
+        if status == _BAD_REQUEST and _WRONG_SCHEME.search(reason):
+            kind = Kind.MISDIRECTED
+        elif _OK <= status < _REDIRECTED:
+            reason = f"the call failed although the server answered {reason}"
+        disposition = Disposition(kind, reason, answered=True)
+        if not disposition.blames_the_server:
             return disposition
-        seconds = retry_after(response, self._now())
-        return disposition._replace(
-            retry_after=seconds, for_all=status == _TOO_MANY or seconds is not None
-        )
+        return disposition._replace(retry_after=retry_after(response, self._now()))
 
 
-def _of_status(status: int, reason: str) -> Disposition:
+def _kind_of_status(status: int) -> Kind:
+    if status == _TOO_MANY:
+        return Kind.HELD_OFF
     if status in _TOKEN_REFUSED:
-        return Disposition(Kind.REFUSED, reason, answered=True)
-    if status in _TRANSIENT or status >= _SERVER_FAULT:
-        return Disposition(Kind.TRANSIENT, reason, answered=True, for_all=status == _TOO_MANY)
-    if status < _CLIENT_FAULT and status >= _OK:
-        # An error after a success, or a redirect that was not followed. A retry might send the
-        # report twice, so a person has to look.
-        reason = f"the call failed although the server answered {reason}"
-    return Disposition(Kind.PERMANENT, reason, answered=True)
+        return Kind.REFUSED
+    if status in _OVERLOADED or status >= _SERVER_FAULT:
+        return Kind.FAILED
+    # After a success, sending it again might store it twice: a person has to look.
+    if status in _OF_THE_REPORT or _OK <= status < _REDIRECTED:
+        return Kind.PERMANENT
+    return Kind.MISDIRECTED
 
 
 def _chain(exc: BaseException) -> Iterator[BaseException]:

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 import gevent
 from gevent.event import Event
 
-from pywats_green.queue.drain.gate import Gate, Permit
+from pywats_green.queue.drain.backoff import LONGEST_PROBE_DELAY
+from pywats_green.queue.drain.ledger import Ledger
 from pywats_green.queue.drain.sending import Sender, Sending
+from pywats_green.queue.drain.settling import Taken
+from pywats_green.queue.drain.witnesses import Witnesses
+from pywats_green.queue.gate import Gate, Permit
 from pywats_green.queue.source import Source
 
 logger = logging.getLogger("pywats_green.queue")
@@ -69,9 +73,12 @@ class Run:
         source: Where the items come from.
         sender: Sends them.
         gate: Tells when one may be taken.
+        ledger: Notes where it stands when one is taken.
+        witnesses: Tells whether a drain is to keep the others back for one under suspicion.
         concurrency: How many may be in flight.
         limits: When it ends.
         timing: Clock and waiting.
+        origin_cause: Returns why no request at all is sent to the server; None: they are.
     """
 
     def __init__(
@@ -79,22 +86,31 @@ class Run:
         source: Source,
         sender: Sender,
         gate: Gate,
+        ledger: Ledger,
+        witnesses: Witnesses,
         concurrency: int,
         limits: Limits,
         timing: Timing,
+        origin_cause: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._source = source
         self._sender = sender
         self._gate = gate
+        self._ledger = ledger
+        self._witnesses = witnesses
         self._concurrency = concurrency
         self._limits = limits
         self._timing = timing
+        self._origin_cause = origin_cause
+        self._held_since: float | None = None
         self._context = copy_context()
         self._sendings: set[Sending] = set()
         self._started = timing.clock()
         self._intake_ends = False
         self._kill_at: float | None = None
         self._outage = False
+        # A gate that an earlier run left closed is probed once, however soon this one gives up.
+        self._is_untried = gate.is_closed
         self._wake = Event()
         self.changed = Event()
         """Set whenever an item has been settled, and at the end of the run."""
@@ -164,8 +180,10 @@ class Run:
         """
         if len(self._sendings) >= self._concurrency:
             return POLL
-        permit = self._gate.admit()
         try:
+            if (seconds := self._kept_back_for()) > 0:
+                return min(seconds, POLL)
+            permit = self._gate.admit()
             if permit is not None:
                 return self._claim_with(permit)
             if self._is_empty(self._source.due_in()):
@@ -176,10 +194,15 @@ class Run:
         opens_in = self._gate.opens_in()
         return POLL if opens_in is None else min(opens_in, POLL)
 
+    def _kept_back_for(self) -> float:
+        if not self._limits.until_empty or self._gate.is_closed:
+            return 0.0
+        return self._witnesses.kept_back_for(lambda: self._source.counts()["waiting"])
+
     def _claim_with(self, permit: Permit) -> float | None:
         claim = due_in = None
         try:
-            claim = self._source.claim()
+            claim = self._source.claim(probe=permit.is_probe)
             if claim is None:
                 due_in = self._source.due_in()
         finally:
@@ -187,10 +210,13 @@ class Run:
                 self._gate.take_back(permit)
         self._outage = False
         if claim is None:
+            self._is_untried &= due_in is not None and due_in <= LONGEST_PROBE_DELAY
             if due_in is None:
                 return None if self._is_empty(due_in) else POLL
             return min(max(due_in, _SHORTEST_WAIT), POLL)
-        sending = Sending(claim, permit, self._sender, self._context)
+        self._witnesses.taken(claim.item_id)
+        taken = Taken(claim, permit, self._ledger.standing())
+        sending = Sending(taken, self._sender, self._context)
         self._sendings.add(sending)
         gevent.spawn(self._see_off, sending)
         if self._intake_ends:  # while the source was looking
@@ -207,6 +233,7 @@ class Run:
             self._fail(exc, 0.0)
         finally:
             self._sendings.discard(sending)
+            self._is_untried = False
             self.changed.set()
             self._wake.set()
 
@@ -218,12 +245,22 @@ class Run:
         limits = self._limits
         if self._left() <= 0:
             self.stop(0.0)
-        if (
-            limits.give_up_after is not None
-            and self._gate.is_closed
-            and self._gate.closed_for() >= limits.give_up_after
-        ):
+        closed_for, longest = self._closed_for(), limits.give_up_after
+        if closed_for is not None and longest is not None and closed_for >= longest:
             self.stop(_LAST_CHANCE)
+
+    def _closed_for(self) -> float | None:
+        """Return for how many seconds nothing could be sent; None: something can."""
+        now = self._timing.clock()
+        if self._origin_cause() is None:
+            self._held_since = None
+        elif self._held_since is None:
+            self._held_since = now
+        if self._held_since is not None:  # what is in flight waits to be sent, as all requests do
+            return max(now - self._held_since, self._gate.closed_for())
+        if self._gate.is_closed and not self._is_untried:
+            return self._gate.closed_for()
+        return None
 
     def _left(self) -> float:
         timeout = self._limits.timeout
@@ -243,8 +280,11 @@ class Run:
         until = [seconds, self._left()]
         if self._kill_at is not None:
             until.append(self._kill_at - self._timing.clock())
-        if self._limits.give_up_after is not None and self._gate.is_closed:
-            until.append(self._limits.give_up_after - self._gate.closed_for())
+        if (
+            self._limits.give_up_after is not None
+            and (closed_for := self._closed_for()) is not None
+        ):
+            until.append(self._limits.give_up_after - closed_for)
         # A limit that has passed has been acted on; only its effect is left to wait for.
         self._timing.wait(self._wake, min(moment for moment in until if moment > 0))
 

@@ -11,9 +11,10 @@ from typing import Any, TypeAlias
 import gevent
 from gevent.event import Event
 
+from pywats_green.bridge import DeadlineExceeded, set_deadline
 from pywats_green.context import carry
-from pywats_green.queue.drain.gate import Permit
-from pywats_green.queue.drain.settling import Cancelled, Settled, Settler, ends_the_run
+from pywats_green.exceptions import PywatsGreenError
+from pywats_green.queue.drain.settling import Cancelled, Settled, Settler, Taken, ends_the_run
 from pywats_green.queue.source import Claim
 
 logger = logging.getLogger("pywats_green.queue")
@@ -106,30 +107,40 @@ class Sender:
         self._on_result = on_result
         self._has_complained = False
 
-    def send(self, claim: Claim) -> None:
+    def send(self, claim: Claim, on_read: Callable[[], None]) -> None:
         """Read the report and submit it.
+
+        Args:
+            claim: The claim.
+            on_read: Called when the report has been read.
 
         Raises:
             TimeoutError: It took longer than the timeout.
             Exception: What `load` and the callable raise.
         """
         report = claim.load()
-        timer = gevent.Timeout.start_new(self._timeout)
-        try:
-            answer = self._submit(report)
-            # A callable may have swallowed the timeout and returned without an answer.
-            expired = self._timeout is not None and not timer.pending
-        except gevent.Timeout as struck:
-            if struck is not timer:
-                raise
-            expired = True
-        finally:
-            timer.close()
-        if expired:
-            raise TimeoutError(f"not submitted within {self._timeout:g} s")
+        on_read()
+        answer = self._submit(report) if self._timeout is None else self._in_time(report)
         if inspect.iscoroutine(answer):
             answer.close()
             raise TypeError("submit is asynchronous: nothing was sent; give a blocking callable")
+
+    def _in_time(self, report: Any) -> object:
+        """Submit a report; what it waits to be admitted does not count."""
+        deadline = set_deadline(self._timeout or 0.0)
+        try:
+            answer = self._submit(report)
+            # A callable may have swallowed the timeout and returned without an answer.
+            is_over = deadline.is_over
+        except DeadlineExceeded as exceeded:
+            if exceeded.deadline is not deadline:
+                raise
+            is_over = True
+        finally:
+            deadline.cancel()
+        if is_over:
+            raise TimeoutError(f"not submitted within {self._timeout:g} s{deadline.beside}")
+        return answer
 
     def listener(
         self, item_id: str, settled: Settled, error: BaseException | None
@@ -154,19 +165,18 @@ class Sending:
     """A claimed report being sent. `run` is never killed, so the claim is always ended.
 
     Args:
-        claim: The claim.
-        permit: The permit it was taken with.
+        taken: The claim, and what it was taken with.
         sender: Reads, submits and settles.
         context: The contextvars that the callables run in.
     """
 
-    def __init__(self, claim: Claim, permit: Permit, sender: Sender, context: Context) -> None:
-        self._claim = claim
-        self._permit = permit
+    def __init__(self, taken: Taken, sender: Sender, context: Context) -> None:
+        self._taken = taken
         self._sender = sender
         self._context = context
+        self._was_read = False
         self._is_cancelled = False
-        self._call = CancellableCall(lambda: sender.send(claim), context)
+        self._call = CancellableCall(lambda: sender.send(taken.claim, self._note_read), context)
 
     def run(self) -> BaseException | None:
         """Send the report to its end.
@@ -174,11 +184,18 @@ class Sending:
         Returns:
             What must end the whole run (Ctrl-C, a misused client); None: nothing.
         """
-        error = self._call.run()
-        settled = self._sender.settler.settle(self._claim, self._permit, error)
+        settler = self._sender.settler
+        error: BaseException | None
+        reason = settler.has_used_up(self._taken.claim)
+        if reason is not None:
+            settled = settler.set_aside(self._taken, reason)
+            error = PywatsGreenError(reason)
+        else:
+            error = self._call.run()
+            settled = settler.settle(self._taken, error, was_read=self._was_read)
         if isinstance(error, Cancelled):
             error = None
-        tell = self._sender.listener(self._claim.item_id, settled, error)
+        tell = self._sender.listener(self._taken.claim.item_id, settled, error)
         fatal = error if error is not None and ends_the_run(error) else None
         if tell is not None and not self._is_cancelled:
             self._call = CancellableCall(tell, self._context)
@@ -191,6 +208,9 @@ class Sending:
         """Kill the submission, or the call of `on_result`. Does not wait."""
         self._is_cancelled = True
         self._call.cancel()
+
+    def _note_read(self) -> None:
+        self._was_read = True
 
     def is_current(self) -> bool:
         """Tell whether the caller runs inside this sending's callable."""

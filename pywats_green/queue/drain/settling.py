@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import gevent
 
 from pywats_green.exceptions import EventLoopRequiredError, NativeThreadError
 from pywats_green.queue.drain.backoff import LONGEST_PROBE_DELAY, Backoff
 from pywats_green.queue.drain.classification import Classifier, Disposition, Kind
-from pywats_green.queue.drain.gate import Gate, Permit
+from pywats_green.queue.drain.ledger import Ledger, Standing
 from pywats_green.queue.drain.statistics import DrainCounts
+from pywats_green.queue.drain.witnesses import Witnesses
+from pywats_green.queue.gate import Gate, Permit
 from pywats_green.queue.source import Claim
 
 logger = logging.getLogger("pywats_green.queue")
@@ -25,20 +27,42 @@ class Cancelled(Exception):  # noqa: N818  # not an error: it says what became o
     """The call was cancelled before it ended."""
 
 
-# Why nothing is sent after a disposition, and the upper bound in seconds between two probes. Behind
-# a foreign answer the report may have been stored: every probe may send a report twice.
-_PAUSES = {
-    Kind.UNREACHABLE: ("the server is unreachable ({})", LONGEST_PROBE_DELAY),
-    Kind.REFUSED: ("the server refused the token ({})", LONGEST_PROBE_DELAY),
+# Why the submissions gate is closed. docs/guides/queue.md tells operators what to do.
+_CAUSES = {
+    Kind.UNREACHABLE: "the server is unreachable ({})",
+    Kind.UNPREPARED: "nothing can be sent from here ({})",
+    Kind.REFUSED: "the server refused the token ({})",
     Kind.FOREIGN: (
-        (
-            "the answer was no receipt of WATS ({}): check the address and the proxy; where it "
-            "does mean accepted, overrule with accept=, drain --accept any-2xx, or "
-            "PYWATS_GREEN_ACCEPT=any-2xx"
-        ),
-        300.0,
+        "the answer was no receipt of WATS ({}): check the address and the proxy; where it "
+        "does mean accepted, overrule with accept=, drain --accept any-2xx, or "
+        "PYWATS_GREEN_ACCEPT=any-2xx"
     ),
+    Kind.FAILED: "the server failed ({})",
+    Kind.MISDIRECTED: "no reports are taken at this address ({})",
+    Kind.SILENT: "the server did not answer ({})",
+    Kind.HELD_OFF: "the server asked to be left alone ({})",
 }
+
+# Upper bound in seconds between two probes where each may send a report once more that the server
+# has stored already.
+_LONGEST_FOREIGN = 300.0
+
+# Here it may well be the report, so another one is to tell at once.
+_ASKS_AT_ONCE = frozenset({Kind.FAILED, Kind.MISDIRECTED, Kind.SILENT})
+
+
+class Taken(NamedTuple):
+    """A claim, and what it was taken with.
+
+    Attributes:
+        claim: The claim.
+        permit: The permit of the gate.
+        standing: Where the ledger stood.
+    """
+
+    claim: Claim
+    permit: Permit
+    standing: Standing
 
 
 def ends_the_run(error: BaseException) -> bool:
@@ -61,6 +85,8 @@ class Settler:
         backoff: Spaces the attempts.
         max_attempts: Attempts after which a report is quarantined. None: no limit.
         gate: Opened and closed by what is learned about the server.
+        ledger: Tells which failures count.
+        witnesses: Told who is under suspicion.
         counts: Counts the ends.
     """
 
@@ -70,76 +96,146 @@ class Settler:
         backoff: Backoff,
         max_attempts: int | None,
         gate: Gate,
+        ledger: Ledger,
+        witnesses: Witnesses,
         counts: DrainCounts,
     ) -> None:
         self._classifier = classifier
         self._backoff = backoff
         self._max_attempts = max_attempts
         self._gate = gate
+        self._ledger = ledger
+        self._witnesses = witnesses
         self._counts = counts
 
-    def settle(self, claim: Claim, permit: Permit, error: BaseException | None) -> Settled:
+    def has_used_up(self, claim: Claim) -> str | None:
+        """Return why a report is not to be sent again; None: it is to be sent.
+
+        It has used up its attempts if the last failure has turned out to be its own meanwhile.
+        """
+        if self._max_attempts is None or not self._ledger.is_confirmed(claim):
+            return None
+        attempts = self._ledger.attempts_of(claim)
+        return self._given_up(attempts, claim.last_error) if self._is_last(attempts) else None
+
+    def set_aside(self, taken: Taken, reason: str) -> Settled:
+        """Quarantine a report without sending it."""
+        self._gate.take_back(taken.permit)
+        return self._set_aside(taken.claim, reason)
+
+    def settle(
+        self, taken: Taken, error: BaseException | None, *, was_read: bool = True
+    ) -> Settled:
         """End a claim.
 
         Args:
-            claim: The claim.
-            permit: The permit it was taken with.
+            taken: The claim, and what it was taken with.
             error: What the submission raised; `Cancelled` if it was cancelled; None: accepted.
+            was_read: Whether the report could be read.
 
         Returns:
             What became of the report.
         """
+        claim, permit, _ = taken
         if error is None:
-            return self._deliver(claim, permit)
+            return self._deliver(taken)
         if isinstance(error, gevent.Timeout):
             error = TimeoutError(f"the callable's own time limit: {error}")
         if isinstance(error, Cancelled) or ends_the_run(error):
             self._gate.take_back(permit)
             return self._release(claim)
-        disposition = self._classifier.classify(error)
+        disposition = self._classifier.classify(error, was_read=was_read)
         if disposition.kind is Kind.DELIVERED:
-            return self._deliver(claim, permit)
-        if disposition.kind in _PAUSES:
-            reason, longest = _PAUSES[disposition.kind]
-            self._gate.close(reason.format(disposition.reason), permit, longest)
+            return self._deliver(taken)
+        if disposition.blames_the_server:
+            return self._put_off(taken, disposition)
+        return self._end_own(claim, permit, disposition)
+
+    def _end_own(self, claim: Claim, permit: Permit, disposition: Disposition) -> Settled:
+        """End a claim whose failure says nothing against the server."""
+        if disposition.answered:
+            self._gate.reopen(permit)
+            self._ledger.keep(self._gate.cause)
+        else:
+            self._gate.take_back(permit)  # it was never sent
+        if disposition.kind is Kind.UNADMITTED:
             return self._release(claim)
-        self._note(disposition, permit)
         if disposition.kind is Kind.PERMANENT:
             return self._set_aside(claim, disposition.reason)
         return self._put_back(claim, disposition)
 
-    def _note(self, disposition: Disposition, permit: Permit) -> None:
-        """Tell the gate what a failure reveals about the server."""
-        if disposition.answered:
-            self._gate.reopen(permit)
-        elif disposition.kind is Kind.PERMANENT:
-            self._gate.take_back(permit)  # it was never sent
-        else:
-            self._gate.fail(permit)
-
-    def _deliver(self, claim: Claim, permit: Permit) -> Settled:
-        self._gate.reopen(permit)
+    def _deliver(self, taken: Taken) -> Settled:
+        self._gate.reopen(taken.permit)
+        self._ledger.note_receipt(taken.standing)
+        self._ledger.keep(self._gate.cause)
+        self._witnesses.clear(taken.claim.item_id)
         self._counts.count_submitted()
-        self._end(claim, claim.delivered, "delivered; it may be sent once more")
+        self._end(taken.claim, taken.claim.delivered, "delivered; it may be sent once more")
         return "submitted"
 
+    def _put_off(self, taken: Taken, disposition: Disposition) -> Settled:
+        """Close the gate, and leave it to the next reports whose fault it was."""
+        claim, permit, standing = taken
+        attempts, had_counted = self._ledger.attempts_of(claim), self._ledger.is_confirmed(claim)
+        failed_at = None
+        if disposition.may_be_the_report:
+            failed_at = self._ledger.note_failure(claim, standing, is_probe=permit.is_probe)
+        elif disposition.kind is Kind.UNREACHABLE and permit.is_probe:
+            self._ledger.pardon()
+        is_suspect = failed_at is not None and not self._ledger.is_pardoned(failed_at)
+        delay = 0.0
+        if is_suspect and not self._is_last(attempts + 1):
+            delay = self._backoff.delay(attempts)
+        if is_suspect:
+            self._witnesses.suspect(claim.item_id, attempts, delay)
+        else:
+            self._witnesses.clear(None if permit.is_probe else claim.item_id)
+        self._close_gate(disposition, permit)
+        self._ledger.keep(self._gate.cause)  # before the report bears it
+        self._end(
+            claim,
+            lambda: claim.postpone(disposition.reason, delay, attempts, failed_at),
+            "put back for a later attempt",
+        )
+        if had_counted:
+            self._counts.retried += 1
+            return "retried"
+        self._counts.released += 1
+        return "released"
+
+    def _close_gate(self, disposition: Disposition, permit: Permit) -> None:
+        kind, seconds = disposition.kind, disposition.retry_after
+        if seconds is None and kind in _ASKS_AT_ONCE and not self._gate.is_closed:
+            seconds = 0.0
+        self._gate.close(
+            _CAUSES[kind].format(disposition.reason),
+            permit,
+            seconds=seconds,
+            longest=_LONGEST_FOREIGN if kind is Kind.FOREIGN else LONGEST_PROBE_DELAY,
+            is_limit=kind is Kind.HELD_OFF,
+        )
+
     def _put_back(self, claim: Claim, disposition: Disposition) -> Settled:
+        """Count the attempt at a report that could not be read."""
         attempts = claim.attempts + 1
-        if self._max_attempts is not None and attempts >= self._max_attempts:
-            if disposition.for_all:
-                self._gate.cool_down(disposition.retry_after or self._backoff.delay(claim.attempts))
-            times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-            return self._set_aside(claim, f"given up after {times}; the last: {disposition.reason}")
-        delay = max(self._backoff.delay(claim.attempts), disposition.retry_after or 0.0)
-        if disposition.for_all:
-            self._gate.cool_down(disposition.retry_after or delay)
+        if self._is_last(attempts):
+            return self._set_aside(claim, self._given_up(attempts, disposition.reason))
+        delay = self._backoff.delay(claim.attempts)
         self._counts.retried += 1
         self._end(
             claim, lambda: claim.retry(disposition.reason, delay), "put back for a later attempt"
         )
         return "retried"
 
+    def _is_last(self, attempts: int) -> bool:
+        return self._max_attempts is not None and attempts >= self._max_attempts
+
+    def _given_up(self, attempts: int, last: str | None) -> str:
+        times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+        return f"given up after {times}; the last: {last}"
+
     def _set_aside(self, claim: Claim, reason: str) -> Settled:
+        self._witnesses.clear(claim.item_id)
         self._counts.quarantined += 1
         logger.warning("report %s is quarantined: %s", claim.item_id, reason)
         self._end(claim, lambda: claim.quarantine(reason), "quarantined")

@@ -17,7 +17,7 @@ class DrainSummary(NamedTuple):
 
     Attributes:
         submitted: Reports that the server has now, including those it already had.
-        retried: Failed attempts that were, or will be, repeated.
+        retried: Failed attempts that counted, and were or will be repeated.
         quarantined: Reports put into quarantine.
         remaining: Reports still waiting when it ended.
         paused_reason: Why nothing was being sent at the end; None: sending was not paused.
@@ -91,7 +91,7 @@ class ProcessorStats(TypedDict):
         rate: Reports submitted per second, over the last ten seconds.
         paused: Why nothing is being sent; None: sending is not paused.
         submitted: Reports that the server has.
-        retried: Failed attempts that were, or will be, repeated.
+        retried: Failed attempts that counted, and were or will be repeated.
         quarantined: Reports put into quarantine.
         released: Reports put back without counting the attempt.
     """
@@ -136,10 +136,11 @@ class QueueStats(TypedDict):
         in_flight: Reports being sent.
         rate: Reports submitted per second, over the last ten seconds.
         submitted: Reports that the server has.
-        retried: Failed attempts that were, or will be, repeated.
+        retried: Failed attempts that counted, and were or will be repeated.
         quarantined: Reports put into quarantine.
         released: Reports put back without counting the attempt.
         paused: How many processors are paused.
+        paused_reason: Why one of them is; None: none is.
     """
 
     processors: int
@@ -152,6 +153,7 @@ class QueueStats(TypedDict):
     quarantined: int
     released: int
     paused: int
+    paused_reason: str | None
 
 
 def queue_statistics() -> QueueStats:
@@ -178,4 +180,5 @@ def queue_statistics() -> QueueStats:
         "quarantined": sum(stats["quarantined"] for stats in found),
         "released": sum(stats["released"] for stats in found),
         "paused": sum(stats["paused"] is not None for stats in found),
+        "paused_reason": next(filter(None, (stats["paused"] for stats in found)), None),
     }

@@ -34,12 +34,16 @@ class FolderClaim:
     Attributes:
         item_id: The item's id.
         attempts: Attempts counted so far.
+        failed_at: The receipts at its last failure; see `Claim`.
+        last_error: The error of the last attempt; None: there is none.
         group: The token of its group; None: in no group.
     """
 
     def __init__(self, claims: Claims, item: WaitingItem, claimed_name: str, meta: Meta) -> None:
         self.item_id = item.item_id
         self.attempts = meta.attempts
+        self.failed_at = meta.failed_at
+        self.last_error = meta.last_error
         self.group = item.group
         self.item = item
         self.claimed_name = claimed_name
@@ -77,9 +81,26 @@ class FolderClaim:
         """
         if self._end():
             self.meta.attempts += 1
+            self.meta.failed_at = None
             self.meta.last_error = error
             self.meta.delay = max(0.0, delay)
             self._claims.put_back(self, self.meta)
+
+    def postpone(self, error: str, delay: float, attempts: int, failed_at: int | None) -> None:
+        """Put the report back after a failure that may be the server's.
+
+        Args:
+            error: What went wrong.
+            delay: Seconds until it is due again; 0: at once.
+            attempts: Attempts to be counted for it.
+            failed_at: The receipts at this failure; None: it was not the report's fault.
+        """
+        if self._end():
+            self.meta.attempts = attempts
+            self.meta.last_error = error
+            self.meta.delay = max(0.0, delay)
+            self.meta.failed_at = failed_at
+            self._claims.put_back(self, self.meta, has_failed=True)
 
     def quarantine(self, reason: str) -> None:
         """Count the attempt and move the report to `quarantine/`, with the reason."""
@@ -131,12 +152,16 @@ class Claims:
         self._owner: Owner | None = None
         self._open: dict[str, FolderClaim] = {}
         self._unfinished: list[Callable[[], None]] = []
+        self._failed_when = 0.0
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def take(self) -> FolderClaim | None:
+    def take(self, *, probe: bool = False) -> FolderClaim | None:
         """Claim the next item that is due; None: none is.
+
+        Args:
+            probe: Whether those that did not fail come first.
 
         Raises:
             QueueFolderError: The folder is not writable.
@@ -145,7 +170,7 @@ class Claims:
         self._try_again()
         if self._owner is not None:
             self._owner.beat()
-        while (item := self._view.schedule.take(self._timer())) is not None:
+        while (item := self._view.schedule.take(self._timer(), probe=probe)) is not None:
             claim = self._claim(item)
             if claim is not None and self._may_go(claim):
                 return claim
@@ -171,11 +196,15 @@ class Claims:
         self._end(claim, lambda: self._store.finish(claim.claimed_name, claim.item))
         self._view.schedule.let_go(claim.group, claim.claimed_name)
 
-    def put_back(self, claim: FolderClaim, meta: Meta | None) -> None:
+    def put_back(self, claim: FolderClaim, meta: Meta | None, *, has_failed: bool = False) -> None:
         """Put the file back to waiting, with new metadata; None: with the old."""
         item = claim.item
         self._forget(claim)
         if meta is not None:
+            if has_failed:
+                # Grows even if the clock jumps.
+                self._failed_when = max(self._failed_when + 1e-6, self._clock())
+                item.failed_when = meta.failed_when = self._failed_when
             item.due_at = meta.due_at = self._clock() + meta.delay
             item.due = self._timer() + meta.delay if meta.delay else 0.0
             item.has_meta = True
@@ -220,6 +249,7 @@ class Claims:
         found = read_meta(self._store.folder / names.meta_name(item.name))
         item.has_meta = found is not None
         meta = found or Meta()
+        item.failed_when = meta.failed_when
         claim = FolderClaim(self, item, claimed, meta)
         self._open[claimed] = claim
         self._view.schedule.hold(item.group, claimed)

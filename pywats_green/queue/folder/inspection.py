@@ -15,8 +15,10 @@ from pywats_green.exceptions import InvalidArgumentError, QueueItemError, Unread
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import read
 from pywats_green.queue.folder.files import folder_error, off_hub, remove
+from pywats_green.queue.folder.memory import MemoryFile
 from pywats_green.queue.folder.meta import Meta, read_meta, write_meta
 from pywats_green.queue.folder.scan import QUARANTINE, quarantined_names
+from pywats_green.queue.source import is_proven
 
 State: TypeAlias = Literal["waiting", "claimed", "quarantined", "sent"]
 
@@ -59,11 +61,15 @@ class Inspection:
 
     Args:
         folder: The queue's folder.
+        memory: What it remembers, which tells which failures count.
         clock: Seconds since the epoch.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, folder: Path, memory: MemoryFile, clock: Callable[[], float] = time.time
+    ) -> None:
         self._folder = folder
+        self._memory = memory
         self._clock = clock
 
     def list(self, state: State | None = None) -> Sequence[QueueItem]:
@@ -219,7 +225,7 @@ class Inspection:
             item_id=waiting.item_id,
             state=state,
             priority=names.DEFAULT_PRIORITY if told is None else told,
-            attempts=meta.attempts,
+            attempts=meta.attempts + is_proven(meta.failed_at, self._memory.read()),
             age=max(0.0, now - since),
             due_in=meta.wait(now) if state == "waiting" else 0.0,
             last_error=meta.last_error,

@@ -1,6 +1,6 @@
 """The sidecar of a report: attempts, due time, last error. Losing it loses no report.
 
-It is upstream's `.meta.json` with two more fields, so both sides see each other's attempts and
+It is upstream's `.meta.json` with four more fields, so both sides see each other's attempts and
 priorities.
 """
 
@@ -23,6 +23,10 @@ class Meta:
         attempts: Attempts counted so far.
         last_error: The error of the last attempt; None: there is none.
         due_at: When it may be sent again, in seconds since the epoch. 0: at once.
+        failed_at: The receipts at the last failure, if it is not known yet whose fault that was;
+            None: it is known, or there was none.
+        failed_when: When it last failed, in seconds since the epoch: its place among those that
+            may probe the server. 0: not since it was put.
         delay: The delay chosen, in seconds: an upper bound for the wait, however the clock jumps.
         priority: 1 is sent before 10. None: not in the file.
         created: Seconds since the epoch. None: not in the file.
@@ -32,6 +36,8 @@ class Meta:
     attempts: int = 0
     last_error: str | None = None
     due_at: float = 0.0
+    failed_at: int | None = None
+    failed_when: float = 0.0
     delay: float = 0.0
     priority: int | None = None
     created: float | None = None
@@ -61,6 +67,10 @@ def read_meta(path: Path) -> Meta | None:
         attempts=int(_number(values.get("attempts"))),
         last_error=error if isinstance(error, str) else None,
         due_at=_number(values.get("due_at")),
+        failed_at=int(_number(values["failed_at"]))
+        if values.get("failed_at") is not None
+        else None,
+        failed_when=_number(values.get("failed_when")),
         delay=_number(values.get("delay")),
         priority=min(99, int(_number(values["priority"]))) if "priority" in values else None,
         created=_moment(values.get("created_at")),
@@ -83,6 +93,8 @@ def write_meta(path: Path, item_id: str, priority: int, meta: Meta) -> None:
         "attempts": meta.attempts,
         "last_error": meta.last_error,
         "due_at": meta.due_at,
+        "failed_at": meta.failed_at,
+        "failed_when": meta.failed_when,
         "delay": meta.delay,
     }
     write_small(path, json.dumps(values).encode("ascii"))

@@ -15,11 +15,12 @@ from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import Document, document_of
 from pywats_green.queue.folder.claims import Claims, FolderClaim, Grouping
 from pywats_green.queue.folder.inspection import Inspection, QueueItem, State
+from pywats_green.queue.folder.memory import Closure, MemoryFile
 from pywats_green.queue.folder.recovery import Recovery
 from pywats_green.queue.folder.schedule import WaitingItem
 from pywats_green.queue.folder.store import Store
 from pywats_green.queue.folder.view import View
-from pywats_green.queue.source import QueueCounts
+from pywats_green.queue.source import Memory, QueueCounts
 
 OrderBy: TypeAlias = "str | Callable[[Document], object] | None"
 
@@ -84,7 +85,8 @@ class FolderQueue:
         self._claims = Claims(
             self._store, self._view, self._group_of, lease=lease, timer=timer, clock=clock
         )
-        self._inspection = Inspection(self.path, clock)
+        self._memory = MemoryFile(self.path, clock)
+        self._inspection = Inspection(self.path, self._memory, clock)
 
     def __repr__(self) -> str:
         return f"<FolderQueue {str(self.path)!r}>"
@@ -127,8 +129,12 @@ class FolderQueue:
         self._view.add_own(WaitingItem(name, item_id, priority, sequence), group)
         return item_id
 
-    def claim(self) -> FolderClaim | None:
+    def claim(self, *, probe: bool = False) -> FolderClaim | None:
         """Take the next item that is due; None: none is. The file is renamed, not read.
+
+        Args:
+            probe: Whether it is to probe the server: those that did not fail come first, then the
+                one whose failure is the longest ago.
 
         Returns:
             The claim; it lasts until one of its ends is called, or `close`.
@@ -137,7 +143,7 @@ class FolderQueue:
             QueueFolderError: The folder is gone or not writable.
         """
         self._view.refresh()
-        return self._claims.take()
+        return self._claims.take(probe=probe)
 
     def due_in(self) -> float | None:
         """Return the seconds until the next item is due; 0: now; None: nothing is waiting.
@@ -183,6 +189,18 @@ class FolderQueue:
             QueueFolderError: The folder cannot be read.
         """
         self._view.refresh(force=True)
+
+    def recall(self) -> Memory | None:
+        """Return what the processors of this folder remember; None: nothing."""
+        return self._memory.read()
+
+    def remember(self, memory: Memory | None) -> None:
+        """Keep something for the processors of this folder, on disk; None: forget it."""
+        self._memory.write(memory)
+
+    def closure(self) -> Closure | None:
+        """Return why its reports were kept back when last drained; None: they were not."""
+        return self._memory.closure()
 
     def close(self) -> None:
         """Put back every claim, and remove the owner's files. The queue may be used again."""

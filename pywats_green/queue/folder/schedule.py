@@ -20,6 +20,7 @@ class WaitingItem:
         group: Items of one group are sent one after another. None: in no group.
         due: When it may be sent, in seconds of the monotonic clock. 0: at once.
         due_at: The due time in its sidecar, in seconds since the epoch.
+        failed_when: When it last failed, in seconds since the epoch. 0: not since it was put.
         has_meta: Whether it has a sidecar.
         knows_group: Whether its group has been determined.
     """
@@ -31,6 +32,7 @@ class WaitingItem:
     group: str | None = None
     due: float = 0.0
     due_at: float = 0.0
+    failed_when: float = 0.0
     has_meta: bool = False
     knows_group: bool = False
 
@@ -89,20 +91,32 @@ class Schedule:
         for heap in (self._ready, self._delayed, self._by_age, self._lines):
             heap.clear()
 
-    def take(self, now: float) -> WaitingItem | None:
+    def take(self, now: float, *, probe: bool = False) -> WaitingItem | None:
         """Remove and return the next item that is due; None: none is.
 
         Args:
             now: Seconds of the monotonic clock.
+            probe: Whether those that did not fail come first, then the one that failed first.
         """
         self._move_due(now)
-        while self._ready:
+        failed: list[WaitingItem] = []
+        found: WaitingItem | None = None
+        while found is None and self._ready:
             item = self._items.get(heapq.heappop(self._ready)[2])
             if item is None or item.due > now or not self._is_free(item):
                 continue  # removed, delayed, or behind another: it will be offered again
-            del self._items[item.name]
-            return item
-        return None
+            if probe and item.failed_when:
+                failed.append(item)
+            else:
+                found = item
+        if found is None and failed:
+            found = min(failed, key=lambda item: item.failed_when)
+        for item in failed:
+            if item is not found:
+                heapq.heappush(self._ready, item.rank)
+        if found is not None:
+            del self._items[found.name]
+        return found
 
     def join(self, item: WaitingItem) -> bool:
         """Queue an item that was taken before its group was known behind others of its group.

@@ -181,7 +181,7 @@ class View:
                     self._doubt(item.group)
                 self.schedule.remove(item.name)
             elif item.has_meta and names.meta_name(item.name) not in snapshot.metas:
-                item.has_meta, item.due = False, 0.0  # requeued from outside
+                item.has_meta, item.due, item.failed_when = False, 0.0, 0.0  # requeued from outside
                 self.schedule.add(item)
         for found in snapshot.found:
             if found.name.name not in self._touched and found.name.name not in self.schedule:
@@ -225,6 +225,7 @@ class View:
             group=name.group if self.is_ordered and _is_group(name.group) else None,
             due=self._timer() + wait if wait else 0.0,
             due_at=meta.due_at if meta is not None else 0.0,
+            failed_when=meta.failed_when if meta is not None else 0.0,
             has_meta=meta is not None,
             knows_group=name.group != names.UNKNOWN_GROUP,
         )

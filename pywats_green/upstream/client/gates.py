@@ -97,6 +97,13 @@ def pause_asked(answer: Response) -> float | None:
     return seconds_asked(headers.get("retry-after"), headers.get("date"), time.time())
 
 
+def closed_because(client: Any) -> str | None:
+    """Return why no request of this native thread is sent to a client's server; None: they are."""
+    gate = of_this_thread().get(server_of(client.base_url))
+    state = None if gate is None else gate.state()
+    return None if state is None else state["cause"]
+
+
 def _refused(client: Any, gate: Gate | None, permit: Permit | None, answer: Response) -> Ended:
     """Take note of a 429 or 503."""
     status = answer.status_code

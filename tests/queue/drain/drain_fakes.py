@@ -11,6 +11,7 @@ import gevent
 from gevent.event import Event
 
 from pywats_green.queue.drain.run import Timing
+from pywats_green.queue.source import Memory
 
 
 class FakeTiming(Timing):
@@ -44,6 +45,9 @@ class FakeSource:
         self.most_claimed = 0
         self.fails: dict[str, Exception] = {}
         self.failed = Event()
+        self.marks: dict[str, int | None] = {}  # the oldest failure first
+        self.errors: dict[str, str] = {}
+        self.memory: Memory | None = None
         self._number = itertools.count()
         for item in items:
             self.put(item)
@@ -55,14 +59,16 @@ class FakeSource:
         self.attempts.setdefault(item_id, 0)
         self.waiting.append((0.0, number, item_id))
 
-    def claim(self) -> FakeClaim | None:
+    def claim(self, *, probe: bool = False) -> FakeClaim | None:
         if "claim" in self.fails:
             self.failed.set()
             raise self.fails["claim"]
         due = sorted(entry for entry in self.waiting if entry[0] <= self.clock())
         if not due:
             return None
-        entry = min(due, key=lambda entry: entry[1])
+        failed = list(self.marks) if probe else []
+        place = {item_id: place for place, item_id in enumerate(failed, start=1)}
+        entry = min(due, key=lambda entry: (place.get(entry[2], 0), entry[1]))
         self.waiting.remove(entry)
         self.claimed.add(entry[2])
         self.most_claimed = max(self.most_claimed, len(self.claimed))
@@ -83,6 +89,12 @@ class FakeSource:
     def oldest_age(self) -> float | None:
         return 7.0 if self.waiting else None
 
+    def recall(self) -> Memory | None:
+        return self.memory
+
+    def remember(self, memory: Memory | None) -> None:
+        self.memory = memory
+
     def close(self) -> None:
         raise AssertionError("not the processor's to close")
 
@@ -98,6 +110,8 @@ class FakeClaim:
         self._entry = entry
         self.item_id = entry[2]
         self.attempts = source.attempts[self.item_id]
+        self.failed_at = source.marks.get(self.item_id)
+        self.last_error = source.errors.get(self.item_id)
 
     def load(self) -> Any:
         report = self._source.reports[self.item_id]
@@ -121,6 +135,14 @@ class FakeClaim:
     def retry(self, error: str, delay: float) -> None:
         self._end("retry", error, delay)
         self._source.attempts[self.item_id] += 1
+        self._wait(self._source.clock() + delay)
+
+    def postpone(self, error: str, delay: float, attempts: int, failed_at: int | None) -> None:
+        self._end("postpone", error, delay, attempts)
+        self._source.marks.pop(self.item_id, None)
+        self._source.marks[self.item_id] = failed_at
+        self._source.errors[self.item_id] = error
+        self._source.attempts[self.item_id] = attempts
         self._wait(self._source.clock() + delay)
 
     def quarantine(self, reason: str) -> None:

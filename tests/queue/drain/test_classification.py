@@ -6,6 +6,7 @@ import socket
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 import requests
 from drain_fakes import Refused
@@ -14,7 +15,12 @@ from pywats.core.exceptions import ConnectionError as WatsConnectionError
 from pywats.core.exceptions import PyWATSError, ServerError
 from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 
-from pywats_green.exceptions import UnreadableReportError
+from pywats_green.exceptions import (
+    TransportDecodeError,
+    TransportError,
+    TransportSetupError,
+    UnreadableReportError,
+)
 from pywats_green.queue.drain.answers import is_already_there, retry_after
 from pywats_green.queue.drain.classification import Classifier, Kind
 from pywats_green.upstream.features.queues.classification import WatsClassifier
@@ -26,9 +32,11 @@ REPORT_ID = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
 @pytest.mark.parametrize(
     ("kind", "statuses"),
     [
-        (Kind.TRANSIENT, [408, 425, 429, 500, 501, 502, 503, 504, 507, 599]),
+        (Kind.FAILED, [408, 425, 500, 501, 502, 503, 504, 507, 599]),
+        (Kind.HELD_OFF, [429]),
         (Kind.REFUSED, [401, 403]),
-        (Kind.PERMANENT, [302, 400, 402, 404, 405, 409, 410, 411, 413, 414, 415, 418, 422, 451]),
+        (Kind.MISDIRECTED, [302, 304, 402, 404, 405, 406, 407, 410, 411, 414, 418, 421, 426, 451]),
+        (Kind.PERMANENT, [200, 204, 400, 409, 413, 415, 422]),
     ],
 )
 def test_the_status_decides_whatever_the_error_says(
@@ -49,7 +57,7 @@ def _with(error: Exception, status: int) -> Exception:
 def test_the_answer_is_found_below_a_wrapper() -> None:
     error = RuntimeError("could not")
     error.__cause__ = Refused(503)
-    assert Classifier().classify(error).kind is Kind.TRANSIENT
+    assert Classifier().classify(error).kind is Kind.FAILED
 
 
 def test_answers_of_requests_are_read() -> None:
@@ -58,7 +66,7 @@ def test_answers_of_requests_are_read() -> None:
     response.headers["Retry-After"] = "3"
     response._content = b'{"Message": "slowly"}'
     disposition = Classifier().classify(requests.HTTPError("x", response=response))
-    assert disposition == (Kind.TRANSIENT, "HTTP 429: slowly", True, 3.0, True)
+    assert disposition == (Kind.HELD_OFF, "HTTP 429: slowly", True, 3.0)
 
 
 @pytest.mark.parametrize(
@@ -68,12 +76,16 @@ def test_answers_of_requests_are_read() -> None:
         (Kind.UNREACHABLE, socket.gaierror(-2, "not known")),
         (Kind.UNREACHABLE, OSError(errno.EHOSTUNREACH, "no route")),
         (Kind.UNREACHABLE, OSError(errno.ENETUNREACH, "no network")),
-        (Kind.TRANSIENT, ConnectionResetError(errno.ECONNRESET, "reset")),
-        (Kind.TRANSIENT, BrokenPipeError()),
-        (Kind.TRANSIENT, TimeoutError("timed out")),
-        (Kind.TRANSIENT, OSError(errno.EIO, "disk")),
-        (Kind.TRANSIENT, http.client.RemoteDisconnected("gone")),
-        (Kind.TRANSIENT, http.client.IncompleteRead(b"")),
+        (Kind.SILENT, ConnectionResetError(errno.ECONNRESET, "reset")),
+        (Kind.SILENT, BrokenPipeError()),
+        (Kind.SILENT, TimeoutError("timed out")),
+        (Kind.SILENT, OSError(errno.EIO, "disk")),
+        (Kind.SILENT, http.client.RemoteDisconnected("gone")),
+        (Kind.SILENT, http.client.IncompleteRead(b"")),
+        (Kind.SILENT, TransportError("Server disconnected without sending a response.")),
+        (Kind.UNPREPARED, OSError(errno.EMFILE, "Too many open files")),
+        (Kind.UNPREPARED, TransportSetupError("CA bundle ca.pem: no such file")),
+        (Kind.FOREIGN, TransportDecodeError("incorrect header check")),
         (Kind.PERMANENT, UnreadableReportError("torn")),
         (Kind.PERMANENT, TypeError("bug")),
         (Kind.PERMANENT, KeyError("pn")),
@@ -84,7 +96,27 @@ def test_answers_of_requests_are_read() -> None:
 def test_errors_without_an_answer(kind: Kind, error: Exception) -> None:
     for classifier in (Classifier(), WatsClassifier()):
         disposition = classifier.classify(error)
-        assert (disposition.kind, disposition.answered) == (kind, False)
+        assert (disposition.kind, disposition.answered) == (kind, kind is Kind.FOREIGN)
+
+
+def test_what_could_not_be_read_was_not_sent() -> None:
+    for error in (PermissionError(errno.EACCES, "denied"), OSError(errno.EIO, "disk")):
+        disposition = Classifier().classify(error, was_read=False)
+        assert disposition.kind is Kind.UNREADABLE
+        assert not disposition.blames_the_server
+    error = OSError(errno.EMFILE, "Too many open files")
+    assert Classifier().classify(error, was_read=False).kind is Kind.UNPREPARED
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<h1>400 Bad Request</h1>The plain HTTP request was sent to HTTPS port",
+        "You're speaking plain HTTP to an SSL-enabled server port.",
+    ],
+)
+def test_http_to_an_https_port_is_not_the_fault_of_the_report(text: str) -> None:
+    assert Classifier().classify(Refused(400, text)).kind is Kind.MISDIRECTED
 
 
 def test_requests_hides_a_refused_connection_three_levels_down() -> None:
@@ -106,8 +138,15 @@ def _broke_off(cause: Exception) -> PyWATSError:
     [
         (Kind.UNREACHABLE, WatsConnectionError("Failed to connect")),
         (Kind.UNREACHABLE, CircuitBreakerOpenError()),
-        (Kind.TRANSIENT, WatsTimeoutError("Request timed out")),
-        (Kind.TRANSIENT, _broke_off(OSError("reset"))),
+        (Kind.SILENT, WatsTimeoutError("Request timed out")),
+        (Kind.SILENT, _broke_off(OSError("reset"))),
+        (Kind.SILENT, _broke_off(TransportError("illegal status line"))),
+        (Kind.FOREIGN, _broke_off(TransportDecodeError("incorrect header check"))),
+        (Kind.FOREIGN, _broke_off(RecursionError("too deep while decoding a JSON array"))),
+        (Kind.UNPREPARED, _broke_off(TransportSetupError("CA bundle ca.pem: no such file"))),
+        (Kind.UNPREPARED, _broke_off(httpx.InvalidURL("Invalid port: ':1'"))),
+        (Kind.UNPREPARED, _broke_off(ValueError("the token holds a line break: strip it"))),
+        (Kind.PERMANENT, _broke_off(RecursionError("too deep while encoding a JSON object"))),
         (Kind.PERMANENT, _broke_off(TypeError("set is not JSON serializable"))),
         (Kind.PERMANENT, _broke_off(ValueError("Out of range float values"))),
         (Kind.PERMANENT, PyWATSError("something else")),
@@ -121,8 +160,7 @@ def test_without_the_bridge_the_text_tells_the_status() -> None:
     """When the package is disabled, upstream's errors carry no answer."""
     classifier = WatsClassifier()
     assert (
-        classifier.classify(ValueError("Report submission failed (503): busy")).kind
-        is Kind.TRANSIENT
+        classifier.classify(ValueError("Report submission failed (503): busy")).kind is Kind.FAILED
     )
     assert (
         classifier.classify(ValueError("Report submission failed (401): no")).kind is Kind.REFUSED

@@ -66,16 +66,18 @@ def test_priority_then_first_in_first_out() -> None:
     assert sent == ["1", "3", "0", "4", "2"]
 
 
-def test_poison_is_marked_failed_and_retries_are_counted(server: WatsServer, api: pyWATS) -> None:
+def test_poison_is_marked_failed_and_an_outage_costs_nothing(
+    server: WatsServer, api: pyWATS
+) -> None:
     queue = _queue(20)
     queue.add({"type": "T"}, item_id="poison")
     server.fail(WSJF, 503, times=3)
     processor = QueueProcessor(queue, api, backoff=(0.01, 0.02))
-    assert processor.drain()[:4] == (20, 3, 1, 0)
+    assert processor.drain()[:4] == (20, 0, 1, 0)
     [failed] = queue.list_failed()
     assert failed.id == "poison"
     assert failed.last_error.startswith("HTTP 400")
-    assert sum(item.attempts for item in queue) == 24
+    assert sum(item.attempts for item in queue) == 21
     assert queue_statistics()["submitted"] >= 20
 
 
@@ -109,7 +111,7 @@ def test_a_dict_without_an_id_keeps_the_one_it_gets() -> None:
         if len(sent) < 3:
             raise TimeoutError
 
-    assert QueueProcessor(queue, submit, backoff=(0.001, 0.001)).drain()[:2] == (1, 2)
+    assert QueueProcessor(queue, submit, backoff=(0.001, 0.001)).drain()[:2] == (1, 0)
     assert len(sent) == 3
     assert len(set(sent)) == 1
     assert mine == {"pn": "P"}
@@ -231,7 +233,7 @@ def test_a_persistent_queue_is_drained_once_and_stays_so(
     folder = tmp_path / "queue"
     persistent("fill")
     server.fail(WSJF, 503, times=5)
-    assert persistent("drain").stdout == "(60, 5, 1, 0)\n"
+    assert persistent("drain").stdout == "(60, 0, 1, 0)\n"
     assert _names(folder) == {"failed": 1}
     meta = json.loads((folder / "poison.failed.meta.json").read_text())
     assert (meta["status"], meta["attempts"]) == ("failed", 1)

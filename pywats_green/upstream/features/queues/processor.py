@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from pywats_green.arguments import require_count, require_seconds, require_seconds_or_zero
 from pywats_green.exceptions import ArgumentTypeError, QueueBusyError
 from pywats_green.progress import ProgressCallback, reporter
 from pywats_green.queue.drain.backoff import Backoff
-from pywats_green.queue.drain.gate import Gate
+from pywats_green.queue.drain.ledger import Ledger
 from pywats_green.queue.drain.run import Limits, Run, Timing
 from pywats_green.queue.drain.sending import OnResult, Sender
 from pywats_green.queue.drain.settling import Settler
@@ -21,15 +22,25 @@ from pywats_green.queue.drain.statistics import (
     ProcessorStats,
     register,
 )
+from pywats_green.queue.drain.witnesses import Witnesses
 from pywats_green.queue.signals import stopping_on_signals
 from pywats_green.queue.source import Source
+from pywats_green.throttle import Gate
 from pywats_green.upstream.features.queues.classification import WatsClassifier
 from pywats_green.upstream.features.queues.sources import source_of
-from pywats_green.upstream.features.queues.submission import Accept, submission, token_of
+from pywats_green.upstream.features.queues.submission import (
+    Accept,
+    origin_cause_of,
+    submission,
+    token_of,
+)
 
 if TYPE_CHECKING:
     from pywats import pyWATS
     from pywats.queue import MemoryQueue
+
+
+logger = logging.getLogger("pywats_green.queue")
 
 
 class QueueProcessor:
@@ -112,12 +123,23 @@ class QueueProcessor:
         self._timing = timing or Timing()
         spacing = Backoff(backoff, self._timing.random)
         self._give_up_after = give_up_after
-        self._gate = Gate(spacing, self._timing.clock)
-        self._counts = DrainCounts(self._timing.clock)
-        classifier = WatsClassifier(secret=token_of(submit))
-        settler = Settler(classifier, spacing, max_attempts, self._gate, self._counts)
-        self._sender = Sender(submission(submit, accept), timeout, settler, on_result)
         self._source, self._owns_source = source_of(source)
+        self._gate = Gate(
+            f"submissions gate of {getattr(self._source, 'path', 'the queue')}",
+            pause=spacing.probe_delay,
+            tell=logger.info,
+            lapse=float("inf"),
+            clock=self._timing.clock,
+        )
+        self._ledger = Ledger(self._source)
+        self._witnesses = Witnesses(max_attempts, self._timing.clock)
+        self._counts = DrainCounts(self._timing.clock)
+        settler = Settler(
+            WatsClassifier(secret=token_of(submit)), spacing, max_attempts,
+            self._gate, self._ledger, self._witnesses, self._counts,
+        )  # fmt: skip
+        self._sender = Sender(submission(submit, accept), timeout, settler, on_result)
+        self._origin_cause = origin_cause_of(submit)
         self._run: Run | None = None
         register(self)
 
@@ -231,7 +253,7 @@ class QueueProcessor:
     @property
     def paused_reason(self) -> str | None:
         """Why nothing is being sent; None: sending is not paused."""
-        return self._gate.reason
+        return self._gate.reason or self._origin_cause()
 
     def stats(self) -> ProcessorStats:
         """Return what is going on.
@@ -245,7 +267,7 @@ class QueueProcessor:
             "oldest_age": self._source.oldest_age(),
             "in_flight": self._run.in_flight if self._run is not None else 0,
             "rate": counts.rate(),
-            "paused": self._gate.reason,
+            "paused": self.paused_reason,
             "submitted": counts.submitted,
             "retried": counts.retried,
             "quarantined": counts.quarantined,
@@ -256,7 +278,14 @@ class QueueProcessor:
         if self._run is not None:
             raise QueueBusyError("this processor is already running: stop() it first")
         self._gate.renew()
-        run = Run(self._source, self._sender, self._gate, self._concurrency, limits, self._timing)
+        self._witnesses.clear()
+        cause = self._ledger.open()
+        if cause is not None:  # a probe tells if it still holds
+            self._gate.close(cause, seconds=0.0)
+        run = Run(
+            self._source, self._sender, self._gate, self._ledger, self._witnesses,
+            self._concurrency, limits, self._timing, self._origin_cause,
+        )  # fmt: skip
         self._run = run
         run.start()
         return run
@@ -271,6 +300,7 @@ class QueueProcessor:
                 if not run.ended.is_set():
                     run.stop(0.0)
                     run.ended.wait()
+                self._forget_if_empty()
                 if self._owns_source:
                     self._source.close()
             finally:
@@ -278,6 +308,14 @@ class QueueProcessor:
                     self._run = None
         if run.error is not None:
             raise run.error
+
+    def _forget_if_empty(self) -> None:
+        """Where no report is left, nothing is held against any, and the next finds an open gate."""
+        with suppress(OSError):
+            left = self._source.counts()
+            if not left["waiting"] + left["in_flight"]:
+                self._gate.renew()
+                self._ledger.forget()
 
     def _progress(self, before: tuple[int, int, int]) -> tuple[int, int]:
         left = self._source.counts()
@@ -289,13 +327,14 @@ class QueueProcessor:
             now - then for now, then in zip(self._counts.marks(), before, strict=True)
         )
         left = self._source.counts()
+        remaining = left["waiting"] + left["in_flight"]
         elapsed = self._timing.clock() - started
         return DrainSummary(
             submitted=submitted,
             retried=retried,
             quarantined=quarantined,
-            remaining=left["waiting"] + left["in_flight"],
-            paused_reason=self._gate.reason,
+            remaining=remaining,
+            paused_reason=self.paused_reason if remaining else self._gate.reason,
             elapsed=elapsed,
             rate=submitted / elapsed if elapsed > 0 else 0.0,
         )

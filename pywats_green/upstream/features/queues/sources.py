@@ -14,7 +14,7 @@ from typing import Any
 import gevent
 
 from pywats_green.exceptions import ArgumentTypeError
-from pywats_green.queue.source import QueueCounts, Source
+from pywats_green.queue.source import Memory, QueueCounts, Source
 
 # Where an item keeps the id of a report that came without one, so that all attempts share it.
 _REPORT_ID = "pywats_green_report_id"
@@ -86,19 +86,25 @@ class UpstreamSource:
         self._clock = clock
         self._claims: dict[str, UpstreamClaim] = {}
         self._due: dict[str, float] = {}
+        self.failed: dict[str, int | None] = {}  # the receipts at the failure; the oldest first
+        self._memory: Memory | None = None
         self._delayed: list[tuple[float, str]] = []
 
-    def claim(self) -> UpstreamClaim | None:
-        """Take the next item that is due; None: none is."""
+    def claim(self, *, probe: bool = False) -> UpstreamClaim | None:
+        """Take the next item that is due; None: none is.
+
+        Args:
+            probe: Whether those that did not fail come first, then the one that failed first.
+        """
         self._offer_due()
-        item = self._next()
+        item = self._next_probe() if probe else self._next()
         if item is None:
             return None
         fresh = copy.copy(item)
         if isinstance(fresh.data, dict) and not fresh.data.get("id"):
             fresh.metadata = {_REPORT_ID: str(uuid.uuid4()), **fresh.metadata}
         fresh.mark_processing()
-        claim = self._claims[item.id] = UpstreamClaim(self, fresh, item.attempts)
+        claim = self._claims[item.id] = UpstreamClaim(self, fresh, item)
         try:
             self.record(fresh)
         except BaseException:
@@ -126,6 +132,14 @@ class UpstreamSource:
         """Return for how many seconds the oldest item has been waiting; None: none is waiting."""
         born = [item.created_at for item in self._queue.list_pending()]
         return max(0.0, (self._clock() - min(born)).total_seconds()) if born else None
+
+    def recall(self) -> Memory | None:
+        """Return what was remembered, in this process."""
+        return self._memory
+
+    def remember(self, memory: Memory | None) -> None:
+        """Keep something, in memory: upstream's queues have no place for it."""
+        self._memory = memory
 
     def close(self) -> None:
         """Put back what is claimed, and what waits for its next attempt where upstream finds it."""
@@ -171,6 +185,16 @@ class UpstreamSource:
         # Upstream does not queue what `retry_failed` made pending.
         return next((item for item in self._queue.list_pending() if self._is_free(item.id)), None)
 
+    def _next_probe(self) -> Any | None:
+        """Take an item that did not fail, else the one that failed first."""
+        failed = {item_id: place for place, item_id in enumerate(self.failed, start=1)}
+        free = [item for item in self._queue.list_pending() if self._is_free(item.id)]
+        return min(
+            free,
+            key=lambda item: (failed.get(item.id, 0), item.priority, item.created_at),
+            default=None,
+        )
+
     def _is_free(self, item_id: str) -> bool:
         return item_id not in self._due and item_id not in self._claims
 
@@ -195,17 +219,21 @@ class UpstreamClaim:
     Attributes:
         item_id: The item's id.
         attempts: Attempts counted so far.
+        failed_at: The receipts at its last failure; see `Claim`.
+        last_error: The error of the last attempt; None: there is none.
         group: None; upstream has no groups.
         item: A copy of upstream's item, in the state to be recorded.
     """
 
     group: str | None = None
 
-    def __init__(self, source: UpstreamSource, item: Any, attempts: int) -> None:
+    def __init__(self, source: UpstreamSource, item: Any, waiting: Any) -> None:
         self._source = source
         self.item = item
         self.item_id: str = item.id
-        self.attempts: int = attempts
+        self.attempts: int = waiting.attempts
+        self.failed_at = source.failed.get(item.id)
+        self.last_error: str | None = waiting.last_error
 
     def load(self) -> Any:
         """Return the object that was put in; a dict without an id as a copy with one."""
@@ -218,6 +246,7 @@ class UpstreamClaim:
         """Mark it completed."""
         self.item = copy.copy(self.item)
         self.item.mark_completed()
+        self._source.failed.pop(self.item_id, None)
         self._source.end(self)
 
     def retry(self, error: str, delay: float) -> None:
@@ -225,12 +254,24 @@ class UpstreamClaim:
         self.item = copy.copy(self.item)
         self.item.last_error = error
         self.item.reset_to_pending()
+        self._source.failed.pop(self.item_id, None)
+        self._source.end(self, delay)
+
+    def postpone(self, error: str, delay: float, attempts: int, failed_at: int | None) -> None:
+        """Make it pending again after a failure that may be the server's."""
+        self.item = copy.copy(self.item)
+        self.item.last_error = error
+        self.item.attempts = attempts
+        self.item.reset_to_pending()
+        self._source.failed.pop(self.item_id, None)  # to the end
+        self._source.failed[self.item_id] = failed_at
         self._source.end(self, delay)
 
     def quarantine(self, reason: str) -> None:
         """Count the attempt and mark it failed, with the reason."""
         self.item = copy.copy(self.item)
         self.item.mark_failed(reason)
+        self._source.failed.pop(self.item_id, None)
         self._source.end(self)
 
     def release(self) -> None:

@@ -1,0 +1,104 @@
+"""What a folder remembers for those who drain it: one small file beside the reports.
+
+    .gate.json     why the submissions gate is closed and since when, and what the ledger counted
+
+It is there only while something is to be remembered. Losing it costs a probe, and counts an attempt
+too few.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from pywats_green.queue.folder.files import remove, write_small
+from pywats_green.queue.source import Memory
+
+logger = logging.getLogger(__name__)
+
+NAME = ".gate.json"
+
+
+class Closure(NamedTuple):
+    """Why nothing is sent from a folder.
+
+    Attributes:
+        cause: For people.
+        since: Seconds since the epoch.
+    """
+
+    cause: str
+    since: float
+
+
+class MemoryFile:
+    """Reads and writes the file; reading it unchanged, or where there is none, costs a stat.
+
+    Args:
+        folder: The queue's folder.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+        self._path = folder / NAME
+        self._clock = clock
+        self._seen: tuple[int, int, int] | None = None
+        self._memory: Memory | None = None
+        self._since = 0.0
+
+    def read(self) -> Memory | None:
+        """Return what is remembered; None: nothing, or nothing legible."""
+        try:
+            status = os.stat(self._path)  # noqa: PTH116  # at each receipt; a Path's takes longer
+            stamp = status.st_mtime_ns, status.st_size, status.st_ino
+            if stamp != self._seen:
+                self._memory, self._since = _parsed(self._path.read_bytes())
+                self._seen = stamp
+        except OSError:
+            self._seen = self._memory = None
+        return self._memory
+
+    def write(self, memory: Memory | None) -> None:
+        """Replace what is remembered; None: remove the file. A failure is logged."""
+        if memory is None:
+            remove(self._path)
+            return
+        before = self.read()
+        if memory.cause is None:
+            self._since = 0.0
+        elif before is None or before.cause is None:
+            self._since = self._clock()
+        try:
+            write_small(
+                self._path,
+                json.dumps({**memory._asdict(), "closed_since": self._since}).encode("ascii"),
+            )
+        except OSError as error:
+            logger.warning("Cannot note in %s why reports wait: %s", self._path, error)
+
+    def closure(self) -> Closure | None:
+        """Return why nothing was sent last; None: nothing kept the reports from being sent."""
+        memory = self.read()
+        if memory is None or memory.cause is None:
+            return None
+        return Closure(memory.cause, self._since)
+
+
+def _parsed(data: bytes) -> tuple[Memory | None, float]:
+    """Return what a file holds, whoever wrote it."""
+    try:
+        values = json.loads(data)
+        receipts, pardoned, failures = (
+            max(0, int(values[name])) for name in ("receipts", "pardoned", "failures")
+        )
+        cause = values["cause"]
+        since = float(values["closed_since"])
+    except (ValueError, LookupError, TypeError, RecursionError, OverflowError):
+        return None, 0.0
+    cause = None if cause is None else str(cause)
+    return Memory(receipts, pardoned, failures, cause), since
