@@ -116,7 +116,7 @@ WORDS = (
     ),
     Difference(
         "an open circuit breaker",
-        ("pyWATS/*/breaker */steps",),
+        ("pyWATS/*/breaker */steps", "flows/*/breaker_of_a_service/outcome"),
         green=" is OPEN - failing fast: ",
         kind="words",
     ),
