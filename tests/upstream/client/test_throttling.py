@@ -19,7 +19,7 @@ from throttle.clock import HandClock, run_all
 from transport.servers import Seen, Server, reply
 from waiting import BOUND, until
 
-from pywats_green import Pool, batching
+from pywats_green import Pool, batching, configure
 from pywats_green.testing import WatsServer
 from pywats_green.transport import Answer
 from pywats_green.upstream.client import exchange
@@ -216,6 +216,28 @@ def test_a_time_limit_that_strikes_after_a_wait_says_what_it_did_not_count(
     assert result.message == (
         "Operation timed out after 20.0s, beside 60.0 s of waiting to be sent"
     )
+
+
+def test_a_failure_names_the_limiter_where_a_call_was_not_admitted_in_time(
+    client: Callable[..., pyWATS], server: WatsServer, by_hand: HandClock
+) -> None:
+    configure_throttling(2, 60.0)
+    api = client()
+    configure(admission_timeout=5)
+    try:
+        with Pool(3) as pool:
+            numbers = [f"PN-{number:05}" for number in range(3)]
+            batch = gevent.spawn(pool.map_results, api.product.get_product, numbers)
+            until(lambda: _asked(server) == 2)
+            until(lambda: _waiting() == 1)
+            by_hand.turn(5)
+            results = batch.get(timeout=BOUND)
+    finally:
+        configure(admission_timeout=None)
+    assert [result.is_success for result in results] == [True, True, False]
+    assert results[2].error_code == "TIMEOUT"
+    assert "the limit of 2 requests in 60 s is used up" in results[2].message
+    assert api._http_client._circuit_breaker._failure_count == 0  # it says nothing of the server
 
 
 def test_one_429_holds_every_client_of_the_server_and_no_other_server(
