@@ -204,7 +204,8 @@ class Settler:
         return "released"
 
     def _close_gate(self, disposition: Disposition, permit: Permit) -> None:
-        kind, seconds = disposition.kind, disposition.retry_after
+        kind = disposition.kind
+        seconds = disposition.retry_after or None  # who asks for no time gets growing pauses
         if seconds is None and kind in _ASKS_AT_ONCE and not self._gate.is_closed:
             seconds = 0.0
         self._gate.close(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from gevent.event import Event
 from pywats_green.cli.drain import _ADVICE
 from pywats_green.exceptions import ForeignAnswerError
 from pywats_green.queue.drain.settling import _CAUSES
+from pywats_green.queue.drain.statistics import queue_statistics
 from pywats_green.queue.source import Memory
 from pywats_green.throttle import BY_HAND
 from pywats_green.upstream.features.queues.processor import QueueProcessor
@@ -261,6 +263,15 @@ def test_a_hold_of_a_day_is_not_waited_for() -> None:
         assert len(server.log) <= 20
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_asks_for_no_time_is_not_hammered(status: int) -> None:
+    timing = FakeTiming()
+    source = FakeSource(range(30), timing)
+    server = Server(timing, lambda: Refused(status, retry_after="0"))
+    assert _drain(source, server)[:4] == (0, 0, 0, 30)
+    assert len(server.log) <= 20 + 8
+
+
 def test_a_hold_is_kept_then_probed() -> None:
     timing = FakeTiming()
     source, server = FakeSource(range(30), timing), Server(timing)
@@ -291,6 +302,19 @@ def test_it_is_told_once_each(caplog: pytest.LogCaptureFixture) -> None:
         "submissions gate of the queue: reopens",
     ]
     assert "the server failed (HTTP 503" in lines[0]
+
+
+def test_closings_probes_and_reopenings_are_counted() -> None:
+    gc.collect()
+    before = queue_statistics()
+    timing = FakeTiming()
+    source, server = FakeSource(range(30), timing), Server(timing, FAULTS["503"])
+    server.back_at = timing.now + 1.0
+    processor = QueueProcessor(source, server, timing=timing)
+    processor.drain()
+    found, counted = queue_statistics(), ("closings", "probes", "reopenings")
+    assert [processor.stats()[name] for name in counted] == [1, 2, 1]  # type: ignore[literal-required]
+    assert [found[name] - before[name] for name in counted] == [1, 2, 1]  # type: ignore[literal-required]
 
 
 def test_operators_find_each_reason_in_the_guide() -> None:
