@@ -393,6 +393,52 @@ def test_calls_that_die_in_a_hold_or_after_it_leave_room_for_the_others(
     assert all(other.successful() for other in others)
 
 
+def test_of_those_in_flight_when_a_server_begins_to_refuse_one_attempt_counts(
+    by_hand: HandClock,
+) -> None:
+    """With two attempts each: three are refused together, then two, and none in vain."""
+
+    def answer(_: Seen) -> bytes:
+        number = len(server.seen)
+        together = 3 if number <= 3 else 6
+        if number == 4 or number > 6:
+            return reply()
+        until(lambda: len(server.seen) >= together)
+        return reply(429, headers=[("Retry-After", "1")])
+
+    twice = RetryConfig(max_attempts=2, jitter=False)
+    with (
+        Server(answer) as server,
+        HttpClient(server.url, "t", enable_cache=False, retry_config=twice) as api,
+    ):
+        jobs = [gevent.spawn(api.get, f"/{number}") for number in range(3)]
+        until(lambda: _waiting() == 3)
+        by_hand.turn(1)
+        until(lambda: len(server.seen) == 6 and _waiting() == 2)
+        by_hand.turn(1)
+        gevent.joinall(jobs, timeout=BOUND, raise_error=True)
+        assert [job.value.status_code for job in jobs] == [200] * 3
+        assert len(server.seen) == 8
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_asks_for_time_holds_all_calls_to_its_server(
+    status: int, client: Callable[..., pyWATS], server: WatsServer, by_hand: HandClock
+) -> None:
+    api, second = client(), client()
+    server.fail(PRODUCT, status=status, retry_after=7)
+    with pytest.raises(PyWATSError):
+        api.product.get_product("PN-00001")
+    held = gevent.spawn(second.product.get_product, "PN-00001")
+    until(lambda: _waiting() == 1)
+    (state,) = throttle_statistics()["gates"].values()
+    assert state["cause"] == f"HTTP {status}, Retry-After 7 s"
+    by_hand.turn(6.9)
+    assert not held.dead
+    by_hand.turn(0.1)
+    assert held.get(timeout=BOUND)
+
+
 def test_500_greenlets_meet_a_limit_that_is_not_named(
     by_hand: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
