@@ -13,7 +13,6 @@ from pywats_green.throttle.line import StartTimer, start_timer
 from pywats_green.throttle.permit import Permit
 from pywats_green.throttle.tally import Tally
 
-
 _BEFORE = -1  # the epoch of what was in flight before there was a gate
 
 
