@@ -145,6 +145,41 @@ def test_a_lone_report_is_judged_by_those_that_come_later() -> None:
     assert server.accepted == [1, 2, 3, 4, 5]
 
 
+def test_a_lone_report_delays_nobody_who_comes_later() -> None:
+    timing = FakeTiming()
+    source, server = FakeSource([0], timing), Server(timing, bad=(0,))
+    processor = QueueProcessor(source, server, timing=timing)
+    runner = gevent.spawn(processor.run)
+    came: dict[int, float] = {}
+    for number in range(1, 5):
+        while timing.now < 1000 + 200 * number:
+            gevent.sleep(0)
+        assert processor.paused_reason
+        came[number] = timing.now
+        source.put(number)
+    while len(server.accepted) < 4:
+        gevent.sleep(0)
+    processor.stop()
+    runner.get(timeout=30)
+    sent = {report: when for when, report in server.log if report}
+    assert all(sent[number] - came[number] <= 1.0 for number in came)
+    assert source.attempts["0"] >= 3
+
+
+def test_whoever_comes_later_waits_as_the_server_asked() -> None:
+    timing = FakeTiming()
+    source = FakeSource([0], timing)
+    server = Server(timing, lambda: Refused(503, retry_after="250"))
+    runner = gevent.spawn(QueueProcessor(source, server, timing=timing).run)
+    while timing.now < 1100:
+        gevent.sleep(0)
+    source.put(1)
+    while timing.now < 1240:
+        gevent.sleep(0)
+    assert [report for _, report in server.log] == [0]
+    runner.kill()
+
+
 def test_the_probe_is_never_the_report_that_failed_last() -> None:
     timing = FakeTiming()
     source, server = FakeSource(range(3), timing), Server(timing, FAULTS["503"])
