@@ -361,3 +361,12 @@ def test_operators_find_each_reason_in_the_guide() -> None:
     reasons = {text.partition(" ({}")[0] for text in _CAUSES.values()}
     assert reasons | {BY_HAND, "all requests to the server wait"} <= told
     assert set(_ADVICE) <= told
+
+
+def test_nobody_is_kept_back_for_longer_than_30_seconds() -> None:
+    timing = FakeTiming()
+    source, server = FakeSource(range(50), timing), Server(timing, bad=(0,))
+    summary = _drain(source, server, backoff=(100.0, 300.0))
+    assert sorted(server.accepted) == list(range(1, 50))
+    assert max(when for when, report in server.log if report) == pytest.approx(1030, abs=1)
+    assert summary.remaining + summary.quarantined == 1
