@@ -238,6 +238,10 @@ class Gate:
         """End a pause by hand and any cooldown, and let a probe go at once."""
         self._by_hand = False
         self._not_before = float("-inf")
+        self.probe_now()
+
+    def probe_now(self) -> None:
+        """Let the next probe go at once: there is one that may fare better."""
         if self._closure:
             self._closure.probe_now()
         self._line.attend()
