@@ -42,8 +42,6 @@ class Gate:
     nor open it: their permits are of an older epoch. One that the server asks for more time only
     puts the next probe off.
 
-    A hold lasts at most 300 s without a new reason, and so does a probe that does not come back.
-
     The gate belongs to one native thread; others may call `close_from_afar` and read.
 
     Args:
@@ -54,7 +52,7 @@ class Gate:
         tell: Called with one line of text for each closing, probe and reopening, in the greenlet
             that caused it, when the gate is in order again; it may wait, and be killed there.
         lapse: Seconds without a new reason, and without a probe that comes back, after which it
-            opens by itself. Infinite: only a probe opens it.
+            opens by itself.
         start_timer: Starts a timer.
         clock: Seconds, monotonic.
     """
