@@ -171,8 +171,13 @@ class Claims:
         if self._owner is not None:
             self._owner.beat()
         while (item := self._view.schedule.take(self._timer(), probe=probe)) is not None:
+            was_untried = not item.failed_when
             claim = self._claim(item)
-            if claim is not None and self._may_go(claim):
+            if claim is None:
+                continue
+            if probe and was_untried and item.failed_when and self._view.has_untried():
+                claim.release()  # another owner has tried it meanwhile
+            elif self._may_go(claim):
                 return claim
         return None
 
