@@ -4,6 +4,7 @@ import time
 import gevent
 import pytest
 from gevent.event import AsyncResult
+from waiting import turn
 
 from pywats_green.bridge import MAY_BLOCK, drive
 from pywats_green.exceptions import EventLoopRequiredError
@@ -96,7 +97,7 @@ def test_a_kill_passes_through_and_closes_the_coroutine() -> None:
             raise
 
     greenlet = gevent.spawn(drive, holds(), 30)
-    gevent.sleep(0)
+    turn()
     greenlet.kill()
     assert ended == [gevent.GreenletExit]
 

@@ -1,4 +1,4 @@
-"""Waits of tests: for a condition or for company. The bound is a failure, never a success."""
+"""Waits of tests: for a condition, a turn or company. A bound is a failure, never a success."""
 
 import json
 from collections.abc import Callable
@@ -11,11 +11,19 @@ from transport.servers import Seen, reply
 BOUND = 60.0  # seconds; a machine with a load of 16 gets there, too
 
 
-def until(condition: Callable[[], object], *, every: float = 0.01) -> None:
+def until(condition: Callable[[], object], what: str = "", *, every: float = 0.002) -> None:
     """Let other greenlets run until the condition holds."""
-    with gevent.Timeout(BOUND, AssertionError(f"waited for {BOUND:g} s")):
+    with gevent.Timeout(BOUND, AssertionError(f"waited {BOUND:g} s {what and 'for ' + what}")):
         while not condition():
             gevent.sleep(every)
+
+
+def turn() -> None:
+    """Let all greenlets that are ready run once, those just spawned among them.
+
+    The hub runs them in the order in which they became ready, so this involves no clock.
+    """
+    gevent.sleep(0)
 
 
 class Rendezvous:

@@ -6,6 +6,7 @@ from typing import Any
 import gevent
 import pytest
 from gevent.event import Event
+from waiting import turn, until
 
 from pywats_green.batching import Batcher, Learned, QueryRefusedError
 from pywats_green.batching.learned import _REST
@@ -67,13 +68,11 @@ class Bench:
 
     def spawn(self, *names: str) -> list[Any]:
         calls = [gevent.spawn(self.get, name) for name in names]
-        gevent.sleep(0)
+        turn()
         return calls
 
     def wait_for_queries(self, count: int) -> None:
-        with gevent.Timeout(10):
-            while len(self.source.asked) < count:
-                gevent.sleep(0)
+        until(lambda: len(self.source.asked) >= count)
 
     def map(self, *names: str) -> list[Any]:
         calls = self.spawn(*names)
@@ -231,7 +230,7 @@ def test_the_last_to_leave_takes_the_query_along() -> None:
     calls[0].kill()
     assert not query[0].dead
     calls[1].kill()
-    gevent.sleep(0)
+    turn()
     assert query[0].dead
 
 
@@ -251,7 +250,7 @@ def test_waiters_that_leave_before_the_window_ends_leave_nothing() -> None:
     gevent.killall(calls)
     assert bench.batcher._timer is None
     assert not bench.batcher._waiting
-    gevent.sleep(0)
+    turn()
     assert timer is not None
     assert timer.dead
     assert bench.source.asked == []

@@ -6,7 +6,6 @@ import functools
 import json
 import pickle
 import random
-from collections.abc import Callable
 from types import SimpleNamespace
 
 import gevent
@@ -14,6 +13,7 @@ import pytest
 from pywats import pyWATS
 from pywats.core.client import HttpClient, Response
 from pywats.core.exceptions import NotFoundError, PyWATSError, ServerError
+from waiting import turn, until
 
 import pywats_green
 from pywats_green import (
@@ -58,13 +58,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(cache, "CacheManager", functools.partial(CacheManager, timer=clock))
     return clock
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Let others run until something is so."""
-    with gevent.Timeout(60):
-        while not condition():
-            gevent.sleep(0.002)
 
 
 def client(server: WatsServer, **options: object) -> pyWATS:
@@ -631,7 +624,7 @@ def test_no_reader_sees_a_value_older_than_the_last_finished_write(server: WatsS
             text = rng.choice(clients).product.get_product(key).description
             if text.isdigit() and int(text) < finished:
                 failures.append(f"{key}: {text} after {finished}")
-            gevent.sleep(0)
+            turn()
 
     for key in keys:
         server.put_state("products", [{**products[key].model_dump(by_alias=True, mode="json")}])

@@ -100,15 +100,12 @@ GREEN_ENDS = {
     """,
     "threads outlive main": """
         import threading, time
-        ending = threading.Event()
         def late():
-            ending.wait()
-            time.sleep(0.1)
+            threading.main_thread().join()
             print("late", __name__)
         threading.Thread(target=late).start()
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
         print("main ends")
-        ending.set()
     """,
     "hard exit": """
         import atexit, os

@@ -10,6 +10,7 @@ import gevent
 import pytest
 from gevent.event import Event
 from gevent.queue import SimpleQueue
+from waiting import turn
 
 import pywats_green
 from pywats_green import Pool
@@ -19,7 +20,7 @@ MAPPINGS = ["map", "imap", "imap_unordered", "map_results"]
 
 
 def _turn(item: Any) -> Any:
-    gevent.sleep(0)
+    turn()
     return item
 
 
@@ -234,7 +235,7 @@ def test_items_that_never_wait_let_others_run(
         nonlocal turns
         while True:
             turns += 1
-            gevent.sleep(0)
+            turn()
 
     started(other)
     assert Pool(2).map(abs, range(1_000)) == list(range(1_000))
@@ -451,7 +452,7 @@ def test_items_read_before_a_source_of_map_raised_go_on() -> None:
 
     def source() -> Iterator[int]:
         yield from range(3)
-        gevent.sleep(0)
+        turn()
         raise LookupError("source")
 
     def work(item: int) -> None:

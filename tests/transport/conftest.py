@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from gevent.event import Event
 
 from pywats_green import config
 from pywats_green.transport import Transport
+from pywats_green.transport.reader import Reader
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -36,3 +39,16 @@ def connect(clean_environment: None) -> Iterator[Callable[..., Transport]]:
     yield make
     for transport in made:
         transport.close()
+
+
+@pytest.fixture
+def head_read(monkeypatch: pytest.MonkeyPatch) -> Event:
+    """Set once a head was read, and more is waited for."""
+    is_read, go_on = Event(), Reader._go_on
+
+    def note(*args: Any) -> Any:
+        is_read.set()
+        return go_on(*args)
+
+    monkeypatch.setattr(Reader, "_go_on", note)
+    return is_read

@@ -143,13 +143,6 @@ class Server:
         self._server.stop(timeout=0)
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Let the other greenlets run until the condition holds."""
-    with gevent.Timeout(BOUND, AssertionError(f"waited {BOUND} s for: {what}")):
-        while not condition():
-            gevent.sleep(0.001)
-
-
 @contextlib.contextmanager
 def full_listener() -> Iterator[int]:
     """A port at which connecting neither succeeds nor fails; skips where there is no such thing."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import gevent
 import pytest
+from waiting import turn
 
 from pywats_green.transport import Transport
 
@@ -92,7 +93,7 @@ def ticking() -> Iterator[list[float]]:
             note()
 
     ticker = gevent.spawn(tick)
-    gevent.sleep(0)
+    turn()
     try:
         yield gaps
     finally:

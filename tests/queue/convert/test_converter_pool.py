@@ -1,7 +1,7 @@
 """ConverterPool: what is converted, where the files go, and what a bad converter costs."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +11,7 @@ import converter_samples as samples
 import gevent
 import pytest
 from gevent import subprocess
+from waiting import turn, until
 
 from pywats_green.exceptions import (
     ArgumentTypeError,
@@ -72,12 +73,6 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
 def names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if entry.is_file())
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    with gevent.Timeout(PATIENCE):
-        while not condition():
-            gevent.sleep(0.01)
 
 
 def pool_of(folder: Path, convert: object, queue: ListQueue, **options: Any) -> ConverterPool:
@@ -258,7 +253,7 @@ def test_what_a_converter_started_ends_with_it(folder, queue):
     pool = pool_of(folder, samples.starts_a_program, queue, timeout=None)
     running = gevent.spawn(pool.run)
     pid_file = folder / "done" / "pid"
-    eventually(pid_file.exists)
+    until(pid_file.exists)
     pool.stop(0)
     assert running.get().remaining == 1
 
@@ -266,7 +261,7 @@ def test_what_a_converter_started_ends_with_it(folder, queue):
         state = Path(f"/proc/{pid_file.read_text()}/stat")
         return not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] == "Z"
 
-    eventually(is_gone)
+    until(is_gone)
 
 
 def test_a_file_that_changed_meanwhile_is_converted_again(folder, queue):
@@ -298,7 +293,7 @@ def test_a_queue_that_cannot_write_is_tried_again_by_run(folder, queue, monkeypa
     queue.errors = [OSError(28, "No space left on device")] * 3
     pool = pool_of(folder, samples.plain, queue)
     running = gevent.spawn(pool.run)
-    eventually(lambda: queue.reports)
+    until(lambda: queue.reports)
     pool.stop()
     assert running.get().converted == 1
     assert caplog.text.count("No space left") == 3
@@ -320,7 +315,7 @@ def test_a_file_that_cannot_be_moved_is_put_once(folder, queue):
     folder.chmod(0o500)
     try:
         running = gevent.spawn(pool.run)
-        eventually(lambda: queue.reports)
+        until(lambda: queue.reports)
         pool.stop()
         assert running.get().remaining == 1
     finally:
@@ -341,7 +336,7 @@ def test_a_move_that_fails_is_tried_again_without_a_second_report(folder, queue,
     (folder / "a.txt").write_text("x")
     pool = pool_of(folder, samples.plain, queue)
     running = gevent.spawn(pool.run)
-    eventually(lambda: names(folder / "done") if (folder / "done").exists() else [])
+    until(lambda: names(folder / "done") if (folder / "done").exists() else [])
     pool.stop()
     assert (running.get().converted, queue.serials(), refusals) == (1, ["a"], [])
 
@@ -351,7 +346,7 @@ def test_run_picks_up_new_files_until_stop(folder, queue):
     running = gevent.spawn(pool.run)
     for number in range(3):
         (folder / f"{number}.txt").write_text("x")
-        eventually(lambda number=number: len(queue.reports) == number + 1)
+        until(lambda number=number: len(queue.reports) == number + 1)
     with pytest.raises(QueueBusyError):
         pool.drain()
     pool.stop()
@@ -364,9 +359,9 @@ def test_stop_lets_what_is_being_converted_finish(folder, queue):
         (folder / f"{number}.txt").write_text("x")
     pool = pool_of(folder, samples.announce, queue, concurrency=1)
     running = gevent.spawn(pool.run)
-    eventually((folder / "begun").exists)
+    until((folder / "begun").exists)
     stopping = gevent.spawn(pool.stop, PATIENCE)
-    gevent.sleep(0)
+    turn()
     (folder / "go").touch()
     stopping.get(timeout=PATIENCE)
     summary = running.get()
@@ -378,7 +373,7 @@ def test_stop_without_time_leaves_the_file_where_it_is(folder, queue):
     (folder / "a.txt").write_text("x")
     pool = pool_of(folder, samples.announce, queue)
     running = gevent.spawn(pool.run)
-    eventually((folder / "begun").exists)
+    until((folder / "begun").exists)
     pool.stop(0)
     assert running.get()[:5] == (0, 0, 0, 0, 1)
     assert (names(folder), queue.reports) == (["a.txt"], [])
@@ -390,7 +385,7 @@ def test_a_killed_drain_leaves_no_child(folder, queue, children):
     (folder / "a.txt").write_text("x")
     pool = pool_of(folder, samples.announce, queue)
     running = gevent.spawn(pool.drain)
-    eventually((folder / "begun").exists)
+    until((folder / "begun").exists)
     running.kill()
     assert names(folder) == ["a.txt"]
     assert len(children) == 1  # and the fixture checks that it ended
@@ -424,13 +419,13 @@ def test_an_error_of_the_callback_reaches_the_caller(folder, queue):
 def test_a_folder_that_vanishes(folder, queue, caplog):
     pool = pool_of(folder, samples.plain, queue)
     running = gevent.spawn(pool.run)
-    eventually((folder / "error").exists)
+    until((folder / "error").exists)
     elsewhere = folder.with_name("elsewhere")
     folder.rename(elsewhere)
-    eventually(lambda: "cannot read" in caplog.text)
+    until(lambda: "cannot read" in caplog.text)
     elsewhere.rename(folder)
     (folder / "a.txt").write_text("x")
-    eventually(lambda: queue.reports)
+    until(lambda: queue.reports)
     pool.stop()
     running.get()
     folder.rename(elsewhere)

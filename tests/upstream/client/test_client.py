@@ -19,7 +19,7 @@ from pywats.core.parallel import parallel_execute
 from pywats.core.retry import RetryConfig
 from pywats.models import UUTReport
 from transport.servers import Server
-from waiting import Rendezvous, until
+from waiting import Rendezvous, turn, until
 
 from pywats_green import NativeThreadError, Pool, get_many
 from pywats_green.testing import WatsServer
@@ -85,7 +85,7 @@ def test_nothing_grows_over_thousands_of_calls(rounds: int, api: pyWATS) -> None
 
     def counted() -> tuple[int, int, int]:
         pool.join()  # those that have just finished are told so in the next turn of the hub
-        gevent.sleep(0)
+        turn()
         gc.collect()
         status = Path("/proc/self/status").read_text(encoding="ascii")
         threads = next(line for line in status.splitlines() if line.startswith("Threads:"))

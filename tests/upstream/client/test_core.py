@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import gevent
 import pytest
 from pywats import pyWATS
 from pywats.core.client import HttpClient
+from waiting import until
 
 from pywats_green import CacheManager, Pool, batching, configure
 from pywats_green.bridge import Deadline
@@ -75,8 +75,7 @@ def test_a_renewal_in_the_background_has_no_deadline_of_the_call_that_began_it(
             api.product.get_product("PN-00001")
             now[0] = 101.0
             api.product.get_product("PN-00001")
-            while len(handed) < 2:  # the renewal has a greenlet of its own
-                gevent.sleep(0)
+            until(lambda: len(handed) == 2)  # the renewal has a greenlet of its own
     finally:
         configure(stale_while_revalidate=0.0)
     (_, _, first), (_, timeout, second) = handed

@@ -10,6 +10,7 @@ from pywats import pyWATS
 from pywats.core.client import HttpClient
 from pywats.core.retry import RetryConfig
 from pywats.domains.production import Unit
+from waiting import turn
 
 from pywats_green import Pool, batching, events
 from pywats_green.profiler import CallerFinder, record_calls
@@ -153,7 +154,7 @@ def test_what_ends_after_the_block_is_not_recorded(api: pyWATS) -> None:
 
     with profile_queries() as profile:
         greenlet = Pool(1).spawn(late)
-        gevent.sleep(0)
+        turn()
     gate.set()
     greenlet.get()
     assert profile.calls == []
