@@ -38,6 +38,7 @@ lint: $(BIN)/.tools
 
 typecheck: $(BIN)/.tools
 	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # All of it, or what pytest's -k finds: make perf ONLY="test_a_hit and plain"
 perf: $(BIN)/.perf
