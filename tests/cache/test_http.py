@@ -6,6 +6,7 @@ import functools
 import json
 import pickle
 import random
+import time
 from types import SimpleNamespace
 
 import gevent
@@ -13,6 +14,8 @@ import pytest
 from pywats import pyWATS
 from pywats.core.client import HttpClient, Response
 from pywats.core.exceptions import NotFoundError, PyWATSError, ServerError
+from pywats.core.exceptions import TimeoutError as WatsTimeoutError
+from pywats.core.retry import RetryConfig
 from waiting import turn, until
 
 import pywats_green
@@ -580,6 +583,29 @@ def test_a_killed_write_invalidates(api: pyWATS, server: WatsServer) -> None:
     write.kill()
     api.product.get_product("PN-00001")
     assert asked(server) == 2
+
+
+@pytest.mark.parametrize(("status", "requests"), [(500, 2), (502, 3), (504, 3)])
+def test_after_a_write_that_a_proxy_gave_up_nothing_is_kept(
+    server: WatsServer, status: int, requests: int
+) -> None:
+    """The server behind it may carry it out yet."""
+    with client(server, retry_config=RetryConfig(enabled=False)) as api:
+        product = api.product.get_product("PN-00001")
+        server.fail("PUT /api/Product", status)
+        with pytest.raises(PyWATSError):
+            api.product.update_product(product)
+        for _ in range(2):
+            api.product.get_product("PN-00001")
+    assert asked(server) == requests
+
+
+def test_a_short_time_limit_does_not_end_the_wait_for_a_long_one(server: WatsServer) -> None:
+    patient, quick = client(server, timeout=60), client(server, timeout=1)
+    for api in (patient, quick):
+        epochs.wrote(api._http_client, ["product"], WatsTimeoutError("lost"))
+    ((_, until),) = epochs.unsettled.items()
+    assert until > time.monotonic() + 30
 
 
 def test_what_reads_changes_and_writes_loses_no_update(api: pyWATS, server: WatsServer) -> None:

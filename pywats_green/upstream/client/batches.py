@@ -136,7 +136,7 @@ class _Source:
         )
         guard = breaker.of(self._client)
         if guard is not None:
-            breaker.succeeded(guard)  # as each of the calls that it stands for would have told it
+            guard._on_success()  # as each of the calls that it stands for would have told it
         return response
 
     def fullness(self, found: _Found) -> int:

@@ -40,12 +40,6 @@ def require_closed(breaker: CircuitBreaker, client: Any) -> None:
     breaker._success_count = 0
 
 
-def succeeded(breaker: CircuitBreaker) -> None:
-    """Tell that a request was answered, whatever the status."""
-    if breaker._failure_count or breaker._state is not CircuitState.CLOSED:
-        breaker._on_success()
-
-
 def failed(breaker: CircuitBreaker, error: Exception) -> None:
     """Tell that a request raised."""
     if not isinstance(error, _NOT_COUNTED):

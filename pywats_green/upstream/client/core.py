@@ -210,13 +210,13 @@ def request(
     guard = exchange.breaker if through_breaker and not is_submission else None
     if guard is not None and guard._state is not CLOSED:
         breaker.require_closed(guard, client)
-    error: BaseException | None = None
+    outcome: Response | BaseException
     try:
-        response = exchange.run(
+        outcome = response = exchange.run(
             client, method, endpoint, params, data, headers, retry, deadline, timeout_fraction
         )
     except BaseException as exc:  # killed or timed out: it may have reached the server
-        error = exc
+        outcome = exc
         if guard is not None and isinstance(exc, Exception):
             breaker.failed(guard, exc)
         raise
@@ -224,7 +224,7 @@ def request(
         if method != "GET" or get_may_write(endpoint):
             touched = touched_by(method, endpoint)
             if touched:
-                wrote(client, touched, error)
+                wrote(client, touched, outcome)
     if guard is not None and (guard._failure_count or guard._state is not CLOSED):
         guard._on_success()
     if is_submission:
@@ -243,7 +243,7 @@ def keep(found: Read | None, response: Response) -> Response:
 
 def invalidate(client: Any, method: str, endpoint: str, response: Response) -> Response:
     """Note a request that somebody's own `_make_request` made."""
-    wrote(client, touched_by(method, endpoint), None)
+    wrote(client, touched_by(method, endpoint), response)
     return response
 
 
