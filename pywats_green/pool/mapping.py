@@ -12,6 +12,7 @@ import gevent
 from gevent.event import Event
 
 from pywats_green.config import settings
+from pywats_green.patching import timeouts
 from pywats_green.pool.raised import Raised
 from pywats_green.pool.slots import Slots
 from pywats_green.pool.worker import Worker
@@ -71,7 +72,7 @@ class Mapping:
         self._keep = keep
         self._stops = stops
         self._most = slots.size
-        self._reuse = settings().pool_reuse
+        self._reuse = settings().pool_reuse and timeouts.are_watched()
         self._buffer: deque[Any] = deque()
         self._take: Callable[[], Any] = self._buffer.popleft
         self._news = Event()

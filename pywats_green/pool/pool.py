@@ -16,7 +16,6 @@ from pywats_green.pool.mapping import Mapping
 from pywats_green.pool.prefetch import Prefetch
 from pywats_green.pool.raised import Raised, attempt, limited
 from pywats_green.pool.slots import Slots
-from pywats_green.pool.worker import watch_timeouts
 from pywats_green.progress import ProgressCallback, reporter
 
 if TYPE_CHECKING:
@@ -73,7 +72,6 @@ class Pool(gevent.pool.Pool):
     def __init__(self, size: int = 50) -> None:
         super().__init__(require_count("size", size))
         self._slots = Slots(self)
-        watch_timeouts()
         _pools.add(self)
 
     def __enter__(self) -> Self:

@@ -10,7 +10,7 @@ import gevent
 import pytest
 from gevent.event import Event
 from gevent.queue import SimpleQueue
-from waiting import turn
+from waiting import turn, until
 
 import pywats_green
 from pywats_green import Pool
@@ -118,6 +118,26 @@ def test_a_timer_that_an_item_left_armed_never_hits_the_next(count: int) -> None
         return any(timer.pending for timer in timers)
 
     assert Pool(1).map(work, range(2)) == [True, False]
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_nor_does_one_that_goes_off_where_the_package_is_uninstalled(is_installed: bool) -> None:
+    timers: list[gevent.Timeout] = []
+
+    def work(item: int) -> Any:
+        if item == 0:
+            timers.append(gevent.Timeout.start_new(0.001, KeyError))
+        else:
+            until(lambda: not timers[0].pending)
+        return gevent.getcurrent()
+
+    if not is_installed:
+        pywats_green.uninstall()
+    try:
+        first, second = Pool(1).map(work, range(2))
+    finally:
+        pywats_green.install()
+    assert (first is second) is is_installed
 
 
 def test_timers_started_and_closed_in_one_item_are_not_kept() -> None:

@@ -11,7 +11,7 @@ import inspect
 from typing import Any, NamedTuple
 
 from pywats_green.exceptions import ImportOrderError, UnsupportedPywatsError
-from pywats_green.patching import is_patched
+from pywats_green.patching import is_patched, timeouts
 from pywats_green.upstream.hooks.versions import BELOW, DISTRIBUTION, OLDEST, require_supported
 
 
@@ -159,6 +159,7 @@ def install() -> None:
     for seam, replacement in replacements:
         _installed[seam.name] = _Installed(found[seam.name], replacement)
         _assign(seam, replacement)
+    timeouts.watch()
 
 
 def uninstall() -> None:
@@ -167,8 +168,10 @@ def uninstall() -> None:
     Clients that exist must not be used any more: a green one says so. What somebody else has put in
     the place of ours meanwhile stays. gevent's patch stays too, and upstream's own `pyWATS` fails
     in a patched process once several greenlets use it: this is for tests and for taking the package
-    out of a program's way, not for working without it.
+    out of a program's way, not for working without it. A `Pool` gives each item a greenlet of its
+    own from now on, because gevent's timers are no longer watched.
     """
+    timeouts.unwatch()
     for seam in SEAMS:
         installed = _installed.pop(seam.name, None)
         if installed is not None and _current(seam) is installed.ours:

@@ -5,8 +5,10 @@ import inspect
 import pkgutil
 import sys
 import warnings
+from functools import partial
 from importlib import metadata
 
+import gevent
 import pytest
 import pywats
 from pywats import pyWATS
@@ -76,6 +78,29 @@ def test_a_green_call_inside_a_running_loop_works(server: WatsServer) -> None:
         return str(api.product.get_product("PN-00001").part_number)
 
     assert asyncio.run(main()) == "PN-00001"
+
+
+def test_gevents_timers_are_watched_until_uninstall(reinstalled: None) -> None:
+    assert hasattr(gevent.Timeout.start, "__wrapped__")
+    pywats_green.uninstall()
+    own = gevent.Timeout.start
+    assert not hasattr(own, "__wrapped__")
+    pywats_green.install()
+    pywats_green.install()
+    pywats_green.uninstall()
+    assert gevent.Timeout.start is own
+
+
+def test_another_patch_of_gevents_timers_stays(reinstalled: None) -> None:
+    pywats_green.uninstall()
+    own = gevent.Timeout.start
+    pywats_green.install()
+    somebodys = gevent.Timeout.start = partial(gevent.Timeout.start)
+    try:
+        pywats_green.uninstall()
+        assert gevent.Timeout.start is somebodys
+    finally:
+        gevent.Timeout.start = own
 
 
 def _modules_of_pywats() -> list[str]:
