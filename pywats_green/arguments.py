@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
 
 
@@ -48,3 +50,30 @@ def require_seconds_or_zero(name: str, value: object) -> float:
     if not value >= 0:
         raise InvalidArgumentError(text)
     return value
+
+
+def require_items(name: str, items: Iterable[str]) -> list[str]:
+    """Return the items as a list.
+
+    Raises:
+        ArgumentTypeError: They are no iterable, or one text, whose letters would be taken for
+            items.
+    """
+    if isinstance(items, (str, bytes)) or not isinstance(items, Iterable):
+        raise ArgumentTypeError(f"{name} must be a list or another iterable, not {items!r}")
+    return list(items)
+
+
+def require_callable(name: str, value: object, argument: str) -> None:
+    """Refuse what cannot be called.
+
+    Args:
+        name: Of the parameter.
+        value: Its argument.
+        argument: What it will be called with, as in "a RequestEvent".
+
+    Raises:
+        ArgumentTypeError: It cannot be called.
+    """
+    if not callable(value):
+        raise ArgumentTypeError(f"{name} must be callable with {argument}, not {value!r}")

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pywats_green.arguments import require_callable
+
 if TYPE_CHECKING:
     from typing_extensions import Self  # in typing from Python 3.11
 
@@ -105,7 +107,11 @@ def subscribe(listener: Listener) -> Callable[[], None]:
 
     Returns:
         A function that ends the subscription; called again, it does nothing.
+
+    Raises:
+        ArgumentTypeError: `listener` cannot be called.
     """
+    require_callable("listener", listener, "a RequestEvent")
     global listeners  # noqa: PLW0603  # with `cancel` the one place that writes it
 
     def call(event: RequestEvent) -> object:

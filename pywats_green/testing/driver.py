@@ -88,7 +88,8 @@ class Driver(ABC):
     """The methods of `WatsServer` that talk to its process; they are neither counted nor delayed.
 
     Raises:
-        RuntimeError: By any of them: the server is not running, or refuses the call.
+        ValueError: The server refuses the arguments.
+        RuntimeError: By any of them: the server is not running.
     """
 
     def stats(self) -> ServerStats:
@@ -98,7 +99,7 @@ class Driver(ABC):
             The counters since the start or the last `reset`.
 
         Raises:
-            RuntimeError: The server is not running or refused the call.
+            RuntimeError: The server is not running.
         """
         counters: ServerStats = self._control("stats")
         return counters
@@ -141,7 +142,8 @@ class Driver(ABC):
             location: Where "redirect" leads: a path or a URL.
 
         Raises:
-            ValueError: The mode is unknown, or `times` is less than 1.
+            ValueError: The mode is unknown, `times` is less than 1, or no request can fit the
+                route; the text names those that are near it.
             RuntimeError: The server is not running.
         """
         check_fault(mode, times)
@@ -208,8 +210,9 @@ class Driver(ABC):
                 `ignore_filter`: True serves queries as if they had no $filter.
 
         Raises:
-            ValueError: A time is negative, or the rate limit is no pair of positive numbers.
-            RuntimeError: The server is not running, or a name is unknown.
+            ValueError: A time is negative, the rate limit is no pair of positive numbers, or a name
+                is unknown.
+            RuntimeError: The server is not running.
         """
         check_options(**settings)
         self._control("configure", **settings)
@@ -235,7 +238,8 @@ class Driver(ABC):
             objects: JSON objects as the server sends them, with the key of their table.
 
         Raises:
-            RuntimeError: The server is not running, the kind is unknown, or a key is missing.
+            ValueError: The kind is unknown, or a key is missing.
+            RuntimeError: The server is not running.
         """
         self._control("put_state", kind=kind, objects=[dict(item) for item in objects])
 

@@ -18,6 +18,7 @@ START_TIMEOUT = 30.0
 STOP_TIMEOUT = 5.0
 CONTROL_TIMEOUT = 60.0
 OK = 200
+BAD_ARGUMENTS = 400
 
 
 class ServerProcess:
@@ -86,7 +87,8 @@ class ServerProcess:
             The decoded answer.
 
         Raises:
-            RuntimeError: The server does not answer, or refuses the command.
+            ValueError: The server refuses the arguments.
+            RuntimeError: The server does not answer, or does not know the command.
         """
         connection = self._connection()
         try:
@@ -97,6 +99,8 @@ class ServerProcess:
             raise RuntimeError(f"the WATS server does not answer: {exc}") from exc
         finally:
             connection.close()
+        if response.status == BAD_ARGUMENTS:
+            raise ValueError(body.get("Message"))
         if response.status != OK:
             raise RuntimeError(f"the WATS server refused '{command}': {body.get('Message')}")
         return body

@@ -182,7 +182,7 @@ def test_bad_options_are_refused_at_once(options: dict[str, object]) -> None:
 
 
 def test_unknown_settings_are_refused(wats: WatsServer) -> None:
-    with pytest.raises(RuntimeError, match="unknown setting: colour"):
+    with pytest.raises(ValueError, match="unknown setting: colour"):
         wats.configure(colour="green")
     with pytest.raises(ValueError, match="seconds"):
         wats.configure(latency=-1)

@@ -11,7 +11,12 @@ from typing import Any
 
 from gevent.event import Event
 
-from pywats_green.arguments import require_count, require_seconds, require_seconds_or_zero
+from pywats_green.arguments import (
+    require_callable,
+    require_count,
+    require_seconds,
+    require_seconds_or_zero,
+)
 from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError, QueueBusyError
 from pywats_green.progress import ProgressCallback, reporter
 from pywats_green.queue.convert.isolation import Converter, Inline, Isolated, plan_for
@@ -88,6 +93,8 @@ class ConverterPool:
             raise ArgumentTypeError(
                 f"convert must be callable with a path, or a converter, not {convert!r}"
             )
+        if on_result is not None:
+            require_callable("on_result", on_result, "a ConversionResult")
         if isinstance(patterns, str):  # read letter by letter, "*" would fit all files
             raise ArgumentTypeError(f"patterns must be a list of texts, not {patterns!r}")
         files = WatchFolder(folder, patterns or _patterns_of(convert), settle)

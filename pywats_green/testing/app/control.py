@@ -30,7 +30,9 @@ def answer(app: Application, request: Request) -> Reply:
         arguments = request.json_object() if request.body else {}
         return Reply(encode_json(handler(app, arguments)))
     except (HttpError, KeyError, TypeError, ValueError) as exc:
-        return message_reply(400, f"{type(exc).__name__}: {exc}")
+        return message_reply(
+            400, f"{command}: {exc}" if isinstance(exc, ValueError) else f"{command}: {exc!r}"
+        )
 
 
 def _requests(app: Application) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from pywats_green.testing.app.messages import HTML_TYPE, Headers, Reply, message_reply
@@ -55,6 +56,30 @@ class Fault:
         return None
 
 
+def _may_fit(route: str, template: str) -> bool:
+    """Whether a request of a template, or the template itself, can begin with a route as given."""
+    method, _, wanted = route.rstrip("*").lower().rpartition(" ")
+    its_method, _, path = template.lower().partition(" ")
+    if method not in ("", its_method):
+        return False
+    *whole, last = wanted.split("/")
+    segments = path.split("/")
+    if len(whole) >= len(segments):
+        return False
+    ends = [(given, True) for given in whole] + [(last, False)]
+    return all(
+        _may_begin(given, segment, is_whole)
+        for (given, is_whole), segment in zip(ends, segments, strict=False)
+    )
+
+
+def _may_begin(given: str, segment: str, is_whole: bool) -> bool:
+    literal, brace, _ = segment.partition("{")
+    if brace and "{" not in given:  # a value of the parameter
+        return given.startswith(literal) or (not is_whole and literal.startswith(given))
+    return given == segment if is_whole else segment.startswith(given)
+
+
 class FaultPlan:
     """The planted faults, in the order in which they were planted."""
 
@@ -67,11 +92,19 @@ class FaultPlan:
         """Add a fault.
 
         Raises:
-            ValueError: The mode is unknown.
+            ValueError: The mode is unknown, or no route fits.
         """
         fault = Fault(**options)
         if fault.mode not in MODES:
             raise ValueError(f"unknown fault mode: {fault.mode}")
+        route = fault.route
+        if route != "*" and not any(_may_fit(route, each) for each in self._templates):
+            near = get_close_matches(route, sorted(self._templates), n=5, cutoff=0.4)
+            advice = f"; near it are {', '.join(map(repr, near))}" if near else ""
+            raise ValueError(
+                f"no request can fit the route {route!r}: give a template, a prefix such as "
+                f"'GET /api/Product', or '*'{advice}"
+            )
         self._faults.append(fault)
 
     def clear(self) -> None:

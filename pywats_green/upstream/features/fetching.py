@@ -20,11 +20,12 @@ from pywats.domains.product import Product
 from pywats.domains.production import Unit
 from pywats.domains.report import ReportHeader, ReportType
 
+from pywats_green.arguments import require_items
 from pywats_green.batching import Key, batching
-from pywats_green.exceptions import InvalidArgumentError
+from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
 from pywats_green.pool import Pool, Raised
 from pywats_green.upstream.client.batches import learned_of
-from pywats_green.upstream.features.pool import require_items
+from pywats_green.upstream.features.pool import require_client
 from pywats_green.upstream.tables.batch_forms import BatchForm, look_up_of
 
 K = TypeVar("K", bound=Hashable)
@@ -66,9 +67,9 @@ def fetch_products(
         the single call returns None or raises `NotFoundError` or `EmptyResponseError`.
 
     Raises:
-        InvalidArgumentError: `part_numbers` is a single text or holds something else than texts,
-            `api` is no `pyWATS`, or `concurrency` is less than 1.
-        ArgumentTypeError: `concurrency` is no whole number.
+        ArgumentTypeError: `part_numbers` is a single text or holds something else than texts,
+            `api` is no `pyWATS`, or `concurrency` is no whole number.
+        InvalidArgumentError: `concurrency` is less than 1.
         Exception: What a single call raises, such as `ValueError` for a blank key. The first error
             ends the fetch: what is still under way is given up.
     """
@@ -92,7 +93,7 @@ def fetch_assets(
         The assets by serial number, in the order of the keys; what does not exist is absent.
 
     Raises:
-        InvalidArgumentError: As `fetch_products`.
+        ArgumentTypeError, InvalidArgumentError: As `fetch_products`.
         Exception: What a single call raises.
     """
     keys = {key: _path(Routes.Asset.asset, key) for key in _texts("serial_numbers", serial_numbers)}
@@ -115,7 +116,8 @@ def fetch_units(
         The units by pair, in the order of the pairs; what does not exist is absent.
 
     Raises:
-        InvalidArgumentError: As `fetch_products`, or something is no pair of texts.
+        ArgumentTypeError: As `fetch_products`, or something is no pair of texts.
+        InvalidArgumentError: As `fetch_products`.
         Exception: What a single call raises.
     """
     items = require_items("pairs", pairs)  # type: ignore[arg-type]
@@ -146,6 +148,7 @@ def fetch_report_headers(
         report of the other type, is absent.
 
     Raises:
+        ArgumentTypeError: As `fetch_products`, or something is neither a text nor a UUID.
         InvalidArgumentError: As `fetch_products`, something is no GUID, or the report type is none
             of the two.
         Exception: What a single call raises.
@@ -164,14 +167,14 @@ def _texts(name: str, keys: Iterable[str]) -> list[str]:
     texts = require_items(name, keys)
     for text in texts:
         if not isinstance(text, str):
-            raise InvalidArgumentError(f"{name} must hold texts, not {text!r}")
+            raise ArgumentTypeError(f"{name} must hold texts, not {text!r}")
     return texts
 
 
 def _pair(given: Any) -> tuple[str, str]:
     is_pair = isinstance(given, (tuple, list)) and len(given) == _PAIR
     if not (is_pair and all(isinstance(part, str) for part in given)):
-        raise InvalidArgumentError(f"pairs must hold (serial number, part number), not {given!r}")
+        raise ArgumentTypeError(f"pairs must hold (serial number, part number), not {given!r}")
     return given[0], given[1]
 
 
@@ -188,6 +191,8 @@ def _report_type(given: ReportType | str) -> ReportType:
 
 
 def _header(kind: ReportType, identifier: str | UUID) -> _LookUp:
+    if not isinstance(identifier, (str, UUID)):
+        raise ArgumentTypeError(f"ids must hold GUIDs, not {identifier!r}")
     try:
         condition = f"uuid eq {UUID(str(identifier))}"
     except ValueError:
@@ -210,8 +215,7 @@ def _fetch(
         keys: What is asked for each.
         concurrency: How many look-ups at once.
     """
-    if not isinstance(api, pyWATS):
-        raise InvalidArgumentError(f"api must be a pyWATS, not {type(api).__name__}")
+    require_client(api)
     pool = Pool(concurrency)
     get = method()
     found: dict[K, M | None] = {}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from pywats_green.arguments import require_items
 from pywats_green.cache import CacheManager
 from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.pool import PoolStats, pool_statistics
 from pywats_green.queue.drain.statistics import QueueStats, queue_statistics
-from pywats_green.upstream.features.pool import Pool, require_items
+from pywats_green.upstream.features.pool import Pool, require_client
 from pywats_green.upstream.hooks.seams import is_installed
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def session_of(client: pyWATS | HttpClient) -> requests.Session:
 
     Raises:
         InvalidArgumentError: The client is not green.
+        NativeThreadError: It belongs to another native thread.
     """
     # They import pywats, which importing the package when disabled does not.
     from pywats.core.client import HttpClient  # noqa: PLC0415
@@ -83,10 +85,12 @@ def warm(
         A `Success` or a `Failure` for each part number, in order.
 
     Raises:
-        ArgumentTypeError: `concurrency` is no whole number.
-        InvalidArgumentError: `concurrency` is less than 1, or `part_numbers` is a single text.
+        ArgumentTypeError: `api` is no `pyWATS`, `part_numbers` is no iterable or a single text, or
+            `concurrency` is no whole number.
+        InvalidArgumentError: `concurrency` is less than 1.
         PyWATSError: The processes could not be read; then no product was asked for.
     """
+    require_client(api)
     numbers = require_items("part_numbers", part_numbers)
     with Pool(concurrency) as pool:
         pool.apply(api.process.get_processes)

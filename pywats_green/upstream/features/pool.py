@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import gevent
 
 from pywats_green import pool
-from pywats_green.exceptions import InvalidArgumentError
+from pywats_green.arguments import require_items
+from pywats_green.exceptions import ArgumentTypeError
 from pywats_green.pool import Raised
 from pywats_green.progress import ProgressCallback
 
@@ -128,31 +129,40 @@ def get_many(
         client's `get` raised, the exception stands in its place.
 
     Raises:
-        ArgumentTypeError: `concurrency` is no whole number.
-        InvalidArgumentError: `concurrency` is less than 1, or `paths` is a single text.
+        ArgumentTypeError: `client` is none of the two, `paths` is no iterable or a single text, or
+            `concurrency` is no whole number.
+        InvalidArgumentError: `concurrency` is less than 1.
     """
     get = _getter(client)
     values = Pool(concurrency).settle(get, require_items("paths", paths))
     return [value.error if isinstance(value, Raised) else value for value in values]
 
 
-def require_items(name: str, items: Iterable[str]) -> list[str]:
-    """Return the items as a list.
+def require_client(api: Any) -> None:
+    """Refuse what is no `pyWATS`.
 
     Raises:
-        InvalidArgumentError: They are one text, whose letters would be taken for items.
+        ArgumentTypeError: It is none.
     """
-    if isinstance(items, (str, bytes)):
-        raise InvalidArgumentError(f"{name} must be a list of texts, not the text {items!r}")
-    return list(items)
+    from pywats import pyWATS  # noqa: PLC0415
+
+    if not isinstance(api, pyWATS):
+        raise ArgumentTypeError(f"api must be a pyWATS, not {type(api).__name__}")
 
 
 def _getter(client: Any) -> Callable[[str], Response]:
-    http_client = getattr(client, "_http_client", None)
-    if http_client is None:
-        return client.get  # type: ignore[no-any-return]
+    from pywats import pyWATS  # noqa: PLC0415
+    from pywats.core.client import HttpClient  # noqa: PLC0415
+
+    if isinstance(client, HttpClient):
+        return client.get
+    if not isinstance(client, pyWATS):
+        raise ArgumentTypeError(
+            f"client must be a pyWATS or an HttpClient of pywats, not {type(client).__name__}"
+        )
     # Green or, when disabled, upstream's own.
     from pywats.pywats import _run_sync  # type: ignore[attr-defined]  # noqa: PLC0415
 
-    timeout = client._sync_config.timeout
+    http_client: Any = client._http_client  # type: ignore[attr-defined]
+    timeout = client._sync_config.timeout  # type: ignore[attr-defined]
     return lambda path: _run_sync(http_client.get(path), timeout=timeout)

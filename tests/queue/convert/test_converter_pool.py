@@ -486,7 +486,8 @@ def test_an_argument_out_of_range(folder, queue, options):
 
 
 @pytest.mark.parametrize(
-    "options", [{"convert": 42}, {"concurrency": 1.5}, {"timeout": "1"}, {"settle": None}]
+    "options",
+    [{"convert": 42}, {"on_result": 5}, {"concurrency": 1.5}, {"timeout": "1"}, {"settle": None}],
 )
 def test_an_argument_of_the_wrong_type(folder, queue, options):
     values = {"watch_folder": folder, "convert": samples.plain, "queue": queue, **options}

@@ -5,6 +5,7 @@ import gc
 import logging
 import threading
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
@@ -21,7 +22,7 @@ from pywats.models import UUTReport
 from transport.servers import Server
 from waiting import Rendezvous, turn, until
 
-from pywats_green import NativeThreadError, Pool, get_many
+from pywats_green import ArgumentTypeError, NativeThreadError, Pool, get_many, warm
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.hooks.calls import run_sync
 
@@ -119,6 +120,23 @@ def test_get_many_gives_a_response_for_any_answer_in_order(kind: str, server: Wa
     )
     assert [answer.status_code for answer in answers] == [503, 200, 200, 404]  # type: ignore[union-attr]
     assert all(isinstance(answer, Response) for answer in answers)
+
+
+@pytest.mark.parametrize("client", [5, None, {}, AsyncWATS(base_url="http://x", token="t")])
+def test_get_many_says_what_a_client_is(client: Any) -> None:
+    with pytest.raises(ArgumentTypeError, match="client must be a pyWATS or an HttpClient"):
+        get_many(client, ["/api/App/Version"])
+
+
+@pytest.mark.parametrize("paths", ["/api/App/Version", 5, None])
+def test_get_many_says_what_paths_are(server: WatsServer, paths: Any) -> None:
+    with pyWATS(base_url=server.url, token=server.token) as api:
+        with pytest.raises(ArgumentTypeError, match="paths must be a list"):
+            get_many(api, paths)
+        with pytest.raises(ArgumentTypeError, match="part_numbers must be a list"):
+            warm(api, paths)
+    with pytest.raises(ArgumentTypeError, match="api must be a pyWATS, not NoneType"):
+        warm(None, ["PN-1"])  # type: ignore[arg-type]
 
 
 def test_get_many_puts_the_exception_in_the_place_where_get_raised(server: WatsServer) -> None:

@@ -12,7 +12,7 @@ from pywats.core.retry import RetryConfig
 from pywats.domains.production import Unit
 from waiting import turn
 
-from pywats_green import Pool, batching, events
+from pywats_green import ArgumentTypeError, Pool, batching, events
 from pywats_green.profiler import CallerFinder, record_calls
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.features.profiling import profile_queries
@@ -158,6 +158,12 @@ def test_what_ends_after_the_block_is_not_recorded(api: pyWATS) -> None:
     gate.set()
     greenlet.get()
     assert profile.calls == []
+
+
+def test_a_listener_that_cannot_be_called_is_refused_at_once() -> None:
+    with pytest.raises(ArgumentTypeError, match="callable with a RequestEvent, not 5"):
+        events.subscribe(5)  # type: ignore[arg-type]
+    assert events.listeners == ()
 
 
 def test_nested_blocks_both_record(api: pyWATS) -> None:

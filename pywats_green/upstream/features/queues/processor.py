@@ -7,8 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from pywats_green.arguments import require_count, require_seconds, require_seconds_or_zero
-from pywats_green.exceptions import ArgumentTypeError, QueueBusyError
+from pywats_green.arguments import (
+    require_callable,
+    require_count,
+    require_seconds,
+    require_seconds_or_zero,
+)
+from pywats_green.exceptions import QueueBusyError
 from pywats_green.progress import ProgressCallback, reporter
 from pywats_green.queue.drain.backoff import Backoff
 from pywats_green.queue.drain.gate import Gate
@@ -107,8 +112,8 @@ class QueueProcessor:
             require_seconds("timeout", timeout)
         if give_up_after is not None:
             require_seconds_or_zero("give_up_after", give_up_after)
-        if on_result is not None and not callable(on_result):
-            raise ArgumentTypeError(f"on_result must be callable, not {on_result!r}")
+        if on_result is not None:
+            require_callable("on_result", on_result, "(item id, how it was settled, error)")
         self._timing = timing or Timing()
         spacing = Backoff(backoff, self._timing.random)
         self._give_up_after = give_up_after
