@@ -55,6 +55,7 @@ def cached(
             plain function: write `@staticmethod`, `@classmethod` and `@property` above `@cached`.
         InvalidArgumentError: `ttl` is negative.
         CacheKeyError: When called: the key cannot be hashed.
+        CacheRecursionError: When called: the function calls itself with the same arguments.
     """
     if callable(ttl):
         raise ArgumentTypeError("write @cached() with parentheses; ttl is a number of seconds")
@@ -114,7 +115,11 @@ class CachedFunction(Generic[P, T]):
     @overload
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None: ...
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
-        """Drop what is kept for these arguments; without arguments, all of this function's."""
+        """Drop what is kept for these arguments; without arguments, all of this function's.
+
+        Raises:
+            CacheKeyError: The arguments cannot be made into a key.
+        """
         self._drop(self._place, args, kwargs)
 
     @overload
@@ -247,6 +252,10 @@ class BoundFunction(Generic[P, T]):
     @overload
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None: ...
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
-        """Drop what is kept for these arguments; without arguments, all of this instance's."""
+        """Drop what is kept for these arguments; without arguments, all of this instance's.
+
+        Raises:
+            CacheKeyError: The arguments, or the instance, cannot be made into a key.
+        """
         function = self._function
         function._drop(function._place_of(self._instance), args, kwargs)  # noqa: SLF001  # one room

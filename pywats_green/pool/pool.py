@@ -221,7 +221,11 @@ class Pool(gevent.pool.Pool):
     def imap_unordered(
         self, func: Callable[..., T], *iterables: Iterable[Any], maxsize: int | None = _FOLLOW_SIZE
     ) -> Iterator[T]:
-        """As `imap`, but gives each value as soon as it is there."""
+        """As `imap`, but gives each value as soon as it is there.
+
+        Raises:
+            ArgumentTypeError, InvalidArgumentError: As `imap`.
+        """
         return self._prefetch(False, func, iterables, maxsize)
 
     def _prefetch(
