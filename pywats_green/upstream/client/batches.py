@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from pywats.core.client import Response
@@ -116,12 +117,8 @@ class _Source:
     def _ask(self, keys: Sequence[Key]) -> Response:
         """Send a query, with an event of its own: none of those who wait for it has sent it."""
         endpoint, params = self._form.query(keys)
-        if not events.listeners:
-            return self._send(endpoint, params)
-        with observed(self._client, "GET", endpoint, params) as event:
-            response = self._send(endpoint, params)
-            event.status = response.status_code
-            return response
+        send = partial(self._send, endpoint, params)
+        return observed(self._client, "GET", endpoint, params, send) if events.listeners else send()
 
     def _send(self, endpoint: str, params: dict[str, Any]) -> Response:
         # A query is ours, not the user's: that it fails must not close the client for his calls.

@@ -54,8 +54,7 @@ def look_up(
         return read
     refusal.set(None)  # an earlier request's says nothing of how this call ends
     if events.listeners:
-        with observed(client, "GET", endpoint, params) as event:
-            event.cache, event.status = "hit", response.status_code
+        return observed(client, "GET", endpoint, params, lambda: response, "hit")
     return response
 
 
@@ -82,12 +81,10 @@ def read(
     """
     if options:
         _check(client, "GET", endpoint, options)
-    if not events.listeners:
-        return _load(client, endpoint, params, options, found, deadline)
-    with observed(client, "GET", endpoint, params) as event:
-        response = _load(client, endpoint, params, options, found, deadline)
-        event.status = response.status_code
-        return response
+    if events.listeners:
+        load = partial(_load, client, endpoint, params, options, found, deadline)
+        return observed(client, "GET", endpoint, params, load)
+    return _load(client, endpoint, params, options, found, deadline)
 
 
 def _load(
@@ -112,13 +109,8 @@ def _renew(
 ) -> Response:
     """Ask the server in the background, in the context of a call that has ended."""
     events.current.set(None)
-    if not events.listeners:
-        return _ask(client, endpoint, params, options, None)
-    with observed(client, "GET", endpoint, params) as event:
-        event.cache = "miss"
-        response = _ask(client, endpoint, params, options, None)
-        event.status = response.status_code
-        return response
+    ask = partial(_ask, client, endpoint, params, options, None)
+    return observed(client, "GET", endpoint, params, ask, "miss") if events.listeners else ask()
 
 
 def _ask(
@@ -161,12 +153,10 @@ def write(
     """
     if options:
         _check(client, method, endpoint, options)
-    if not events.listeners:
-        return request(client, method, endpoint, params, deadline=deadline, **options)
-    with observed(client, method, endpoint, params) as event:
-        response = request(client, method, endpoint, params, deadline=deadline, **options)
-        event.status = response.status_code
-        return response
+    if events.listeners:
+        send = partial(request, client, method, endpoint, params, deadline=deadline, **options)
+        return observed(client, method, endpoint, params, send)
+    return request(client, method, endpoint, params, deadline=deadline, **options)
 
 
 def request(
