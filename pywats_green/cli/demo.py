@@ -14,7 +14,7 @@ from pywats.core.throttle import configure_throttling
 from pywats_green.cli import options as option
 from pywats_green.cli import workload
 from pywats_green.cli.clients import new_client
-from pywats_green.cli.demo_output import Outcome, as_json, as_text
+from pywats_green.cli.demo_output import DemoResult, as_json, as_text
 from pywats_green.cli.embedded import embedded_server, without_proxy
 from pywats_green.cli.errors import WRONG_USE, CommandError, redact
 from pywats_green.cli.measuring import Comparison, Job, Run, green, one_by_one
@@ -64,9 +64,9 @@ def execute(options: argparse.Namespace) -> int:
     if not is_installed():
         raise CommandError("PYWATS_GREEN_DISABLE switches pywats_green off: unset it", WRONG_USE)
     own = own_server(os.environ)
-    outcome = _on_own_server(*own, options) if own else _on_embedded_server(options)
-    print(json.dumps(as_json(outcome)) if options.json else "\n" + as_text(outcome))
-    return 0 if outcome.ok else 1
+    result = _on_own_server(*own, options) if own else _on_embedded_server(options)
+    print(json.dumps(as_json(result)) if options.json else "\n" + as_text(result))
+    return 0 if result.ok else 1
 
 
 def own_server(environ: Mapping[str, str]) -> tuple[str, str] | None:
@@ -89,7 +89,7 @@ def own_server(environ: Mapping[str, str]) -> tuple[str, str] | None:
     return None
 
 
-def _on_embedded_server(options: argparse.Namespace) -> Outcome:
+def _on_embedded_server(options: argparse.Namespace) -> DemoResult:
     count, sample = options.reports, min(SAMPLE, options.reports)
     with without_proxy(), embedded_server(latency=options.latency) as server:
         with _unthrottled_client(server) as api:
@@ -113,7 +113,7 @@ def _on_embedded_server(options: argparse.Namespace) -> Outcome:
             after = _measured_green(measured, options.concurrency)
         accepted, highest = server.reports(), server.stats()["highest_concurrency"]
     expected = {str(report.id).lower() for report in measured[0].items}
-    return Outcome(
+    return DemoResult(
         comparisons=_paired(measured, before, after),
         concurrency=options.concurrency,
         latency=options.latency,
@@ -124,7 +124,7 @@ def _on_embedded_server(options: argparse.Namespace) -> Outcome:
     )
 
 
-def _on_own_server(url: str, token: str, options: argparse.Namespace) -> Outcome:
+def _on_own_server(url: str, token: str, options: argparse.Namespace) -> DemoResult:
     with new_client(url, token) as api:
         jobs = [job for job in workload.reading(api, *_listed(api, OWN_READS)) if job.items]
         if not jobs:
@@ -134,7 +134,7 @@ def _on_own_server(url: str, token: str, options: argparse.Namespace) -> Outcome
             )
         before = _sampled([job._replace(items=job.items[:OWN_SAMPLE]) for job in jobs])
         after = _measured_green(jobs, options.concurrency)
-    return Outcome(
+    return DemoResult(
         comparisons=_paired(jobs, before, after),
         concurrency=options.concurrency,
         own_url=redact(url),

@@ -36,7 +36,7 @@ IIS_404_15 = (
 
 
 @dataclass
-class Outcome:
+class Delivery:
     """What the protocol does for a request: send `reply`, after `delay`, in the way of `mode`."""
 
     reply: Reply
@@ -144,7 +144,7 @@ class Application:
         """Close all idle connections; with RST where `reset`. Returns how many there were."""
         return sum(connection.drop(reset=reset) for connection in tuple(self.connections))
 
-    def answer(self, request: Request) -> Outcome:
+    def answer(self, request: Request) -> Delivery:
         """Count a request and decide what becomes of it; `statistics.finish` is the caller's."""
         if self.recording:
             self.recorded.append(request)
@@ -152,24 +152,24 @@ class Application:
         known = False
         if len(request.query_string) > MAX_QUERY_STRING:
             self.statistics.begin(REJECTED)
-            return Outcome(Reply(IIS_404_15, 404, HTML_TYPE), self._latency())
+            return Delivery(Reply(IIS_404_15, 404, HTML_TYPE), self._latency())
         route, request.params, known = self.router.match(request.method, request.path)
         template = None if route is None else route.template
         self.statistics.begin(template or UNKNOWN)
         fault = self.faults.strike(request.method, request.path, template)
         if fault is None:
-            return Outcome(self._reply(request, route, known), self._latency())
+            return Delivery(self._reply(request, route, known), self._latency())
         return self._faulty(fault, request, route, known)
 
-    def _faulty(self, fault: Fault, request: Request, route: Route | None, known: bool) -> Outcome:
+    def _faulty(self, fault: Fault, request: Request, route: Route | None, known: bool) -> Delivery:
         delay = self._latency() + fault.delay
         if fault.mode in UNPROCESSED:
-            return Outcome(Reply(), delay, fault.mode)
+            return Delivery(Reply(), delay, fault.mode)
         reply = fault.reply()
         if reply is None:
             reply = self._reply(request, route, known)
         mode = fault.mode if fault.mode in ("cut", "close_after") else "send"
-        return Outcome(reply, delay, mode)
+        return Delivery(reply, delay, mode)
 
     def _latency(self) -> float:
         settings = self.settings

@@ -8,8 +8,8 @@ import struct
 import sys
 from typing import cast
 
-from pywats_green.testing.app import control, wire
-from pywats_green.testing.app.application import Application, Outcome
+from pywats_green.testing.app import control, http1
+from pywats_green.testing.app.application import Application, Delivery
 from pywats_green.testing.app.messages import Reply, Request, message_reply
 
 LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
@@ -28,7 +28,7 @@ class HttpProtocol(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._request: Request | None = None
-        self._chunked: wire.ChunkedBody | None = None
+        self._chunked: http1.ChunkedBody | None = None
         self._length = 0
         self._busy = False
         self._counted = False
@@ -67,9 +67,11 @@ class HttpProtocol(asyncio.Protocol):
                 if request is None:
                     return
                 self._handle(request)
-        except wire.WireError as exc:
+        except http1.WireError as exc:
             self._send(
-                wire.encode(message_reply(exc.status, exc.message), keep_alive=False, gzipped=False)
+                http1.encode(
+                    message_reply(exc.status, exc.message), keep_alive=False, gzipped=False
+                )
             )
             self._close()
 
@@ -88,16 +90,16 @@ class HttpProtocol(asyncio.Protocol):
                 del buffer[:2]
             end = buffer.find(b"\r\n\r\n")
             if end < 0:
-                if len(buffer) > wire.MAX_HEAD:
-                    raise wire.WireError(431, "The request head is too large.")
+                if len(buffer) > http1.MAX_HEAD:
+                    raise http1.WireError(431, "The request head is too large.")
                 return None
-            request = wire.parse_head(bytes(buffer[:end]))
+            request = http1.parse_head(bytes(buffer[:end]))
             del buffer[: end + 4]
-            length = wire.body_length(request)
+            length = http1.body_length(request)
             if length == 0:
                 return request
             self._request = request
-            self._chunked = wire.ChunkedBody() if length is None else None
+            self._chunked = http1.ChunkedBody() if length is None else None
             self._length = length or 0
             if request.lowered.get("expect", "").lower() == "100-continue":
                 self._send(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -119,13 +121,13 @@ class HttpProtocol(asyncio.Protocol):
             self._uncount()
             self._deliver(request, control.answer(app, request))
             return
-        outcome = app.answer(request)
+        delivery = app.answer(request)
         self._busy = True
-        if outcome.delay > 0:
-            delay = max(outcome.delay - _HALF_A_TICK, 0.0)
-            self._timer = self._loop.call_later(delay, self._resume, request, outcome)
+        if delivery.delay > 0:
+            delay = max(delivery.delay - _HALF_A_TICK, 0.0)
+            self._timer = self._loop.call_later(delay, self._resume, request, delivery)
         else:
-            self._finish(request, outcome)
+            self._finish(request, delivery)
 
     def _uncount(self) -> None:
         if self._counted:
@@ -133,40 +135,40 @@ class HttpProtocol(asyncio.Protocol):
             self._app.statistics.open -= 1
             self._app.statistics.opened -= 1
 
-    def _resume(self, request: Request, outcome: Outcome) -> None:
+    def _resume(self, request: Request, delivery: Delivery) -> None:
         self._timer = None
-        self._finish(request, outcome)
+        self._finish(request, delivery)
         if not self._busy:
             self.data_received(b"")
 
-    def _finish(self, request: Request, outcome: Outcome) -> None:
-        mode = outcome.mode
+    def _finish(self, request: Request, delivery: Delivery) -> None:
+        mode = delivery.mode
         if mode == "hang":
             return
         self._busy = False
         unanswered = mode in ("reset", "close")
-        self._app.statistics.finish(None if unanswered else outcome.reply.status)
+        self._app.statistics.finish(None if unanswered else delivery.reply.status)
         if mode == "reset":
             self._reset()
         elif mode == "close":
             self._close()
         elif mode == "cut":
-            whole = self._encode(request, outcome.reply, gzipped=False)
-            self._send(whole[: max(1, len(whole) - max(1, len(outcome.reply.body) // 2))])
+            whole = self._encode(request, delivery.reply, gzipped=False)
+            self._send(whole[: max(1, len(whole) - max(1, len(delivery.reply.body) // 2))])
             self._close()
         else:
-            self._deliver(request, outcome.reply)
+            self._deliver(request, delivery.reply)
             if mode == "close_after" and not self._closing:
                 self._closing = True
                 self._timer = self._loop.call_later(CLOSE_AFTER, self._close)
 
     def _deliver(self, request: Request, reply: Reply) -> None:
-        self._send(self._encode(request, reply, gzipped=wire.accepts_gzip(request)))
+        self._send(self._encode(request, reply, gzipped=http1.accepts_gzip(request)))
         if not request.keep_alive:
             self._close()
 
     def _encode(self, request: Request, reply: Reply, *, gzipped: bool) -> bytes:
-        return wire.encode(
+        return http1.encode(
             reply,
             keep_alive=request.keep_alive,
             gzipped=gzipped,

@@ -30,8 +30,8 @@ from pywats_green.transport import Answer, Transport, without_user_info
 from pywats_green.upstream.client import breaker
 from pywats_green.upstream.client.admission import admit, pause_asked, settle
 from pywats_green.upstream.client.answers import parse, response_of
+from pywats_green.upstream.client.encoding import checked_headers, encode_body
 from pywats_green.upstream.client.observing import note_attempt
-from pywats_green.upstream.client.wire import checked_headers, encode_body
 
 logger = get_logger("pywats.core.async_client")  # users filter by upstream's names
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on the wire: request heads, chunked bodies, encoded replies."""
+"""HTTP/1.1 as bytes: request heads, chunked bodies, encoded replies."""
 
 from __future__ import annotations
 
