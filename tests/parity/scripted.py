@@ -139,6 +139,7 @@ class Scripted(asyncio.Protocol):
 
     recorded: ClassVar[list[dict[str, Any]]] = []
     asked: ClassVar[Counter[str]] = Counter()
+    doomed: ClassVar[list[Any]] = []
     ports: ClassVar[dict[str, int]] = {}
 
     def __init__(self) -> None:
@@ -207,6 +208,12 @@ class Scripted(asyncio.Protocol):
     def _control(self, path: str) -> None:
         if path.endswith("/requests"):
             self._write(answer(200, json.dumps(self.recorded).encode()))
+            return
+        if path.endswith("/close"):
+            while self.doomed:
+                self.doomed.pop().close()
+            # Behind the closing of the sockets, so that who reads this finds them closed.
+            asyncio.get_running_loop().call_soon(self._write, answer(200, b"null"))
             return
         self.recorded.clear()
         self.asked.clear()
@@ -288,10 +295,9 @@ class Scripted(asyncio.Protocol):
             self._write(answer(200, GREETING)[:-4])
 
     def _on_then_close(self) -> None:
-        """Answer, and close the connection that seemed to be kept."""
+        """Answer, and let the control request `close` close the connection that seemed kept."""
         self._on_anything()
-        # Not at once: a client might meet the end together with the answer, or not.
-        asyncio.get_running_loop().call_later(0.03, self._transport.close)
+        self.doomed.append(self._transport)
 
     def _on_announced_close(self) -> None:
         self._write(answer(200, GREETING, JSON, "Connection: close"))

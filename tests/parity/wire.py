@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,6 @@ from pywats.core.retry import RetryConfig
 from parity.control import Control
 from parity.outcome import outcome_of
 from parity.tables.wire import ROWS, Exchange, Step
-
-MOMENT = 0.15
-"""Seconds in which a connection that the server closed shows as closed."""
 
 KINDS = ("pyWATS", "HttpClient")
 
@@ -52,7 +48,7 @@ def _record(
     if client is None:
         return {**record, "made": made}
     try:
-        record["steps"] = [_outcome(client, step) for step in exchange.steps]
+        record["steps"] = [_outcome(client, step, control) for step in exchange.steps]
     finally:
         client.close()
     retry: RetryConfig = client.retry_config
@@ -61,9 +57,9 @@ def _record(
     return record
 
 
-def _outcome(client: _Client, step: Step) -> Any:
-    if step.verb == "wait":
-        time.sleep(MOMENT)
+def _outcome(client: _Client, step: Step, control: Control) -> Any:
+    if step.verb == "close":
+        control.send("close")
         return None
     _, outcome = outcome_of(lambda: client.call(step))
     return outcome

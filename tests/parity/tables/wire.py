@@ -25,7 +25,8 @@ class Step:
     """One call of a client's method.
 
     Attributes:
-        verb: The method: "get", "post", and so on; "wait" waits for a moment.
+        verb: The method: "get", "post", and so on; "close" has the server close the connections
+            that "/then-close" left open.
         endpoint: Its first argument.
         arguments: The rest.
     """
@@ -77,7 +78,7 @@ def patch(endpoint: str, **arguments: Any) -> Step:
     return Step("patch", endpoint, arguments)
 
 
-WAIT = Step("wait", "", {})
+CLOSE = Step("close", "", {})
 
 
 def row(name: str, *steps: Step, base: str = "http://{a}", **options: Any) -> Exchange:
@@ -251,13 +252,13 @@ ROWS = (
     row(
         "kept connection dies",
         get("/then-close"),
-        WAIT,
+        CLOSE,
         get("/after"),
         get("/then-close"),
-        WAIT,
+        CLOSE,
         post("/after", data=[1]),
         get("/then-close"),
-        WAIT,
+        CLOSE,
         get("/eof"),
         get("/after"),
     ),
@@ -307,7 +308,7 @@ ROWS = (
     row(
         "kept tls connection dies",
         get("/then-close"),
-        WAIT,
+        CLOSE,
         get("/x"),
         base="https://{tls}",
         verify_ssl=False,
