@@ -1,4 +1,4 @@
-"""Makes the events of `pywats_green.events` for upstream's clients."""
+"""Emits the events of `pywats_green.events` for upstream's clients."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _shown = lru_cache(maxsize=256)(without_user_info)
 def observed(
     client: Any, method: str, endpoint: str, params: Mapping[str, Any] | None
 ) -> RequestEvent:
-    """Return the event of a call, a context manager to make the call in.
+    """Return the event of a call: a context manager to make the call in.
 
     Args:
         client: An `AsyncHttpClient` or a `HttpClient` of pywats.
         method: HTTP method.
-        endpoint: As the caller gave it.
-        params: As the caller gave them.
+        endpoint: As passed by the caller.
+        params: As passed by the caller.
     """
     return RequestEvent(method, endpoint, params, _shown(client.base_url), template_of)
 
 
 def note_cache(outcome: str) -> None:
-    """Note on the event of the running call, if there is one, what the cache did for it."""
+    """Record the cache outcome on the current call's event, if there is one."""
     event = current.get()
     if event is not None:
         event.cache = outcome
 
 
 def note_attempt() -> None:
-    """Note on the event of the running call, if there is one, that it sends a request."""
+    """Count an attempt on the current call's event, if there is one."""
     event = current.get()
     if event is not None:
         event.attempts += 1
