@@ -223,7 +223,7 @@ def test_a_proxy_that_cannot_be_used_is_told_without_its_password(
     error: BaseException | None = caught.value
     while error is not None:
         assert "word" not in f"{error!r}"
-        assert "SOCKS" not in str(error) or "name an HTTP proxy" in str(error)
+        assert "SOCKS" not in str(error) or "use an HTTP proxy" in str(error)
         error = error.__cause__ or error.__context__
 
 

@@ -56,12 +56,12 @@ def _check(name: str, value: str) -> None:
 
 def _fault_of(value: str) -> str:
     if "\n" in value or "\r" in value:
-        return "holds a line break"
+        return "contains a line break"
     if not value.isascii():
-        return "holds a character beyond ASCII"
+        return "contains a non-ASCII character"
     if "\x00" in value:
-        return "holds a control character"
-    return "is empty, or has a blank at its end"
+        return "contains a control character"
+    return "is empty, or starts or ends with a blank"
 
 
 class Body(NamedTuple):

@@ -120,7 +120,7 @@ class BatchForm:
                 elif key in wanted:
                     answers[key] = answer
         except (AttributeError, TypeError) as exc:
-            raise ValueError(f"unexpected shape of the query result: {exc}") from exc
+            raise ValueError(f"the result objects have an unexpected shape: {exc}") from exc
         return {key: answer for key, answer in answers.items() if key not in twice}
 
     def _clause(self, key: Key) -> str:

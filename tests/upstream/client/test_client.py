@@ -323,7 +323,7 @@ def test_a_token_with_a_line_break_is_refused_without_showing_it(
     api = pyWATS(base_url=server.url, token=broken)
     with caplog.at_level(logging.DEBUG), pytest.raises(PyWATSError) as caught:
         api.product.get_product("PN-00001")
-    assert "the token holds a line break: strip it" in str(caught.value)
+    assert "the token contains a line break: strip it" in str(caught.value)
     assert "sec" not in str(caught.value) + repr(caught.value) + caplog.text
     assert server.requests() == []
 
