@@ -1,4 +1,4 @@
-"""The greenlets in which the items of a mapping run, one after another."""
+"""The greenlets that run the items of a mapping, one after another."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 import gevent
 from gevent import getcurrent
 
-_MANY = 64  # timers noted for one item, before those that are over are forgotten
+_MANY = 64  # timers recorded for one item before expired ones are dropped
 
 
-class Worker(gevent.Greenlet):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Runs items until none is left for it.
+class Worker(gevent.Greenlet):  # type: ignore[type-arg]  # generic only in the stubs
+    """Runs items until none are left.
 
     Args:
         work: Called with the worker.
 
     Attributes:
-        armed: The timers that the item under way has started.
-        is_killed: Whether somebody called `kill`; then the item under way is its last.
-        is_leaving: Whether it has ended, but may still hold its slot.
+        armed: Timers started by the current item.
+        is_killed: Whether `kill` was called; the current item is then its last.
+        is_leaving: Whether it has ended, though it may still hold its slot.
     """
 
     def __init__(self, work: Callable[[Worker], None]) -> None:
@@ -35,12 +35,12 @@ class Worker(gevent.Greenlet):  # type: ignore[type-arg]  # generic in the stubs
         self._work(self)
 
     def kill(self, *args: Any, **kwargs: Any) -> None:
-        """As `gevent.Greenlet.kill`; noted, because an item may swallow what is thrown into it."""
+        """Like `gevent.Greenlet.kill`, but recorded, because an item may swallow the exception."""
         self.is_killed = True
         super().kill(*args, **kwargs)
 
     def disarm(self) -> None:
-        """Close the timers that an item left armed: they must not hit the next one."""
+        """Close timers that an item left armed, so that they do not hit the next one."""
         for timer in self.armed:
             timer.close()
         self.armed.clear()
@@ -48,11 +48,11 @@ class Worker(gevent.Greenlet):  # type: ignore[type-arg]  # generic in the stubs
 
 @cache
 def watch_timeouts() -> None:
-    """Have each `gevent.Timeout` that is started in a worker noted there.
+    """Record each `gevent.Timeout` started in a worker.
 
-    A timer is thrown into the greenlet that started it. In a greenlet for each item, one left armed
-    meets a dead greenlet; in a worker it would meet whichever item runs by then, and nothing of
-    gevent's tells whose timer it was.
+    A timer fires in the greenlet that started it. With a greenlet per item, one left armed hits a
+    dead greenlet. In a worker, it would hit whichever item is running by then, and gevent does not
+    reveal who started it.
     """
     start = gevent.Timeout.start
 
