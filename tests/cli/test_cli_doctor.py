@@ -89,7 +89,7 @@ def test_what_ran_before_us(cli, tmp_path):
     assert result.returncode == 0
     checks = rows(result)
     assert checks["early-imports"]["status"] == "warn"
-    assert checks["native-threads"]["finding"] == "1 beside the main one"
+    assert checks["native-threads"]["finding"] == "1 besides the main one"
 
 
 def applying(**versions: str) -> list[str]:
