@@ -60,7 +60,7 @@ def test_a_client_made_before_uninstall_says_that_it_must_not_be_used(
         server.token,
         warnings="default",
     )
-    assert "make a new client" in done.stdout, done.stderr
+    assert "create a new client" in done.stdout, done.stderr
 
 
 def test_awaiting_a_green_client_on_a_loop_says_what_to_do(server: WatsServer) -> None:
