@@ -239,8 +239,8 @@ it is revalidated; 0: never | live clients |
     | `ttl` | {} | seconds for which responses of a domain are cached, such as \
 `{"process": 3600.0}`; 0: not cached; the mapping replaces the previous one; as \
 variable: `process=3600,asset=60` | live clients |
-    | `bulk_writes` | False | whether pywats' loops of writes (`bulk_save_revisions`, `save()` of a \
-box build) are sent in bulk or concurrently; as variable: `1` or `true` | live clients |
+    | `bulk_writes` | False | whether pywats' loops of writes (`bulk_save_revisions`, `save()` of \
+a box build) are sent in bulk or concurrently; as variable: `1` or `true` | live clients |
     | `pool_reuse` | True | whether a greenlet of a `Pool` runs many items of a mapping; False: \
 each item has its own greenlet and greenlet-locals; as variable: `0` or `false` | later calls |
 
