@@ -1,4 +1,4 @@
-"""`doctor`: what it finds here, and in installations that have a fault."""
+"""`doctor`: its findings here, and in faulty installations."""
 
 import json
 import os
@@ -93,7 +93,7 @@ def test_what_ran_before_us(cli, tmp_path):
 
 
 def applying(**versions: str) -> list[str]:
-    """Which traps apply to an installation with these versions."""
+    """Return which traps apply to an installation with these versions."""
     found = [look(trap, versions.get) for trap in TRAPS]
     return [row.id for row in found if row.status != "ok"]
 

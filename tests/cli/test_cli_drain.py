@@ -1,4 +1,4 @@
-"""`drain`: what is sent, what stays, how it ends and what it says."""
+"""`drain`: what is sent, what stays, exit status and output."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The reports: what they say, that they can be read back, and what must not stand in them."""
+"""The reports: their content, reading them back, and what they must not contain."""
 
 import base64
 import json

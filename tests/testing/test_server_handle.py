@@ -1,4 +1,4 @@
-"""The handle: its process, its counters, its limits; plain and under gevent."""
+"""The handle: its process, counters and limits, with and without gevent."""
 
 import contextlib
 import os

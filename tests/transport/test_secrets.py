@@ -1,4 +1,4 @@
-"""The token and the passwords of URLs appear in no text that a user may log."""
+"""Tokens and passwords in URLs never appear in anything that may be logged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PASSWORD = "pass-word"
 
 
 def texts_of(error: BaseException) -> str:
-    """What repr, str and the traceback show of an error and of all that led to it."""
+    """Return repr, str and traceback of an error and its causes."""
     seen: list[str] = []
     todo: list[BaseException | None] = [error]
     while todo:

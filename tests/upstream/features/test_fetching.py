@@ -38,7 +38,7 @@ def product(part_number: str, name: str = "planted") -> dict[str, Any]:
     return {"partNumber": part_number, "name": name, "state": 1, "revisions": [], "tags": []}
 
 
-# --- what it gives ------------------------------------------------------------------------------
+# --- results ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_report_headers_of_one_type(api: pyWATS, repairs: Any) -> None:
     assert tests.keys() | repaired.keys() == set(keys)
 
 
-# --- how it asks --------------------------------------------------------------------------------
+# --- requests -----------------------------------------------------------------------------------
 
 
 def test_a_thousand_under_the_default_limit(server: WatsServer) -> None:
