@@ -241,7 +241,7 @@ class SingleFlight:
         try:
             value = load.loader()
             keeps = load.keep(value)
-            failed = load.stale.is_failure(value)
+            failed = not keeps and load.stale.is_failure(value)
         except Exception as error:
             stand_in = (
                 self._stand_in(key, load) if isinstance(error, load.stale.errors) else MISSING

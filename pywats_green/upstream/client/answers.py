@@ -10,13 +10,17 @@ from __future__ import annotations
 import json
 import re
 from email.message import Message
-from operator import methodcaller
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic_core import from_json
 from pywats.core.client import Response
 
-_set = object.__setattr__  # the model's own validates, and costs more than everything else
+# The slots of a model. Its `__setattr__` validates, and costs more than everything else.
+_set_fields = vars(BaseModel)["__dict__"].__set__
+_set_fields_set = vars(BaseModel)["__pydantic_fields_set__"].__set__
+_set_extra = vars(BaseModel)["__pydantic_extra__"].__set__
+_set_private = vars(BaseModel)["__pydantic_private__"].__set__
 
 # One set shared by all responses: every field is set, so nothing is ever added to it.
 _FIELDS = {"status_code", "data", "headers", "raw"}
@@ -31,14 +35,11 @@ def response_of(status: int, headers: dict[str, str], raw: bytes, data: Any) -> 
     """
     response = Response.__new__(Response)
     fields = {"status_code": status, "data": data, "headers": headers, "raw": raw}
-    _set(response, "__dict__", fields)
-    _set(response, "__pydantic_fields_set__", _FIELDS)
-    _set(response, "__pydantic_extra__", None)
-    _set(response, "__pydantic_private__", None)
+    _set_fields(response, fields)
+    _set_fields_set(response, _FIELDS)
+    _set_extra(response, None)
+    _set_private(response, None)
     return response
-
-
-_copied = methodcaller("copy")
 
 
 class Packed:
@@ -68,8 +69,10 @@ class Packed:
         """Return a response that belongs to the caller alone."""
         if self._containers is None:
             data = self._parsed()
+        elif not self._links:
+            data = self._containers[0].copy()
         else:
-            copies = list(map(_copied, self._containers))
+            copies = [container.copy() for container in self._containers]
             for inner, outer, at in self._links:
                 copies[outer][at] = copies[inner]
             data = copies[0]
@@ -90,7 +93,7 @@ class Packed:
                         links.append((len(found), outer, at))
                         found.append(item)
             # The links first, because another native thread checks for the containers.
-            self._links, self._containers = links, list(map(_copied, found))
+            self._links, self._containers = links, [container.copy() for container in found]
         return data
 
 

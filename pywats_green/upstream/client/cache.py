@@ -21,7 +21,14 @@ from pywats.core.exceptions import PyWATSError
 from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 
 from pywats_green import config, events
-from pywats_green.cache import MISSING, CacheManager, CacheStats, StaleRules, current_directives
+from pywats_green.cache import (
+    MISSING,
+    CacheManager,
+    CacheStats,
+    Directives,
+    StaleRules,
+    current_directives,
+)
 from pywats_green.config import settings
 from pywats_green.transport import server_of, sorted_query
 from pywats_green.upstream.client.answers import Packed
@@ -37,7 +44,9 @@ _PATIENCE = 0.9
 # Fingerprints distinguish tokens within this process and are meaningless outside it.
 _FINGERPRINT_KEY = os.urandom(16)
 
-_MOST_KNOWN = 4096  # paths; a program repeats its paths
+_MOST_PATHS = 4096  # a program repeats its paths
+
+_NEVER: tuple[None, None] = (None, None)
 
 ATTRIBUTE = "_green_caching"
 
@@ -70,7 +79,10 @@ class ClientCache:
         self._ttl = ttl
         self._identity: tuple[str | None, str | None] = (None, None)
         self._fingerprint = ""
-        self._known: dict[str, tuple[Rule, tuple[str, str]]] = {}  # by path, as passed
+        # By path, as passed: its rule, server and family; and its last read without parameters and
+        # headers, with what that depends on.
+        self._known: dict[str, tuple[Rule, tuple[str, str]]] = {}
+        self._last: dict[str, tuple[object, Read | None]] = {}
         _caches.add(self.manager)
 
     def read_of(
@@ -88,18 +100,43 @@ class ClientCache:
             params: As passed by the caller.
             headers: The call's headers, or None.
         """
-        directives = current_directives()
         known = self._known.get(endpoint)
         if known is None:
             usual = usual_rule(endpoint)
             rule = RULE_OF_GROUP[usual.lastindex or 0] if usual else rule_of(endpoint)
             known = rule, (self._server, rule.family)
-            if len(self._known) >= _MOST_KNOWN:
+            if len(self._known) >= _MOST_PATHS:
                 self._known.clear()
+                self._last.clear()
             self._known[endpoint] = known
         rule, place = known
+        if unsettled and is_unsettled(*place):
+            return None
+        identity = (standing.get("Authorization"), standing.get("Accept"))
+        if identity != self._identity:
+            self._identity = identity
+            self._fingerprint = _fingerprint(f"{self._user_info} {identity}")
+        directives, epoch = current_directives(), epochs.get(place, 0)
+        if params or headers:
+            return self._read(endpoint, params, headers, rule, directives, epoch)
+        depends_on = (directives, config.in_force, epoch, self._fingerprint)
+        last_depended_on, read = self._last.get(endpoint, _NEVER)
+        if depends_on != last_depended_on:
+            read = self._read(endpoint, None, None, rule, directives, epoch)
+            self._last[endpoint] = depends_on, read
+        return read
+
+    def _read(
+        self,
+        endpoint: str,
+        params: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+        rule: Rule,
+        directives: Directives,
+        epoch: int,
+    ) -> Read | None:
         ttl = self._ttl_of(rule, directives.ttl)
-        if directives.bypass or ttl == 0 or (place in unsettled and is_unsettled(*place)):
+        if directives.bypass or ttl == 0:
             return None
         if not endpoint.startswith("/"):
             endpoint = f"/{endpoint}"
@@ -108,15 +145,8 @@ class ClientCache:
             varies = _fingerprint(repr(sorted(headers.items()))) if headers else ""
         except (TypeError, ValueError):  # the request itself raises the proper error
             return None
-        identity = (standing.get("Authorization"), standing.get("Accept"))
-        if identity != self._identity:
-            self._identity = identity
-            self._fingerprint = _fingerprint(f"{self._user_info} {identity}")
         # Starts like upstream's key, so that patterns for `invalidate_cache` still match.
-        key = (
-            f"GET:{endpoint}{query} {self._server} {self._fingerprint}{varies} "
-            f"{epochs.get(place, 0)}"
-        )
+        key = f"GET:{endpoint}{query} {self._server} {self._fingerprint}{varies} {epoch}"
         return Read(self, key, ttl, directives.refresh)
 
     def hit(self, read: Read) -> Response | None:
