@@ -139,7 +139,7 @@ def test_a_sleep_that_needs_a_loop_is_named() -> None:
 
 
 def test_a_sleep_while_another_greenlet_runs_a_loop_is_named_too() -> None:
-    """asyncio keeps the running loop per thread, so here the sleep finds that of the other."""
+    """asyncio keeps the running loop per thread, so the sleep finds the other greenlet's."""
 
     async def sleeps() -> None:
         await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Each import order in a process of its own, because a patch cannot be undone."""
+"""Each import order in a separate process, because a patch cannot be undone."""
 
 import sys
 
@@ -110,7 +110,7 @@ def test_a_program_that_patched_itself_gets_no_warning(run_python) -> None:  # t
 
 
 def test_a_program_that_left_the_queue_unpatched_gets_it_patched(run_python) -> None:  # type: ignore[no-untyped-def]
-    """Else ThreadPoolExecutor, and upstream's parallel_execute with it, freezes the hub."""
+    """Otherwise ThreadPoolExecutor, and so upstream's parallel_execute, blocks the hub."""
     done = run_python(
         "from gevent import monkey\nmonkey.patch_all(queue=False)\nimport pywats_green\n"
         "from concurrent.futures import ThreadPoolExecutor\n"

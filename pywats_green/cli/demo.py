@@ -1,4 +1,4 @@
-"""`demo`: what green buys, measured on the embedded server or read from the user's own."""
+"""`demo`: measures what green gains, on the embedded server or, read-only, on the user's own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pywats_green.upstream.hooks.seams import is_installed
 
 SAMPLE = 15
 
-# On a server that others use too: 3 listings, and 3 jobs of 10 calls one by one and 40 green.
+# On a shared server: 3 listings, and 3 jobs of 10 calls one by one and 40 green.
 OWN_SAMPLE = 10
 OWN_READS = 40
 
@@ -32,22 +32,22 @@ LABEL_WIDTH = 27
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
+    """Add the command's arguments."""
     parser.epilog = (
         "With PYWATS_GREEN_BASE_URL and PYWATS_GREEN_TOKEN set, it only reads, from that server: "
         "fewer than 200 requests, within upstream's limit of 500 a minute."
     )
     parser.add_argument(
         "--reports", type=option.positive_int, default=300, metavar="N",
-        help="reports to submit and things to read, embedded server only (%(default)s)",
+        help="reports to submit and objects to read, embedded server only (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--concurrency", type=option.positive_int, default=50, metavar="N",
-        help="green calls at once (%(default)s)",
+        help="green calls in flight (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--latency", type=option.seconds, default=0.05, metavar="SECONDS",
-        help="what the embedded server waits before each answer (%(default)s)",
+        help="delay of each answer of the embedded server (%(default)s)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -56,10 +56,10 @@ def execute(options: argparse.Namespace) -> int:
     """Measure and print.
 
     Returns:
-        0 when every call succeeded and the server holds what it should; else 1.
+        0 if every call succeeded and the server has every report once, else 1.
 
     Raises:
-        CommandError: It cannot start, or the server cannot be read from.
+        CommandError: It cannot start, or reading from the server fails.
     """
     if not is_installed():
         raise CommandError("PYWATS_GREEN_DISABLE switches pywats_green off: unset it", WRONG_USE)
@@ -70,10 +70,10 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def own_server(environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return base URL and token of the user's own server; None: there is none.
+    """Return base URL and token of the user's own server. None: none is configured.
 
     Raises:
-        CommandError: One is set without the other.
+        CommandError: Only one of the two is set.
     """
     names = ("PYWATS_GREEN_BASE_URL", "PYWATS_GREEN_TOKEN")
     url, token = (environ.get(name, "").strip() for name in names)
@@ -108,7 +108,7 @@ def _on_embedded_server(options: argparse.Namespace) -> DemoResult:
                 ]
 
             before = _sampled(jobs(sample))
-            server.reset()  # so that what it holds and counts at the end is the green run's alone
+            server.reset()  # at the end, its state and counters are those of the green run alone
             measured = jobs(count)
             after = _measured_green(measured, options.concurrency)
         accepted, highest = server.reports(), server.stats()["highest_concurrency"]
@@ -129,8 +129,8 @@ def _on_own_server(url: str, token: str, options: argparse.Namespace) -> DemoRes
         jobs = [job for job in workload.reading(api, *_listed(api, OWN_READS)) if job.items]
         if not jobs:
             raise CommandError(
-                "the server answers, but shows no product, asset or report to read: check what "
-                "the token may see"
+                "the server answers, but has no product, asset or report to read: check the "
+                "permissions of the token"
             )
         before = _sampled([job._replace(items=job.items[:OWN_SAMPLE]) for job in jobs])
         after = _measured_green(jobs, options.concurrency)
@@ -142,7 +142,7 @@ def _on_own_server(url: str, token: str, options: argparse.Namespace) -> DemoRes
 
 
 def _unthrottled_client(server: WatsServer) -> Any:
-    # The limiter is taken over by the client when it is made; all others keep upstream's default.
+    # A client takes the limiter that is configured when it is created.
     configure_throttling(enabled=False)
     try:
         return new_client(server.url, server.token)
@@ -156,7 +156,7 @@ def _listed(api: Any, count: int) -> tuple[list[str], list[str], list[str]]:
     except Exception as exc:
         reason = str(getattr(exc, "message", exc)).rstrip(".")
         raise CommandError(
-            f"the server cannot be read from: {reason}. Check its address and the token"
+            f"cannot read from the server: {reason}. Check its address and the token"
         ) from exc
 
 
@@ -174,7 +174,7 @@ def _sampled(jobs: Sequence[Job]) -> list[Run]:
 
 
 def _shifted(bar: ProgressCallback, before: int, total: int) -> ProgressCallback:
-    """Show the progress of one job as a part of the whole."""
+    """Show the progress of one job as part of the total."""
     return lambda done, _: bar(before + done, total)
 
 

@@ -1,4 +1,4 @@
-"""What the demo found, as text and as JSON."""
+"""The results of the demo, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from pywats_green.upstream.hooks.versions import DISTRIBUTION
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoResult:
-    """Everything the demo found.
+    """The results of the demo.
 
     Attributes:
         comparisons: One for each job.
-        concurrency: Green calls at once, at most.
-        own_url: The user's server, without user info. None: the embedded one, and the rest holds.
+        concurrency: Maximum green calls in flight.
+        own_url: The user's server, without user info. None: the embedded server, to which the
+            other attributes apply.
         latency: Seconds that the embedded server waits before each answer.
         reports_sent: How many reports the green run submitted.
-        reports_held: How many the server holds.
-        each_once: Whether those are the very same, each accepted once.
-        highest_concurrency: The most requests at once, as the server saw them.
+        reports_held: How many the server has.
+        each_once: Whether they are the same reports, each accepted once.
+        highest_concurrency: Most requests in flight at once, as seen by the server.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -45,7 +46,7 @@ class DemoResult:
 
     @property
     def ok(self) -> bool:
-        """Whether every call succeeded and the server holds what it should."""
+        """Whether every call succeeded and the server has every report once."""
         return self.each_once and not self.errors
 
 
@@ -59,7 +60,7 @@ def as_text(result: DemoResult) -> str:
 
 
 def as_json(result: DemoResult) -> dict[str, Any]:
-    """Return the same as an object for JSON; times are seconds."""
+    """Return the results for JSON; times are in seconds."""
     found: dict[str, Any] = {
         "versions": _versions(),
         "server": result.own_url or "embedded",

@@ -1,8 +1,8 @@
-"""Makes gevent's timers known to greenlets that run one task after another.
+"""Records gevent's timers for greenlets that run one task after another.
 
-A timer is thrown into the greenlet that started it. In a greenlet for each task, one left armed
-meets a dead greenlet; where greenlets are reused it would meet whichever task runs by then, and
-nothing of gevent's tells whose timer it was.
+A timer fires in the greenlet that started it. With a greenlet per task, one left armed hits a dead
+greenlet. In a reused greenlet, it would hit whichever task is running by then, and gevent does not
+reveal who started it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 import gevent
 from gevent import getcurrent
 
-_MANY = 64  # timers noted for one task, before those that are over are forgotten
+_MANY = 64  # timers recorded for one task before expired ones are dropped
 
 
-class ReusableGreenlet(gevent.Greenlet):  # type: ignore[type-arg]  # generic in the stubs alone
+class ReusableGreenlet(gevent.Greenlet):  # type: ignore[type-arg]  # generic only in the stubs
     """A greenlet that may run several tasks while timers are watched.
 
     Attributes:
-        armed: The timers that the task under way has started.
+        armed: Timers started by the current task.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class ReusableGreenlet(gevent.Greenlet):  # type: ignore[type-arg]  # generic in
         self.armed: list[gevent.Timeout] = []
 
     def disarm(self) -> None:
-        """Close the timers that a task left armed: they must not hit the next one."""
+        """Close timers that a task left armed, so that they do not hit the next one."""
         for timer in self.armed:
             timer.close()
         self.armed.clear()
@@ -38,13 +38,13 @@ _watching: tuple[Any, Any] | None = None  # gevent's own, and ours in its place
 
 
 def are_watched() -> bool:
-    """Tell whether a `ReusableGreenlet` can disarm what its tasks leave armed."""
+    """Tell whether timers are recorded, so that a `ReusableGreenlet` can disarm them."""
     return _watching is not None
 
 
 def watch() -> None:
-    """Have each `gevent.Timeout` noted by the `ReusableGreenlet` in which it is started."""
-    global _watching  # noqa: PLW0603  # with `unwatch` the one place that writes it
+    """Record each `gevent.Timeout` in the `ReusableGreenlet` that starts it."""
+    global _watching  # noqa: PLW0603  # only written here and in `unwatch`
     if _watching is not None:
         return
     start = gevent.Timeout.start
@@ -64,7 +64,7 @@ def watch() -> None:
 
 
 def unwatch() -> None:
-    """Put gevent's own method back, unless somebody else has put another in the place of ours."""
+    """Restore gevent's own method, unless somebody else has replaced ours since."""
     global _watching
     if _watching is None:
         return

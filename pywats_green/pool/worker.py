@@ -1,4 +1,4 @@
-"""The greenlets in which the items of a mapping run, one after another."""
+"""The greenlets that run the items of a mapping, one after another."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pywats_green.patching.timeouts import ReusableGreenlet
 
 
 class Worker(ReusableGreenlet):
-    """Runs items until none is left for it.
+    """Runs items until none are left.
 
     Args:
         work: Called with the worker.
 
     Attributes:
-        is_killed: Whether somebody called `kill`; then the item under way is its last.
-        is_leaving: Whether it has ended, but may still hold its slot.
+        is_killed: Whether `kill` was called; the current item is then its last.
+        is_leaving: Whether it has ended, though it may still hold its slot.
     """
 
     def __init__(self, work: Callable[[Worker], None]) -> None:
@@ -29,6 +29,6 @@ class Worker(ReusableGreenlet):
         self._work(self)
 
     def kill(self, *args: Any, **kwargs: Any) -> None:
-        """As `gevent.Greenlet.kill`; noted, because an item may swallow what is thrown into it."""
+        """Like `gevent.Greenlet.kill`, but recorded, because an item may swallow the exception."""
         self.is_killed = True
         super().kill(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""The batcher by itself, with a source that a test holds in its hand."""
+"""The batcher alone, with a source that the test controls."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from pywats_green.batching.learned import _REST
 
 
 class Source:
-    """Answers what it is told to; counts what it is asked."""
+    """Gives prepared answers, and counts queries."""
 
     room = 100
 
@@ -50,7 +50,7 @@ class Source:
 
 
 class Bench:
-    """A batcher of routes that are proven, unless told otherwise."""
+    """A batcher whose route is proven unless stated otherwise."""
 
     def __init__(self, *, window: float = 0.0, is_proven: bool = True, limit: int = 4) -> None:
         self.now = 0.0

@@ -38,7 +38,7 @@ ROUTE = "GET /api/Product/{partNumber}"
 @pytest.fixture(autouse=True)
 def restored():  # type: ignore[no-untyped-def]
     before = settings()
-    epochs.unsettled.clear()  # the server is another one in each test, at the same address
+    epochs.unsettled.clear()  # each test has another server, possibly at the same address
     yield
     configure(
         ttl=before.ttl,
@@ -57,7 +57,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Turns the time of the caches that are made from now on."""
+    """Controls the clock of caches created from now on."""
     clock = Clock()
     monkeypatch.setattr(cache, "CacheManager", functools.partial(CacheManager, timer=clock))
     return clock
@@ -143,7 +143,7 @@ def test_writes_are_never_cached(api: pyWATS, server: WatsServer) -> None:
 
 
 def test_parameters_that_look_alike_are_told_apart(api: pyWATS, server: WatsServer) -> None:
-    """Upstream's key does not escape them and gives one the answer of the other."""
+    """Upstream's key does not escape them, so one would get the other's response."""
     from pywats.pywats import _run_sync
 
     for params in ({"a": "1&b=2"}, {"a": "1", "b": "2"}, {"a": ["1", "2"]}):
@@ -159,7 +159,7 @@ def test_the_caches_of_two_tokens_do_not_mix(server: WatsServer) -> None:
     second = pyWATS(base_url=server.url, token=server.second_token)
     manager = cache_of(first)
     assert manager is not None
-    second._http_client._green_caching.manager = manager  # a cache that two share
+    second._http_client._green_caching.manager = manager  # a cache shared by two clients
     first.product.get_product("PN-00001")
     second.product.get_product("PN-00001")
     assert asked(server) == 2
@@ -257,7 +257,7 @@ def test_processes_live_an_hour(api: pyWATS, server: WatsServer) -> None:
 
 
 def test_refresh_and_clear_of_the_processes_ask_the_server(api: pyWATS, server: WatsServer) -> None:
-    """Upstream serves both from the cache of its HTTP client again."""
+    """Upstream serves both from the cache of its HTTP client."""
     route = "GET /api/App/Processes"
     api.process.get_processes()
     api.process.get_processes()
@@ -609,7 +609,7 @@ def test_a_short_time_limit_does_not_end_the_wait_for_a_long_one(server: WatsSer
 
 
 def test_what_reads_changes_and_writes_loses_no_update(api: pyWATS, server: WatsServer) -> None:
-    """Upstream reads through its cache: what another process wrote meanwhile is written over."""
+    """Upstream reads from its cache, and so overwrites what another process wrote meanwhile."""
     product = api.product.get_product("PN-00001").model_dump(by_alias=True, mode="json")
     product["description"] = "from another process"
     server.put_state("products", [product])

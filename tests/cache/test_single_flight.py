@@ -141,7 +141,7 @@ def test_recursion_raises_instead_of_waiting_for_itself(cache: CacheManager, inn
 
 
 def test_what_a_load_started_may_read_its_key_later(cache: CacheManager) -> None:
-    """It carries the context of the load, but is no part of it any more when that has landed."""
+    """It has the context of the load, but is no longer part of it once that has landed."""
     late: list[gevent.Greenlet] = []  # type: ignore[type-arg]
     gate = Event()
 
@@ -203,7 +203,7 @@ def test_a_value_that_was_overtaken_is_handed_out_but_not_kept(
         "clear": cache.clear,
         "set": lambda: cache.set("key", "new"),
     }[how]()
-    # Who comes after must not join the load that began before.
+    # A later reader must not join a load that started before.
     assert cache.get_or_load("key", lambda: "new") == "new"
     gate.set()
     assert early.get(timeout=1) == "old"
@@ -297,7 +297,7 @@ def test_a_renewal_that_fails_is_tried_again_and_prints_no_traceback(
 
 
 def test_readers_writers_kills_and_expiry_never_show_an_older_value() -> None:
-    """A reader never sees a value older than the last write that finished before it began."""
+    """A reader never sees a value older than the last write that ended before it started."""
     rng = random.Random(7)
     ticks = itertools.count()
     cache = CacheManager(max_size=5, default_ttl=40, timer=lambda: next(ticks))

@@ -21,7 +21,7 @@ KINDS = ("pyWATS", "HttpClient")
 
 
 def exchanges(kind: str) -> Callable[[dict[str, Any], Path], dict[str, list[dict[str, Any]]]]:
-    """Make the pass that runs every row on one kind of client."""
+    """Make a pass that runs every row on one kind of client."""
 
     def run(servers: dict[str, Any], _: Path) -> dict[str, list[dict[str, Any]]]:
         with Control(servers["scripted"]) as control:
@@ -66,7 +66,7 @@ def _outcome(client: _Client, step: Step, control: Control) -> Any:
 
 
 class _Client:
-    """What a row needs of a client."""
+    """The interface to a client that a row needs."""
 
     retry_config: RetryConfig
 

@@ -1,4 +1,4 @@
-"""How the items of a mapping share greenlets, and a pool's slots with whoever else wants one."""
+"""How the items of a mapping share greenlets, and mappings share the slots of a pool."""
 
 import contextlib
 import gc
@@ -37,7 +37,7 @@ def one_greenlet_each() -> Iterator[None]:
 
 @pytest.fixture
 def started() -> Iterator[Callable[..., Any]]:
-    """Start greenlets that may not outlive the test."""
+    """Start greenlets that are killed at the end of the test."""
     greenlets: list[Any] = []
 
     def start(func: Callable[..., Any], *args: Any) -> Any:
@@ -163,7 +163,7 @@ def test_a_timer_of_an_item_that_runs_hits_it() -> None:
 
 
 def _beside_a_mapping(started: Any, size: int, call: Callable[[Pool], Any]) -> None:
-    """Make a call on a pool whose slots a mapping holds that ends only when the call has."""
+    """Make a call on a pool whose slots are held by a mapping that only ends after the call."""
     pool, is_under_way, is_over = Pool(size), Event(), Event()
 
     def work(item: int) -> int:

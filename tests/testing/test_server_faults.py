@@ -155,7 +155,7 @@ def test_latency_does_not_delay_control(wats: WatsServer) -> None:
 
 @pytest.mark.parametrize("arguments", [{"mode": "explode"}, {"times": 0}])
 def test_a_fault_that_cannot_be_is_refused(wats: WatsServer, arguments: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="mode is one of|times is 1"):
+    with pytest.raises(ValueError, match="mode must be one of|times must be 1"):
         wats.fail("*", **arguments)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""The handle: its process, its counters, its limits; plain and under gevent."""
+"""The handle: its process, counters and limits, with and without gevent."""
 
 import contextlib
 import os
@@ -168,7 +168,7 @@ def test_a_port_that_is_taken_is_an_error() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         server = WatsServer(port=taken.getsockname()[1])
-        with pytest.raises(RuntimeError, match="ended before it listened"):
+        with pytest.raises(RuntimeError, match="exited before it was listening"):
             server.start()
     assert server.pid is None
 

@@ -18,7 +18,7 @@ _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_C
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take away what the machine's own environment says, and what a test changes in settings."""
+    """Remove the influence of the machine's environment, and restore settings after a test."""
     for name in _PROXIES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -29,7 +29,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def connect(clean_environment: None) -> Iterator[Callable[..., Transport]]:
-    """Make transports that are closed when the test is over."""
+    """Make transports that are closed at the end of the test."""
     made: list[Transport] = []
 
     def make(url: str, *, verify: bool = True) -> Transport:

@@ -1,4 +1,4 @@
-"""Big bodies pass without keeping the other greenlets waiting."""
+"""Big bodies do not starve other greenlets."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def url() -> Iterator[str]:
 
 @contextmanager
 def ticking() -> Iterator[list[float]]:
-    """Collect the gaps between the turns that another greenlet gets.
+    """Collect the gaps between the runs of another greenlet.
 
     In seconds of this thread's processor time: what else the machine does is not ours.
     """

@@ -1,4 +1,4 @@
-"""The pool of connections: it follows the calls, and finds what died before it is used."""
+"""The connection pool: its size follows the calls, and dead connections are not reused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A killed or timed-out call leaves nothing behind that another call could find."""
+"""A killed or timed-out call leaves nothing behind that affects other calls."""
 
 from __future__ import annotations
 

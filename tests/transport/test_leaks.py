@@ -1,4 +1,4 @@
-"""Many calls leave no more behind than a few."""
+"""Many calls leave no more objects behind than a few."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a user configures on the session is honoured."""
+"""All configuration of the session is honoured."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def call(transport: Transport, method: str = "GET", body: Any = None, **headers:
 
 
 class Counting(HTTPAdapter):
-    """An adapter of a user's own."""
+    """A user's adapter."""
 
     sent = 0
 

@@ -1,4 +1,4 @@
-"""Each phase of a call has its limit."""
+"""Each phase of a call has a timeout."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_call_after_one_that_timed_out_gets_its_own_answer(connect: Connect) -
 
 
 def test_a_deadline_that_is_over_ends_nothing_any_more(connect: Connect) -> None:
-    """Its timer has gone off; what a `finally` asks for then has the limits of a phase."""
+    """Its timer has fired; requests in a `finally` then have the timeout of a phase."""
     with Server(handle=deaf) as server:
         transport = connect(server.url)
         with gevent.Timeout(5), pytest.raises(TransportTimeoutError):

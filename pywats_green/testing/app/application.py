@@ -1,4 +1,4 @@
-"""What happens to a request between the wire and a handler."""
+"""Processes requests between the protocol and the handlers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ IIS_404_15 = (
 
 @dataclass
 class Delivery:
-    """What the protocol does for a request: send `reply`, after `delay`, in the way of `mode`."""
+    """How the protocol answers a request: with `reply`, after `delay` seconds, as `mode` says."""
 
     reply: Reply
     delay: float = 0.0
@@ -46,13 +46,13 @@ class Delivery:
 
 @dataclass
 class Settings:
-    """How the server behaves; times in seconds.
+    """How the server behaves; times are in seconds.
 
     Attributes:
-        tokens: The tokens it accepts.
-        latency: Waited before each answer.
-        jitter: The most that chance adds to the latency.
-        rate_limit: Requests a window, and the window; None is no limit.
+        tokens: The accepted tokens.
+        latency: Delay of each answer.
+        jitter: Maximum random addition to the latency.
+        rate_limit: Requests per window, and the window. None: no limit.
     """
 
     tokens: tuple[str, ...]
@@ -62,10 +62,10 @@ class Settings:
 
 
 class Connection(Protocol):
-    """What the application asks of a connection."""
+    """The application's interface to a connection."""
 
     def drop(self, *, reset: bool) -> bool:
-        """Close the connection if it is idle; True where it was."""
+        """Close the connection if it is idle; return whether it was."""
 
 
 class RateLimit:
@@ -75,7 +75,7 @@ class RateLimit:
         self._times: deque[float] = deque()
 
     def clear(self) -> None:
-        """Forget the past."""
+        """Free all slots."""
         self._times.clear()
 
     def wait(self, limit: tuple[int, float]) -> float:
@@ -109,7 +109,7 @@ class Application:
         self.restore()
 
     def restore(self) -> None:
-        """Back to the options that the server was started with, and to its first state."""
+        """Restore the options that the server was started with, and its initial state."""
         options = self.options
         self.settings = Settings(tuple(options["tokens"]))
         self.queries = QuerySettings(lightweight=bool(options.get("lightweight_query")))
@@ -141,11 +141,11 @@ class Application:
                 raise ValueError(f"unknown setting: {name}")
 
     def drop_connections(self, *, reset: bool) -> int:
-        """Close all idle connections; with RST where `reset`. Returns how many there were."""
+        """Close all idle connections, with RST if `reset`; return how many there were."""
         return sum(connection.drop(reset=reset) for connection in tuple(self.connections))
 
     def answer(self, request: Request) -> Delivery:
-        """Count a request and decide what becomes of it; `statistics.finish` is the caller's."""
+        """Count a request and decide its outcome; the caller calls `statistics.finish`."""
         if self.recording:
             self.recorded.append(request)
         route: Route | None = None
@@ -204,7 +204,7 @@ class Application:
 
 
 def _encoded(result: Any) -> Reply:
-    """The reply of what a handler has returned."""
+    """Return the reply for the result of a handler."""
     if isinstance(result, Reply):
         return result
     if result is None:

@@ -19,16 +19,16 @@ HTML_BODY = b"<!DOCTYPE html><html><head><title>WATS</title></head><body>Sign in
 
 @dataclass
 class Fault:
-    """One planted fault.
+    """A planted fault.
 
     Attributes:
         route: A template (matched exactly) or a prefix of "METHOD /path"; "*" is every route.
         mode: One of `MODES`.
-        status: The status answered by the modes "status" and "redirect".
-        times: How often it still strikes; None for ever.
-        retry_after: The Retry-After header, or None for no such header.
-        delay: Seconds of latency on top of the server's.
-        location: Where "redirect" sends the client.
+        status: Status for the modes "status" and "redirect".
+        times: How often it will still strike. None: no limit.
+        retry_after: Seconds for a Retry-After header. None: no such header.
+        delay: Seconds added to the server's latency.
+        location: Target of "redirect".
     """
 
     route: str
@@ -40,7 +40,7 @@ class Fault:
     location: str | None = None
 
     def reply(self) -> Reply | None:
-        """The answer that takes the handler's place, or None where the handler answers."""
+        """Return the reply to send instead of the handler's, or None to call the handler."""
         extra: list[tuple[str, str]] = []
         if self.retry_after is not None:
             extra.append(("Retry-After", f"{self.retry_after:g}"))
@@ -81,7 +81,7 @@ def _may_begin(given: str, segment: str, is_whole: bool) -> bool:
 
 
 class FaultPlan:
-    """The planted faults, in the order in which they were planted."""
+    """The planted faults, in order."""
 
     def __init__(self, templates: set[str]) -> None:
         self._templates = templates
@@ -113,7 +113,7 @@ class FaultPlan:
         self.struck = 0
 
     def strike(self, method: str, path: str, template: str | None) -> Fault | None:
-        """The first fault that fits this request, spent by one; None where none does."""
+        """Return the first fault that matches a request, using it up once, or None."""
         if not self._faults:
             return None
         for fault in self._faults:

@@ -1,4 +1,4 @@
-"""One connection: reads requests, answers them in order, and misbehaves where told to."""
+"""One connection: reads requests, answers them in order, and misbehaves if told to."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pywats_green.testing.app.application import Application, Delivery
 from pywats_green.testing.app.messages import Reply, Request, message_reply
 
 LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
-# Seconds. asyncio's timers come up to a millisecond late; so the latency is right on average.
+# Seconds. asyncio's timers fire up to a millisecond late; this makes the latency right on average.
 _HALF_A_TICK = 0.0005
 CLOSE_AFTER = 0.02
-"""Seconds after which the mode "close_after" closes a connection that it left alive."""
+"""Seconds after which the mode "close_after" closes the connection."""
 
 
 class HttpProtocol(asyncio.Protocol):
-    """HTTP/1.1 with keep-alive and pipelining: one request at a time, the next in the buffer."""
+    """HTTP/1.1 with keep-alive and pipelining; requests are handled one at a time."""
 
     def __init__(self, app: Application, loop: asyncio.AbstractEventLoop) -> None:
         self._app = app
@@ -36,7 +36,7 @@ class HttpProtocol(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the connection; a control connection is taken out again at its first request."""
+        """Count the connection; a control connection is uncounted at its first request."""
         self._transport = cast("asyncio.Transport", transport)
         self._counted = True
         self._app.statistics.open += 1
@@ -44,7 +44,7 @@ class HttpProtocol(asyncio.Protocol):
         self._app.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
-        """Give up what was in flight."""
+        """Abandon what was in flight."""
         self._transport = None
         self._app.connections.discard(self)
         if self._timer is not None:
@@ -57,7 +57,7 @@ class HttpProtocol(asyncio.Protocol):
         self._buffer.clear()
 
     def data_received(self, data: bytes) -> None:
-        """Read on, and answer what has become complete."""
+        """Buffer data, and answer complete requests."""
         self._buffer += data
         if self._busy or self._closing:
             return
@@ -76,7 +76,7 @@ class HttpProtocol(asyncio.Protocol):
             self._close()
 
     def drop(self, *, reset: bool) -> bool:
-        """Close the connection if it is idle; True where it was."""
+        """Close the connection if it is idle; return whether it was."""
         if self._busy or self._request is not None or self._buffer or not self._counted:
             return False
         self._reset() if reset else self._close()
@@ -190,6 +190,6 @@ class HttpProtocol(asyncio.Protocol):
             return
         connection: socket.socket | None = self._transport.get_extra_info("socket")
         if connection is not None:
-            # Lingering for zero seconds makes the kernel send RST instead of FIN.
+            # With a linger time of zero, the kernel sends RST instead of FIN.
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)
         self._transport.abort()

@@ -1,4 +1,4 @@
-"""Makes the events of `pywats_green.events` for upstream's clients."""
+"""Emits the events of `pywats_green.events` for upstream's clients."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def observed(
     call: Callable[[], Response],
     cache: str | None = None,
 ) -> Response:
-    """Make a call in an event of its own.
+    """Make a call and record it as an event.
 
     Args:
         client: An `AsyncHttpClient` or a `HttpClient` of pywats.
         method: HTTP method.
-        endpoint: As the caller gave it.
-        params: As the caller gave them.
-        call: Returns the answer.
-        cache: What is known before of the cache's part in it, as in `RequestEvent.cache`.
+        endpoint: As passed by the caller.
+        params: As passed by the caller.
+        call: Returns the response.
+        cache: The cache outcome, if known in advance, as in `RequestEvent.cache`.
 
     Raises:
-        BaseException: What the call raises.
+        BaseException: Whatever the call raises.
     """
     with RequestEvent(method, endpoint, params, _shown(client.base_url), template_of) as event:
         event.cache = cache
@@ -44,14 +44,14 @@ def observed(
 
 
 def note_cache(outcome: str) -> None:
-    """Note on the event of the running call, if there is one, what the cache did for it."""
+    """Record the cache outcome on the current call's event, if there is one."""
     event = current.get()
     if event is not None:
         event.cache = outcome
 
 
 def note_attempt() -> None:
-    """Note on the event of the running call, if there is one, that it sends a request."""
+    """Count an attempt on the current call's event, if there is one."""
     event = current.get()
     if event is not None:
         event.attempts += 1

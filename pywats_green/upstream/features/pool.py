@@ -1,4 +1,4 @@
-"""Batch calls whose answers are pywats' own types."""
+"""Concurrent calls whose results are pywats' own types."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ X = TypeVar("X")
 class Pool(pool.Pool):
     """A pool of greenlets for blocking calls to pywats.
 
-    `map`, `imap`, `imap_unordered`, `apply` and `spawn` are gevent's. Besides, every item runs in
-    a copy of its own of the caller's context, captured at the call; the `imap`s read their source
-    lazily; an error that reaches the caller prints no traceback of its own (that of a spawned
-    greenlet, which may have no reader, is printed as gevent does).
+    `map`, `imap`, `imap_unordered`, `apply` and `spawn` work like gevent's. In addition, each item
+    runs in its own copy of the caller's context, captured at the call; the `imap`s consume their
+    iterable lazily; and errors that reach the caller do not also print a traceback. Those of
+    spawned greenlets are printed, as in gevent.
 
     A mapping runs in at most `size` greenlets that take one item after another, so greenlet-locals
-    last from item to item, as thread-locals in an executor; `configure(pool_reuse=False)` gives
-    each item a greenlet of its own.
+    persist from item to item, like thread-locals in an executor. `configure(pool_reuse=False)`
+    gives each item its own greenlet.
 
-    As a context manager it joins at the end, and kills what still runs on an exception.
+    As a context manager, it joins on exit; on an exception, it kills what is still running.
 
     Args:
-        size: How many greenlets may run at once, 1 or more.
+        size: Maximum number of greenlets running at once, 1 or more.
 
     Raises:
-        ArgumentTypeError: `size` is no whole number.
+        ArgumentTypeError: `size` is not an integer.
         InvalidArgumentError: `size` is less than 1.
     """
 
@@ -53,28 +53,28 @@ class Pool(pool.Pool):
         fail_fast: bool = False,
         progress: bool | ProgressCallback | None = None,
     ) -> list[Success[T] | Failure]:
-        """Call `func` for each item and say what became of each.
+        """Call `func` for each item and return a `Success` or `Failure` for each.
 
-        The error codes and details are those of pywats' `parallel_execute`: a None is a failure
-        NOT_FOUND, an exception is classified by its type.
+        Error codes and details are those of pywats' `parallel_execute`: None is a NOT_FOUND
+        failure, an exception is classified by its type.
 
         Args:
             func: Called with one item.
-            iterable: The items; read to its end before the first call.
-            timeout: Seconds for each item from its start: waits for the limiter, a connection, a
-                retry or a batch count, waiting for a free slot does not. An item over it fails
-                with TIMEOUT. None: no limit.
-            fail_fast: Whether the first failure cancels what has not finished; that fails with
-                CANCELLED.
-            progress: True for a bar on stderr, or called with (completed, total).
+            iterable: The items; consumed completely before the first call.
+            timeout: Seconds for each item, from its start. Waiting for the rate limiter, a
+                connection, a retry or a batch counts; waiting for a free slot does not. An item
+                that takes longer fails with TIMEOUT. None: no limit.
+            fail_fast: Whether the first failure cancels everything unfinished, which then fails
+                with CANCELLED.
+            progress: True for a bar on stderr, or a callable of (completed, total).
 
         Returns:
-            One `Success` or `Failure` an item, in order.
+            A `Success` or `Failure` for each item, in order.
 
         Raises:
-            ArgumentTypeError: `timeout` is no number.
+            ArgumentTypeError: `timeout` is not a number.
             InvalidArgumentError: `timeout` is not positive.
-            Exception: What the iterable or `progress` raises; nothing is left running.
+            Exception: Whatever the iterable or `progress` raises; nothing is left running.
         """
         items = list(iterable)
         values = self.settle(
@@ -85,7 +85,7 @@ class Pool(pool.Pool):
             is_failure=lambda value: value is None or isinstance(value, Raised),
             progress=progress,
         )
-        # Here and not above, so that importing the package when disabled does not import pywats.
+        # Imported here, so that importing the disabled package does not import pywats.
         from pywats.shared.result import Success  # noqa: PLC0415
 
         return [
@@ -117,20 +117,20 @@ def _failure(index: int, item: object, value: Raised | None) -> Failure:
 def get_many(
     client: pyWATS | HttpClient, paths: Iterable[str], *, concurrency: int = 50
 ) -> list[Response | BaseException]:
-    """GET many paths of a server at once.
+    """GET many paths of a server concurrently.
 
     Args:
         client: A `pyWATS`, or a `HttpClient` of pywats.
-        paths: Such as "/api/Product/PN-1".
-        concurrency: How many at once, 1 or more.
+        paths: Paths such as "/api/Product/PN-1".
+        concurrency: Maximum requests in flight, 1 or more.
 
     Returns:
-        In the order of the paths, a `Response` for any HTTP answer, also a 404; where the
-        client's `get` raised, the exception stands in its place.
+        In the order of the paths: the `Response`, whatever its status, or the exception that the
+        client's `get` raised.
 
     Raises:
-        ArgumentTypeError: `client` is none of the two, `paths` is no iterable or a single text, or
-            `concurrency` is no whole number.
+        ArgumentTypeError: `client` is neither of the two, `paths` is not an iterable or is a single
+            string, or `concurrency` is not an integer.
         InvalidArgumentError: `concurrency` is less than 1.
     """
     get = _getter(client)
@@ -139,10 +139,10 @@ def get_many(
 
 
 def require_client(api: Any) -> None:
-    """Refuse what is no `pyWATS`.
+    """Reject anything but a `pyWATS`.
 
     Raises:
-        ArgumentTypeError: It is none.
+        ArgumentTypeError: It is not one.
     """
     from pywats import pyWATS  # noqa: PLC0415
 
@@ -160,7 +160,7 @@ def _getter(client: Any) -> Callable[[str], Response]:
         raise ArgumentTypeError(
             f"client must be a pyWATS or an HttpClient of pywats, not {type(client).__name__}"
         )
-    # Green or, when disabled, upstream's own.
+    # Upstream's own if the package is disabled.
     from pywats.pywats import _run_sync  # type: ignore[attr-defined]  # noqa: PLC0415
 
     http_client: Any = client._http_client  # type: ignore[attr-defined]

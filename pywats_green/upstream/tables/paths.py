@@ -1,4 +1,4 @@
-"""Paths as IIS compares them: by whole segments, without case, percent-decoded, without query."""
+"""Paths as IIS compares them: by segment, case-insensitive, percent-decoded, without query."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 
 def segments_of(path: str) -> list[str]:
-    """Split a path; a path that climbs has none here, for it does not lead where it says."""
+    """Split a path into segments. Empty for a path with dot segments, which leads elsewhere."""
     path = path.partition("?")[0].partition("#")[0].lower()
     if "%" in path or "\\" in path:
         path = unquote(path).replace("\\", "/").lower()

@@ -1,4 +1,4 @@
-"""Route templates, worked out from upstream's own `Routes`: what a path is an example of."""
+"""Route templates, derived from upstream's `Routes`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pywats_green.upstream.tables.paths import segments_of
 
 
 class _Node:
-    """The templates by segments of the path."""
+    """A trie of the templates, by path segment."""
 
     __slots__ = ("any_segment", "segments", "template")
 
@@ -24,7 +24,7 @@ class _Node:
 
 
 def _templates(holder: Any) -> Iterator[str]:
-    """Yield the paths of a class and of those in it; a function gets its parameters' names."""
+    """Yield the paths of a class and its nested classes; functions get `{parameter}` names."""
     for name, value in vars(holder).items():
         if name.startswith("_"):
             continue
@@ -37,7 +37,7 @@ def _templates(holder: Any) -> Iterator[str]:
             yield value
 
 
-@lru_cache(maxsize=1)  # built when somebody first asks
+@lru_cache(maxsize=1)  # built on first use
 def _templates_by_segment() -> _Node:
     root = _Node()
     for template in sorted(set(_templates(Routes))):
@@ -47,7 +47,7 @@ def _templates_by_segment() -> _Node:
                 node.any_segment = node = node.any_segment or _Node()
             else:
                 node = node.segments.setdefault(segment.lower(), _Node())
-        node.template = node.template or template  # of spellings that differ in case, the first
+        node.template = node.template or template  # the first of several spellings
     return root
 
 
@@ -56,16 +56,17 @@ def template_of(path: str) -> str:
     """Return the route template of a path.
 
     Args:
-        path: As given to a client, such as "/api/Product/X1"; a query does not count.
+        path: As passed to a client, such as "/api/Product/X1"; a query is ignored.
 
     Returns:
-        Such as "/api/Product/{part_number}"; for a path that upstream has no route for, the path.
+        A template such as "/api/Product/{part_number}"; the path itself if upstream has no route
+        for it.
     """
     return _find(_templates_by_segment(), segments_of(path), 0) or path.partition("?")[0]
 
 
 def _find(node: _Node, segments: list[str], at: int) -> str | None:
-    """Walk down to a template: by name where there is one, else by placeholder."""
+    """Walk down to a template; names take precedence over placeholders."""
     if at == len(segments):
         return node.template
     for below in (node.segments.get(segments[at]), node.any_segment):

@@ -37,7 +37,7 @@ from upstream.lookups import (
 ASSET_QUERY, ASSET_SINGLE = "GET /api/Asset", "GET /api/Asset/{idOrSerialNumber}"
 UNIT_QUERY = "GET /api/Production/Unit/Query"
 UNIT_SINGLE = "GET /api/Production/Unit/{serialNumber}/{partNumber}"
-WINDOW = 0.05  # in these tests it ends when all look-ups of the moment have begun
+WINDOW = 0.05  # in these tests it ends when all current look-ups have started
 
 HEADERS = "GET /api/Report/Query/Header"
 
@@ -47,12 +47,12 @@ def guid(kind: int, number: int) -> str:
 
 
 def queries(server: WatsServer) -> list[dict[str, list[str]]]:
-    """The options of the queries that the server was asked."""
+    """Return the options of the queries that the server received."""
     split = [urlsplit(request.target) for request in server.requests()]
     return [parse_qs(target.query) for target in split if "filter" in target.query]
 
 
-# --- what travels together ----------------------------------------------------------------------
+# --- what is batched ----------------------------------------------------------------------------
 
 
 def test_lookups_at_once_are_one_query_once_it_is_proven(api: pyWATS, counts: Counts) -> None:
@@ -306,7 +306,7 @@ def test_a_key_too_long_for_any_query_goes_singly(proven: pyWATS, server: WatsSe
     assert all(len(server.url + r.target) <= 3_000 for r in server.requests())
 
 
-# --- how much a query holds ---------------------------------------------------------------------
+# --- the size of a query ------------------------------------------------------------------------
 
 
 def test_max_batch_is_an_upper_bound(proven: pyWATS, counts: Counts) -> None:
@@ -759,7 +759,7 @@ def test_nothing_is_left_running(proven: pyWATS) -> None:
 
 
 def _greenlets() -> list[Any]:
-    """What batching has running."""
+    """Return batching's running greenlets."""
     gc.collect()
     return [
         item

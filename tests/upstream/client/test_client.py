@@ -85,7 +85,7 @@ def test_nothing_grows_over_thousands_of_calls(rounds: int, api: pyWATS) -> None
     pool.map(call, KEYS * 2)
 
     def counted() -> tuple[int, int, int]:
-        pool.join()  # those that have just finished are told so in the next turn of the hub
+        pool.join()  # lets the hub remove greenlets that have just ended
         turn()
         gc.collect()
         status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -222,7 +222,7 @@ def test_retries_wait_and_honour_retry_after(server: WatsServer) -> None:
 
 
 def test_an_error_carries_the_answer_that_caused_it(api: pyWATS, server: WatsServer) -> None:
-    """Upstream's error of a refused report is a ValueError that knows no status."""
+    """Upstream's error for a refused report is a ValueError without the status."""
     report = _report(api)
     server.fail("POST /api/Report/WSJF", status=409, times=1)
     with pytest.raises(ValueError, match="409") as caught:
@@ -341,7 +341,7 @@ def test_a_token_with_a_line_break_is_refused_without_showing_it(
     api = pyWATS(base_url=server.url, token=broken)
     with caplog.at_level(logging.DEBUG), pytest.raises(PyWATSError) as caught:
         api.product.get_product("PN-00001")
-    assert "the token holds a line break: strip it" in str(caught.value)
+    assert "the token contains a line break: strip it" in str(caught.value)
     assert "sec" not in str(caught.value) + repr(caught.value) + caplog.text
     assert server.requests() == []
 

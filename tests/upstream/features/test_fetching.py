@@ -38,7 +38,7 @@ def product(part_number: str, name: str = "planted") -> dict[str, Any]:
     return {"partNumber": part_number, "name": name, "state": 1, "revisions": [], "tags": []}
 
 
-# --- what it gives ------------------------------------------------------------------------------
+# --- results ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_report_headers_of_one_type(api: pyWATS, repairs: Any) -> None:
     assert tests.keys() | repaired.keys() == set(keys)
 
 
-# --- how it asks --------------------------------------------------------------------------------
+# --- requests -----------------------------------------------------------------------------------
 
 
 def test_a_thousand_under_the_default_limit(server: WatsServer) -> None:
@@ -291,14 +291,14 @@ def test_a_blank_key_is_upstreams_error(api: pyWATS) -> None:
 def test_keys_of_wrong_types(
     api: pyWATS, server: WatsServer, fetch: Callable[..., Any], keys: Any
 ) -> None:
-    with pytest.raises(ArgumentTypeError, match=r"must (be a list|hold) .*, not "):
+    with pytest.raises(ArgumentTypeError, match=r"must (be a list|contain) .*, not "):
         fetch(api, keys)
     assert server.stats()["total"] == 0
 
 
 @pytest.mark.parametrize("key", ["no id", "1 or 1 eq 1"])
 def test_ids_that_are_none(api: pyWATS, server: WatsServer, key: str) -> None:
-    with pytest.raises(InvalidArgumentError, match="must hold GUIDs"):
+    with pytest.raises(InvalidArgumentError, match="must contain GUIDs"):
         fetch_report_headers(api, [key])
     assert server.stats()["total"] == 0
 

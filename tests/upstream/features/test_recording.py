@@ -1,4 +1,4 @@
-"""What is recorded of calls, in which scope, and what is not kept."""
+"""What is recorded of calls, in which scope, and what is not."""
 
 import gc
 import weakref
@@ -138,7 +138,7 @@ def test_only_the_block_and_only_while_it_runs(api: pyWATS) -> None:
     with profile_queries() as profile:
         assert profile.calls == []
         api.product.get_product("PN-00002")
-        assert len(profile.calls) == 1  # it can be asked meanwhile
+        assert len(profile.calls) == 1  # it can be used during the block
         api.product.get_product("PN-00003")
     api.product.get_product("PN-00004")
     assert [call.endpoint[-1] for call in profile.calls] == ["2", "3"]

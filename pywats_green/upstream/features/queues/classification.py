@@ -1,4 +1,4 @@
-"""Classifies the errors of pywats for a queue."""
+"""Classifies pywats' errors for a queue."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import sys
 
 from pywats_green.queue.drain.classification import Classifier
 
-# Upstream's texts for a refused report, and for a broken exchange.
+# Upstream's messages for a refused report, and for a broken connection.
 _REFUSED = re.compile(r"Report submission failed \((\d{3})\)")
 _BROKE_OFF = "HTTP request failed"
 
 
 class WatsClassifier(Classifier):
-    """Knows the errors of pywats as well as Python's own."""
+    """Classifies pywats' errors as well as Python's."""
 
     def is_unreachable(self, exc: BaseException) -> bool:
-        """Tell whether no server could be reached, or a breaker is open."""
-        if "pywats" in sys.modules:  # otherwise nobody can have raised one of its errors
+        """Return whether the server could not be reached, or a breaker is open."""
+        if "pywats" in sys.modules:  # otherwise it cannot be one of its errors
             from pywats.core.circuit_breaker import CircuitBreakerOpenError  # noqa: PLC0415
             from pywats.core.exceptions import ConnectionError  # noqa: A004, PLC0415
 
-            # This ConnectionError is only raised if no connection was made.
+            # pywats raises ConnectionError only if no connection was made.
             if _is_or_comes_of(exc, (CircuitBreakerOpenError, ConnectionError)):
                 return True
         return super().is_unreachable(exc)
 
     def is_transient(self, exc: BaseException) -> bool:
-        """Tell whether an error may go away by itself."""
+        """Return whether an error may go away by itself."""
         if "pywats" in sys.modules:
             from pywats.core.exceptions import PyWATSError, TimeoutError  # noqa: A004, PLC0415
 
@@ -40,7 +40,7 @@ class WatsClassifier(Classifier):
         return super().is_transient(exc)
 
     def status_of(self, exc: BaseException) -> int | None:
-        """Return the status that an error of upstream's own client names, if ours is disabled."""
+        """Return the status in an error of upstream's own client, used when green is disabled."""
         told = getattr(exc, "status_code", None)
         if isinstance(told, int):
             return told

@@ -1,4 +1,4 @@
-"""QueueProcessor: drains a queue of reports, many at once, and loses none."""
+"""QueueProcessor: drains a queue of reports concurrently, without losing any."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ class QueueProcessor:
         return self._gate.reason
 
     def stats(self) -> ProcessorStats:
-        """Return what is going on.
+        """Return the current statistics.
 
         Raises:
             OSError: The queue cannot be read.
@@ -268,7 +268,7 @@ class QueueProcessor:
 
     @contextmanager
     def _seen_to_its_end(self, run: Run) -> Iterator[None]:
-        """Wait for the end of a run; if an exception passes through, kill what is in flight."""
+        """See a run to its end; on an exception, kill what is in flight first."""
         try:
             yield
         finally:
