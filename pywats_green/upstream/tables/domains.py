@@ -8,12 +8,13 @@ about the server, `other` for unknown paths. The write routes are in
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
 from pywats_green.config import DOMAINS
-from pywats_green.upstream.tables.paths import segments_of
+from pywats_green.upstream.tables.paths import PathTrie, segments_of
 from pywats_green.upstream.tables.writes import WRITES
 
 ALL_FAMILIES = DOMAINS
@@ -160,47 +161,22 @@ FRESH_METHODS: frozenset[tuple[str, str]] = frozenset(
 _READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class _Node:
-    """A trie over path segments, for rules and writes alike."""
-
-    __slots__ = ("any_segment", "rule", "segments", "writes")
-
-    def __init__(self, rule: Rule) -> None:
-        self.rule = rule
-        self.segments: dict[str, _Node] = {}
-        self.any_segment: _Node | None = None
-        self.writes: dict[str, tuple[str, ...]] = {}
-
-    def below(self, segment: str) -> _Node:
-        """Return the child for a segment, creating it if necessary."""
-        if not segment.startswith("{"):
-            return self.segments.setdefault(segment, _Node(self.rule))
-        if self.any_segment is None:
-            self.any_segment = _Node(self.rule)
-        return self.any_segment
-
-
 def _last_name(template: str) -> str:
     return re.escape([part for part in segments_of(template) if not part.startswith("{")][-1])
 
 
-def _build() -> _Node:
-    root = _Node(_UNKNOWN)
-    for rule in sorted(RULES, key=lambda rule: rule.prefix.count("/")):  # outer ones first
-        node = root
-        for segment in segments_of(rule.prefix):
-            node = node.below(segment)
-        node.rule = rule
+_RULES_BY_PREFIX = {tuple(segments_of(rule.prefix)): rule for rule in RULES}
+
+
+def _writes_by_method() -> dict[str, PathTrie[tuple[str, ...]]]:
+    tries: defaultdict[str, PathTrie[tuple[str, ...]]] = defaultdict(PathTrie)
     for method, template, touches in WRITES:
-        node = root
-        for segment in segments_of(template):
-            node = node.below(segment)
         # Unknown paths may show the effect of any write.
-        node.writes[method] = (*touches, "other") if touches else ()
-    return root
+        tries[method].add(template, (*touches, "other") if touches else ())
+    return dict(tries)
 
 
-_ROOT = _build()
+_WRITES_BY_METHOD = _writes_by_method()
 
 
 @lru_cache(maxsize=4096)  # a program repeats its paths
@@ -213,13 +189,12 @@ def rule_of(path: str) -> Rule:
     Returns:
         The rule with the longest prefix; for an unknown path, one of family "other".
     """
-    node = _ROOT
-    for segment in segments_of(path):
-        below = node.segments.get(segment)
-        if below is None:
-            break
-        node = below
-    return node.rule
+    segments = tuple(segments_of(path))
+    for end in range(len(segments), 0, -1):
+        rule = _RULES_BY_PREFIX.get(segments[:end])
+        if rule is not None:
+            return rule
+    return _UNKNOWN
 
 
 _INNER_FIRST = sorted(RULES, key=lambda rule: -rule.prefix.count("/"))
@@ -257,19 +232,8 @@ def touched_by(method: str, path: str) -> tuple[str, ...]:
         to be safe. A few GETs write and have rows.
     """
     method = method.upper()
-    touched = _find(_ROOT, method, segments_of(path), 0)
+    writes = _WRITES_BY_METHOD.get(method)
+    touched = None if writes is None else writes.find(path)
     if touched is not None:
         return touched
     return () if method in _READ_METHODS else ALL_FAMILIES
-
-
-def _find(node: _Node, method: str, segments: list[str], at: int) -> tuple[str, ...] | None:
-    """Walk down to the row of a request; names take precedence over placeholders."""
-    if at == len(segments):
-        return node.writes.get(method)
-    for below in (node.segments.get(segments[at]), node.any_segment):
-        if below is not None:
-            touched = _find(below, method, segments, at + 1)
-            if touched is not None:
-                return touched
-    return None

@@ -9,18 +9,7 @@ from typing import Any
 
 from pywats.core.routes import Routes
 
-from pywats_green.upstream.tables.paths import segments_of
-
-
-class _Node:
-    """A trie of the templates, by path segment."""
-
-    __slots__ = ("any_segment", "segments", "template")
-
-    def __init__(self) -> None:
-        self.segments: dict[str, _Node] = {}
-        self.any_segment: _Node | None = None
-        self.template: str | None = None
+from pywats_green.upstream.tables.paths import PathTrie
 
 
 def _templates(holder: Any) -> Iterator[str]:
@@ -38,17 +27,11 @@ def _templates(holder: Any) -> Iterator[str]:
 
 
 @lru_cache(maxsize=1)  # built on first use
-def _templates_by_segment() -> _Node:
-    root = _Node()
+def _templates_by_path() -> PathTrie[str]:
+    trie = PathTrie[str]()
     for template in sorted(set(_templates(Routes))):
-        node = root
-        for segment in template.strip("/").split("/"):
-            if "{" in segment:
-                node.any_segment = node = node.any_segment or _Node()
-            else:
-                node = node.segments.setdefault(segment.lower(), _Node())
-        node.template = node.template or template  # the first of several spellings
-    return root
+        trie.add(template, template)
+    return trie
 
 
 @lru_cache(maxsize=4096)
@@ -62,16 +45,4 @@ def template_of(path: str) -> str:
         A template such as "/api/Product/{part_number}"; the path itself if upstream has no route
         for it.
     """
-    return _find(_templates_by_segment(), segments_of(path), 0) or path.partition("?")[0]
-
-
-def _find(node: _Node, segments: list[str], at: int) -> str | None:
-    """Walk down to a template; names take precedence over placeholders."""
-    if at == len(segments):
-        return node.template
-    for below in (node.segments.get(segments[at]), node.any_segment):
-        if below is not None:
-            template = _find(below, segments, at + 1)
-            if template is not None:
-                return template
-    return None
+    return _templates_by_path().find(path) or path.partition("?")[0]
