@@ -330,7 +330,7 @@ def test_a_file_that_cannot_be_moved_is_put_once(folder, queue):
 
 def test_a_move_that_fails_is_tried_again_without_a_second_report(folder, queue, monkeypatch):
     monkeypatch.setattr("pywats_green.queue.convert.session.AGAIN", 0.01)
-    real, refusals = Path.rename, [PermissionError(13, "in use")] * 3
+    real, refusals = Path.rename, [OSError(5, "Input/output error")] * 3
 
     def rename(self: Path, target: Path) -> Path:
         if refusals:
@@ -482,6 +482,7 @@ sys.exit(subprocess.run([sys.executable, "-c", code]).returncode)
         {"concurrency": 0},
         {"timeout": 0},
         {"settle": -1},
+        {"memory_limit": 0},
     ],
 )
 def test_an_argument_out_of_range(folder, queue, options):
@@ -491,7 +492,14 @@ def test_an_argument_out_of_range(folder, queue, options):
 
 
 @pytest.mark.parametrize(
-    "options", [{"convert": 42}, {"concurrency": 1.5}, {"timeout": "1"}, {"settle": None}]
+    "options",
+    [
+        {"convert": 42},
+        {"concurrency": 1.5},
+        {"timeout": "1"},
+        {"settle": None},
+        {"memory_limit": 0.5},
+    ],
 )
 def test_an_argument_of_the_wrong_type(folder, queue, options):
     values = {"watch_folder": folder, "convert": samples.plain, "queue": queue, **options}
