@@ -91,23 +91,29 @@ class FinishedFiles:
             Their names.
         """
         names = []
-        until = self._timer() - AFTERWARDS
+        now = self._timer()
         for target, moved in list(self._moved.items()):
-            if moved.at > until and not at_once:
+            if moved.at > now - AFTERWARDS and not at_once:
                 break
             try:
                 changed = has_changed(SourceFile(target, moved.source.signature))
-                if changed and not _rename_exclusively(target, moved.source.path):
-                    continue  # a new file has its name; when that is finished, too
-            except OSError:
-                continue  # the disk refuses; the next time
+                is_back = changed and _rename_exclusively(target, moved.source.path)
+            except OSError:  # it would be the same with the others, after two seconds each
+                self._look_again(target, now)
+                break
+            if changed and not is_back:  # a new file has the name
+                self._look_again(target, now)
+                continue
             del self._moved[target]
-            if changed:
+            if is_back:
                 names.append(moved.source.path.name)
                 if moved.note is not None:
                     with contextlib.suppress(OSError):
-                        moved.note.unlink()
+                        patiently(moved.note.unlink)
         return names
+
+    def _look_again(self, target: Path, now: float) -> None:
+        self._moved[target] = self._moved.pop(target)._replace(at=now)
 
     def _move(self, source: SourceFile, target: Path, note: Path | None = None) -> None:
         with contextlib.suppress(FileNotFoundError):

@@ -63,7 +63,8 @@ class ConverterPool:
             the converter declares, otherwise all. Unfinished files (`*.tmp`, `*.part`, a leading
             dot) are always ignored.
         settle: Seconds that the size and the mtime of a file must stand still before it is taken;
-            longer than the program that writes it ever pauses. 0: every file is complete.
+            longer than the program that writes it ever pauses. 0: every file is complete. On
+            Windows, one that another program has open is not; other systems do not tell.
         memory_limit: Bytes of address space (RLIMIT_AS) for each child; a file that needs more
             fails. Not available on Windows and macOS. None: no limit.
         priority: The priority of the reports in the queue, 1 to 10; 1 is sent first.

@@ -165,14 +165,22 @@ def test_a_new_file_of_the_name_is_not_overwritten(finished, tmp_path, monkeypat
     assert (tmp_path / "a.txt").read_text() == "more"
 
 
-def test_a_disk_that_refuses_is_asked_again(finished, tmp_path, monkeypatch):
-    finished.finish(source_of(tmp_path, "a.txt"))
-    (tmp_path / "done" / "a.txt").write_text("more")
+def test_a_disk_that_refuses_is_asked_again(finished, tmp_path, timer, monkeypatch):
+    """What it refuses holds up no other file."""
+    for name in ("a.txt", "b.txt"):
+        finished.finish(source_of(tmp_path, name))
+        (tmp_path / "done" / name).write_text("more")
+    asked: list[str] = []
+
+    def refuse(source: SourceFile) -> bool:
+        asked.append(source.path.name)
+        raise OSError(5, "Input/output error")
+
+    timer.now += AFTERWARDS
     with monkeypatch.context() as patch:
         patch.setattr("pywats_green.queue.convert.finished.has_changed", refuse)
-        assert finished.bring_back(at_once=True) == []
-    assert finished.bring_back(at_once=True) == ["a.txt"]
-
-
-def refuse(_source: SourceFile) -> bool:
-    raise OSError(5, "Input/output error")
+        assert finished.bring_back() == []
+    assert asked == ["a.txt"]
+    assert finished.bring_back() == ["b.txt"]
+    timer.now += AFTERWARDS
+    assert finished.bring_back() == ["a.txt"]
