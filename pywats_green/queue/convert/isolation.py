@@ -306,6 +306,8 @@ def _ending(status: int) -> str:
     if status >= 0:
         return f"with status {status if status < 1 << 16 else hex(status)}"
     try:
-        return f"by signal {signal.Signals(-status).name}"
+        name = signal.Signals(-status).name
     except ValueError:
         return f"by signal {-status}"
+    # Not by us, who would have said why. Linux does so to the largest when memory runs out.
+    return f"by signal {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")

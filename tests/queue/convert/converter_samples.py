@@ -41,6 +41,8 @@ def by_content(path: Path) -> object:
         sys.exit("left")
     if word == "signal":
         os.kill(os.getpid(), 11)
+    if word == "kill":
+        os.kill(os.getpid(), 9)
     if word == "hang":
         wait_for_ever()
     if word == "raise":

@@ -12,7 +12,7 @@ import converter_samples as samples
 import gevent
 import pytest
 
-from pywats_green.exceptions import InvalidArgumentError
+from pywats_green.exceptions import ConverterImportError, InvalidArgumentError
 from pywats_green.queue.convert.isolation import can_limit_memory
 from pywats_green.queue.convert.pool import ConverterPool
 from pywats_green.queue.convert.results import ConversionResult
@@ -337,6 +337,15 @@ def test_what_earlier_files_took_costs_no_later_one(folder, queue):
     ).drain()
     assert summary[:5] == (5, 5, 0, 0, 0)
     assert 1 < len({report["pid"] for report in queue.reports}) < 5
+
+
+@limited
+def test_a_memory_limit_too_small_to_start_costs_no_file(folder, queue):
+    (folder / "a.txt").write_text("1")
+    pool = pool_of(folder, samples.needs_memory, queue, isolate=True, memory_limit=10 << 20)
+    with pytest.raises(ConverterImportError, match="memory_limit is 10485760 bytes"):
+        pool.drain()
+    assert names(folder) == ["a.txt"]
 
 
 def test_where_nothing_can_limit_memory(folder, queue, monkeypatch):

@@ -222,6 +222,11 @@ def test_a_model_made_its_id_up_so_it_gets_ours(folder, queue):
         ("crash", "the converter's process ended with status 7"),
         ("exit", "the converter's process ended with status 1"),
         pytest.param("signal", "the converter's process ended by signal SIGSEGV", marks=posix),
+        pytest.param(
+            "kill",
+            "the converter's process ended by signal SIGKILL, perhaps for want of memory",
+            marks=posix,
+        ),
         ("hang", "the converter took longer than 2 seconds"),
     ],
 )
