@@ -157,6 +157,7 @@ class ConverterPool:
             ArgumentTypeError: `timeout` is not a number.
             InvalidArgumentError: `timeout` is not above 0.
             OSError: The folder cannot be read, or the queue cannot write.
+            PywatsGreenError: The queue takes no more.
             QueueBusyError: This pool is already running.
         """
         if timeout is not None:
@@ -171,7 +172,7 @@ class ConverterPool:
     ) -> ConversionSummary:
         """Convert what is there and what arrives, until `stop`.
 
-        An unreadable folder and a queue that cannot write are logged and retried.
+        An unreadable folder and a queue that cannot write or is full are logged and retried.
 
         Args:
             handle_signals: Whether SIGTERM and SIGINT call `stop(stop_timeout)`; a second signal

@@ -10,6 +10,7 @@ import gevent
 import gevent.pool
 from gevent.event import Event
 
+from pywats_green.exceptions import ConverterImportError, PywatsGreenError
 from pywats_green.progress import ProgressCallback
 from pywats_green.queue.convert.child import (
     CONVERTED,
@@ -138,6 +139,7 @@ class Session:
             ConverterImportError: No child can import the converter.
             OSError: The folders for finished files cannot be created; with `until_empty`, also:
                 the folder cannot be read, or the queue cannot write.
+            PywatsGreenError: With `until_empty`: the queue takes no more.
             Exception: Whatever `on_result` raised.
         """
         lanes = gevent.pool.Pool(self._work.concurrency)
@@ -241,7 +243,9 @@ class Session:
             return self._conclude(source, self._convert(source))
         except MemoryError:
             self._wait_for_memory(source.path.name)
-        except OSError as exc:
+        except ConverterImportError:
+            raise
+        except (OSError, PywatsGreenError) as exc:  # the disk, or a queue that takes no more
             if self._until_empty:
                 raise
             _log.warning("%s cannot be converted yet: %s", source.path.name, exc)

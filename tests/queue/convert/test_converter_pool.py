@@ -16,6 +16,7 @@ from pywats_green.exceptions import (
     ArgumentTypeError,
     ConverterImportError,
     InvalidArgumentError,
+    PywatsGreenError,
     QueueBusyError,
 )
 from pywats_green.queue.convert.pool import ConverterPool
@@ -287,20 +288,31 @@ def test_a_suspended_file_stays(folder, queue):
     assert names(folder) == ["a.txt"]
 
 
-def test_a_queue_that_cannot_write_ends_a_drain_and_keeps_the_file(folder, queue):
+class FullError(PywatsGreenError):
+    """The queue is full: No space left."""
+
+
+refusal = pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), FullError("No space left")]
+)
+
+
+@refusal
+def test_a_queue_that_cannot_write_ends_a_drain_and_keeps_the_file(folder, queue, error):
     (folder / "a.txt").write_text("x")
-    queue.errors = [OSError(28, "No space left on device")]
+    queue.errors = [error]
     pool = pool_of(folder, samples.plain, queue)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(type(error), match="No space left"):
         pool.drain()
     assert names(folder) == ["a.txt"]
     assert pool.drain().converted == 1
 
 
-def test_a_queue_that_cannot_write_is_tried_again_by_run(folder, queue, monkeypatch, caplog):
+@refusal
+def test_a_queue_that_cannot_write_is_tried_again_by_run(folder, queue, monkeypatch, caplog, error):
     monkeypatch.setattr("pywats_green.queue.convert.session.AGAIN", 0.01)
     (folder / "a.txt").write_text("x")
-    queue.errors = [OSError(28, "No space left on device")] * 3
+    queue.errors = [error] * 3
     pool = pool_of(folder, samples.plain, queue)
     running = gevent.spawn(pool.run)
     eventually(lambda: queue.reports)
