@@ -17,6 +17,7 @@ from pywats_green.exceptions import (
     ArgumentTypeError,
     ConverterImportError,
     InvalidArgumentError,
+    PywatsGreenError,
     QueueBusyError,
 )
 from pywats_green.queue.convert.pool import ConverterPool
@@ -217,6 +218,11 @@ def test_a_model_made_its_id_up_so_it_gets_ours(folder, queue):
         ("crash", "the converter's process ended with status 7"),
         ("exit", "the converter's process ended with status 1"),
         pytest.param("signal", "the converter's process ended by signal SIGSEGV", marks=posix),
+        pytest.param(
+            "kill",
+            "the converter's process ended by signal SIGKILL, perhaps for want of memory",
+            marks=posix,
+        ),
         ("hang", "the converter took longer than 2 seconds"),
     ],
 )
@@ -277,20 +283,31 @@ def test_a_suspended_file_stays(folder, queue):
     assert names(folder) == ["a.txt"]
 
 
-def test_a_queue_that_cannot_write_ends_a_drain_and_keeps_the_file(folder, queue):
+class FullError(PywatsGreenError):
+    """The queue is full: No space left."""
+
+
+refusal = pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), FullError("No space left")]
+)
+
+
+@refusal
+def test_a_queue_that_cannot_write_ends_a_drain_and_keeps_the_file(folder, queue, error):
     (folder / "a.txt").write_text("x")
-    queue.errors = [OSError(28, "No space left on device")]
+    queue.errors = [error]
     pool = pool_of(folder, samples.plain, queue)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(type(error), match="No space left"):
         pool.drain()
     assert names(folder) == ["a.txt"]
     assert pool.drain().converted == 1
 
 
-def test_a_queue_that_cannot_write_is_tried_again_by_run(folder, queue, monkeypatch, caplog):
+@refusal
+def test_a_queue_that_cannot_write_is_tried_again_by_run(folder, queue, monkeypatch, caplog, error):
     monkeypatch.setattr("pywats_green.queue.convert.session.AGAIN", 0.01)
     (folder / "a.txt").write_text("x")
-    queue.errors = [OSError(28, "No space left on device")] * 3
+    queue.errors = [error] * 3
     pool = pool_of(folder, samples.plain, queue)
     running = gevent.spawn(pool.run)
     until(lambda: queue.reports)
@@ -325,7 +342,7 @@ def test_a_file_that_cannot_be_moved_is_put_once(folder, queue):
 
 def test_a_move_that_fails_is_tried_again_without_a_second_report(folder, queue, monkeypatch):
     monkeypatch.setattr("pywats_green.queue.convert.session.AGAIN", 0.01)
-    real, refusals = Path.rename, [PermissionError(13, "in use")] * 3
+    real, refusals = Path.rename, [OSError(5, "Input/output error")] * 3
 
     def rename(self: Path, target: Path) -> Path:
         if refusals:
@@ -477,6 +494,7 @@ sys.exit(subprocess.run([sys.executable, "-c", code]).returncode)
         {"concurrency": 0},
         {"timeout": 0},
         {"settle": -1},
+        {"memory_limit": 0},
     ],
 )
 def test_an_argument_out_of_range(folder, queue, options):
@@ -487,7 +505,14 @@ def test_an_argument_out_of_range(folder, queue, options):
 
 @pytest.mark.parametrize(
     "options",
-    [{"convert": 42}, {"on_result": 5}, {"concurrency": 1.5}, {"timeout": "1"}, {"settle": None}],
+    [
+        {"convert": 42},
+        {"on_result": 5},
+        {"concurrency": 1.5},
+        {"timeout": "1"},
+        {"settle": None},
+        {"memory_limit": 0.5},
+    ],
 )
 def test_an_argument_of_the_wrong_type(folder, queue, options):
     values = {"watch_folder": folder, "convert": samples.plain, "queue": queue, **options}
