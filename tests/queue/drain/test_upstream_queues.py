@@ -172,7 +172,6 @@ import warnings
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from pywats_client.queue import PersistentQueue
-from drain_fakes import Refused
 from pywats import pyWATS
 from pywats.core.throttle import configure_throttling
 from pywats_green.upstream.features.queues.processor import QueueProcessor
