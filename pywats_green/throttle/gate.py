@@ -35,8 +35,7 @@ class Gate:
 
     - `reopen`: the server answered as it should;
     - `close`: it did not, and other requests would meet the same;
-    - `fail`: this request failed, which says nothing about others; if it was the probe, the gate
-      stays closed;
+    - `fail`: this request failed, which says nothing about others; a probe leaves it closed;
     - `take_back`: nothing was learned (killed, nothing to send); the next probe may go at once.
 
     Giving one back twice has no effect. Requests that were in flight when the gate closed neither
@@ -179,13 +178,11 @@ class Gate:
         Args:
             cause: Why, for people.
             permit: The request's permit. None: it had none, because there was no gate.
-            seconds: Seconds until the next probe, if the server asks for a pause; at most 300
-                count. 0: the next may go at once. None: it does not ask; pauses grow.
+            seconds: Until the next probe, at most 300. 0: at once. None: pauses grow.
             longest: Upper bound in seconds of a growing pause.
-            is_limit: Whether a limit of the server's is exhausted. If it does not say for how
-                long, a relapse within a minute pauses for at least as long as the last closure
-                lasted. Without a Retry-After, or after a relapse, only two requests are in flight
-                for a minute after the gate reopens.
+            is_limit: Whether a limit of the server's is exhausted. Without `seconds`, a relapse
+                within a minute pauses for at least as long as the last closure lasted. Without
+                them, or after a relapse, the gate reopens for two at a time, for a minute.
 
         Returns:
             Whether this was news. What was in flight when the gate closed is not.

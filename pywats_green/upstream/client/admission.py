@@ -105,12 +105,24 @@ def settle(
         What this means for the next attempt.
     """
     gate, permit, window, _ = admission
-    if window is not None:
-        window.stamp()
-    if answer is not None and answer.status_code not in _REFUSALS:
+    try:
+        if answer is None or answer.status_code in _REFUSALS:
+            return _settle_failure(client, gate, permit, answer, error)
         if gate is not None and permit is not None:
             gate.reopen(permit)
         return gates.PLAIN
+    finally:  # a permit first: the caller may be killed while it waits for the limiter's lock
+        if window is not None:
+            window.stamp()
+
+
+def _settle_failure(
+    client: Any,
+    gate: Gate | None,
+    permit: Permit | None,
+    answer: Response | None,
+    error: Exception | None,
+) -> gates.Ended:
     try:
         return gates.note_failure(client, gate, permit, answer, error)
     finally:
