@@ -43,7 +43,8 @@ class NativeThreadError(PywatsGreenError, RuntimeError):
 class AdmissionTimeoutError(PywatsGreenError, TimeoutError):
     """A call waited longer than `admission_timeout` for admission: the rate limit or a gate.
 
-    Nothing was sent, and nothing is wrong with the call.
+    This attempt was not sent, and nothing is wrong with the call. If retries are on, an earlier
+    attempt may have been sent.
     """
 
 

@@ -133,9 +133,8 @@ class Entry:
         limit = current.admission_timeout
         if limit is not None and self._started + limit - time.monotonic() <= 0:
             raise AdmissionTimeoutError(
-                f"not sent within admission_timeout={limit:g} s: {self._obstacle(gate)}. Nothing "
-                "was sent. Wait longer with configure(admission_timeout=), or None, or ask for "
-                "less at a time"
+                f"not sent within admission_timeout={limit:g} s: {self._obstacle(gate)}. Wait "
+                "longer with configure(admission_timeout=), or None, or ask for less at a time"
             )
         url = without_user_info(self._client.base_url)
         raise WatsConnectionError(
