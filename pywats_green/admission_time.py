@@ -1,11 +1,12 @@
-"""How long calls wait to be admitted: the time in which their limits stand still.
+"""How long greenlets wait for admission, which no deadline counts.
 
-A time limit counts work. While a call waits for a rate limit, a closed gate or a slot of a pool,
-nothing is wrong with it and nothing is done for it. So whoever makes it wait does so inside
-`waiting()`, and a deadline that falls due looks here how much of its time was spent so.
+A deadline counts work. While a call waits for the rate limit, a closed gate or a slot of a Pool,
+nothing is wrong with it, and no work is done for it. Whatever makes a call wait does so inside
+`waiting()`, and an expiring deadline looks up here how much of its time was spent that way.
 
-Whoever waits for a call that waits stands still, too: the readers that share its load, the item
-whose pool makes it. They `follow` it, or were there first and are `affected`.
+The same holds for those that wait for such a call: readers that share its load, the item whose
+Pool makes it. Late-comers to a load or batch wait inside `followed()`; for those that began
+work which others carry out, that work runs inside `affecting()`.
 """
 
 from __future__ import annotations
@@ -22,26 +23,26 @@ ATTRIBUTE = "_pywats_green_admission_time"  # of a greenlet
 
 
 class AdmissionTime:
-    """The seconds that somebody has waited to be admitted; for greenlets of one native thread.
+    """The time that a greenlet, load or batch has waited for admission. For one native thread.
 
-    One that never waits costs nothing: what it begins with belongs to the class.
+    The initial values are the class's, so one that never waits costs nothing.
 
     Attributes:
-        waits: How many waits are going on.
-        total: Seconds of those that have ended.
+        waits: How many waits are in progress.
+        total: Seconds of the waits that have ended.
     """
 
     waits = 0
     _since = 0.0
     total = 0.0
-    _followed_by: dict[AdmissionTime, int] | None = None  # and how often; few ever have any
+    _followed_by: dict[AdmissionTime, int] | None = None  # and how often each; rarely any
 
     def seconds(self) -> float:
-        """Return the seconds up to now; waits at the same time count once."""
+        """Return the seconds waited up to now; overlapping waits count once."""
         return self.total + (time.monotonic() - self._since if self.waits else 0.0)
 
     def began(self) -> None:
-        """Note that a wait began."""
+        """Note that a wait has begun."""
         self.waits += 1
         if self.waits == 1:
             self._since = time.monotonic()
@@ -49,7 +50,7 @@ class AdmissionTime:
                 follower.began()
 
     def ended(self) -> None:
-        """Note that it ended."""
+        """Note that a wait has ended."""
         self.waits -= 1
         if self.waits == 0:
             self.total += time.monotonic() - self._since
@@ -58,7 +59,7 @@ class AdmissionTime:
 
     @contextmanager
     def followed(self) -> Iterator[None]:
-        """Let what the current greenlet does wait whenever this one waits."""
+        """Inside it, count the waits of this one as the current context's, too."""
         followers = {own(), *affected.get()} - {self}
         known = self._followed_by
         if known is None:
@@ -81,11 +82,11 @@ class AdmissionTime:
 affected: ContextVar[frozenset[AdmissionTime]] = ContextVar(
     "pywats_green.admission_times", default=frozenset()
 )
-"""Beside the greenlet's own, those that wait when this context waits, also by way of a Pool."""
+"""What waits whenever this context waits, beside its greenlet; a Pool passes it on."""
 
 
 def own() -> AdmissionTime:
-    """Return that of the current greenlet."""
+    """Return the admission time of the current greenlet."""
     attributes = getcurrent().__dict__
     found: AdmissionTime | None = attributes.get(ATTRIBUTE)
     if found is None:
@@ -94,14 +95,14 @@ def own() -> AdmissionTime:
 
 
 def seconds_of(greenlet: Any) -> float:
-    """Return the seconds that a greenlet has waited to be admitted up to now."""
+    """Return the seconds that a greenlet has waited for admission up to now."""
     found: AdmissionTime | None = greenlet.__dict__.get(ATTRIBUTE)
     return 0.0 if found is None else found.seconds()
 
 
 @contextmanager
 def affecting(other: AdmissionTime) -> Iterator[None]:
-    """Let another one wait whenever what is done inside waits."""
+    """Count the waits inside it as those of another one, too."""
     token = affected.set(affected.get() | {other})
     try:
         yield
@@ -111,7 +112,7 @@ def affecting(other: AdmissionTime) -> Iterator[None]:
 
 @contextmanager
 def waiting() -> Iterator[None]:
-    """Wait inside it to be admitted."""
+    """Count what is inside it as a wait for admission."""
     times = {own(), *affected.get()}
     for each in times:
         each.began()

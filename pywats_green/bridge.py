@@ -37,7 +37,7 @@ _NativeLocal: Any = monkey.get_original("threading", "local")
 
 _LENGTHS = 64  # empty groups to keep; bounds memory if every deadline has a different length
 _LONGEST = 1e9  # seconds; event loops count in integers
-_SHOWN = 0.05  # seconds of waiting that are worth a word
+_SHOWN = 0.05  # seconds; shorter waits are not mentioned
 
 
 class Deadline:
@@ -78,13 +78,13 @@ class Deadline:
 
     @property
     def beside(self) -> str:
-        """What to add to the text of a time-out: how much time did not count."""
+        """What to add to the message of a timeout: how much time did not count."""
         return (
             f", beside {self.waited:.1f} s of waiting to be sent" if self.waited >= _SHOWN else ""
         )
 
     def fall_due(self) -> None:
-        """Raise `DeadlineExceeded` in the greenlet, or put it off. Called in the hub."""
+        """Raise `DeadlineExceeded` in the greenlet, or postpone it. Called in the hub."""
         known, self._known = self._known, seconds_of(self._greenlet)
         self.waited += self._known - known
         self.at += self._known - known

@@ -29,7 +29,7 @@ class RequestEvent:
         server: The server's base URL without user info.
         started: Start of the call, by `time.perf_counter()`.
         elapsed: Duration in seconds, including all waits.
-        waited: Seconds of `elapsed` spent waiting to be sent: for the rate limit, or a closed gate.
+        waited: Seconds of `elapsed` spent waiting for admission: the rate limit or a closed gate.
         attempts: Requests sent by this call itself. 0: answered by the cache, another call or a
             batch, or nothing could be sent.
         cache: "hit", "miss", "coalesced" (answered by another call's request) or "stale". None:

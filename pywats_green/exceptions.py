@@ -41,9 +41,10 @@ class NativeThreadError(PywatsGreenError, RuntimeError):
 
 
 class AdmissionTimeoutError(PywatsGreenError, TimeoutError):
-    """A call waited for longer than `admission_timeout` to be sent: for a limit, or a gate.
+    """A call waited longer than `admission_timeout` for admission: the rate limit or a gate.
 
-    Nothing was sent, and nothing is wrong with the call.
+    This attempt was not sent, and nothing is wrong with the call. If retries are on, an earlier
+    attempt may have been sent.
     """
 
 
@@ -107,7 +108,7 @@ class TransportSetupError(TransportError):
 
 
 class TransportDecodeError(TransportError):
-    """An answer came whose body cannot be read: its encoding is not what it says."""
+    """A response's body cannot be decoded: it is not encoded as declared."""
 
 
 class ConverterImportError(PywatsGreenError, ImportError):

@@ -91,7 +91,7 @@ class Follower:
 class Flight(AdmissionTime):
     """A load in flight. Its methods need the lock of the cache.
 
-    While its load waits to be admitted, those who wait for it do, too.
+    While the load waits for admission, so do those that wait for it.
 
     Attributes:
         thread_id: Id of the loading native thread.

@@ -70,7 +70,7 @@ def limited(func: Callable[[X], T], timeout: float) -> Callable[[X], T]:
     def call(item: X) -> T:
         deadline = set_deadline(timeout)
         try:
-            # Also while the calls that it makes by way of another Pool are what waits.
+            # The calls it makes through another Pool may be what waits.
             with affecting(own()):
                 return func(item)
         finally:

@@ -50,8 +50,7 @@ class Call:
         error: Type name of the exception raised. None: there was none.
         through_pool: Whether it was made by a `pywats_green.Pool`.
         in_batching: Whether it was made inside `pywats_green.batching()`.
-        waited: Of `elapsed`, the seconds that it waited to be sent: for the rate limit, or while
-            its server was left alone.
+        waited: Seconds of `elapsed` spent waiting for admission: the rate limit or a closed gate.
     """
 
     method: str

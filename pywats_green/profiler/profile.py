@@ -35,7 +35,7 @@ class RouteSummary:
         batched: How many were answered by a query for several calls.
         failed: How many raised or got a status of 400 or more.
         seconds: Sum of their durations.
-        waited: Seconds of those spent waiting to be sent: for the rate limit, or a closed gate.
+        waited: Seconds of those spent waiting for admission: the rate limit or a closed gate.
         median: Median duration in seconds.
         longest: Longest duration in seconds.
     """

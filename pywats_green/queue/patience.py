@@ -1,4 +1,4 @@
-"""Files that another program holds for a moment: a virus scanner, an indexer, a backup."""
+"""Retries on files that another program holds briefly: a virus scanner, an indexer, a backup."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import gevent
 
 T = TypeVar("T")
 
-# Seconds before each further try; two in all.
+# Seconds before each further try; 2 s in all.
 PAUSES = (0.01, 0.02, 0.04, 0.08, 0.15, 0.2, 0.5, 0.5, 0.5)
 
-# Windows says "permission denied" of a file that someone has open, network drives say "busy".
+# For a file that is open elsewhere, Windows says "permission denied", network drives "busy".
 _HELD = frozenset({errno.EACCES, errno.EPERM, errno.EBUSY, errno.ETXTBSY})
 
 
@@ -21,7 +21,7 @@ def patiently(operation: Callable[[], T], sleep: Callable[[float], object] = gev
     """Carry out a file operation; if another program holds the file, try again for 2 s.
 
     Other greenlets run meanwhile, so the caller may be killed between two tries, never during one.
-    In a native thread only that thread waits, and in the hub nobody does: there is one try.
+    In a native thread, only that thread waits. In the hub, there is only one try.
 
     Args:
         operation: Opens, reads, renames or removes a file. It is called again only after an

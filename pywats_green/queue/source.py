@@ -23,10 +23,10 @@ class Memory(NamedTuple):
     """What a queue keeps for its processors, across restarts; see `Ledger`.
 
     Attributes:
-        receipts: How often a report got through after another had failed.
-        pardoned: A failure noted at fewer receipts was the server's fault.
-        failures: How many failures were noted.
-        cause: Why the submissions gate is closed; None: it is open.
+        receipts: How often a report has got through after another failed.
+        pardoned: Failures at fewer receipts than this were the server's fault.
+        failures: How many failures have been noted.
+        cause: Why the submissions gate is closed. None: it is open.
     """
 
     receipts: int = 0
@@ -36,11 +36,11 @@ class Memory(NamedTuple):
 
 
 def is_proven(failed_at: int | None, memory: Memory | None) -> bool:
-    """Tell whether a failure counts against its report: another one got through after it.
+    """Return whether a failure counts against its report: another one got through after it.
 
     Args:
-        failed_at: The receipts at the failure; None: there is none to be judged.
-        memory: What the queue remembers; None: nothing.
+        failed_at: The receipts at the failure. None: there is none to be judged.
+        memory: What the queue keeps. None: nothing.
     """
     if failed_at is None or memory is None:
         return False
@@ -53,8 +53,8 @@ class Claim(Protocol):
     Attributes:
         item_id: The item's id.
         attempts: Attempts counted so far.
-        failed_at: The receipts at its last failure, if it is not known yet whose fault that was;
-            None: it is known, or there was none.
+        failed_at: The receipts at its last failure, if it is not known yet whose fault that was.
+            None: it is known, or there was no failure.
         last_error: The error of the last attempt; None: there is none.
         group: Items of one group are handed out one at a time; None: in no group.
     """
@@ -85,13 +85,13 @@ class Claim(Protocol):
     def postpone(self, error: str, delay: float, attempts: int, failed_at: int | None) -> None:
         """Put the item back after a failure that may be the server's, due in `delay` seconds.
 
-        For probes it now stands behind all others.
+        As a probe, it now comes after all others.
 
         Args:
             error: What went wrong.
-            delay: Seconds; 0: it is due at once.
-            attempts: Attempts to be counted for it.
-            failed_at: The receipts at this failure; None: it was not the report's fault.
+            delay: Seconds. 0: it is due at once.
+            attempts: The attempts that count so far.
+            failed_at: The receipts at this failure. None: it was not the report's fault.
         """
 
     def quarantine(self, reason: str) -> None:
@@ -108,15 +108,15 @@ class Source(Protocol):
         """Take the next item that is due, by priority, then first in, first out; None: none is.
 
         Args:
-            probe: Whether it is to probe the server: those that did not fail come first, then the
-                one whose failure is the longest ago.
+            probe: Whether it will probe the server: items that have not failed come first, then
+                the one that failed longest ago.
         """
 
     def due_in(self) -> float | None:
         """Return the seconds until the next item is due; 0: now; None: nothing is waiting."""
 
     def has_untried(self) -> bool:
-        """Tell whether an item is due that did not fail."""
+        """Return whether an item is due that has not failed."""
 
     def counts(self) -> QueueCounts:
         """Return how many items there are."""
@@ -125,10 +125,10 @@ class Source(Protocol):
         """Return for how many seconds the oldest item has been waiting; None: none is waiting."""
 
     def recall(self) -> Memory | None:
-        """Return what was last remembered, by this processor or another; None: nothing."""
+        """Return what a processor last had it keep, this one or another. None: nothing."""
 
     def remember(self, memory: Memory | None) -> None:
-        """Keep something for the processors of this queue; None: forget it. Never raises."""
+        """Keep this for the processors of the queue. None: forget it. Never raises."""
 
     def close(self) -> None:
         """Put back what this owner holds."""

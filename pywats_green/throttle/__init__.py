@@ -1,4 +1,4 @@
-"""Fair waiting: a line for what is scarce, and gates before servers that cannot serve."""
+"""Fair waiting: lines for what is scarce, and gates in front of servers."""
 
 from pywats_green.throttle.closure import GateState
 from pywats_green.throttle.gate import BY_HAND, Gate

@@ -12,11 +12,11 @@ class GateState(TypedDict):
     """A gate that is not open.
 
     Attributes:
-        cause: Why it is closed; None: it has reopened, and lets few through yet.
-        closed_for: For how many seconds it has been closed; 0: it is not.
-        opens_in: Seconds until a probe may go, or until one on its way counts as lost; 0: it is
-            not closed.
-        probing: Whether a probe is on its way.
+        cause: Why it is closed. None: it has reopened, but still admits only a few at a time.
+        closed_for: Seconds since it closed. 0: it is not closed.
+        opens_in: Seconds until the next probe may go, or until the one in flight counts as lost.
+            0: a probe may go now, or it is not closed.
+        probing: Whether a probe is in flight.
     """
 
     cause: str | None
@@ -26,19 +26,19 @@ class GateState(TypedDict):
 
 
 class Closure:
-    """Exists while a gate is closed, other than by hand.
+    """A gate's state while it is closed other than by hand.
 
     Args:
-        now: Seconds, by the clock of the gate.
-        lapse: Seconds after which it ends by itself.
+        now: When it begins, in seconds on the gate's clock, as all times here.
+        lapse: Seconds without a new reason after which it ends by itself.
 
     Attributes:
-        cause: Why, for people.
+        cause: Why the gate is closed, for people.
         since: When it began.
-        failures: How many probes failed in a row.
-        longest: Upper bound in seconds of a pause between two probes.
-        probe: The permit of the probe that is on its way. None: none is.
-        lapses_at: When it ends by itself, for want of a new reason.
+        failures: How many probes have failed in a row.
+        longest: Upper bound in seconds of the pause between two probes.
+        probe: The permit of the probe in flight. None: there is none.
+        lapses_at: When it ends by itself.
     """
 
     __slots__ = (
@@ -56,12 +56,12 @@ class Closure:
         self.lapses_at = now + self._lapse
 
     def renew(self, now: float, pause: float) -> None:
-        """Let the next probe go in so many seconds: there is a new reason."""
+        """Note a new reason: the next probe may go in `pause` seconds."""
         self._probe_at = now + min(pause, LONGEST)
         self.lapses_at = now + self._lapse
 
     def put_off(self, now: float, seconds: float) -> None:
-        """Let no probe go for so many seconds."""
+        """Let no probe go within the next `seconds`."""
         self._probe_at = max(self._probe_at, now + min(seconds, LONGEST))
         self.lapses_at = max(self.lapses_at, self._probe_at)
 
@@ -70,17 +70,17 @@ class Closure:
         self._probe_at = float("-inf")
 
     def send(self, probe: Permit, now: float) -> None:
-        """Note a probe that goes; if it does not come back in time, the closure lapses."""
+        """Note that a probe goes. If it does not come back in time, the closure lapses."""
         self.probe = probe
         self.lapses_at = now + self._lapse
 
     @property
     def changes_at(self) -> float:
-        """When the next may be let through, if nothing happens before."""
+        """When the next request may be admitted, unless something happens before."""
         return self._probe_at if self.probe is None else self.lapses_at
 
     def state(self, now: float) -> GateState:
-        """Return what the gate is like."""
+        """Return the state to show."""
         return {
             "cause": self.cause,
             "closed_for": now - self.since,

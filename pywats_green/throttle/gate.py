@@ -1,4 +1,4 @@
-"""A gate before a server: closed for a reason, probed, reopened for few, then as if not there."""
+"""A gate in front of a server: closed for a cause, probed, reopened step by step, open."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ from pywats_green.throttle.tally import Tally
 
 BY_HAND = "paused by pause()"
 LONGEST_PAUSE = 30.0
-"""Seconds between two probes, at most, unless the server asks for more."""
+"""Longest pause between two probes, in seconds, unless the server asks for more."""
 
 
 class Gate:
-    """Stands before a server and keeps requests back while it cannot serve them.
+    """Holds requests back while their server cannot serve them.
 
-    *Open*, it lets everybody through. `close` shuts it for a cause. *Closed*, it lets one probe
-    through when the pause is over, and the next only when that one came back: with success
-    (`reopen`) the gate opens, else (`close`, `fail`) the next pause begins. *Reopening*, it lets
-    two be in flight, and one more after each success; when nobody had to wait since the last one,
-    or a minute later, it is open.
+    *Open*, it admits everyone. `close` shuts it for a cause. *Closed*, it admits one probe when the
+    pause is over, and the next only after that one has come back: a success (`reopen`) opens the
+    gate, anything else (`close`, `fail`) begins the next pause. *Reopening*, it allows two requests
+    in flight, and one more after each success. It is open once nobody has had to wait since the
+    last success, at the latest after a minute.
 
-    There are two ways through it. `enter` waits in line, first come first served. `admit` never
-    waits: it returns a permit or None, and `opens_in` says when to ask again.
+    There are two ways in. `enter` waits in line, first come first served. `admit` never waits: it
+    returns a permit or None, and `opens_in` says when to ask again.
 
-    Each permit is given back exactly once, whatever happens, by the one of these that is true:
+    Each permit must be given back exactly once, by the call that says what happened:
 
     - `reopen`: the server answered as it should;
-    - `close`: it did not, and others would meet the same;
-    - `fail`: that request failed, which says nothing of others; a probe's failure keeps it closed;
+    - `close`: it did not, and other requests would meet the same;
+    - `fail`: this request failed, which says nothing about others; a probe leaves it closed;
     - `take_back`: nothing was learned (killed, nothing to send); the next probe may go at once.
 
-    Giving back twice does nothing. Requests that were in flight when the gate closed neither close
-    nor open it: their permits are of an older epoch. One that the server asks for more time only
-    puts the next probe off.
+    Giving one back twice has no effect. Requests that were in flight when the gate closed neither
+    close nor open it, because their permits are of an earlier epoch; if the server asks one of them
+    for more time, that only postpones the next probe.
 
-    The gate belongs to one native thread; others may call `close_from_afar` and read.
+    The gate belongs to one native thread; others may only call `close_from_afar` and `state`.
 
     Args:
-        name: What it stands before, for people.
-        pause: Called with the number of probes that failed in a row and an upper bound; returns
-            the seconds until the next probe.
+        name: What it protects, for people.
+        pause: Called with the number of probes that have failed in a row and an upper bound in
+            seconds; returns the seconds until the next probe.
         tally: Counts waits, closings, probes and reopenings. None: one of its own.
-        tell: Called with one line of text for each closing, probe and reopening, in the greenlet
-            that caused it, when the gate is in order again; it may wait, and be killed there.
-        lapse: Seconds without a new reason, and without a probe that comes back, after which it
-            opens by itself.
+        tell: Called with a line of text for each closing, probe and reopening, in the greenlet
+            that caused it, once the gate's state is consistent: it may block, and be killed there.
+        lapse: Seconds without a new reason, and without a probe coming back, after which it
+            reopens by itself.
         start_timer: Starts a timer.
         clock: Seconds, monotonic.
     """
@@ -86,12 +86,12 @@ class Gate:
 
     @property
     def reason(self) -> str | None:
-        """Why nobody is let through, apart from a probe; None: it is not closed."""
+        """Why nobody but a probe is admitted. None: it is not closed."""
         return BY_HAND if self._by_hand else self.cause
 
     @property
     def cause(self) -> str | None:
-        """Why it is closed other than by hand; None: it is not."""
+        """Why it is closed other than by hand. None: it is not."""
         self._refresh(self._clock())
         return self._closure.cause if self._closure else None
 
@@ -102,11 +102,11 @@ class Gate:
 
     @property
     def is_idle(self) -> bool:
-        """Whether it is as if it were not there: it can be forgotten."""
+        """Whether it makes no difference at present, so that it can be forgotten."""
         return not (self.reason or self._reopening.width or self._line.waiting)
 
     def state(self) -> GateState | None:
-        """Return what it is like, which changes nothing; None: it is open."""
+        """Return its state, without changing it. None: it is open."""
         now, closure = self._clock(), self._closure
         if closure is not None and now < closure.lapses_at:
             return closure.state(now)
@@ -115,31 +115,31 @@ class Gate:
         return None
 
     def closed_for(self) -> float:
-        """Return for how many seconds it has been closed other than by hand; 0: it is not."""
+        """Return the seconds since it closed, other than by hand. 0: it is not closed."""
         now = self._clock()
         self._refresh(now)
         return now - self._closure.since if self._closure else 0.0
 
     def opens_in(self) -> float | None:
-        """Return the seconds until `admit` may change its answer by itself; None: it will not."""
+        """Return the seconds until `admit` may answer otherwise by itself. None: it will not."""
         seconds = self._look()
         return None if self._by_hand or seconds <= 0 else seconds
 
     def admit(self) -> Permit | None:
-        """Return a permit, to be given back; None: not now. Never waits."""
+        """Return a permit, to be given back. None: not now. Never waits."""
         return self._announced(self._admit())
 
     def enter(self, patience: Callable[[], float | None] | None = None) -> Permit | None:
         """Wait for a permit, first come first served.
 
         Args:
-            patience: As for `Line.wait`. None: there is no bound.
+            patience: As for `Line.wait`. None: no limit.
 
         Returns:
-            A permit, to be given back; None: the patience is at its end.
+            A permit, to be given back. None: the caller's patience is exhausted.
 
         Raises:
-            BaseException: The caller was killed; it has no permit.
+            BaseException: The caller was killed; it holds no permit.
         """
         permit = None if self._line.waiting else self._admit()
         if permit is None and self._line.wait(patience=patience):
@@ -147,12 +147,12 @@ class Gate:
         return self._announced(permit)
 
     def is_good(self, permit: Permit) -> bool:
-        """Tell whether a permit still lets its request go: the gate has not closed since."""
+        """Return whether a permit is still valid: the gate has not closed since."""
         self._refresh(self._clock())
         return permit.epoch == self._epoch
 
     def reopen(self, permit: Permit) -> None:
-        """Take a permit back: the server answered as it should, so a probe opens the gate."""
+        """Take a permit back after a good answer; if it was the probe's, the gate reopens."""
         if not self._give_back(permit):
             return
         if self._closure:  # it was the probe
@@ -177,15 +177,15 @@ class Gate:
 
         Args:
             cause: Why, for people.
-            permit: The request's. None: it had none, because there was no gate.
-            seconds: Until the next probe, as the server asks, at most 300. None: pauses grow.
-            longest: Upper bound of such a pause in seconds.
-            is_limit: Whether a limit of the server's own is used up, which others use, too, or
-                which it does not name. Then the first pause, where it is not asked for, is as long
-                as what was needed within the last minute; and two are in flight for a minute.
+            permit: The request's permit. None: it had none, because there was no gate.
+            seconds: Until the next probe, at most 300. 0: at once. None: pauses grow.
+            longest: Upper bound in seconds of a growing pause.
+            is_limit: Whether a limit of the server's is exhausted. Without `seconds`, a relapse
+                within a minute pauses for at least as long as the last closure lasted. Without
+                them, or after a relapse, the gate reopens for two at a time, for a minute.
 
         Returns:
-            Whether that was news: not of what was in flight when the gate closed.
+            Whether this was news. What was in flight when the gate closed is not.
         """
         now = self._clock()
         counts = self._give_back(permit) if permit is not None else not self.is_closed
@@ -200,7 +200,7 @@ class Gate:
         return counts
 
     def fail(self, permit: Permit) -> None:
-        """Take a permit back: the request failed; if it was the probe, the gate stays closed."""
+        """Take a permit back after a failure; if it was the probe's, the gate stays closed."""
         closure = self._closure
         if closure and permit is closure.probe:
             self.close(closure.cause, permit, longest=closure.longest)
@@ -208,14 +208,14 @@ class Gate:
             self.take_back(permit)
 
     def take_back(self, permit: Permit) -> None:
-        """Take a permit back that learned nothing; the next probe may go at once."""
+        """Take a permit back from which nothing was learned; the next probe may go at once."""
         self._give_back(permit)
         self._line.attend()
 
     def close_from_afar(
         self, cause: str, *, seconds: float | None, longest: float, is_limit: bool
     ) -> None:
-        """Close it for what another native thread met, or put its probe off."""
+        """Close it, or postpone its probe, for what another native thread has met."""
         now = self._clock()
         if self._closure is None:
             self._shut(now, cause, seconds, longest, is_limit=is_limit)
@@ -223,7 +223,7 @@ class Gate:
             self._closure.put_off(now, seconds)
 
     def cool_down(self, seconds: float) -> None:
-        """Let nobody through for some seconds; this is no pause, so there is no reason for it."""
+        """Admit nobody for some seconds, without closing the gate: `reason` stays None."""
         self._not_before = max(self._not_before, self._clock() + seconds)
 
     def pause(self) -> None:
@@ -231,19 +231,19 @@ class Gate:
         self._by_hand = True
 
     def resume(self) -> None:
-        """End a pause by hand and any cooldown, and let a probe go at once."""
+        """Undo `pause`, end any cooldown, and let a probe go at once."""
         self._by_hand = False
         self._not_before = float("-inf")
         self.probe_now()
 
     def probe_now(self) -> None:
-        """Let the next probe go at once: there is one that may fare better."""
+        """Let the next probe go at once, because it may fare better than the last."""
         if self._closure:
             self._closure.probe_now()
         self._line.attend()
 
     def renew(self) -> None:
-        """Forget what was learned, at the start of a new run; a pause by hand stays."""
+        """Forget what was learned, at the start of a new run, but not `pause`."""
         self._epoch += 1
         self._closure = None
         self._not_before = float("-inf")
@@ -251,14 +251,14 @@ class Gate:
         self._line.attend()
 
     def _refresh(self, now: float) -> None:
-        """Let what time ends be over. Runs in the hub, too."""
+        """End what has expired. May run in the hub."""
         if self._closure and now >= self._closure.lapses_at:
             self._reopen(self._closure, self._closure.lapses_at)
         if self._reopening.width is not None and not self._reopening.is_on(now):
             self._reopening.end()
 
     def _look(self) -> float:
-        """Return the seconds until somebody may be let through; 0: now."""
+        """Return the seconds until somebody may be admitted. 0: now."""
         now = self._clock()
         self._refresh(now)
         if self._by_hand:
@@ -287,12 +287,12 @@ class Gate:
         return permit
 
     def _take(self) -> bool:
-        """Admit the first in line, in its greenlet, which goes on at once."""
+        """Admit the first in line, in its own greenlet, which fetches the permit at once."""
         self._taken = self._admit()
         return self._taken is not None
 
     def _give_back(self, permit: Permit) -> bool:
-        """Note that a permit came back; tell whether what became of it counts."""
+        """Note that a permit has come back; return whether its outcome counts."""
         self._refresh(self._clock())
         if not permit.is_out:
             return False
@@ -308,7 +308,7 @@ class Gate:
     def _shut(
         self, now: float, cause: str, seconds: float | None, longest: float, *, is_limit: bool
     ) -> None:
-        """Close it, or keep it closed for a new reason, until the next probe."""
+        """Close it until the next probe, or keep it closed for a new reason."""
         closure = self._closure
         is_relapse = self._reopening.is_on(now)
         failures = closure.failures if closure else 0

@@ -17,13 +17,13 @@ _BEFORE = -1  # the epoch of what was in flight before there was a gate
 
 
 class Gates(dict[str, Gate]):
-    """The gates that the calls of one native thread meet, by server; usually there are none.
+    """The gates of one native thread's calls, by server; usually there are none.
 
-    Other native threads may call `close_from_afar` and `states`, nothing else.
+    Other native threads may only call `close_from_afar` and `states`.
 
     Args:
         tally: Counts the waits.
-        tell: Called with each line of text for the log.
+        tell: Called with each line for the log.
         start_timer: Starts a timer.
         clock: Seconds, monotonic.
     """
@@ -54,14 +54,14 @@ class Gates(dict[str, Gate]):
         Args:
             server: The server's name.
             cause: Why, for people.
-            permit: What the call was admitted with, which this gate takes back. None: there was
-                no gate.
-            seconds: Until the next probe, as the server asks for. None: it does not ask.
-            longest: Upper bound in seconds of a pause that it does not ask for.
-            is_limit: Whether a limit of the server's own is used up.
+            permit: The permit of the call, which is taken back. None: there was no gate.
+            seconds: Seconds until the next probe, if the server asks for a pause. None: it does
+                not.
+            longest: Upper bound in seconds of a growing pause.
+            is_limit: Whether a limit of the server's is exhausted.
 
         Returns:
-            Whether the server told something new.
+            Whether this was news.
         """
         gate = self.get(server)
         if gate is None:
@@ -77,18 +77,18 @@ class Gates(dict[str, Gate]):
         reason: Any = {"seconds": seconds, "longest": longest, "is_limit": is_limit}
         gate = self.get(server)
         if gate is None:
-            # Closed before anybody can see it.
+            # Closed before anyone can see it.
             gate = self._make(server)
             gate.close_from_afar(cause, **reason)
             gate = self.setdefault(server, gate)
         gate.close_from_afar(cause, **reason)
 
     def states(self) -> dict[str, GateState]:
-        """Return what the gates are like that are not open, by server."""
+        """Return the states of the gates that are not open, by server."""
         found = {server: gate.state() for server, gate in list(self.items())}
         return {server: state for server, state in found.items() if state is not None}
 
     def forget_idle(self) -> None:
-        """Forget the gates that are as if they were not there."""
+        """Forget the gates that are idle."""
         for server in [server for server, gate in list(self.items()) if gate.is_idle]:
             del self[server]

@@ -1,4 +1,4 @@
-"""A line before something scarce: first come, first served, and one wake-up for each."""
+"""A line for something scarce: first come, first served, with one wake-up each."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def start_timer(seconds: float, callback: Callable[[], None]) -> Timer:
         callback: Called in the hub, where nothing may block.
     """
     loop = gevent.get_hub().loop
-    loop.update_now()  # its idea of now may be old, and the timer would come early
+    loop.update_now()  # its idea of now may be old, and the timer would fire early
     timer = loop.timer(seconds)
     timer.start(callback)
     return timer
@@ -50,22 +50,22 @@ class _Place:
 
 
 class Line:
-    """Where greenlets of one native thread wait for something that comes free piece by piece.
+    """Where greenlets of one native thread wait for something that is freed piece by piece.
 
-    When a piece is free, the first in line is woken, and nobody else. It helps itself, and calls
-    the next when it leaves: so nothing is set aside for a greenlet that may be killed before it
-    runs, and many that wait cost no more than one timer.
+    When a piece is free, only the first in line is woken. It takes the piece itself, and wakes the
+    next when it leaves. So nothing is reserved for a greenlet that may be killed before it runs,
+    and however many wait, there is one timer.
 
     Args:
-        look: Tells in how many seconds to look again; 0: something seems to be free. Called in
-            the hub, too: it must not block.
-        take: Takes a piece; False: none was free. It may block for a short lock.
+        look: Returns the seconds until it is worth looking again. 0: a piece seems to be free. May
+            be called in the hub, so it must not block.
+        take: Takes a piece, or returns False: none was free. It may block for a short lock.
         tally: Counts the waits.
         start_timer: Starts a timer.
         clock: Seconds, monotonic.
 
     Attributes:
-        waiting: Who stands in it; empty: what is free may be taken at once.
+        waiting: Who stands in line. Empty: a free piece may be taken at once.
     """
 
     def __init__(
@@ -91,20 +91,20 @@ class Line:
         on_wait: Callable[[], None] = lambda: None,
         patience: Callable[[], float | None] | None = None,
     ) -> bool:
-        """Stand in line and take a piece when it is the caller's turn.
+        """Stand in line, and take a piece when it is the caller's turn.
 
         Args:
-            may_go: Asked when the caller is called: False sends it out of the line, without a
-                piece.
+            may_go: Called when the caller is woken. False: it leaves the line without a piece.
             on_wait: Called once the caller stands in line.
-            patience: Returns for how many seconds more the caller will wait; asked again when
-                they are over, also in the hub. 0 or less: no longer. None: without a bound.
+            patience: Returns how many seconds longer the caller will wait; called again when they
+                have passed, in the hub. 0 or less: no longer. None: no limit.
 
         Returns:
-            Whether a piece was taken; False: `may_go` said no, or the patience is at its end.
+            Whether a piece was taken. False: `may_go` said no, or the caller's patience is
+            exhausted.
 
         Raises:
-            BaseException: The caller was killed; the next in line gets what it would have got.
+            BaseException: The caller was killed; the next in line gets the piece.
         """
         place = _Place(may_go)
         self.waiting.append(place)
@@ -124,7 +124,7 @@ class Line:
                 if self.waiting[0] is place:
                     if self._take():
                         return True
-                    self.attend()  # another was quicker, one who does not stand in this line
+                    self.attend()  # somebody outside this line was quicker
         finally:
             if place.alarm is not None:
                 place.alarm.close()
@@ -133,9 +133,9 @@ class Line:
             self._tally.ended(self._clock() - started)
 
     def attend(self) -> None:
-        """Call the first in line, or set the timer to look again.
+        """Wake the first in line, or set the timer to look again.
 
-        To be called when something came free at another time than `look` had told.
+        To be called when a piece is freed at another time than `look` said.
         """
         if self._timer is not None:
             self._timer.close()
@@ -149,7 +149,7 @@ class Line:
             self._timer = self._start_timer(delay, self.attend)
 
     def _ask(self, place: _Place, patience: Callable[[], float | None]) -> None:
-        """Ask for how long somebody will wait, and set the timer to ask again."""
+        """Ask how much longer a caller will wait, and set a timer to ask again."""
         if place.alarm is not None:
             place.alarm.close()
             place.alarm = None
@@ -163,7 +163,7 @@ class Line:
             place.alarm = self._start_timer(seconds, lambda: self._ask(place, patience))
 
     def send_away(self) -> None:
-        """Call all who may not go any more: they leave the line, in their order."""
+        """Wake all whose `may_go` now says no: they leave the line, in order."""
         for place in self.waiting:
             if not place.may_go():
                 place.called.set()

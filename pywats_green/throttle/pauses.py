@@ -1,4 +1,4 @@
-"""How long to leave a server alone that does not say it."""
+"""How long to pause for a server that does not say."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _HIGHEST_EXPONENT = 62  # beyond this, floats overflow
 
 
 def growing_pause(failures: int, longest: float, random: Callable[[], float] = _random) -> float:
-    """Return the seconds until the next probe: doubled for each that failed, with jitter.
+    """Return the seconds until the next probe: doubled after each failure, with jitter.
 
     Args:
-        failures: How many probes failed in a row.
+        failures: How many probes have failed in a row.
         longest: Upper bound in seconds.
         random: Returns a number in [0, 1).
     """

@@ -1,15 +1,15 @@
-"""What a gate hands out."""
+"""What a gate hands out to those it admits."""
 
 from __future__ import annotations
 
 
 class Permit:
-    """Permission to send one request; to be given back once, by what became of it.
+    """Permission to send one request; to be given back once, with its outcome.
 
     Attributes:
-        epoch: How often the gate had closed and reopened when it was handed out.
-        is_probe: Whether the request probes if the server is back.
-        is_out: Whether it was not given back yet.
+        epoch: The gate's epoch when it was handed out. Closing and reopening begin a new one.
+        is_probe: Whether the request probes the server through a closed gate.
+        is_out: Whether it has yet to be given back.
     """
 
     __slots__ = ("epoch", "is_out", "is_probe")

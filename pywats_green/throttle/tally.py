@@ -7,13 +7,13 @@ class Tally:
     """The waits of a process.
 
     Attributes:
-        waiting: How many calls stand in a line now.
-        waits: How often a call had to stand in one.
-        seconds: How long they stood there, those that were killed too; a wait counts at its end.
-        refused: How many answers had the status 429.
-        closings: How often a gate closed.
-        probes: How many calls went through a closed gate, to probe the server.
-        reopenings: How often a gate opened again.
+        waiting: How many calls are waiting in a line now.
+        waits: How often a call has had to wait in one.
+        seconds: How long they waited together, killed calls included; added when a wait ends.
+        refused: How many responses had the status 429.
+        closings: How often a gate has closed.
+        probes: How many calls were admitted through a closed gate, to probe the server.
+        reopenings: How often a gate has reopened.
     """
 
     def __init__(self) -> None:
@@ -26,11 +26,11 @@ class Tally:
         self.reopenings = 0
 
     def began(self) -> None:
-        """Count a wait."""
+        """Count a wait that begins."""
         self.waiting += 1
         self.waits += 1
 
     def ended(self, seconds: float) -> None:
-        """Count its end, be it the turn or a kill."""
+        """Count a wait that ends, be it by a turn, a refusal or a kill."""
         self.waiting -= 1
         self.seconds += seconds

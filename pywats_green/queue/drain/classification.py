@@ -27,9 +27,9 @@ from pywats_green.queue.drain.answers import (
     retry_after,
 )
 
-# These concern the report. Every other refusal is first taken for the server's: if it was the
-# report after all, that shows as soon as another one gets through, while a report that is wrongly
-# taken for bad is set aside, and with it the whole backlog that meets the same.
+# These concern the report. Any other refusal is first blamed on the server: if it is the report's
+# after all, that shows as soon as another one gets through, whereas a report that is wrongly blamed
+# is quarantined, and with it the whole backlog, which meets the same.
 _OF_THE_REPORT = frozenset({400, 409, 413, 415, 422})
 _TOKEN_REFUSED = frozenset({401, 403})
 _OVERLOADED = frozenset({408, 425})
@@ -49,7 +49,7 @@ _UNREACHABLE_ERRNOS = frozenset(
 )
 _EXHAUSTED_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
-# Of this machine's files, or its firewall; no server answers so.
+# About this machine's files or its firewall; no server causes them.
 _LOCAL_ERRORS = (
     *(FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError),
     TransportSetupError,
@@ -59,8 +59,8 @@ _LOCAL_ERRORS = (
 class Kind(Enum):
     """What becomes of a report that was not accepted.
 
-    From UNREACHABLE on it is first taken for the fault of the server: the report is put back, and
-    the submissions gate closes.
+    From UNREACHABLE on, the server is blamed first: the report is put back, and the submissions
+    gate closes.
     """
 
     DELIVERED = "delivered"
@@ -68,17 +68,17 @@ class Kind(Enum):
     PERMANENT = "permanent"
     """It is quarantined; sending it again would change nothing."""
     UNADMITTED = "unadmitted"
-    """It waited for a limit, or for the server as all requests do, and was not sent."""
+    """It was not admitted in time, so it was not sent."""
     UNREADABLE = "unreadable"
-    """It could not be read just now: it is retried later, and the attempt counts."""
+    """It could not be read for now: it is retried later, and the attempt counts."""
     UNREACHABLE = "unreachable"
     """The server was not reached."""
     UNPREPARED = "unprepared"
-    """This machine could not send: files of certificates, the base URL, a lack of resources."""
+    """This machine could not send: certificate files, the base URL, a lack of resources."""
     REFUSED = "refused"
     """The token was refused."""
     FOREIGN = "foreign"
-    """The answer was no receipt; the server may have the report all the same."""
+    """The answer was not a receipt; the server may have the report all the same."""
     FAILED = "failed"
     """The server failed."""
     MISDIRECTED = "misdirected"
@@ -86,12 +86,12 @@ class Kind(Enum):
     SILENT = "silent"
     """There was no answer; the server may have the report all the same."""
     HELD_OFF = "held off"
-    """The server asks to be left alone."""
+    """The server asked for a pause."""
 
 
 _NOT_THE_SERVERS = frozenset({Kind.DELIVERED, Kind.PERMANENT, Kind.UNADMITTED, Kind.UNREADABLE})
 
-# Another report would fare no better, whatever is in it.
+# Any other report would meet the same, whatever it contains.
 _NOT_FOR_THE_REPORT = frozenset({Kind.UNREACHABLE, Kind.HELD_OFF})
 
 
@@ -99,10 +99,10 @@ class Disposition(NamedTuple):
     """What becomes of a report.
 
     Attributes:
-        kind: What.
-        reason: Why, in one line; in several for a bug in the callable.
+        kind: The kind.
+        reason: Why, in one line, or in several for a bug in the callable.
         answered: Whether a server answered at all.
-        retry_after: Seconds that the server asked to wait; None: it did not ask.
+        retry_after: Seconds that the server asked to wait. None: it did not ask.
     """
 
     kind: Kind
@@ -112,12 +112,12 @@ class Disposition(NamedTuple):
 
     @property
     def blames_the_server(self) -> bool:
-        """Whether it is first taken for the fault of the server."""
+        """Whether the server is blamed first."""
         return self.kind not in _NOT_THE_SERVERS
 
     @property
     def may_be_the_report(self) -> bool:
-        """Whether it is the report's after all if another one gets through."""
+        """Whether the report is to blame if another one gets through."""
         return self.kind not in _NOT_FOR_THE_REPORT
 
 
@@ -162,7 +162,7 @@ class Classifier:
         return Disposition(kind, _line(exc), answered=kind is Kind.FOREIGN)
 
     def kind_of(self, exc: BaseException) -> Kind | None:
-        """Return what an error without an answer means; None: it is a bug."""
+        """Return what an error without an answer means. None: it is a bug."""
         for error in _chain(exc):
             if isinstance(error, AdmissionTimeoutError):
                 return Kind.UNADMITTED
@@ -180,7 +180,7 @@ class Classifier:
         return Kind.SILENT if any(isinstance(error, silent) for error in _chain(exc)) else None
 
     def status_of(self, exc: BaseException) -> int | None:  # noqa: ARG002  # for subclasses
-        """Return the status that an error without an answer names; None: it names none."""
+        """Return the status that an error without an answer names. None: it names none."""
         return None
 
     def _of_answer(self, response: Any) -> Disposition:

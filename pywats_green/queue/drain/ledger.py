@@ -1,4 +1,4 @@
-"""Whose fault a failure was: the report's, or that of the server, which all would have met."""
+"""Whose fault a failure was: the report's, or the server's, which every report would meet."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Standing(NamedTuple):
     """Where the ledger stood when a report was taken.
 
     Attributes:
-        failures: The failures noted until then.
-        receipts: The receipts noted until then.
+        failures: The failures noted by then.
+        receipts: The receipts noted by then.
     """
 
     failures: int
@@ -20,32 +20,32 @@ class Standing(NamedTuple):
 
 
 class Ledger:
-    """Tells which failures count against a report.
+    """Decides which failures count against a report.
 
-    A failure counts only when another report got through after it. So each report that failed
-    bears the number of receipts at that time, and once the ledger has seen more, the failure
-    counts. Only one receipt after each failure is noted, so a healthy queue costs nothing.
+    A failure counts only once another report has got through after it. So a report that failed is
+    marked with the number of receipts at that time, and once the ledger has more, the failure
+    counts. Only the first receipt after a failure is noted, so a healthy queue costs nothing.
 
-    Where the probe that follows, another report, fails as well, the server is at fault: all
-    failures since the last receipt are pardoned, and so are those until the next.
+    If the probe that follows, another report, fails as well, the server is at fault: all failures
+    since the last receipt, and until the next, are pardoned.
 
-    Both numbers only grow, and are on disk where the queue is (`Source.remember`). Whatever gets
+    The numbers only grow, and are kept on disk if the queue is (`Source.remember`). Whatever is
     lost between two processes, or with one of them, makes a failure count later or not at all.
 
     Args:
-        source: The queue that remembers.
+        source: The queue that keeps the numbers.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._receipts = self._pardoned = self._failures = 0
-        self._witnessed = 0  # the failures at the last receipt that was noted
-        self._doubted: set[str] = set()  # who failed since, as far as is known here
-        self._has_unknown = False  # and whether others did
+        self._witnessed = 0  # the failures at the last noted receipt
+        self._doubted: set[str] = set()  # the reports that failed since, in this process
+        self._has_unknown = False  # whether others did, elsewhere
         self._written = Memory()
 
     def open(self) -> str | None:
-        """Read what was remembered; return why the gate was closed last. None: it was not."""
+        """Read what is kept; return why the gate was last left closed. None: it was not."""
         memory = self._source.recall()
         if memory is None:
             return None
@@ -53,11 +53,11 @@ class Ledger:
         return memory.cause
 
     def standing(self) -> Standing:
-        """Return where it stands, for a report that is taken now."""
+        """Return the standing for a report that is taken now."""
         return Standing(self._failures, self._receipts)
 
     def is_confirmed(self, claim: Claim) -> bool:
-        """Tell whether the last failure of a report counts, and was not counted before."""
+        """Return whether a report's last failure counts and has not been counted yet."""
         return is_proven(claim.failed_at, self._memory(None))
 
     def attempts_of(self, claim: Claim) -> int:
@@ -68,12 +68,12 @@ class Ledger:
         """Note a failure that may be the report's.
 
         Returns:
-            What the report is to bear as `failed_at`.
+            The report's new `failed_at`.
         """
         self._refresh()
         self._failures += 1
         if standing.receipts < self._pardoned:
-            return standing.receipts  # it was sent while the server was at fault
+            return standing.receipts  # sent while the server was at fault
         others = self._doubted - {claim.item_id}
         if is_probe and (others or (self._has_unknown and claim.failed_at is None)):
             self.pardon()
@@ -82,23 +82,23 @@ class Ledger:
         return self._receipts
 
     def is_pardoned(self, failed_at: int) -> bool:
-        """Tell whether a failure was the server's fault."""
+        """Return whether a failure was the server's fault."""
         return failed_at < self._pardoned
 
     @property
     def is_undecided(self) -> bool:
-        """Whether reports failed, and no other has told yet whose fault it was."""
+        """Whether reports have failed and no other has shown yet whose fault it was."""
         return bool(self._doubted or self._has_unknown) and self._pardoned <= self._receipts
 
     def pardon(self) -> None:
-        """Put the failures since the last receipt, and until the next, down to the server."""
-        self._failures += 1  # so that only a report that is taken from now on ends it
+        """Blame the server for the failures since the last receipt and until the next."""
+        self._failures += 1  # so that only a report taken from now on can end it
         self._pardoned = self._receipts + 1
         self._doubted.clear()
         self._has_unknown = False
 
     def note_receipt(self, standing: Standing) -> None:
-        """Note that a report got through."""
+        """Note that a report has got through."""
         self._refresh()
         if standing.failures > self._witnessed:
             self._witnessed = self._failures
@@ -107,10 +107,10 @@ class Ledger:
             self._has_unknown = False
 
     def keep(self, cause: str | None) -> None:
-        """Have the queue remember, if something changed.
+        """Have the queue keep the numbers and the cause, if anything changed.
 
         Args:
-            cause: Why the gate is closed; None: it is open.
+            cause: Why the gate is closed. None: it is open.
         """
         memory = self._memory(cause)
         if memory != self._written:
@@ -118,7 +118,7 @@ class Ledger:
             self._source.remember(None if memory == Memory() else memory)
 
     def forget(self) -> None:
-        """Begin anew: no report is left that anything could be held against."""
+        """Start afresh, because no report is left."""
         if self._written != Memory():
             self._source.remember(None)
         self._receipts = self._pardoned = self._failures = self._witnessed = 0

@@ -35,7 +35,7 @@ def _wait(event: Event, seconds: float) -> None:
 
 @dataclass(frozen=True)
 class Timing:
-    """Clock, jitter and waiting, as arguments.
+    """Clock, jitter and waiting, which tests replace.
 
     Attributes:
         clock: Seconds, monotonic.
@@ -55,7 +55,7 @@ class Limits:
     Attributes:
         until_empty: Whether it ends when nothing is left to send.
         timeout: Seconds after which it ends and puts back what is in flight. None: never.
-        give_up_after: Seconds with a closed gate after which it ends. None: never.
+        give_up_after: Seconds in which nothing could be sent, after which it ends. None: never.
     """
 
     until_empty: bool
@@ -72,13 +72,13 @@ class Run:
     Args:
         source: Where the items come from.
         sender: Sends them.
-        gate: Tells when one may be taken.
-        ledger: Notes where it stands when one is taken.
-        witnesses: Tells whether a drain is to keep the others back for one under suspicion.
+        gate: Decides when one may be taken.
+        ledger: Gives its standing when one is taken.
+        witnesses: Decides whether a drain keeps others back for one under suspicion.
         concurrency: How many may be in flight.
         limits: When it ends.
         timing: Clock and waiting.
-        origin_cause: Returns why no request at all is sent to the server; None: they are.
+        origin_cause: Returns why no requests at all are sent to the server. None: they are.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class Run:
         self._intake_ends = False
         self._kill_at: float | None = None
         self._outage = False
-        # A gate that an earlier run left closed is probed once, however soon this one gives up.
+        # If an earlier run left the gate closed, this one probes once, however soon it gives up.
         self._is_untried = gate.is_closed
         self._wake = Event()
         self.changed = Event()
@@ -199,7 +199,7 @@ class Run:
         if permit is None and self._gate.is_closed and self._sender.settler.wants_another:
             if not self._source.has_untried():
                 return None
-            # One report keeps failing alone; whoever comes now need not wait for its next probe.
+            # Only one report keeps failing: a new one need not wait for its next probe.
             self._gate.probe_now()
             permit = self._gate.admit()
         return permit
@@ -260,13 +260,13 @@ class Run:
             self.stop(_LAST_CHANCE)
 
     def _closed_for(self) -> float | None:
-        """Return for how many seconds nothing could be sent; None: something can."""
+        """Return the seconds for which nothing could be sent. None: something can be."""
         now = self._timing.clock()
         if self._origin_cause() is None:
             self._held_since = None
         elif self._held_since is None:
             self._held_since = now
-        if self._held_since is not None:  # what is in flight waits to be sent, as all requests do
+        if self._held_since is not None:  # what is in flight is waiting, like all requests
             return max(now - self._held_since, self._gate.closed_for())
         if self._gate.is_closed and not self._is_untried:
             return self._gate.closed_for()

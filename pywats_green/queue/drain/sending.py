@@ -126,7 +126,7 @@ class Sender:
             raise TypeError("submit is asynchronous: nothing was sent; give a blocking callable")
 
     def _in_time(self, report: Any) -> object:
-        """Submit a report; what it waits to be admitted does not count."""
+        """Submit a report within the timeout, waits for admission excluded."""
         deadline = set_deadline(self._timeout or 0.0)
         try:
             answer = self._submit(report)

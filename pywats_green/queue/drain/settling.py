@@ -43,11 +43,11 @@ _CAUSES = {
     Kind.HELD_OFF: "the server asked to be left alone ({})",
 }
 
-# Upper bound in seconds between two probes where each may send a report once more that the server
-# has stored already.
+# Longest pause between two probes, in seconds, if each may send a report that the server already
+# has.
 _LONGEST_FOREIGN = 300.0
 
-# Here it may well be the report, so another one is to tell at once.
+# It may well be the report, so another one probes at once to find out.
 _ASKS_AT_ONCE = frozenset({Kind.FAILED, Kind.MISDIRECTED, Kind.SILENT, Kind.UNPREPARED})
 
 
@@ -56,8 +56,8 @@ class Taken(NamedTuple):
 
     Attributes:
         claim: The claim.
-        permit: The permit of the gate.
-        standing: Where the ledger stood.
+        permit: The gate's permit.
+        standing: The ledger's standing.
     """
 
     claim: Claim
@@ -85,8 +85,8 @@ class Settler:
         backoff: Spaces the attempts.
         max_attempts: Attempts after which a report is quarantined. None: no limit.
         gate: Opened and closed by what is learned about the server.
-        ledger: Tells which failures count.
-        witnesses: Told who is under suspicion.
+        ledger: Decides which failures count.
+        witnesses: Learns which reports are under suspicion.
         counts: Counts the ends.
     """
 
@@ -111,13 +111,13 @@ class Settler:
 
     @property
     def wants_another(self) -> bool:
-        """Whether a report that did not fail may probe at once, as far as the server asked."""
+        """Whether a report that has not failed may probe at once."""
         return self._ledger.is_undecided and not self._is_asked_to_wait
 
     def has_used_up(self, claim: Claim) -> str | None:
-        """Return why a report is not to be sent again; None: it is to be sent.
+        """Return why a report is not sent again. None: it is sent.
 
-        It has used up its attempts if the last failure has turned out to be its own meanwhile.
+        Its attempts are used up if its last failure has since turned out to be its own.
         """
         if self._max_attempts is None or not self._ledger.is_confirmed(claim):
             return None
@@ -158,7 +158,7 @@ class Settler:
         return self._end_own(claim, permit, disposition)
 
     def _end_own(self, claim: Claim, permit: Permit, disposition: Disposition) -> Settled:
-        """End a claim whose failure says nothing against the server."""
+        """End a claim whose failure is not the server's."""
         if disposition.answered:
             self._gate.reopen(permit)
             self._ledger.keep(self._gate.cause)
@@ -180,7 +180,7 @@ class Settler:
         return "submitted"
 
     def _put_off(self, taken: Taken, disposition: Disposition) -> Settled:
-        """Close the gate, and leave it to the next reports whose fault it was."""
+        """Close the gate; the next reports will show whose fault it was."""
         claim, permit, standing = taken
         attempts, had_counted = self._ledger.attempts_of(claim), self._ledger.is_confirmed(claim)
         failed_at = None
@@ -197,7 +197,7 @@ class Settler:
         else:
             self._witnesses.clear(None if permit.is_probe else claim.item_id)
         self._close_gate(disposition, permit)
-        self._ledger.keep(self._gate.cause)  # before the report bears it
+        self._ledger.keep(self._gate.cause)  # before the report is marked with it
         self._end(
             claim,
             lambda: claim.postpone(disposition.reason, delay, attempts, failed_at),
@@ -211,7 +211,7 @@ class Settler:
 
     def _close_gate(self, disposition: Disposition, permit: Permit) -> None:
         kind = disposition.kind
-        seconds = disposition.retry_after or None  # who asks for no time gets growing pauses
+        seconds = disposition.retry_after or None  # if it asks for 0 s, pauses grow
         self._is_asked_to_wait = seconds is not None or kind is Kind.HELD_OFF
         if seconds is None and kind in _ASKS_AT_ONCE and not self._gate.is_closed:
             seconds = 0.0
@@ -224,7 +224,7 @@ class Settler:
         )
 
     def _put_back(self, claim: Claim, disposition: Disposition) -> Settled:
-        """Count the attempt at a report that could not be read."""
+        """Count the attempt to send a report that could not be read."""
         attempts = claim.attempts + 1
         if self._is_last(attempts):
             return self._set_aside(claim, self._given_up(attempts, disposition.reason))

@@ -1,11 +1,11 @@
-"""Keeps a few reports back that can tell whether it was the report or the server that failed."""
+"""Keeps back a few reports, to show whether another's failure is its own or the server's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# Seconds for which others are kept back for a report, from its first failure on.
+# Seconds after a report's first failure for which others are kept back for it.
 _PATIENCE = 30.0
 _IN_FLIGHT = float("inf")
 
@@ -18,15 +18,15 @@ class _Suspect:
 
 
 class Witnesses:
-    """Sees to it that a drain does not run out of reports while one is under suspicion.
+    """Keeps a drain from running out of other reports while one is under suspicion.
 
-    What fails is the report's fault only if another one gets through afterwards. A drain sends all
-    others within the pause before the second attempt, and nobody would be left to tell: so where
-    only as many are left as may be needed, they wait for it.
+    A failure is the report's own only if another report gets through afterwards. A drain would send
+    all others during the back-off before its second attempt, and none would be left to show that.
+    So once only as many are left as may be needed, they wait.
 
     Args:
-        max_attempts: Attempts after which a report is quarantined. None: no limit, so nothing
-            depends on witnesses.
+        max_attempts: Attempts after which a report is quarantined. None: no limit, so none is
+            kept back.
         clock: Seconds, monotonic.
     """
 
@@ -36,7 +36,7 @@ class Witnesses:
         self._suspects: dict[str, _Suspect] = {}
 
     def suspect(self, item_id: str, attempts: int, delay: float) -> None:
-        """Note a report that failed and was put back, due in `delay` seconds."""
+        """Note a report that has failed and is put back, due in `delay` seconds."""
         now = self._clock()
         known = self._suspects.get(item_id)
         since = now if known is None else known.since
@@ -48,14 +48,14 @@ class Witnesses:
             self._suspects[item_id].due = _IN_FLIGHT
 
     def clear(self, item_id: str | None = None) -> None:
-        """Drop the suspicion against a report, because it has gone; None: against all."""
+        """Drop the suspicion against a report. None: against all."""
         if item_id is None:
             self._suspects.clear()
         else:
             self._suspects.pop(item_id, None)
 
     def kept_back_for(self, waiting: Callable[[], int]) -> float:
-        """Return the seconds for which no report should be taken; 0: take one.
+        """Return the seconds for which no report should be taken. 0: take one.
 
         Args:
             waiting: Returns how many reports are waiting, suspects included.

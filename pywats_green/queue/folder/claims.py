@@ -91,9 +91,9 @@ class FolderClaim:
 
         Args:
             error: What went wrong.
-            delay: Seconds until it is due again; 0: at once.
-            attempts: Attempts to be counted for it.
-            failed_at: The receipts at this failure; None: it was not the report's fault.
+            delay: Seconds until it is due again. 0: at once.
+            attempts: The attempts that count so far.
+            failed_at: The receipts at this failure. None: it was not the report's fault.
         """
         if self._end():
             self.meta.attempts = attempts
@@ -161,7 +161,7 @@ class Claims:
         """Claim the next item that is due; None: none is.
 
         Args:
-            probe: Whether those that did not fail come first.
+            probe: Whether items that have not failed come first.
 
         Raises:
             QueueFolderError: The folder is not writable.

@@ -61,7 +61,7 @@ class Inspection:
 
     Args:
         folder: The queue's folder.
-        memory: What it remembers, which tells which failures count.
+        memory: What the folder keeps; it decides which failures count.
         clock: Seconds since the epoch.
     """
 

@@ -1,9 +1,9 @@
-"""What a folder remembers for those who drain it: one small file beside the reports.
+"""What a folder keeps for the processes that drain it: one small file beside the reports.
 
     .gate.json     why the submissions gate is closed and since when, and what the ledger counted
 
-It is there only while something is to be remembered. Losing it costs a probe, and counts an attempt
-too few.
+It only exists while there is something to keep. Losing it costs one failed probe, and an attempt
+that should have counted.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ NAME = ".gate.json"
 
 
 class Closure(NamedTuple):
-    """Why nothing is sent from a folder.
+    """Why a folder's reports are not sent.
 
     Attributes:
-        cause: For people.
-        since: Seconds since the epoch.
+        cause: Why, for people.
+        since: When it began, in seconds since the epoch.
     """
 
     cause: str
@@ -52,9 +52,9 @@ class MemoryFile:
         self._since = 0.0
 
     def read(self) -> Memory | None:
-        """Return what is remembered; None: nothing, or nothing legible."""
+        """Return what is kept. None: nothing, or nothing legible."""
         try:
-            status = os.stat(self._path)  # noqa: PTH116  # at each receipt; a Path's takes longer
+            status = os.stat(self._path)  # noqa: PTH116  # at each receipt, and Path.stat is slower
             stamp = status.st_mtime_ns, status.st_size, status.st_ino
             if stamp != self._seen:
                 self._memory, self._since = _parsed(self._path.read_bytes())
@@ -64,7 +64,7 @@ class MemoryFile:
         return self._memory
 
     def write(self, memory: Memory | None) -> None:
-        """Replace what is remembered; None: remove the file. A failure is logged."""
+        """Replace what is kept. None: remove the file. A failure is logged."""
         if memory is None:
             remove(self._path)
             return
@@ -82,7 +82,7 @@ class MemoryFile:
             logger.warning("Cannot note in %s why reports wait: %s", self._path, error)
 
     def closure(self) -> Closure | None:
-        """Return why nothing was sent last; None: nothing kept the reports from being sent."""
+        """Return why nothing was being sent last. None: nothing prevented it."""
         memory = self.read()
         if memory is None or memory.cause is None:
             return None
@@ -90,7 +90,7 @@ class MemoryFile:
 
 
 def _parsed(data: bytes) -> tuple[Memory | None, float]:
-    """Return what a file holds, whoever wrote it."""
+    """Parse a file that anyone may have written."""
     try:
         values = json.loads(data)
         receipts, pardoned, failures = (

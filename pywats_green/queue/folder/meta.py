@@ -23,10 +23,10 @@ class Meta:
         attempts: Attempts counted so far.
         last_error: The error of the last attempt; None: there is none.
         due_at: When it may be sent again, in seconds since the epoch. 0: at once.
-        failed_at: The receipts at the last failure, if it is not known yet whose fault that was;
-            None: it is known, or there was none.
-        failed_when: When it last failed, in seconds since the epoch: its place among those that
-            may probe the server. 0: not since it was put.
+        failed_at: The receipts at the last failure, if it is not known yet whose fault that was.
+            None: it is known, or there was no failure.
+        failed_when: When it last failed, in seconds since the epoch: probes are taken in this
+            order. 0: not since it was put.
         delay: The delay chosen, in seconds: an upper bound for the wait, however the clock jumps.
         priority: 1 is sent before 10. None: not in the file.
         created: Seconds since the epoch. None: not in the file.

@@ -133,8 +133,8 @@ class FolderQueue:
         """Take the next item that is due; None: none is. The file is renamed, not read.
 
         Args:
-            probe: Whether it is to probe the server: those that did not fail come first, then the
-                one whose failure is the longest ago.
+            probe: Whether it will probe the server: items that have not failed come first, then
+                the one that failed longest ago.
 
         Returns:
             The claim; it lasts until one of its ends is called, or `close`.
@@ -160,7 +160,7 @@ class FolderQueue:
         return self._view.idle_pause if due is None else due
 
     def has_untried(self) -> bool:
-        """Tell whether an item is due that did not fail.
+        """Return whether an item is due that has not failed.
 
         Raises:
             QueueFolderError: The folder cannot be read.
@@ -200,15 +200,15 @@ class FolderQueue:
         self._view.refresh(force=True)
 
     def recall(self) -> Memory | None:
-        """Return what the processors of this folder remember; None: nothing."""
+        """Return what the processors of this folder had it keep. None: nothing."""
         return self._memory.read()
 
     def remember(self, memory: Memory | None) -> None:
-        """Keep something for the processors of this folder, on disk; None: forget it."""
+        """Keep this on disk for the processors of the folder. None: forget it."""
         self._memory.write(memory)
 
     def closure(self) -> Closure | None:
-        """Return why its reports were kept back when last drained; None: they were not."""
+        """Return why nothing was being sent when last drained. None: nothing prevented it."""
         return self._memory.closure()
 
     def close(self) -> None:

@@ -96,7 +96,8 @@ class Schedule:
 
         Args:
             now: Seconds of the monotonic clock.
-            probe: Whether those that did not fail come first, then the one that failed first.
+            probe: Whether items that have not failed come first, then the one that failed longest
+                ago.
         """
         self._move_due(now)
         failed: list[WaitingItem] = []
@@ -155,7 +156,7 @@ class Schedule:
         return max(0.0, self._delayed[0][0] - now) if self._delayed else None
 
     def has_untried(self, now: float) -> bool:
-        """Tell whether an item of a free group is due that did not fail. Looks at all of them."""
+        """Return whether an item of a free group is due that has not failed. Looks at all items."""
         return any(
             not item.failed_when and item.due <= now and self._is_free(item)
             for item in self._items.values()

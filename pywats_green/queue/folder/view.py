@@ -130,7 +130,7 @@ class View:
         return self.schedule.next_due(self._timer())
 
     def has_untried(self) -> bool:
-        """Tell whether an item is due that did not fail."""
+        """Return whether an item is due that has not failed."""
         return self.schedule.has_untried(self._timer())
 
     def touch(self, name: str) -> None:

@@ -1,7 +1,7 @@
-"""Who may be sent when: a gate if there is one, and a slot of upstream's rate limit, in order.
+"""Admission: the server's gate, if there is one, and a slot of upstream's rate limiter.
 
-Upstream's limiter object keeps the numbers; only the waiting for one of its slots is ours. What
-happens at gates stands in `gates` and `entry`.
+Upstream's limiter object keeps the counts; only waiting for its slots is ours. `entry` waits,
+`gates` closes and reopens.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ _ACQUIRE = RateLimiter.acquire
 _ATTRIBUTE = "_green_slots"
 _REFUSALS = (429, 503)
 
-_RELOOK = 1.0  # seconds; upstream's waiters look for changed settings as often
-_SHORTEST_WAIT = 0.001  # seconds; what upstream does not count
-_MOMENT = 1e-4  # seconds; a slot is free when its time is past, not when it has come
+_RELOOK = 1.0  # seconds; upstream's waiters look for changed settings equally often
+_SHORTEST_WAIT = 0.001  # seconds; upstream does not count less
+_MOMENT = 1e-4  # seconds; a slot is free once its time is past, not when it comes
 
 
 class Admission(NamedTuple):
     """What an attempt gives back at its end.
 
     Attributes:
-        gate: The gate that it went through. None: there was none.
-        permit: The gate's.
-        window: Where it has its slot. None: it needs none.
-        waited: For how many seconds it waited to be admitted.
+        gate: The gate that admitted it. None: there was none.
+        permit: The gate's permit. None: there was no gate.
+        window: The window that holds its slot. None: it needs none.
+        waited: Seconds that it waited for admission.
     """
 
     gate: Gate | None = None
@@ -55,13 +55,13 @@ FREE = Admission()
 
 
 def admit(client: Any, away_since: float | None = None) -> Admission:
-    """Wait until an attempt of a client may be sent: for the gate of its server and for a slot.
+    """Wait until an attempt may be sent: for the gate of its server and a slot of the limiter.
 
-    Both are given first come first served. A limiter that has its own `acquire` is called.
+    Both admit first come, first served. A limiter with an `acquire` of its own is simply called.
 
     Args:
         client: An `AsyncHttpClient` or a `HttpClient` of pywats.
-        away_since: Since when this call has met a server that is away, by `time.monotonic()`.
+        away_since: When this call first found its server unreachable, by `time.monotonic()`.
             None: it has not.
 
     Returns:
@@ -69,9 +69,9 @@ def admit(client: Any, away_since: float | None = None) -> Admission:
 
     Raises:
         AdmissionTimeoutError: It took longer than `admission_timeout`.
-        pywats.core.exceptions.ConnectionError: The server was away for longer than
+        pywats.core.exceptions.ConnectionError: The server was unreachable for longer than
             `wait_for_server`.
-        BaseException: The caller was killed, or what its own limiter raises; nothing is kept.
+        BaseException: The caller was killed, or its own limiter raised this; nothing is held.
     """
     limiter = client._rate_limiter
     try:
@@ -93,35 +93,50 @@ def admit(client: Any, away_since: float | None = None) -> Admission:
 def settle(
     client: Any, admission: Admission, answer: Response | None, error: Exception | None = None
 ) -> gates.Ended:
-    """Take note of how an attempt ended; its slot is free in a window from now.
+    """Settle an attempt that has ended; its slot is free one window from now.
 
     Args:
         client: The client.
         admission: What `admit` returned.
-        answer: What the server answered; None: the attempt failed or was killed.
+        answer: The server's response. None: the attempt failed or was killed.
         error: Why it failed. None: it did not, or was killed.
+
+    Returns:
+        What this means for the next attempt.
     """
     gate, permit, window, _ = admission
-    if window is not None:
-        window.stamp()
-    if answer is not None and answer.status_code not in _REFUSALS:
+    try:
+        if answer is None or answer.status_code in _REFUSALS:
+            return _settle_failure(client, gate, permit, answer, error)
         if gate is not None and permit is not None:
             gate.reopen(permit)
         return gates.PLAIN
+    finally:  # a permit first: the caller may be killed while it waits for the limiter's lock
+        if window is not None:
+            window.stamp()
+
+
+def _settle_failure(
+    client: Any,
+    gate: Gate | None,
+    permit: Permit | None,
+    answer: Response | None,
+    error: Exception | None,
+) -> gates.Ended:
     try:
         return gates.note_failure(client, gate, permit, answer, error)
     finally:
         limiter = client._rate_limiter
         if gates.local.gates and getattr(limiter.acquire, "__func__", None) is _ACQUIRE:
-            # Those who wait for its slots must go and wait for the server.
+            # Those waiting for its slots must leave and wait at the gate.
             slots_of(limiter).line.send_away()
 
 
 class Slots:
     """The slots of one of upstream's limiters, as the greenlets of one native thread see them.
 
-    Others take slots, too, and settings change: while somebody waits, they are looked at once a
-    second at least.
+    Other threads take slots, too, and settings change, so while anyone waits, both are looked at
+    once a second at least.
     """
 
     def __init__(self, limiter: RateLimiter, window: Window) -> None:
@@ -137,7 +152,7 @@ class Slots:
         """Take a slot, or wait for one.
 
         Returns:
-            False: `may_go` said no, the patience is at its end, or the limiter was disabled.
+            False: `may_go` said no, the patience is exhausted, or the limiter was disabled.
         """
         if not self.line.waiting and self.window.take():
             self.is_full = False
@@ -151,13 +166,13 @@ class Slots:
             return False
         try:
             self._count_waited(time.monotonic() - started)
-        except BaseException:  # killed while it waited for the lock, or in a log handler
+        except BaseException:  # killed while waiting for the lock, or in a log handler
             self.window.stamp()
             raise
         return True
 
     def __str__(self) -> str:
-        """Say what those who wait are waiting for."""
+        """Say what the calls in line are waiting for."""
         limiter, count = self._limiter, len(self.line.waiting)
         waiting = "1 call waits" if count == 1 else f"{count:,} calls wait"
         return (
@@ -170,7 +185,7 @@ class Slots:
         with limiter._lock:
             limiter._throttle_count += 1
         if not self.is_full:
-            self.is_full = True  # until a call need not wait: one line for all that do
+            self.is_full = True  # until a call need not wait: one log line for all that do
             logger.info(
                 "Rate limit reached (%s requests/%ss). Waiting %.2fs...",
                 *(limiter.max_requests, limiter.window_seconds, self.window.delay()),
@@ -187,7 +202,7 @@ class Slots:
 
 
 def slots_of(limiter: RateLimiter) -> Slots:
-    """Return the slots of a limiter that waits as upstream's does."""
+    """Return the slots of a limiter with upstream's own `acquire`."""
     here = limiter.__dict__.get(_ATTRIBUTE)
     if here is None:
         here = limiter.__dict__.setdefault(_ATTRIBUTE, (Window(limiter), _NativeLocal()))
@@ -200,10 +215,10 @@ def slots_of(limiter: RateLimiter) -> Slots:
 
 
 class _InFlight(float):
-    """In the place of a stamp: upstream counts it, and it never expires.
+    """Stands in for the timestamp of an attempt in flight: upstream counts it; it never expires.
 
-    Upstream's own code reckons from the oldest stamp when a slot comes free. The slot of one in
-    flight does a window after its end, which is now at the earliest.
+    From the oldest timestamp, upstream's code computes when a slot is free. For an attempt in
+    flight, that is one window after its end, which is now at the earliest.
     """
 
     def __add__(self, window_seconds: float) -> float:
@@ -216,16 +231,16 @@ _windows: weakref.WeakSet[Window] = weakref.WeakSet()
 
 
 class Window:
-    """Who has the slots of one of upstream's limiters. All native threads share it.
+    """Who holds the slots of one of upstream's limiters. All native threads share it.
 
-    It counts as the server counts. The server counts a request when it arrives: at any moment
-    between sending and the answer. So an attempt has its slot from before it is sent until a window
-    after its end; upstream stamps it before sending, and where latency varies, the end of one
-    window meets the beginning of the next.
+    It is safe however the server counts. The server counts a request when it arrives: at any moment
+    between sending and the response. So an attempt holds its slot from before it is sent until one
+    window after its end. Upstream timestamps it before sending; if latency varies, more requests
+    than the limit can arrive within one window.
 
-    They are kept in upstream's own deque, where upstream's code counts them, too: stamps, oldest
-    first, and behind them an endless one for each attempt in flight. Upstream's code appends and
-    clears, and settings change; so everything is read anew each time, under the limiter's lock.
+    Slots are kept in upstream's own deque, where upstream's code counts them, too: timestamps,
+    oldest first, followed by an `_InFlight` for each attempt in flight. Upstream's code appends and
+    clears, and settings change, so everything is read anew each time, under the limiter's lock.
     """
 
     def __init__(self, limiter: RateLimiter) -> None:
@@ -235,7 +250,7 @@ class Window:
         _windows.add(self)
 
     def take(self) -> bool:
-        """Take a slot for an attempt; False: none is free."""
+        """Take a slot for an attempt. False: none is free."""
         limiter = self._limiter
         with limiter._lock:
             stamps = limiter._timestamps
@@ -251,17 +266,17 @@ class Window:
             return True
 
     def stamp(self) -> None:
-        """End an attempt, whatever became of it: its slot is free in a window from now."""
+        """End an attempt, whatever its outcome: its slot is free one window from now."""
         self._ended.append(time.monotonic())
-        with self._limiter._lock:  # who is killed while it waits here leaves the rest to the next
+        with self._limiter._lock:  # if killed while waiting here, the next caller does the rest
             self._update(self._limiter._timestamps)
 
     def stamp_all(self) -> None:
-        """End all attempts: in a forked process, where nobody waits for their answers."""
+        """End all attempts, in a forked process, where nobody waits for their responses."""
         self._ended.extend(repeat(time.monotonic(), self._in_flight))
 
     def delay(self) -> float:
-        """Return in how many seconds a slot may be free, and none before.
+        """Return the seconds before which no slot can be free.
 
         Takes no lock: it may run in the hub.
         """
@@ -271,17 +286,17 @@ class Window:
             return 0.0
         try:
             oldest: float = stamps[0]
-        except IndexError:  # a limit of 0, or another native thread took them away just now
+        except IndexError:  # a limit of 0, or another native thread has just removed them
             return math.inf
         now = time.monotonic()
         if oldest < now - limiter.window_seconds:
             return 0.0
-        # If all are in flight, one may end now.
+        # If all are in flight, one may end at any moment.
         return max(min(oldest, now) + limiter.window_seconds - now, _MOMENT)
 
     def _update(self, stamps: deque[float]) -> None:
         if self._in_flight and not (stamps and stamps[-1] is _IN_FLIGHT):
-            # Upstream's code took a slot, or forgot all: who is in flight still is.
+            # Upstream's code took a slot, or cleared all; what is in flight still is.
             known = [stamp for stamp in stamps if stamp is not _IN_FLIGHT]
             stamps.clear()
             stamps.extend(known)

@@ -1,4 +1,4 @@
-"""The wait of a call that cannot be sent at once."""
+"""The wait of a call that cannot be admitted at once."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ from pywats_green.upstream.client.observing import note_wait
 if TYPE_CHECKING:
     from pywats_green.upstream.client.admission import Slots, Window
 
-
-_SHORTEST_WAIT = 0.001  # seconds; what upstream does not count
+_SHORTEST_WAIT = 0.001  # seconds; upstream does not count less
 
 
 class Entry:
-    """The wait of a call for the gate of its server and for a slot.
+    """A call's wait for the gate of its server and for a slot.
 
     Args:
         client: An `AsyncHttpClient` or a `HttpClient` of pywats.
-        gates: Of this native thread.
-        slots: Of the client's limiter. None: the limiter has its own way.
-        away_since: Since when this call has met a server that is away. None: it has not.
+        gates: The gates of this native thread.
+        slots: The slots of the client's limiter. None: the limiter has an `acquire` of its own.
+        away_since: When this call first found its server unreachable. None: it has not.
     """
 
     def __init__(
@@ -46,10 +45,13 @@ class Entry:
         self._window: Window | None = None
 
     def run(self) -> tuple[Gate | None, Permit | None, Window | None, float]:
-        """Wait until both are there, or fail as `admit` says.
+        """Wait for both.
 
         Returns:
-            What makes an `Admission`.
+            The fields of an `Admission`.
+
+        Raises:
+            BaseException: As `admit`; nothing is held then.
         """
         self._gates.forget_idle()
         try:
@@ -57,7 +59,7 @@ class Entry:
                 while not self._try():
                     self._require_patience()
         except BaseException:
-            if self._window is not None:  # ended at a gate that closed when it had its slot
+            if self._window is not None:  # it had a slot, but the gate closed before it was sent
                 self._window.stamp()
             raise
         finally:
@@ -68,7 +70,7 @@ class Entry:
         return self._gate, self._permit, self._window, waited
 
     def _try(self) -> bool:
-        """Go through the gate and take a slot; False: it closed meanwhile, or patience ended."""
+        """Pass the gate and take a slot. False: it closed meanwhile, or patience is exhausted."""
         self._gate = gate = self._gates.get(self._server)
         self._permit = permit = None if gate is None else gate.enter(self._patience)
         if gate is not None and permit is None:
@@ -89,7 +91,7 @@ class Entry:
             if self._waits_since is None and time.monotonic() - started > _SHORTEST_WAIT:
                 self._waits_since = started
             return True
-        # A slot that is taken while the gate is closed would be of no use to anybody.
+        # A slot taken while the gate is closed would be of no use to anyone.
         if (
             self._window is None
             and limiter.enabled
@@ -99,14 +101,14 @@ class Entry:
         return self._window is not None or not limiter.enabled
 
     def _may_go(self) -> bool:
-        """Tell whether the gate has not closed since this call went through it."""
+        """Return whether the gate has not closed since it admitted this call."""
         gate = self._gates.get(self._server)
         if gate is None:
             return True
         return gate is self._gate and self._permit is not None and gate.is_good(self._permit)
 
     def _patience(self) -> float | None:
-        """Return for how many seconds more this call waits; see `Line.wait`, which asks at once."""
+        """Return how many seconds longer to wait. `Line.wait` asks as soon as the wait begins."""
         current, now = config.in_force, time.monotonic()
         if self._waits_since is None:
             self._waits_since = now
@@ -119,7 +121,7 @@ class Entry:
             if since is None:
                 since = max(self._started, now - gate.closed_for())
             bounds.append(since + current.wait_for_server - now)
-        elif current.wait_for_server:  # it may be away by then
+        elif current.wait_for_server:  # it may be unreachable by then
             bounds.append(current.wait_for_server)
         return min(bounds, default=None)
 
@@ -131,9 +133,8 @@ class Entry:
         limit = current.admission_timeout
         if limit is not None and self._started + limit - time.monotonic() <= 0:
             raise AdmissionTimeoutError(
-                f"not sent within admission_timeout={limit:g} s: {self._obstacle(gate)}. Nothing "
-                "was sent. Wait longer with configure(admission_timeout=), or None, or ask for "
-                "less at a time"
+                f"not sent within admission_timeout={limit:g} s: {self._obstacle(gate)}. Wait "
+                "longer with configure(admission_timeout=), or None, or ask for less at a time"
             )
         url = without_user_info(self._client.base_url)
         raise WatsConnectionError(
@@ -143,7 +144,7 @@ class Entry:
         )
 
     def _obstacle(self, gate: Gate | None) -> str:
-        """Say what the call waits for."""
+        """Say what the call is waiting for."""
         state = None if gate is None else gate.state()
         if state is not None and state["cause"] is not None:
             return (

@@ -1,4 +1,4 @@
-"""The gates of servers: what closes them, and what is told of them."""
+"""The origin gates: what closes them, and their statistics."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _NativeLocal: Any = monkey.get_original("threading", "local")
 
 _TOO_MANY_REQUESTS = 429
 
-# Seconds between two probes, at most: an outage shall cost the outage.
+# Longest pauses between two probes, in seconds: an outage should cost no more than the outage.
 _LONGEST_REFUSED = 30.0
 _LONGEST_AWAY = 5.0
 
 tally = Tally()
-"""What the calls of this process wait for."""
+"""Counts what the calls of this process wait for."""
 
-local = _NativeLocal()  # gates, of this native thread
+local = _NativeLocal()  # its attribute `gates` holds those of this native thread
 _everywhere: list[weakref.ref[Gates]] = []
 
 
 class Away(str):
-    """The cause of a gate that no connection can be made to."""
+    """The cause of a gate whose server is unreachable."""
 
     __slots__ = ()
 
@@ -44,9 +44,10 @@ class Ended(NamedTuple):
     """What the end of an attempt means for the next one of its call.
 
     Attributes:
-        is_held: Whether the server asked for time, so the next attempt waits with all others.
-        counts: Whether it counts as an attempt. Of those that were in flight when a server
-            began to refuse, one does.
+        is_held: Whether the server asked for a pause, so the next attempt waits at the gate, like
+            all others.
+        counts: Whether it counts as an attempt. Of those in flight when a server began to refuse,
+            only the first does.
     """
 
     is_held: bool
@@ -63,14 +64,17 @@ def note_failure(
     answer: Response | None,
     error: Exception | None,
 ) -> Ended:
-    """Take note of an attempt that a server refused, or that failed.
+    """Settle an attempt that the server refused, or that failed.
 
     Args:
         client: The client.
-        gate: That it went through. None: there was none.
-        permit: The gate's, which is given back.
-        answer: A 429 or 503. None: there was no answer.
+        gate: The gate that admitted it. None: there was none.
+        permit: The gate's permit, which is given back. None: there was no gate.
+        answer: A 429 or 503. None: there was no response.
         error: Why there was none. None: the call was killed.
+
+    Returns:
+        What this means for the next attempt.
     """
     if answer is not None:
         return _refused(client, gate, permit, answer)
@@ -86,32 +90,32 @@ def note_failure(
 
 
 def is_away(error: BaseException | None) -> bool:
-    """Tell whether an attempt failed because the server, or the way to it, is down."""
+    """Return whether an attempt failed because the server, or the path to it, is down."""
     fault = None if error is None else error.__cause__
     return isinstance(fault, TransportError) and fault.is_away
 
 
 def pause_asked(answer: Response) -> float | None:
-    """Return the seconds for which an answer asks to be left alone; None: it does not ask."""
+    """Return the seconds that a response asks to wait. None: it does not ask."""
     headers = answer.headers
     return seconds_asked(headers.get("retry-after"), headers.get("date"), time.time())
 
 
 def closed_because(client: Any) -> str | None:
-    """Return why no request of this native thread is sent to a client's server; None: they are."""
+    """Return why this native thread sends a client's server no requests. None: it does."""
     gate = of_this_thread().get(server_of(client.base_url))
     state = None if gate is None else gate.state()
     return None if state is None else state["cause"]
 
 
 def _refused(client: Any, gate: Gate | None, permit: Permit | None, answer: Response) -> Ended:
-    """Take note of a 429 or 503."""
+    """Settle an attempt that was answered with 429 or 503."""
     status = answer.status_code
     asked = pause_asked(answer)
     is_limit = status == _TOO_MANY_REQUESTS
     if is_limit:
         tally.refused += 1
-    if asked == 0 or (asked is None and not is_limit):  # it asks for no time
+    if asked == 0 or (asked is None and not is_limit):  # it asks for no pause
         if gate is not None and permit is not None:
             gate.fail(permit)
         return PLAIN
@@ -131,7 +135,7 @@ def _close(
     *,
     is_limit: bool,
 ) -> bool:
-    """Close the gate of a client's server for the process; tell whether that is new."""
+    """Close the gate of a client's server in all native threads; return whether that is news."""
     server = server_of(client.base_url)
     gates = of_this_thread()
     reason: Any = {"seconds": seconds, "longest": longest, "is_limit": is_limit}
@@ -139,7 +143,7 @@ def _close(
         if others is not gates:
             others.close_from_afar(server, cause, **reason)
     if gate is not None and permit is not None and gates.get(server) is not gate:
-        gate.take_back(permit)  # forgotten meanwhile, because nobody had to wait
+        gate.take_back(permit)  # forgotten meanwhile, because it was idle
         permit = None
     return gates.close(server, cause, permit, **reason)
 
@@ -148,13 +152,13 @@ class ThrottleStats(TypedDict):
     """What the calls of this process wait for.
 
     Attributes:
-        waiting: Calls that wait now, for a slot or at a gate.
-        waits: How often a call had to.
-        wait_seconds: For how long together, killed calls included.
-        refused: Answers with the status 429.
-        closings: How often the gate of a server closed.
-        probes: Calls that were let through a closed gate, to probe the server.
-        reopenings: How often a gate opened again.
+        waiting: Calls waiting now, for a slot or at a gate.
+        waits: How often a call has had to wait.
+        wait_seconds: How long they waited together, killed calls included.
+        refused: Responses with the status 429.
+        closings: How often a gate has closed.
+        probes: Calls admitted through a closed gate, to probe the server.
+        reopenings: How often a gate has reopened.
         gates: The gates that are not open, by server.
     """
 
@@ -169,7 +173,7 @@ class ThrottleStats(TypedDict):
 
 
 def throttle_statistics() -> ThrottleStats:
-    """Return what the calls of this process wait for."""
+    """Return the statistics of limiters and gates for this process."""
     states: dict[str, GateState] = {}
     for gates in _all_gates():
         for server, state in gates.states().items():
@@ -189,7 +193,7 @@ def throttle_statistics() -> ThrottleStats:
 
 
 def of_this_thread() -> Gates:
-    """Return the gates that the calls of this native thread meet."""
+    """Return the gates of this native thread."""
     try:
         return local.gates  # type: ignore[no-any-return]
     except AttributeError:
@@ -203,7 +207,7 @@ def _tell(text: str) -> None:
 
 
 def forget_all() -> None:
-    """Forget the gates, in a forked process: what is inside will not come out there."""
+    """Forget all gates, in a forked process, where no permit will be given back."""
     for gates in _all_gates():
         gates.clear()
 

@@ -58,7 +58,7 @@ def note_attempt() -> None:
 
 
 def note_wait(seconds: float) -> None:
-    """Note on the event of the running call, if there is one, for how long it was not sent."""
+    """Add a wait for admission, in seconds, to the event of the running call, if any."""
     event = current.get()
     if event is not None:
         event.waited += seconds

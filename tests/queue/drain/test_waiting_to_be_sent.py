@@ -64,7 +64,7 @@ def test_work_counts_beside_a_wait() -> None:
         calls.append(1)
         if len(calls) == 1:
             with waiting():
-                gevent.sleep(0.05)
+                gevent.sleep(0.1)  # long enough to be mentioned
             Event().wait()
 
     processor = QueueProcessor(source, submit, timeout=0.02, backoff=(0.001, 0.001))

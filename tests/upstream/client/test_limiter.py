@@ -417,7 +417,7 @@ def test_admission_timeout_names_the_limit_when_it_frees_and_what_to_do(
         assert isinstance(call.exception, TimeoutError)
     assert str(waiting[0].exception) == (
         "not sent within admission_timeout=5 s: the limit of 3 requests in 60 s is used up: the "
-        "next may go in 45.0 s, and 1 call waits. Nothing was sent. Wait longer with "
+        "next may go in 45.0 s, and 1 call waits. Wait longer with "
         "configure(admission_timeout=), or None, or ask for less at a time"
     )
     assert client._rate_limiter.current_usage == 3
@@ -432,7 +432,7 @@ def test_admission_timeout_names_the_gate(by_hand: HandClock, at_most_5_seconds:
     by_hand.turn(5)
     assert str(call.exception).startswith(
         "not sent within admission_timeout=5 s: http://127.0.0.1:1 has been closed to all calls "
-        "for 5.0 s (HTTP 429, Retry-After 40 s): the next probe goes in 35.0 s. Nothing was sent."
+        "for 5.0 s (HTTP 429, Retry-After 40 s): the next probe goes in 35.0 s. Wait longer with "
     )
 
 

@@ -11,6 +11,7 @@ from gevent.event import Event
 from pywats.core.throttle import RateLimiter
 from throttle.clock import Crowd, HandClock, run_all
 
+from pywats_green.transport import server_of
 from pywats_green.upstream.client import admission, gates
 
 SERVER = "http://127.0.0.1:1"
@@ -243,6 +244,24 @@ def test_a_kill_while_the_limiter_is_locked_loses_no_slot(by_hand: HandClock) ->
     by_hand.turn(1)
     crowd.come(1)
     assert list(limiter._timestamps) == [ended, float("inf")]
+
+
+def test_a_probe_that_is_killed_while_the_limiter_is_locked_is_not_lost(by_hand: HandClock) -> None:
+    limiter = RateLimiter(2, 10)
+    client = _client(limiter)
+    crowd = _crowd(client)
+    here = gates.local.gates
+    here.close(server_of(SERVER), "HTTP 503", None, seconds=1, longest=30, is_limit=False)
+    by_hand.turn(1)
+    crowd.come(1)
+    with limiter._lock:
+        settling = gevent.spawn(admission.settle, client, crowd.results[0], None)
+        run_all()
+        settling.kill()
+    assert [state["probing"] for state in here.states().values()] == [False]
+    by_hand.turn(1)
+    crowd.come(1)
+    assert crowd.through == [0, 1]
 
 
 def test_a_forked_process_has_nobody_in_flight(by_hand: HandClock) -> None:

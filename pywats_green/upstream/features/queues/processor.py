@@ -56,15 +56,15 @@ class QueueProcessor:
     - 409 whose body says that the server has this report: delivered.
     - 400, another 409, 413, 415, 422, an unreadable report, an error in the callable itself:
       quarantined with the reason. In an upstream queue the item is marked failed.
-    - anything else, a 2xx without a receipt (see `submit`) included: every report would meet it.
+    - anything else, including a 2xx without a receipt (see `submit`): every report would meet it.
       The report is put back, and the submissions gate closes: one report at a time probes the
-      server, at growing intervals, up to 30 s (300 s without a receipt: the server may store
-      them all the same), or when Retry-After says so (300 s at most). The first that gets
-      through opens it, for few at first.
+      server, at growing intervals of up to 30 s (300 s after a 2xx without a receipt, because the
+      server may store the report all the same), or after Retry-After (300 s at most). The first
+      that gets through opens the gate, for a few at first.
 
-    Such a failure counts as an attempt only if another report got through after it; a report that
-    has used up `max_attempts` is quarantined. Submissions bypass the client's circuit breaker and
-    never trip it.
+    Such a failure only counts as an attempt once another report has got through after it; a report
+    that has used up `max_attempts` is quarantined. Submissions bypass the client's circuit breaker
+    and never trip it.
 
     Args:
         source: A folder, a `FolderQueue`, or one of upstream's queues (`MemoryQueue`,
@@ -76,15 +76,15 @@ class QueueProcessor:
             `uuid` (for WSXF also XML of that content). With any other callable, returning in time
             means accepted.
         concurrency: How many reports may be in flight, 1 or more.
-        max_attempts: Attempts that count after which a report is quarantined, 1 or more. None:
-            no limit.
+        max_attempts: Counted attempts after which a report is quarantined, 1 or more. None: no
+            limit.
         backoff: Upper bound in seconds before the second attempt, doubled for each further one,
             and upper bound before any attempt.
-        timeout: Seconds for one submission; waiting to be sent, for a limit or a server that
-            asked all to wait, does not count. None: no limit but the client's own.
-        give_up_after: Seconds in which nothing could be sent, whatever the reason, after which a
-            drain ends. 0: it ends at once, but begins with a probe where the last one ended with
-            a closed gate. None: it waits forever.
+        timeout: Seconds for one submission, waits for admission (the rate limit, a closed origin
+            gate) excluded. None: no limit but the client's own.
+        give_up_after: Seconds for which nothing could be sent, whatever the reason, after which a
+            drain ends. 0: it ends at once, but if the last one ended with a closed gate, it begins
+            with a probe. None: it waits forever.
         accept: Called with the pywats `Response` of each 2xx; returns whether it is a receipt. If
             it raises, it is not. None: the rule above, or every 2xx if PYWATS_GREEN_ACCEPT is
             `any-2xx`.
@@ -162,9 +162,9 @@ class QueueProcessor:
     ) -> DrainSummary:
         """Send what is there, including what becomes due later, until nothing is left.
 
-        It ends early after `timeout`, after `give_up_after` in which nothing could be sent, and on
-        `stop`. If its greenlet is killed or times out, it puts back what is in
-        flight and lets the exception pass.
+        It ends early after `timeout`, once nothing could be sent for `give_up_after`, and on
+        `stop`. If its greenlet is killed or times out, it puts back what is in flight and lets the
+        exception pass.
 
         Args:
             progress: True for a bar on stderr, or a callable of (completed, total).
@@ -289,7 +289,7 @@ class QueueProcessor:
         self._gate.renew()
         self._witnesses.clear()
         cause = self._ledger.open()
-        if cause is not None:  # a probe tells if it still holds
+        if cause is not None:  # a probe will show whether it still holds
             self._gate.close(cause, seconds=0.0)
         run = Run(
             self._source, self._sender, self._gate, self._ledger, self._witnesses,
@@ -319,7 +319,7 @@ class QueueProcessor:
             raise run.error
 
     def _forget_if_empty(self) -> None:
-        """Where no report is left, nothing is held against any, and the next finds an open gate."""
+        """If no report is left, forget what the ledger and the gate have learned."""
         with suppress(OSError):
             left = self._source.counts()
             if not left["waiting"] + left["in_flight"]:

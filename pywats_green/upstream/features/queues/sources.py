@@ -94,7 +94,8 @@ class UpstreamSource:
         """Take the next item that is due; None: none is.
 
         Args:
-            probe: Whether those that did not fail come first, then the one that failed first.
+            probe: Whether items that have not failed come first, then the one that failed longest
+                ago.
         """
         self._offer_due()
         item = self._next_probe() if probe else self._next()
@@ -121,7 +122,7 @@ class UpstreamSource:
         return max(0.0, min(self._due.get(item_id, now) - now for item_id in pending))
 
     def has_untried(self) -> bool:
-        """Tell whether an item is due that did not fail."""
+        """Return whether an item is due that has not failed."""
         pending = self._queue.list_pending()
         return any(self._is_free(item.id) and item.id not in self.failed for item in pending)
 
@@ -139,11 +140,11 @@ class UpstreamSource:
         return max(0.0, (self._clock() - min(born)).total_seconds()) if born else None
 
     def recall(self) -> Memory | None:
-        """Return what was remembered, in this process."""
+        """Return what was kept, in this process."""
         return self._memory
 
     def remember(self, memory: Memory | None) -> None:
-        """Keep something, in memory: upstream's queues have no place for it."""
+        """Keep this in memory: upstream's queues have no place for it."""
         self._memory = memory
 
     def close(self) -> None:
@@ -190,7 +191,7 @@ class UpstreamSource:
         return next((item for item in self._queue.list_pending() if self._is_free(item.id)), None)
 
     def _next_probe(self) -> Any | None:
-        """Take an item that did not fail, else the one that failed first."""
+        """Return an item that has not failed, else the one that failed longest ago."""
         failed = {item_id: place for place, item_id in enumerate(self.failed, start=1)}
         free = [item for item in self._queue.list_pending() if self._is_free(item.id)]
         return min(

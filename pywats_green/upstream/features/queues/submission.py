@@ -95,9 +95,9 @@ def token_of(submit: Any) -> str:
 
 
 def origin_cause_of(submit: Any) -> Callable[[], str | None]:
-    """Return a function that tells why nothing at all is sent to the server of a submission.
+    """Return a function that returns why no requests at all are sent to a submission's server.
 
-    It returns None as long as requests are sent, and always if it is not known who sends.
+    It returns None as long as requests are sent, and always if the client is not known.
     """
     way = _way_of(submit)
     if way is None:
