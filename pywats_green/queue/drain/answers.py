@@ -116,9 +116,8 @@ def described(response: Any, secret: str = "") -> str:
 
 
 def _body(response: Any) -> Any:
-    data = getattr(response, "data", None)
-    if data is not None:
-        return data
+    if hasattr(response, "data"):  # upstream's, whose `json()` would show its headers, too
+        return response.data
     try:
         return response.json()
     except Exception:  # noqa: BLE001  # no JSON, no such method, whatever the library raises

@@ -33,9 +33,9 @@ _CAUSES = {
     Kind.UNPREPARED: "nothing can be sent from here ({})",
     Kind.REFUSED: "the server refused the token ({})",
     Kind.FOREIGN: (
-        "the answer was no receipt of WATS ({}): check the address and the proxy; where it "
-        "does mean accepted, overrule with accept=, drain --accept any-2xx, or "
-        "PYWATS_GREEN_ACCEPT=any-2xx"
+        "the answer was no receipt of WATS ({}): check the address and the proxy. Only if this is "
+        "how your server says that it has stored a report, overrule with accept=, "
+        "drain --accept any-2xx, or PYWATS_GREEN_ACCEPT=any-2xx"
     ),
     Kind.FAILED: "the server failed ({})",
     Kind.MISDIRECTED: "no reports are taken at this address ({})",

@@ -174,10 +174,10 @@ class Slots:
     def __str__(self) -> str:
         """Say what the calls in line are waiting for."""
         limiter, count = self._limiter, len(self.line.waiting)
-        waiting = "1 call waits" if count == 1 else f"{count:,} calls wait"
+        others = "" if not count else f" ({count:,} other{'s' * (count > 1)} waiting)"
         return (
             f"the limit of {limiter.max_requests} requests in {limiter.window_seconds:g} s is used "
-            f"up: the next may go in {self.window.delay():.1f} s, and {waiting}"
+            f"up, and the next call may go in {self.window.delay():.1f} s{others}"
         )
 
     def _count_wait(self) -> None:

@@ -9,7 +9,7 @@ from pywats.core.exceptions import ConnectionError as WatsConnectionError
 
 from pywats_green import admission_time, config
 from pywats_green.exceptions import AdmissionTimeoutError
-from pywats_green.throttle import Gate, Gates, Permit
+from pywats_green.throttle import Gate, Gates, GateState, Permit
 from pywats_green.transport import server_of, without_user_info
 from pywats_green.upstream.client.gates import Away
 from pywats_green.upstream.client.observing import note_wait
@@ -130,27 +130,29 @@ class Entry:
         if left is None or left > 0:
             return
         gate, current = self._gates.get(self._server), config.in_force
+        state = None if gate is None else gate.state()
         limit = current.admission_timeout
         if limit is not None and self._started + limit - time.monotonic() <= 0:
             raise AdmissionTimeoutError(
-                f"not sent within admission_timeout={limit:g} s: {self._obstacle(gate)}. Wait "
-                "longer with configure(admission_timeout=), or None, or ask for less at a time"
+                f"not sent within admission_timeout={limit:g} s: {self._obstacle(state)}, or wait "
+                "longer with configure(admission_timeout=)"
             )
         url = without_user_info(self._client.base_url)
+        since = 0.0 if state is None else state["closed_for"]
+        reason = "" if state is None else state["cause"]
         raise WatsConnectionError(
-            f"Failed to connect to {url} within wait_for_server={current.wait_for_server:g} s: "
-            f"{self._obstacle(gate)}",
+            f"Failed to connect to {url} for {since:.1f} s (wait_for_server="
+            f"{current.wait_for_server:g}): {reason}. Check the server and the network",
             details={"url": url},
         )
 
-    def _obstacle(self, gate: Gate | None) -> str:
-        """Say what the call is waiting for."""
-        state = None if gate is None else gate.state()
+    def _obstacle(self, state: GateState | None) -> str:
+        """Say what the call is waiting for, and what else to do."""
         if state is not None and state["cause"] is not None:
             return (
-                f"{self._server} has been closed to all calls for {state['closed_for']:.1f} s "
-                f"({state['cause']}): the next probe goes in {state['opens_in']:.1f} s"
+                f"{self._server} admits no calls ({state['cause']}), and the next probe goes in "
+                f"{state['opens_in']:.1f} s. Try again later"
             )
         if state is not None and self._slots is None:
-            return f"{self._server} has just reopened, for a few calls at a time"
-        return str(self._slots)
+            return f"{self._server} has just reopened, for a few calls at a time. Try again later"
+        return f"{self._slots}. Send fewer requests, with batching() or the cache"

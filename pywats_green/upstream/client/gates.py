@@ -13,7 +13,7 @@ from pywats.core.logging import get_logger
 
 from pywats_green import config
 from pywats_green.exceptions import TransportError
-from pywats_green.retry_after import seconds_asked
+from pywats_green.retry_after import LONGEST, seconds_asked
 from pywats_green.throttle import Gate, Gates, GateState, Permit, Tally
 from pywats_green.transport import server_of
 
@@ -120,6 +120,8 @@ def _refused(client: Any, gate: Gate | None, permit: Permit | None, answer: Resp
             gate.fail(permit)
         return PLAIN
     how_long = "no Retry-After" if asked is None else f"Retry-After {asked:g} s"
+    if asked == LONGEST:
+        how_long += " or more"
     cause = f"HTTP {status}, {how_long}"
     is_new = _close(client, cause, gate, permit, asked, _LONGEST_REFUSED, is_limit=is_limit)
     return Ended(is_held=asked is not None, counts=is_new)

@@ -11,6 +11,7 @@ import pytest
 import requests
 from drain_fakes import Refused
 from pywats.core.circuit_breaker import CircuitBreakerOpenError
+from pywats.core.client import Response
 from pywats.core.exceptions import ConnectionError as WatsConnectionError
 from pywats.core.exceptions import PyWATSError, ServerError
 from pywats.core.exceptions import TimeoutError as WatsTimeoutError
@@ -67,6 +68,13 @@ def test_answers_of_requests_are_read() -> None:
     response._content = b'{"Message": "slowly"}'
     disposition = Classifier().classify(requests.HTTPError("x", response=response))
     assert disposition == (Kind.HELD_OFF, "HTTP 429: slowly", True, 3.0)
+
+
+def test_an_empty_answer_of_upstream_shows_none_of_its_headers() -> None:
+    response = Response(status_code=429, data=None, headers={"set-cookie": "secret"}, raw=b"")
+    error = _with(PyWATSError("x"), 429)
+    error.response = response  # type: ignore[attr-defined]
+    assert Classifier().classify(error).reason == "HTTP 429"
 
 
 @pytest.mark.parametrize(

@@ -127,8 +127,8 @@ def test_when_the_time_is_over_the_error_says_for_how_long_and_why(
     for job in jobs:
         assert isinstance(job.exception, WatsConnectionError)
         text = str(job.exception)
-        assert "has been closed to all calls for 30.0 s (no connection: [Errno " in text
-        assert "within wait_for_server=30 s: " in text
+        assert text.startswith("Failed to connect to http://127.0.0.1:")
+        assert " for 30.0 s (wait_for_server=30): no connection: [Errno " in text
     late.kill()
 
 
