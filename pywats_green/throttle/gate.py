@@ -322,7 +322,7 @@ class Gate:
             self._epoch += 1
             self._reopening.width = None
             self._tally.closings += 1
-            self._news.append(f"closes for {pause:.2f} s, till a probe goes ({cause})")
+            self._news.append(f"closes; the next probe goes in {pause:.2f} s ({cause})")
         closure.cause, closure.longest = cause, longest
         closure.renew(now, pause)
         self._closure = closure

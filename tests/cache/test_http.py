@@ -20,6 +20,7 @@ from waiting import turn, until
 
 import pywats_green
 from pywats_green import (
+    AdmissionTimeoutError,
     CacheManager,
     InvalidArgumentError,
     Pool,
@@ -606,6 +607,15 @@ def test_a_short_time_limit_does_not_end_the_wait_for_a_long_one(server: WatsSer
         epochs.wrote(api._http_client, ["product"], WatsTimeoutError("lost"))
     ((_, until),) = epochs.unsettled.items()
     assert until > time.monotonic() + 30
+
+
+@pytest.mark.parametrize("retries", [False, True])
+def test_a_write_that_was_not_admitted_invalidates_only_what_an_earlier_attempt_may_have_changed(
+    server: WatsServer, retries: bool
+) -> None:
+    with client(server, retry_config=RetryConfig(enabled=retries)) as api:
+        epochs.wrote(api._http_client, ["product"], AdmissionTimeoutError("not sent"))
+    assert bool(epochs.unsettled) == retries
 
 
 def test_what_reads_changes_and_writes_loses_no_update(api: pyWATS, server: WatsServer) -> None:

@@ -320,7 +320,7 @@ def test_each_closing_probe_and_reopening_is_one_line(
     gate.reopen(_admitted(gate))
     gate.reopen(_admitted(gate))
     assert told == [
-        "http://one: closes for 1.00 s, till a probe goes (HTTP 503)",
+        "http://one: closes; the next probe goes in 1.00 s (HTTP 503)",
         "http://one: a probe goes after 1.00 s, 0 failed before it (HTTP 503)",
         "http://one: a probe goes after 3.00 s, 1 failed before it (HTTP 503)",
         "http://one: reopens after 3.00 s (HTTP 503)",

@@ -14,6 +14,7 @@ from typing import Any
 from pywats.core.client import Response
 from pywats.core.exceptions import ConnectionError as WatsConnectionError
 
+from pywats_green.exceptions import AdmissionTimeoutError
 from pywats_green.transport import server_of
 
 UPSTREAM_TIMEOUT = 30.0  # seconds; pyWATS' default
@@ -22,6 +23,9 @@ epochs: dict[tuple[str, str], int] = {}  # by server and family; 0 where there i
 
 # Shared by all families and atomic: native threads may start epochs at once, and none may repeat.
 _next_epoch = count(1).__next__
+
+# The attempt that raises these was not sent; an earlier one may have been.
+_UNSENT = (WatsConnectionError, AdmissionTimeoutError)
 
 # From a proxy that lost the server, which may have received the request all the same.
 _LOST = frozenset({502, 504})
@@ -39,7 +43,7 @@ def wrote(client: Any, families: Iterable[str], outcome: Response | BaseExceptio
         outcome: The response, or what the write raised. A failed write invalidates, too, unless it
             cannot have reached the server.
     """
-    if isinstance(outcome, WatsConnectionError) and not client.retry_config.enabled:
+    if isinstance(outcome, _UNSENT) and not client.retry_config.enabled:
         return
     invalidate(client, families)
     if isinstance(outcome, BaseException) or outcome.status_code in _LOST:

@@ -94,7 +94,7 @@ def test_an_outage_of_6_seconds_costs_no_read_and_little_more_than_itself(
         api.close()
     assert [result for result in results if not result.is_success] == []
     told = [record.getMessage() for record in caplog.records]
-    assert sum("closes for" in text for text in told) == 1
+    assert sum("closes; the next probe" in text for text in told) == 1
     assert sum("reopens after" in text for text in told) == 1
     assert throttle_statistics()["gates"] == {}
 

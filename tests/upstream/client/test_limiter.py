@@ -311,7 +311,7 @@ def test_one_line_of_log_for_a_hold(by_hand: HandClock, caplog: pytest.LogCaptur
             _refused(client)
     (record,) = caplog.records
     assert record.getMessage() == (
-        "Gate of http://127.0.0.1:1: closes for 5.00 s, till a probe goes "
+        "Gate of http://127.0.0.1:1: closes; the next probe goes in 5.00 s "
         "(HTTP 429, Retry-After 5 s)"
     )
 

@@ -312,7 +312,7 @@ def test_a_retry_waits_in_the_hold_and_not_twice(
     assert _asked(server) == 3
     assert throttle_statistics()["waits"] == 2
     told = [record.getMessage() for record in caplog.records if "Gate of" in record.getMessage()]
-    assert [text.split(": ")[1].split()[0] for text in told] == ["closes", "a", "a", "reopens"]
+    assert [text.split(": ")[1].split()[0] for text in told] == ["closes;", "a", "a", "reopens"]
     assert server.token not in caplog.text
 
 
