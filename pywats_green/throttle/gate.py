@@ -155,11 +155,12 @@ class Gate:
         """Take a permit back after a good answer; if it was the probe's, the gate reopens."""
         if not self._give_back(permit):
             return
-        if self._closure:  # it was the probe
+        closure = self._closure
+        if closure and permit.is_probe:  # else another thread has just closed it
             now = self._clock()
-            self._lasted = now - self._closure.since
-            self._reopen(self._closure, now)
-        else:
+            self._lasted = now - closure.since
+            self._reopen(closure, now)
+        elif not closure:
             self._reopening.widen(is_waited_for=bool(self._line.waiting))
         self._line.attend()
         self._flush()
@@ -190,7 +191,7 @@ class Gate:
         now = self._clock()
         counts = self._give_back(permit) if permit is not None else not self.is_closed
         if counts:
-            if self._closure:  # it was the probe
+            if self._closure and permit and permit.is_probe:
                 self._closure.failures += 1
             self._shut(now, cause, seconds, longest, is_limit=is_limit)
         elif self._closure and seconds is not None:
@@ -299,9 +300,9 @@ class Gate:
         permit.is_out = False
         if permit.epoch != self._epoch:
             return False
-        if self._closure:
+        if permit.is_probe and self._closure:
             self._closure.probe = None
-        else:
+        elif not permit.is_probe:
             self._reopening.inside -= 1
         return True
 

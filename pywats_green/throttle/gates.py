@@ -90,5 +90,8 @@ class Gates(dict[str, Gate]):
 
     def forget_idle(self) -> None:
         """Forget the gates that are idle."""
-        for server in [server for server, gate in list(self.items()) if gate.is_idle]:
-            del self[server]
+        for server, gate in list(self.items()):
+            if gate.is_idle:
+                del self[server]
+                if gate.state() is not None:  # another native thread has just closed it
+                    self[server] = gate

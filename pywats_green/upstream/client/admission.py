@@ -226,6 +226,7 @@ class _InFlight(float):
 
 
 _IN_FLIGHT = _InFlight(math.inf)
+_NEVER_SENT = -math.inf
 
 _windows: weakref.WeakSet[Window] = weakref.WeakSet()
 
@@ -271,6 +272,12 @@ class Window:
         with self._limiter._lock:  # if killed while waiting here, the next caller does the rest
             self._update(self._limiter._timestamps)
 
+    def give_back(self) -> None:
+        """Give back the slot of an attempt that was not sent: it is free at once."""
+        self._ended.append(_NEVER_SENT)
+        with self._limiter._lock:
+            self._update(self._limiter._timestamps)
+
     def stamp_all(self) -> None:
         """End all attempts, in a forked process, where nobody waits for their responses."""
         self._ended.extend(repeat(time.monotonic(), self._in_flight))
@@ -305,7 +312,9 @@ class Window:
             if self._in_flight:
                 self._in_flight -= 1
                 stamps.pop()
-            stamps.insert(len(stamps) - self._in_flight, self._ended.popleft())
+            ended = self._ended.popleft()
+            if ended != _NEVER_SENT:
+                stamps.insert(len(stamps) - self._in_flight, ended)
 
 
 def _stamp_all() -> None:

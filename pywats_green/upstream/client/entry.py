@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pywats.core.exceptions import ConnectionError as WatsConnectionError
@@ -43,6 +44,7 @@ class Entry:
         self._gate: Gate | None = None
         self._permit: Permit | None = None
         self._window: Window | None = None
+        self._has_acquired = False
 
     def run(self) -> tuple[Gate | None, Permit | None, Window | None, float]:
         """Wait for both.
@@ -59,8 +61,7 @@ class Entry:
                 while not self._try():
                     self._require_patience()
         except BaseException:
-            if self._window is not None:  # it had a slot, but the gate closed before it was sent
-                self._window.stamp()
+            self._return_slot()
             raise
         finally:
             waited = 0.0
@@ -70,35 +71,70 @@ class Entry:
         return self._gate, self._permit, self._window, waited
 
     def _try(self) -> bool:
-        """Pass the gate and take a slot. False: it closed meanwhile, or patience is exhausted."""
-        self._gate = gate = self._gates.get(self._server)
-        self._permit = permit = None if gate is None else gate.enter(self._patience)
-        if gate is not None and permit is None:
-            return False
-        has_both = False
-        try:
-            has_both = self._has_slot() and self._may_go()
-        finally:
-            if not has_both and gate is not None and permit is not None:
-                gate.take_back(permit)
-        return has_both
+        """Pass the gate and take a slot, waiting for neither with the other in hand.
 
-    def _has_slot(self) -> bool:
-        limiter = self._client._rate_limiter
+        Returns:
+            False: the gate has closed meanwhile, somebody was quicker, or patience is exhausted.
+        """
         if self._slots is None:
+            self._acquire()
+        self._gate = gate = self._gates.get(self._server)
+        if gate is None:
+            return self._has_slot(self._may_go) and self._is_admitted()
+        self._permit = gate.enter(self._patience)
+        if self._permit is None:
+            return False
+        is_admitted = False
+        try:
+            is_admitted = self._takes_slot() and self._may_go()
+        finally:
+            if not is_admitted:  # the permit is for somebody who has a slot
+                gate.take_back(self._permit)
+        if is_admitted or not self._has_slot(lambda: True):
+            return is_admitted
+        if self._gates.get(self._server) is gate:
+            self._permit = gate.admit()
+        return self._is_admitted()
+
+    def _acquire(self) -> None:
+        """Take a slot of a limiter with its own way, once."""
+        if not self._has_acquired:
             started = time.monotonic()
-            limiter.acquire()
+            self._client._rate_limiter.acquire()
+            self._has_acquired = True
             if self._waits_since is None and time.monotonic() - started > _SHORTEST_WAIT:
                 self._waits_since = started
+
+    def _is_admitted(self) -> bool:
+        """Return whether the gate lets it go; else the slot is for somebody else."""
+        is_admitted = self._may_go()
+        if not is_admitted:
+            self._return_slot()
+        return is_admitted
+
+    def _return_slot(self) -> None:
+        window, self._window = self._window, None
+        if window is not None and self._slots is not None:
+            window.give_back()
+            self._slots.line.attend()
+
+    def _takes_slot(self) -> bool:
+        """Return whether it needs no slot, or one is free for it."""
+        slots = self._slots
+        if slots is None or self._window is not None or not self._client._rate_limiter.enabled:
             return True
-        # A slot taken while the gate is closed would be of no use to anyone.
-        if (
-            self._window is None
-            and limiter.enabled
-            and self._slots.acquire(self._may_go, self._patience)
-        ):
-            self._window = self._slots.window
-        return self._window is not None or not limiter.enabled
+        if not slots.line.waiting and slots.window.take():
+            self._window = slots.window
+        return self._window is not None
+
+    def _has_slot(self, may_go: Callable[[], bool]) -> bool:
+        """Wait for a slot, if it needs one; False: in vain."""
+        slots, limiter = self._slots, self._client._rate_limiter
+        if slots is not None and self._window is None and limiter.enabled:
+            if slots.acquire(may_go, self._patience):
+                self._window = slots.window
+            return self._window is not None or not limiter.enabled
+        return True
 
     def _may_go(self) -> bool:
         """Return whether the gate has not closed since it admitted this call."""
@@ -119,7 +155,7 @@ class Entry:
         if gate is not None and isinstance(gate.cause, Away):
             since = self._away_since
             if since is None:
-                since = max(self._started, now - gate.closed_for())
+                since = max(self._started, gate.cause.since)
             bounds.append(since + current.wait_for_server - now)
         elif current.wait_for_server:  # it may be unreachable by then
             bounds.append(current.wait_for_server)
@@ -138,10 +174,10 @@ class Entry:
                 "longer with configure(admission_timeout=)"
             )
         url = without_user_info(self._client.base_url)
-        since = 0.0 if state is None else state["closed_for"]
-        reason = "" if state is None else state["cause"]
+        reason = None if state is None else state["cause"]
+        seconds = time.monotonic() - reason.since if isinstance(reason, Away) else 0.0
         raise WatsConnectionError(
-            f"Failed to connect to {url} for {since:.1f} s (wait_for_server="
+            f"Failed to connect to {url} for {seconds:.1f} s (wait_for_server="
             f"{current.wait_for_server:g}): {reason}. Check the server and the network",
             details={"url": url},
         )
@@ -153,6 +189,6 @@ class Entry:
                 f"{self._server} admits no calls ({state['cause']}), and the next probe goes in "
                 f"{state['opens_in']:.1f} s. Try again later"
             )
-        if state is not None and self._slots is None:
+        if state is not None and (self._slots is None or not self._slots.line.waiting):
             return f"{self._server} has just reopened, for a few calls at a time. Try again later"
         return f"{self._slots}. Send fewer requests, with batching() or the cache"

@@ -35,9 +35,16 @@ _everywhere: list[weakref.ref[Gates]] = []
 
 
 class Away(str):
-    """The cause of a gate whose server is unreachable."""
+    """The cause of a gate whose server is unreachable.
 
-    __slots__ = ()
+    Attributes:
+        since: When that was first found, by `time.monotonic()`; the gate may have been closed for
+            something else before.
+    """
+
+    __slots__ = ("since",)
+
+    since: float
 
 
 class Ended(NamedTuple):
@@ -80,6 +87,8 @@ def note_failure(
         return _refused(client, gate, permit, answer)
     if config.in_force.wait_for_server and is_away(error):
         cause = Away(f"no connection: {error.__cause__}")  # type: ignore[union-attr]
+        last = None if gate is None else gate.cause
+        cause.since = last.since if isinstance(last, Away) else time.monotonic()
         _close(client, cause, gate, permit, None, _LONGEST_AWAY, is_limit=False)
     elif gate is not None and permit is not None:
         if error is None:
@@ -212,6 +221,7 @@ def forget_all() -> None:
     """Forget all gates, in a forked process, where no permit will be given back."""
     for gates in _all_gates():
         gates.clear()
+    tally.waiting = 0
 
 
 def _all_gates() -> list[Gates]:

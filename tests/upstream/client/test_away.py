@@ -18,6 +18,7 @@ from transport.servers import Seen, Server, reply
 from waiting import BOUND, until
 
 from pywats_green import Pool, configure
+from pywats_green.upstream.client import gates
 from pywats_green.upstream.client.gates import throttle_statistics
 
 VERSION = reply(200, b'"26.1"')
@@ -206,3 +207,22 @@ def test_one_servers_outage_stops_no_other(
     assert not held.dead
     held.kill()
     assert throttle_statistics()["waiting"] == 0
+
+
+def test_it_waits_from_when_the_server_was_found_away(
+    waits: None, by_hand: HandClock, client: HttpClient, port: int
+) -> None:
+    """Its gate was closed for something else before."""
+    gates.of_this_thread().close(
+        f"http://127.0.0.1:{port}", "HTTP 503", None, seconds=28, longest=30, is_limit=False
+    )
+    jobs = [gevent.spawn(client.get, f"/{number}") for number in range(3)]
+    until(lambda: _waiting() == 3)
+    by_hand.turn(28)
+    until(lambda: "no connection" in str(throttle_statistics()["gates"]))
+    by_hand.turn(29.9)
+    assert not any(job.dead for job in jobs)
+    by_hand.turn(10)  # those who probed have found it later themselves
+    until(lambda: all(job.dead for job in jobs))
+    for job in jobs:
+        assert " s (wait_for_server=30): no connection: " in str(job.exception)

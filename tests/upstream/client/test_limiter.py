@@ -10,7 +10,7 @@ import gevent
 import pytest
 from pywats.core.throttle import RateLimiter
 from throttle.clock import Crowd, HandClock, run_all
-from waiting import turn
+from waiting import BOUND, turn
 
 from pywats_green import configure
 from pywats_green.exceptions import AdmissionTimeoutError
@@ -437,6 +437,75 @@ def test_admission_timeout_names_the_gate(by_hand: HandClock, at_most_5_seconds:
     )
 
 
+def test_admission_timeout_names_the_gate_that_has_just_reopened(
+    by_hand: HandClock, at_most_5_seconds: None
+) -> None:
+    client = _client(RateLimiter(500, 60))
+    _refused(client, "1")
+    crowd = _crowd(client)
+    crowd.come(1)
+    by_hand.turn(1)
+    _give_back(crowd)
+    crowd.come(3)
+    assert crowd.through == [0, 1, 2]  # two in flight
+    by_hand.turn(5)
+    assert "http://127.0.0.1:1 has just reopened, for a few calls at a time" in str(
+        crowd.greenlets[3].exception
+    )
+
+
+def test_a_client_without_a_slot_holds_no_probe(by_hand: HandClock) -> None:
+    """Two clients of one server: the first in line at its gate has used up its own limit."""
+    poor, rich = _client(RateLimiter(1, 20)), _client(RateLimiter(500, 60))
+    admission.settle(poor, admission.admit(poor), _ok())
+    _refused(rich, "1")
+    crowd = _crowd(poor, rich)
+    crowd.come(2)
+    assert crowd.through == []
+    by_hand.turn(1)
+    assert crowd.through == [1]  # the probe
+    assert poor._rate_limiter.current_usage == 1
+    _give_back(crowd)
+    by_hand.turn(20)
+    assert crowd.through == [1, 0]
+    assert poor._rate_limiter.current_usage == 1
+
+
+def test_a_slot_that_a_closed_gate_leaves_unused_is_free_at_once(by_hand: HandClock) -> None:
+    """A limiter is shared by the clients of all servers."""
+    limiter = RateLimiter(1, 20)
+    client, elsewhere = _client(limiter), _client(limiter, "http://127.0.0.2:1")
+    admission.settle(client, admission.admit(client), _ok())
+    _refused(client, "1")
+    crowd = _crowd(client)
+    crowd.come(1)
+    by_hand.turn(1)  # gives the probe's permit back, and waits for the slot
+    _refused(client, "300")
+    by_hand.turn(20)
+    assert crowd.through == []
+    assert limiter.current_usage == 0
+    assert gevent.spawn(admission.admit, elsewhere).get(timeout=BOUND).window is not None
+    crowd.kill(0)
+    assert throttle_statistics()["waiting"] == 0
+
+
+def test_a_limiter_of_ones_own_is_asked_once(by_hand: HandClock) -> None:
+    asked: list[float] = []
+
+    def acquire() -> None:
+        asked.append(by_hand.now)
+        if len(asked) == 1:  # while it waits
+            _refused(client, "3")
+
+    client = _client(types.SimpleNamespace(acquire=acquire))
+    crowd = _crowd(client)
+    _refused(client, "1")
+    crowd.come(1)
+    by_hand.turn(4)
+    assert crowd.through == [0]
+    assert len(asked) == 1
+
+
 def test_admission_timeout_bounds_both_waits_together(
     by_hand: HandClock, at_most_5_seconds: None
 ) -> None:
@@ -512,12 +581,18 @@ def test_a_forked_process_has_no_gates_of_its_parents_calls(by_hand: HandClock) 
     _refused(client)
     by_hand.turn(5)
     probe = admission.admit(client)
+    parents = _crowd(client)
+    parents.come(2)
+    assert throttle_statistics()["waiting"] == 2
     gates.forget_all()  # what happens in the child
+    assert throttle_statistics()["waiting"] == 0
     crowd = _crowd(client)
     crowd.come(3)
     assert crowd.through == [0, 1, 2]
     admission.settle(client, probe, _ok())  # should a copied greenlet go on there after all
     assert throttle_statistics()["gates"] == {}
+    for number in range(2):
+        parents.kill(number)
 
 
 def _ok() -> Any:

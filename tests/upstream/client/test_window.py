@@ -226,9 +226,10 @@ def test_who_is_killed_with_a_slot_in_hand_leaves_it(
     finally:
         admission.logger.removeHandler(handler)
     assert crowd.through == [0]
-    assert limiter.current_usage == 1  # it has the slot
+    waits_at_the_gate = where != "in the log handler"
+    assert limiter.current_usage == (0 if waits_at_the_gate else 1)
     crowd.kill(1)
-    assert list(limiter._timestamps) == [by_hand.now]
+    assert list(limiter._timestamps) == ([] if waits_at_the_gate else [by_hand.now])
 
 
 def test_a_kill_while_the_limiter_is_locked_loses_no_slot(by_hand: HandClock) -> None:
