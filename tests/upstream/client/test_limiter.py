@@ -499,7 +499,6 @@ def test_a_limiter_of_ones_own_is_asked_once(by_hand: HandClock) -> None:
 
     client = _client(types.SimpleNamespace(acquire=acquire))
     crowd = _crowd(client)
-    _refused(client, "1")
     crowd.come(1)
     by_hand.turn(4)
     assert crowd.through == [0]
