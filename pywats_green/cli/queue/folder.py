@@ -11,6 +11,7 @@ from pathlib import Path
 from pywats_green.cli.errors import WRONG_USE, CommandError
 from pywats_green.exceptions import InvalidArgumentError, QueueFolderError, QueueItemError
 from pywats_green.queue.folder.queue import FolderQueue
+from pywats_green.queue.patience import patiently
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def opened_queue(
         CommandError: The folder cannot be used, or the queue raised an error in the block.
     """
     folder = Path(path)
-    if not folder.exists():
+    if not patiently(folder.exists):
         raise CommandError(f"there is no folder {path!r}: name that of your queue", WRONG_USE)
     if not folder.is_dir():
         raise CommandError(f"{path!r} is a file: name the folder of your queue", WRONG_USE)

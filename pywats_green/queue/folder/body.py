@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from pywats_green.exceptions import (
     UnreadableReportError,
 )
 from pywats_green.queue.folder.files import off_hub
+from pywats_green.queue.patience import patiently
 
 Document: TypeAlias = "dict[str, Any]"
 
@@ -107,11 +109,12 @@ def read(path: Path) -> Document:
         UnreadableReportError: It contains nothing that could be sent.
         OSError: It could not be read at the moment.
     """
-    if path.is_dir():  # Windows would say that permission is denied
+    status = patiently(path.stat)
+    if stat.S_ISDIR(status.st_mode):  # Windows would say that permission is denied
         raise UnreadableReportError("there is a folder where a report should be")
-    if path.stat().st_size <= SMALL:
-        return parse(path.read_bytes())
-    return off_hub(lambda: parse(path.read_bytes(), large=True))
+    if status.st_size <= SMALL:
+        return parse(patiently(path.read_bytes))
+    return off_hub(lambda: parse(patiently(path.read_bytes), large=True))
 
 
 def _parse_given(text: str | bytes | bytearray) -> tuple[Document, bytes | None]:

@@ -121,8 +121,8 @@ class FolderClaim:
 class Claims:
     """Claims items, and carries out the ends of claims.
 
-    Nothing here but reading a report switches greenlets, so a greenlet is killed before or after a
-    change of state, never in the middle of one.
+    Greenlets switch only while a report is read, and while a file is waited for that another
+    program holds. A greenlet killed then leaves a claim that is still to be ended.
 
     Args:
         store: The folder.
@@ -167,7 +167,7 @@ class Claims:
             QueueFolderError: The folder is not writable.
         """
         self._leave_to_parent()
-        self._try_again()
+        self._try_again(1)  # each may take two seconds
         if self._owner is not None:
             self._owner.beat()
         while (item := self._view.schedule.take(self._timer(), probe=probe)) is not None:
@@ -181,7 +181,7 @@ class Claims:
         self._leave_to_parent()
         for claim in list(self._open.values()):
             claim.release()
-        self._try_again()
+        self._try_again(len(self._unfinished))
         owner, self._owner, self._view.owner = self._owner, None, None
         if owner is not None:
             owner.close()
@@ -194,7 +194,6 @@ class Claims:
         """Remove the claimed file."""
         self._forget(claim)
         self._end(claim, lambda: self._store.finish(claim.claimed_name, claim.item))
-        self._view.schedule.let_go(claim.group, claim.claimed_name)
 
     def put_back(self, claim: FolderClaim, meta: Meta | None, *, has_failed: bool = False) -> None:
         """Put the file back to waiting, with new metadata; None: with the old."""
@@ -208,15 +207,15 @@ class Claims:
             item.due_at = meta.due_at = self._clock() + meta.delay
             item.due = self._timer() + meta.delay if meta.delay else 0.0
             item.has_meta = True
-            self._store.write_meta(item, meta)
 
-        def rename() -> None:
+        def change() -> None:
+            if meta is not None:
+                self._store.write_meta(item, meta)
             self._store.put_back(claim.claimed_name, item)
             self._view.touch(item.name)
             self._view.schedule.add(item)
 
-        self._end(claim, rename)
-        self._view.schedule.let_go(claim.group, claim.claimed_name)
+        self._end(claim, change)
 
     def set_aside(self, claim: FolderClaim, reason: str) -> None:
         """Move the file to quarantine."""
@@ -227,7 +226,6 @@ class Claims:
             self._view.quarantined += 1
 
         self._end(claim, move)
-        self._view.schedule.let_go(claim.group, claim.claimed_name)
 
     def _claim(self, item: WaitingItem) -> FolderClaim | None:
         """Rename the file; None: another owner has it, or it is not due after all."""
@@ -242,11 +240,15 @@ class Claims:
             self._view.schedule.add(item)
             if not os.access(self._store.folder, os.W_OK):
                 raise folder_error("claim a report", self._store.folder, error) from error
-            logger.warning("Cannot claim %s just now: %s", item.name, error)
-            item.due = self._timer() + _TRY_AGAIN
+            self._later(item, error)
             self._view.schedule.add(item)
             return None
-        found = read_meta(self._store.folder / names.meta_name(item.name))
+        try:
+            found = read_meta(self._store.folder / names.meta_name(item.name))
+        except OSError as error:
+            self._later(item, error)
+            self.put_back(FolderClaim(self, item, claimed, Meta()), None)
+            return None
         item.has_meta = found is not None
         meta = found or Meta()
         item.failed_when = meta.failed_when
@@ -260,6 +262,10 @@ class Claims:
                 claim.release()
                 return None
         return claim
+
+    def _later(self, item: WaitingItem, error: OSError) -> None:
+        logger.warning("Cannot claim %s just now: %s", item.name, error)
+        item.due = self._timer() + _TRY_AGAIN
 
     def _own(self, item: WaitingItem) -> Owner:
         if self._owner is None:
@@ -311,7 +317,7 @@ class Claims:
     def _end(self, claim: FolderClaim, change: Callable[[], None]) -> None:
         """Carry out an end; if the system refuses it now, try again later.
 
-        Until then the file stays claimed, so nobody sends it.
+        Until then the file stays claimed, so nobody sends it, nor another of its group.
         """
         try:
             change()
@@ -320,6 +326,11 @@ class Claims:
         except OSError as error:
             logger.warning("Stays claimed for now: %s: %s", claim.item.name, error)
             self._unfinished.append(lambda: self._end(claim, change))
+            return
+        except BaseException:  # killed while another program held the file
+            self._unfinished.append(lambda: self._end(claim, change))
+            raise
+        self._view.schedule.let_go(claim.group, claim.claimed_name)
 
     def _leave_to_parent(self) -> None:
         """In a forked child, drop the copied claims: they still belong to the parent."""
@@ -329,7 +340,6 @@ class Claims:
             self._open.clear()
             self._unfinished.clear()
 
-    def _try_again(self) -> None:
-        unfinished, self._unfinished = self._unfinished, []
-        for end in unfinished:
-            end()
+    def _try_again(self, count: int) -> None:
+        for _ in range(min(count, len(self._unfinished))):
+            self._unfinished.pop(0)()  # which notes itself again if it fails

@@ -13,6 +13,7 @@ from typing import TypeVar
 import gevent
 
 from pywats_green.exceptions import QueueFolderError
+from pywats_green.queue.patience import patiently
 
 T = TypeVar("T")
 
@@ -65,7 +66,7 @@ class Draft:
             OSError: It could not be written.
         """
         try:
-            with self.path.open("xb") as file:
+            with patiently(lambda: self.path.open("xb")) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -91,7 +92,7 @@ def sync_folder(folder: Path) -> None:
     """
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = patiently(lambda: os.open(folder, os.O_RDONLY))
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -109,8 +110,8 @@ def write_small(path: Path, data: bytes) -> None:
     """
     draft = path.parent / f".{secrets.token_hex(8)}{TEMPORARY}"
     try:
-        draft.write_bytes(data)
-        draft.replace(path)
+        patiently(lambda: draft.write_bytes(data))
+        patiently(lambda: draft.replace(path))
     except BaseException:
         with contextlib.suppress(OSError):
             draft.unlink()
@@ -118,9 +119,15 @@ def write_small(path: Path, data: bytes) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file if possible: for what would merely be left over."""
+    """Remove a file if possible at once: for what would merely be left over."""
     with contextlib.suppress(OSError):
         path.unlink()
+
+
+def remove_patiently(path: Path) -> None:
+    """Remove a file, even if another program holds it for a moment; give up quietly."""
+    with contextlib.suppress(OSError):
+        patiently(path.unlink)
 
 
 def folder_error(doing: str, folder: Path, error: OSError) -> QueueFolderError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from typing import Any, Literal, TypeAlias, get_args
 from pywats_green.exceptions import InvalidArgumentError, QueueItemError, UnreadableReportError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import read
-from pywats_green.queue.folder.files import folder_error, off_hub, remove
+from pywats_green.queue.folder.files import folder_error, off_hub, remove_patiently
 from pywats_green.queue.folder.memory import MemoryFile
-from pywats_green.queue.folder.meta import Meta, read_meta, write_meta
+from pywats_green.queue.folder.meta import Meta, glance_at_meta, write_meta
 from pywats_green.queue.folder.scan import QUARANTINE, quarantined_names
+from pywats_green.queue.patience import patiently
 from pywats_green.queue.source import is_proven
 
 State: TypeAlias = Literal["waiting", "claimed", "quarantined", "sent"]
@@ -112,14 +114,14 @@ class Inspection:
         try:
             if item.path.is_dir():
                 raise QueueItemError(f"{item.path} is a folder: look into it and remove it by hand")
-            item.path.unlink()
+            patiently(item.path.unlink)
         except FileNotFoundError:
             raise QueueItemError(f"{item_id} has just gone; look again") from None
         except OSError as error:
             raise folder_error(f"discard {item.name}", self._folder, error) from error
         if item.state == "quarantined":
-            remove(item.path.with_name(names.reason_name(item.name)))
-        remove(self._folder / names.meta_name(item.name))
+            remove_patiently(item.path.with_name(names.reason_name(item.name)))
+        remove_patiently(self._folder / names.meta_name(item.name))
 
     def _requeue(self, item: QueueItem) -> None:
         waiting = names.read_waiting(item.name)
@@ -127,17 +129,17 @@ class Inspection:
         meta_path = self._folder / names.meta_name(item.name)
         if item.state == "waiting":
             if says_priority:
-                remove(meta_path)
+                remove_patiently(meta_path)
             else:
                 write_meta(meta_path, item.item_id, item.priority, Meta())
             return
         target = self._folder / item.name
-        if target.exists():
+        if patiently(target.exists):
             raise QueueItemError(f"{item.name} is waiting already; discard one of the two first")
         if not says_priority:
             write_meta(meta_path, item.item_id, item.priority, Meta())
-        item.path.rename(target)
-        remove(item.path.with_name(names.reason_name(item.name)))
+        patiently(lambda: item.path.rename(target))
+        remove_patiently(item.path.with_name(names.reason_name(item.name)))
 
     def _find(self, key: str) -> QueueItem:
         items = self.list()
@@ -165,7 +167,7 @@ class Inspection:
             raise folder_error("look", self._folder, error) from error
 
     def _items(self, state: State | None) -> Iterator[QueueItem]:
-        with os.scandir(self._folder) as entries:
+        with patiently(lambda: os.scandir(self._folder)) as entries:
             found = [name for entry in entries if not (name := entry.name).endswith(names.META)]
         for name in found:
             if waiting := names.read_waiting(name):
@@ -188,13 +190,13 @@ class Inspection:
         self, state: State, waiting: names.WaitingName, name: str, owner: str | None = None
     ) -> QueueItem | None:
         path = self._folder / name
-        meta = read_meta(self._folder / names.meta_name(waiting.name)) or Meta()
+        meta = glance_at_meta(self._folder / names.meta_name(waiting.name)) or Meta()
         return self._make(state, waiting, path, meta, owner)
 
     def _quarantined(self, waiting: names.WaitingName) -> QueueItem | None:
         path = self._folder / QUARANTINE / waiting.name
         try:
-            told = json.loads(path.with_name(names.reason_name(waiting.name)).read_bytes())
+            told = json.loads(patiently(path.with_name(names.reason_name(waiting.name)).read_bytes))
             meta = Meta(
                 attempts=int(told["attempts"]),
                 last_error=str(told["reason"]),
@@ -213,7 +215,7 @@ class Inspection:
         owner: str | None,
     ) -> QueueItem | None:
         try:
-            status = path.stat()
+            status = patiently(path.stat)
         except FileNotFoundError:
             return None  # it has just gone on
         now = self._clock()
@@ -229,7 +231,7 @@ class Inspection:
             age=max(0.0, now - since),
             due_in=meta.wait(now) if state == "waiting" else 0.0,
             last_error=meta.last_error,
-            size=0 if path.is_dir() else status.st_size,
+            size=0 if stat.S_ISDIR(status.st_mode) else status.st_size,
             owner=owner,
             name=waiting.name,
             path=path,

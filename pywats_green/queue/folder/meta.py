@@ -53,12 +53,16 @@ class Meta:
 
 
 def read_meta(path: Path) -> Meta | None:
-    """Read a sidecar; None: there is none. A damaged one counts as empty."""
+    """Read a sidecar; None: there is none. A damaged one counts as empty.
+
+    Raises:
+        OSError: It could not be read at the moment.
+    """
     try:
         values = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return Meta()
     if not isinstance(values, dict):
         return Meta()
@@ -76,6 +80,14 @@ def read_meta(path: Path) -> Meta | None:
         created=_moment(values.get("created_at")),
         other=values,
     )
+
+
+def glance_at_meta(path: Path) -> Meta | None:
+    """Read a sidecar for a list; one that cannot be read at the moment counts as empty."""
+    try:
+        return read_meta(path)
+    except OSError:
+        return Meta()
 
 
 def write_meta(path: Path, item_id: str, priority: int, meta: Meta) -> None:

@@ -23,7 +23,13 @@ from pathlib import Path
 import gevent
 from filelock import BaseFileLock, FileLock, Timeout
 
-from pywats_green.queue.folder.files import folder_error, remove, write_small
+from pywats_green.queue.folder.files import (
+    folder_error,
+    remove,
+    remove_patiently,
+    write_small,
+)
+from pywats_green.queue.patience import patiently
 
 OWNERS = "owners"
 
@@ -95,7 +101,7 @@ class Owner:
         self._beats = 0
         self._beaten_at = timer()
         try:
-            (folder / OWNERS).mkdir(exist_ok=True)
+            patiently(lambda: (folder / OWNERS).mkdir(exist_ok=True))
             # On a file system without locks, there is only the heartbeat.
             self._lock = try_lock(lock_path(folder, self.owner_id))
             self._write_beat()
@@ -126,10 +132,10 @@ class Owner:
             return
         self._heart.kill(block=False)
         _living.pop(self.owner_id, None)
-        remove(beat_path(self._folder, self.owner_id))
+        remove_patiently(beat_path(self._folder, self.owner_id))
         if self._lock is not None:
             self._lock.release()
-        remove(lock_path(self._folder, self.owner_id))
+        remove_patiently(lock_path(self._folder, self.owner_id))
 
     def _write_beat(self) -> None:
         self._beats += 1

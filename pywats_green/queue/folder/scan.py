@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pywats_green.queue.folder import names
-from pywats_green.queue.folder.meta import Meta, read_meta
+from pywats_green.queue.folder.meta import Meta, glance_at_meta
+from pywats_green.queue.patience import patiently
 
 QUARANTINE = "quarantine"
 
@@ -70,7 +71,7 @@ def scan(folder: Path, known: Container[str]) -> Snapshot:
     """
     snapshot = Snapshot()
     fresh: list[tuple[names.WaitingName, os.DirEntry[str]]] = []
-    with os.scandir(folder) as entries:
+    with patiently(lambda: os.scandir(folder)) as entries:
         for entry in entries:
             name = entry.name
             if name.endswith(names.META):
@@ -91,7 +92,7 @@ def scan(folder: Path, known: Container[str]) -> Snapshot:
                 snapshot.left.append(name)
     for waiting, entry in fresh:
         meta_name = names.meta_name(waiting.name)
-        meta = read_meta(folder / meta_name) if meta_name in snapshot.metas else None
+        meta = glance_at_meta(folder / meta_name) if meta_name in snapshot.metas else None
         with contextlib.suppress(FileNotFoundError):  # claimed by another meanwhile
             snapshot.found.append(Found(waiting, _sequence(waiting, meta, entry), meta))
     snapshot.quarantined = sum(1 for _ in quarantined_names(folder))
@@ -104,7 +105,7 @@ def claims_of(folder: Path, owner: str) -> list[str]:
     Raises:
         OSError: The folder cannot be read.
     """
-    with os.scandir(folder) as entries:
+    with patiently(lambda: os.scandir(folder)) as entries:
         claims = [names.read_claimed(entry.name) for entry in entries]
     return [claim[0] for claim in claims if claim and claim[1] == owner]
 
@@ -112,7 +113,7 @@ def claims_of(folder: Path, owner: str) -> list[str]:
 def quarantined_names(folder: Path) -> Iterator[str]:
     """Yield the names of the reports in quarantine."""
     try:
-        with os.scandir(folder / QUARANTINE) as entries:
+        with patiently(lambda: os.scandir(folder / QUARANTINE)) as entries:
             for entry in entries:
                 if not entry.name.endswith(names.REASON) and names.read_waiting(entry.name):
                     yield entry.name
@@ -147,4 +148,7 @@ def _sequence(waiting: names.WaitingName, meta: Meta | None, entry: os.DirEntry[
         return waiting.sequence
     if meta is not None and meta.created is not None:
         return max(0, int(meta.created * 1e6))
-    return max(0, entry.stat().st_mtime_ns // 1000)
+    try:
+        return max(0, entry.stat().st_mtime_ns // 1000)
+    except PermissionError:  # held at the moment; it is a best guess anyway
+        return int(time.time() * 1e6)

@@ -15,13 +15,14 @@ from pywats_green.queue.folder.files import (
     Draft,
     folder_error,
     off_hub,
-    remove,
+    remove_patiently,
     sync_folder,
     write_small,
 )
 from pywats_green.queue.folder.meta import Meta, write_meta
 from pywats_green.queue.folder.scan import QUARANTINE
 from pywats_green.queue.folder.schedule import WaitingItem
+from pywats_green.queue.patience import patiently
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Store:
         self.folder = folder
         self.latest = 0
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            patiently(lambda: folder.mkdir(parents=True, exist_ok=True))
         except OSError as error:
             raise folder_error("work", folder, error) from error
 
@@ -66,11 +67,11 @@ class Store:
         try:
             off_hub(lambda: draft.write(encode(document) if raw is None else raw))
             # Not in the thread: if the greenlet was killed meanwhile, this must not happen.
-            draft.path.rename(target)
+            patiently(lambda: draft.path.rename(target))
             off_hub(lambda: sync_folder(self.folder))
         except BaseException as error:
             draft.drop()
-            remove(target)
+            remove_patiently(target)
             if isinstance(error, OSError):
                 raise folder_error("write a report", self.folder, error) from error
             raise
@@ -108,7 +109,7 @@ class Store:
             try:
                 off_hub(lambda: draft.write(encode(document)))
                 path.stat()  # recovered by another meanwhile: it must not exist twice
-                draft.path.replace(path)
+                patiently(lambda: draft.path.replace(path))
                 off_hub(lambda: sync_folder(self.folder))
             finally:
                 draft.drop()
@@ -123,16 +124,16 @@ class Store:
         path = self.folder / claimed
         waiting = item.name
         try:
-            path.unlink()
+            patiently(path.unlink)
         except FileNotFoundError:
             # We were taken for dead. If nobody else has it yet, it need not be sent again.
             if (name := names.read_waiting(waiting)) and name.is_own:
-                remove(self.folder / waiting)
+                remove_patiently(self.folder / waiting)
         except OSError as error:
-            path.rename(self.folder / (waiting + names.SENT))
+            patiently(lambda: path.rename(self.folder / (waiting + names.SENT)))
             logger.warning("Delivered, but cannot be removed, so renamed: %s (%s)", waiting, error)
         if item.has_meta:
-            remove(self.folder / names.meta_name(waiting))
+            remove_patiently(self.folder / names.meta_name(waiting))
 
     def write_meta(self, item: WaitingItem, meta: Meta) -> None:
         """Write the sidecar. A failure must not keep the report."""
@@ -149,7 +150,7 @@ class Store:
             FileNotFoundError: It was taken from us.
             OSError: It could not be renamed just now.
         """
-        item.name = self.to_waiting(self.folder / claimed, item)
+        item.name = patiently(lambda: self.to_waiting(self.folder / claimed, item))
 
     def to_waiting(self, path: Path, item: WaitingItem) -> str:
         """Rename a file to the waiting name of an item, or to a new one if that is taken.
@@ -173,10 +174,12 @@ class Store:
             OSError: It could not be moved at the moment.
         """
         path = self.folder / claimed
-        path.stat()
+        patiently(path.stat)
         room = self.folder / QUARANTINE
-        room.mkdir(exist_ok=True)
-        name = item.name if not (room / item.name).exists() else self._own_name(item)
+        patiently(lambda: room.mkdir(exist_ok=True))
+        name = item.name
+        if patiently((room / name).exists):
+            name = patiently(lambda: self._own_name(item))
         told = {
             "id": item.item_id,
             "reason": reason,
@@ -185,11 +188,12 @@ class Store:
             "quarantined_at": datetime.now(timezone.utc).isoformat(),
         }
         try:
-            write_small(room / names.reason_name(name), json.dumps(told, indent=2).encode("ascii"))
+            data = json.dumps(told, indent=2).encode("ascii")
+            write_small(room / names.reason_name(name), data)
         except OSError as error:
             logger.warning("The reason for the quarantine of %s is lost: %s: %s", name, error, told)
-        path.rename(room / name)
-        remove(self.folder / names.meta_name(item.name))
+        patiently(lambda: path.rename(room / name))
+        remove_patiently(self.folder / names.meta_name(item.name))
 
     def _own_name(self, item: WaitingItem) -> str:
         """Return a new name for a file whose own is taken or too long; it keeps its rank."""

@@ -14,6 +14,7 @@ import gevent
 import pytest
 from gevent.event import Event
 from pywats import pyWATS
+from scanner import scanner
 
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.testing import WatsServer
@@ -388,4 +389,19 @@ def test_run_picks_up_new_files(server: WatsServer, api: pyWATS, folder: Path) -
     processor.stop()
     runner.get(timeout=30)
     assert len(server.reports()) == 2
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+def test_a_scanner_that_holds_every_file_for_a_moment(
+    server: WatsServer, api: pyWATS, folder: Path
+) -> None:
+    queue = FolderQueue(folder)
+    for number in range(3):
+        queue.put(_report(number))
+    queue.close()
+    with scanner(folder) as refused:
+        summary = QueueProcessor(folder, api).drain()
+    assert refused.keys() >= {"rename", "unlink", "scandir", "open", "stat"}
+    assert summary[:5] == (3, 0, 0, 0, None)
+    assert set(server.reports().values()) == {1}
     assert [path for path in folder.rglob("*") if path.is_file()] == []
