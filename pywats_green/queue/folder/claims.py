@@ -12,7 +12,7 @@ from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import Document
 from pywats_green.queue.folder.files import folder_error
-from pywats_green.queue.folder.meta import Meta, read_meta
+from pywats_green.queue.folder.meta import Meta
 from pywats_green.queue.folder.owners import Owner
 from pywats_green.queue.folder.schedule import WaitingItem
 from pywats_green.queue.folder.store import Store
@@ -209,9 +209,7 @@ class Claims:
             item.has_meta = True
 
         def change() -> None:
-            if meta is not None:
-                self._store.write_meta(item, meta)
-            self._store.put_back(claim.claimed_name, item)
+            self._store.put_back(claim.claimed_name, item, meta)
             self._view.touch(item.name)
             self._view.schedule.add(item)
 
@@ -244,7 +242,7 @@ class Claims:
             self._view.schedule.add(item)
             return None
         try:
-            found = read_meta(self._store.folder / names.meta_name(item.name))
+            found = self._store.claim_meta(item, owner.owner_id)
         except OSError as error:
             self._later(item, error)
             self.put_back(FolderClaim(self, item, claimed, Meta()), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from pywats_green.queue.patience import patiently
 T = TypeVar("T")
 
 TEMPORARY = ".tmp"
+_DRAFT = re.compile(r"\.[0-9a-f]{16}\.tmp")
 
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM}
 
@@ -48,6 +50,16 @@ def _settle(function: Callable[[], T]) -> tuple[Exception | None, list[T]]:
         return error, []
 
 
+def draft_name() -> str:
+    """Return a new temporary name."""
+    return f".{secrets.token_hex(8)}{TEMPORARY}"
+
+
+def is_draft(name: str) -> bool:
+    """Tell whether a name is a temporary one of ours."""
+    return _DRAFT.fullmatch(name) is not None
+
+
 class Draft:
     """A file under a temporary name, in its future folder.
 
@@ -56,7 +68,7 @@ class Draft:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / f".{secrets.token_hex(8)}{TEMPORARY}"
+        self.path = folder / draft_name()
         self._dropped = False
 
     def write(self, data: bytes) -> None:
@@ -108,7 +120,7 @@ def write_small(path: Path, data: bytes) -> None:
     Raises:
         OSError: It could not be written; the old content is still there.
     """
-    draft = path.parent / f".{secrets.token_hex(8)}{TEMPORARY}"
+    draft = path.parent / draft_name()
     try:
         patiently(lambda: draft.write_bytes(data))
         patiently(lambda: draft.replace(path))

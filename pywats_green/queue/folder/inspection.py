@@ -119,9 +119,7 @@ class Inspection:
             raise QueueItemError(f"{item_id} has just gone; look again") from None
         except OSError as error:
             raise folder_error(f"discard {item.name}", self._folder, error) from error
-        if item.state == "quarantined":
-            remove_patiently(item.path.with_name(names.reason_name(item.name)))
-        remove_patiently(self._folder / names.meta_name(item.name))
+        remove_patiently(self._beside(item))
 
     def _requeue(self, item: QueueItem) -> None:
         waiting = names.read_waiting(item.name)
@@ -133,13 +131,23 @@ class Inspection:
             else:
                 write_meta(meta_path, item.item_id, item.priority, Meta())
             return
+        beside = self._beside(item)
+        if names.read_set_aside(item.name):  # by upstream, in its place
+            item = dataclasses.replace(item, name=item.item_id + names.PENDING)
+            meta_path = self._folder / names.meta_name(item.name)
         target = self._folder / item.name
         if patiently(target.exists):
             raise QueueItemError(f"{item.name} is waiting already; discard one of the two first")
         if not says_priority:
             write_meta(meta_path, item.item_id, item.priority, Meta())
         patiently(lambda: item.path.rename(target))
-        remove_patiently(item.path.with_name(names.reason_name(item.name)))
+        remove_patiently(beside)
+
+    def _beside(self, item: QueueItem) -> Path:
+        """Return the path of what is told about an item that nobody has claimed."""
+        if item.path.parent == self._folder:
+            return self._folder / names.meta_name(item.name)
+        return item.path.with_name(names.reason_name(item.name))
 
     def _find(self, key: str) -> QueueItem:
         items = self.list()
@@ -170,14 +178,17 @@ class Inspection:
         with patiently(lambda: os.scandir(self._folder)) as entries:
             found = [name for entry in entries if not (name := entry.name).endswith(names.META)]
         for name in found:
+            item = None
             if waiting := names.read_waiting(name):
-                item = self._item("waiting", waiting, name)
+                item = self._item("waiting", waiting, name, names.meta_name(name))
             elif claimed := names.read_claimed(name):
-                waiting = names.read_waiting(claimed[0])
-                item = self._item("claimed", waiting, name, claimed[1]) if waiting else None
-            else:
-                waiting = names.read_waiting(name.removesuffix(names.SENT))
-                item = self._item("sent", waiting, name) if waiting else None
+                if waiting := names.read_waiting(claimed[0]):
+                    meta_name = names.claim_meta_name(*claimed)
+                    item = self._item("claimed", waiting, name, meta_name, claimed[1])
+            elif waiting := names.read_sent(name):
+                item = self._item("sent", waiting, name, names.meta_name(waiting.name))
+            elif waiting := names.read_set_aside(name):
+                item = self._item("quarantined", waiting, name, names.meta_name(name))
             if item and state in (None, item.state):
                 yield item
         if state in (None, "quarantined"):
@@ -187,11 +198,15 @@ class Inspection:
                     yield item
 
     def _item(
-        self, state: State, waiting: names.WaitingName, name: str, owner: str | None = None
+        self,
+        state: State,
+        waiting: names.WaitingName,
+        name: str,
+        meta_name: str,
+        owner: str | None = None,
     ) -> QueueItem | None:
-        path = self._folder / name
-        meta = glance_at_meta(self._folder / names.meta_name(waiting.name)) or Meta()
-        return self._make(state, waiting, path, meta, owner)
+        meta = glance_at_meta(self._folder / meta_name) or Meta()
+        return self._make(state, waiting, self._folder / name, meta, owner)
 
     def _quarantined(self, waiting: names.WaitingName) -> QueueItem | None:
         path = self._folder / QUARANTINE / waiting.name

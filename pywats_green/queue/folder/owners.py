@@ -29,6 +29,7 @@ from pywats_green.queue.folder.files import (
     remove_patiently,
     write_small,
 )
+from pywats_green.queue.folder.names import is_owner
 from pywats_green.queue.patience import patiently
 
 OWNERS = "owners"
@@ -216,7 +217,7 @@ class Observer:
         now = time.time()
         with contextlib.suppress(OSError):
             for path in list((self._folder / OWNERS).glob("*.lock")):
-                if now - path.stat().st_mtime <= _LITTER_AGE:
+                if not is_owner(path.stem) or now - path.stat().st_mtime <= _LITTER_AGE:
                     continue
                 if self._read_beat(path.stem) is not None:
                     with self.seize(path.stem):

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.folder import names
-from pywats_green.queue.folder.files import TEMPORARY, remove
+from pywats_green.queue.folder.body import parse
+from pywats_green.queue.folder.files import TEMPORARY, is_draft, remove
 from pywats_green.queue.folder.owners import Observer
 from pywats_green.queue.folder.scan import QUARANTINE, Snapshot, claims_of, is_abandoned
 from pywats_green.queue.folder.schedule import WaitingItem
@@ -83,14 +85,16 @@ class Recovery:
         left = self._left_since
         self._left_since = {name: left.get(name, now) for name in snapshot.left}
         for name, since in self._left_since.items():
-            ending = next(ending for ending in names.UPSTREAM_LEFT if name.endswith(ending))
+            ending = names.left_by_upstream(name) or ""
             path = self._store.folder / name
+            if not _is_upstreams(path, ending):
+                continue
             if ending != names.ERROR and not is_abandoned(path, now - since):
                 continue
             waiting = name.removesuffix(ending) + names.UPSTREAM_LEFT[ending]
             count += self._return(name, waiting)
             if ending == names.ERROR:
-                remove(path.with_name(name + ".info"))
+                remove(path.with_name(name + names.ERROR_INFO))
             else:
                 self._move_meta(name, waiting)
         return count
@@ -118,7 +122,10 @@ class Recovery:
         if not aside.exists():
             remove(aside.with_name(names.reason_name(waiting)))
         try:
-            self._store.to_waiting(path, item)
+            if names.read_claimed(name):
+                self._store.take_back(name, item)
+            else:
+                path.rename(self._store.folder / self._store.free_name(path, item))
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
                 logger.warning("Cannot take back %s: %s", name, error)
@@ -132,11 +139,8 @@ class Recovery:
         """
         owned = {names.meta_name(name) for name in snapshot.waiting}
         owned.update(names.meta_name(waiting) for waiting, _ in snapshot.claimed)
-        endings = (
-            names.meta_name(names.PENDING),
-            names.meta_name(names.QUEUED),
-        )
-        orphans = {name for name in snapshot.metas - owned if name.endswith(endings)}
+        owned.update(names.claim_meta_name(*claim) for claim in snapshot.claimed)
+        orphans = {name for name in snapshot.metas - owned if names.is_meta(name)}
         for name in orphans & self._orphans:
             remove(self._store.folder / name)
         self._orphans = orphans
@@ -147,5 +151,15 @@ class Recovery:
         for folder in folders:
             with contextlib.suppress(OSError):
                 for path in list(folder.glob(f".*{TEMPORARY}")):
-                    if now - path.stat().st_mtime > _DRAFT_AGE:
+                    if is_draft(path.name) and now - path.stat().st_mtime > _DRAFT_AGE:
                         remove(path)
+
+
+def _is_upstreams(path: Path, ending: str) -> bool:
+    """Tell whether upstream wrote a file, where its ending is one that others may use as well."""
+    try:
+        if ending == names.ERROR:
+            return path.with_name(path.name + names.ERROR_INFO).exists()
+        return ending != names.PROCESSING or bool(parse(path.read_bytes()))
+    except (OSError, UnreadableReportError):
+        return False

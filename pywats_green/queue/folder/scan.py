@@ -45,7 +45,7 @@ class Snapshot:
         metas: The names of sidecars.
         left: Files that upstream left in one of its own states.
         sent: Files that were delivered but could not be removed.
-        quarantined: The number of items in quarantine.
+        quarantined: The number of items in quarantine, and of those that upstream gave up.
         latest: The largest sequence in our names, claimed ones included.
     """
 
@@ -86,16 +86,18 @@ def scan(folder: Path, known: Container[str]) -> Snapshot:
                 snapshot.claimed.append(claimed)
                 if own := names.read_waiting(claimed[0]):
                     snapshot.latest = max(snapshot.latest, own.sequence or 0)
-            elif name.endswith(names.SENT):
+            elif names.read_sent(name):
                 snapshot.sent.append(name)
-            elif name.endswith(tuple(names.UPSTREAM_LEFT)):
+            elif names.left_by_upstream(name):
                 snapshot.left.append(name)
+            elif names.read_set_aside(name):
+                snapshot.quarantined += 1
     for waiting, entry in fresh:
         meta_name = names.meta_name(waiting.name)
         meta = glance_at_meta(folder / meta_name) if meta_name in snapshot.metas else None
         with contextlib.suppress(FileNotFoundError):  # claimed by another meanwhile
             snapshot.found.append(Found(waiting, _sequence(waiting, meta, entry), meta))
-    snapshot.quarantined = sum(1 for _ in quarantined_names(folder))
+    snapshot.quarantined += sum(1 for _ in quarantined_names(folder))
     return snapshot
 
 

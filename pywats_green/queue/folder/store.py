@@ -15,11 +15,12 @@ from pywats_green.queue.folder.files import (
     Draft,
     folder_error,
     off_hub,
+    remove,
     remove_patiently,
     sync_folder,
     write_small,
 )
-from pywats_green.queue.folder.meta import Meta, write_meta
+from pywats_green.queue.folder.meta import Meta, read_meta, write_meta
 from pywats_green.queue.folder.scan import QUARANTINE
 from pywats_green.queue.folder.schedule import WaitingItem
 from pywats_green.queue.patience import patiently
@@ -77,7 +78,7 @@ class Store:
             raise
 
     def claim(self, item: WaitingItem, owner: str) -> str:
-        """Rename a waiting report for its owner; return the new name.
+        """Rename a waiting report for its owner, and its sidecar with it; return the new name.
 
         Raises:
             FileNotFoundError: Another has it.
@@ -94,6 +95,19 @@ class Store:
         claimed = names.claimed_name(item.name, owner)
         (self.folder / item.name).rename(self.folder / claimed)
         return claimed
+
+    def claim_meta(self, item: WaitingItem, owner: str) -> Meta | None:
+        """Take over the sidecar of a claimed report; None: it has none.
+
+        Raises:
+            OSError: It is held at the moment.
+        """
+        path = self.folder / names.claim_meta_name(item.name, owner)
+        try:
+            (self.folder / names.meta_name(item.name)).rename(path)
+        except FileNotFoundError:
+            return None
+        return read_meta(path)
 
     def read(self, claimed: str) -> Document:
         """Read a claimed report; one without an id gets one, on disk before it is ever sent.
@@ -129,40 +143,67 @@ class Store:
             # We were taken for dead. If nobody else has it yet, it need not be sent again.
             if (name := names.read_waiting(waiting)) and name.is_own:
                 remove_patiently(self.folder / waiting)
+                remove_patiently(self.folder / names.meta_name(waiting))
         except OSError as error:
             patiently(lambda: path.rename(self.folder / (waiting + names.SENT)))
             logger.warning("Delivered, but cannot be removed, so renamed: %s (%s)", waiting, error)
         if item.has_meta:
-            remove_patiently(self.folder / names.meta_name(waiting))
+            remove_patiently(self._claim_meta(claimed))
 
-    def write_meta(self, item: WaitingItem, meta: Meta) -> None:
-        """Write the sidecar. A failure must not keep the report."""
-        path = self.folder / names.meta_name(item.name)
-        try:
-            write_meta(path, item.item_id, item.priority, meta)
-        except OSError as error:
-            logger.warning("An attempt was not counted for %s: %s", item.name, error)
+    def put_back(self, claimed: str, item: WaitingItem, meta: Meta | None) -> None:
+        """Put a claimed report back to waiting, under a new name if its own is taken.
 
-    def put_back(self, claimed: str, item: WaitingItem) -> None:
-        """Put a claimed report back to waiting.
+        Args:
+            claimed: The claimed name.
+            item: The item; it gets the name.
+            meta: What its sidecar is to hold. None: what it held.
 
         Raises:
             FileNotFoundError: It was taken from us.
             OSError: It could not be renamed just now.
         """
-        item.name = patiently(lambda: self.to_waiting(self.folder / claimed, item))
+        item.name = patiently(lambda: self._return(claimed, item, meta))
 
-    def to_waiting(self, path: Path, item: WaitingItem) -> str:
-        """Rename a file to the waiting name of an item, or to a new one if that is taken.
+    def take_back(self, claimed: str, item: WaitingItem) -> None:
+        """Return the report of a dead owner to waiting; one try.
 
         Raises:
-            OSError: It could not be renamed.
+            FileNotFoundError: Another has returned it.
+            OSError: It could not be renamed just now.
         """
-        target = self.folder / item.name
-        if target.exists() and path.exists():  # upstream wrote another report of this id
-            target = self.folder / self._own_name(item)
-        path.rename(target)
-        return target.name
+        item.name = self._return(claimed, item, None)
+
+    def _return(self, claimed: str, item: WaitingItem, meta: Meta | None) -> str:
+        """Rename the sidecar, then the report, so that none waits without its own."""
+        path, beside = self.folder / claimed, self._claim_meta(claimed)
+        name = self.free_name(path, item)
+        target = self.folder / names.meta_name(name)
+        if meta is not None:
+            try:
+                write_meta(target, item.item_id, item.priority, meta)
+            except OSError as error:  # which must not keep the report
+                logger.warning("An attempt was not counted for %s: %s", name, error)
+        elif not target.exists():  # else this was killed, or refused, between the two
+            with contextlib.suppress(FileNotFoundError):
+                beside.rename(target)
+        path.rename(self.folder / name)
+        if meta is not None:
+            remove(beside)
+        return name
+
+    def free_name(self, path: Path, item: WaitingItem) -> str:
+        """Return the waiting name of an item, or a new one if that is taken.
+
+        Raises:
+            FileNotFoundError: The file itself is gone.
+        """
+        path.stat()
+        taken = (self.folder / item.name).exists()  # upstream wrote another report of this id
+        return self._own_name(item) if taken else item.name
+
+    def _claim_meta(self, claimed: str) -> Path:
+        waiting, owner = names.read_claimed(claimed) or (claimed, "")
+        return self.folder / names.claim_meta_name(waiting, owner)
 
     def set_aside(self, claimed: str, item: WaitingItem, meta: Meta, reason: str) -> None:
         """Move a claimed report to quarantine.
@@ -193,7 +234,7 @@ class Store:
         except OSError as error:
             logger.warning("The reason for the quarantine of %s is lost: %s: %s", name, error, told)
         patiently(lambda: path.rename(room / name))
-        remove_patiently(self.folder / names.meta_name(item.name))
+        remove_patiently(self._claim_meta(claimed))
 
     def _own_name(self, item: WaitingItem) -> str:
         """Return a new name for a file whose own is taken or too long; it keeps its rank."""

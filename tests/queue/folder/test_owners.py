@@ -167,11 +167,12 @@ def test_files_of_owners_without_claims_are_swept_when_they_are_old(tmp_path: Pa
 
 
 def test_drafts_of_the_dead_are_swept_when_they_are_old(tmp_path: Path) -> None:
-    for name in (".old.tmp", ".new.tmp"):
+    old, new, strange = (f".{'0' * 16}.tmp", f".{'1' * 16}.tmp", ".strange.tmp")
+    for name in (old, new, strange):
         (tmp_path / name).write_text("{")
-    os.utime(tmp_path / ".old.tmp", (1.0, 1.0))
+        os.utime(tmp_path / name, (1.0, 1.0) if name != new else None)
     FolderQueue(tmp_path).refresh()
-    assert [path.name for path in tmp_path.iterdir()] == [".new.tmp"]
+    assert {path.name for path in tmp_path.iterdir()} == {new, strange}
 
 
 def test_without_locks_an_owner_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
