@@ -22,53 +22,60 @@ ATTRIBUTE = "_pywats_green_admission_time"  # of a greenlet
 
 
 class AdmissionTime:
-    """The seconds that somebody has waited to be admitted; for greenlets of one native thread."""
+    """The seconds that somebody has waited to be admitted; for greenlets of one native thread.
 
-    __slots__ = ("_followers", "_since", "_total", "_waits")
+    One that never waits costs nothing: what it begins with belongs to the class.
 
-    def __init__(self) -> None:
-        self._waits = 0
-        self._since = 0.0
-        self._total = 0.0
-        self._followers: list[AdmissionTime] | None = None  # few ever have any
+    Attributes:
+        waits: How many waits are going on.
+        total: Seconds of those that have ended.
+    """
+
+    waits = 0
+    _since = 0.0
+    total = 0.0
+    _followed_by: dict[AdmissionTime, int] | None = None  # and how often; few ever have any
 
     def seconds(self) -> float:
         """Return the seconds up to now; waits at the same time count once."""
-        return self._total + (time.monotonic() - self._since if self._waits else 0.0)
+        return self.total + (time.monotonic() - self._since if self.waits else 0.0)
 
     def began(self) -> None:
         """Note that a wait began."""
-        self._waits += 1
-        if self._waits == 1:
+        self.waits += 1
+        if self.waits == 1:
             self._since = time.monotonic()
-            for follower in self._followers or ():
+            for follower in self._followed_by or ():
                 follower.began()
 
     def ended(self) -> None:
         """Note that it ended."""
-        self._waits -= 1
-        if self._waits == 0:
-            self._total += time.monotonic() - self._since
-            for follower in self._followers or ():
+        self.waits -= 1
+        if self.waits == 0:
+            self.total += time.monotonic() - self._since
+            for follower in self._followed_by or ():
                 follower.ended()
 
     @contextmanager
     def followed(self) -> Iterator[None]:
         """Let what the current greenlet does wait whenever this one waits."""
-        followers = [own(), *affected.get()]
-        if self._followers is None:
-            self._followers = []
-        self._followers += followers
-        if self._waits:
-            for follower in followers:
+        followers = {own(), *affected.get()} - {self}
+        known = self._followed_by
+        if known is None:
+            known = self._followed_by = {}
+        for follower in followers:
+            known[follower] = known.get(follower, 0) + 1
+            if known[follower] == 1 and self.waits:
                 follower.began()
         try:
             yield
         finally:
             for follower in followers:
-                self._followers.remove(follower)
-                if self._waits:
-                    follower.ended()
+                known[follower] -= 1
+                if not known[follower]:
+                    del known[follower]
+                    if self.waits:
+                        follower.ended()
 
 
 affected: ContextVar[frozenset[AdmissionTime]] = ContextVar(
@@ -90,6 +97,16 @@ def seconds_of(greenlet: Any) -> float:
     """Return the seconds that a greenlet has waited to be admitted up to now."""
     found: AdmissionTime | None = greenlet.__dict__.get(ATTRIBUTE)
     return 0.0 if found is None else found.seconds()
+
+
+@contextmanager
+def affecting(other: AdmissionTime) -> Iterator[None]:
+    """Let another one wait whenever what is done inside waits."""
+    token = affected.set(affected.get() | {other})
+    try:
+        yield
+    finally:
+        affected.reset(token)
 
 
 @contextmanager

@@ -38,6 +38,7 @@ _NativeLocal: Any = monkey.get_original("threading", "local")
 
 _LENGTHS = 64  # groups that may be kept empty: who sets ever new lengths must not fill memory
 _LONGEST = 1e9  # seconds; event loops count in integers
+_SHOWN = 0.05  # seconds of waiting that are worth a word
 
 
 class Deadline:
@@ -55,7 +56,10 @@ class Deadline:
         self._group = group
         self._seconds = seconds
         spent = self._greenlet.__dict__.get(ADMISSION_TIME)  # none in a greenlet that never waited
-        self._known = 0.0 if spent is None else spent.seconds()
+        if spent is None:
+            self._known = 0.0
+        else:
+            self._known = spent.seconds() if spent.waits else spent.total
         self.at = time.monotonic() + seconds
         self.waited = 0.0
 
@@ -75,7 +79,9 @@ class Deadline:
     @property
     def beside(self) -> str:
         """What to add to the text of a time-out: how much time did not count."""
-        return f", beside {self.waited:.1f} s of waiting to be sent" if self.waited else ""
+        return (
+            f", beside {self.waited:.1f} s of waiting to be sent" if self.waited >= _SHOWN else ""
+        )
 
     def fall_due(self) -> None:
         """Raise `DeadlineExceeded` in the greenlet, or put it off. Called in the hub."""
@@ -109,19 +115,14 @@ class _Group(dict[Deadline, None]):
     def __init__(self, seconds: float) -> None:
         super().__init__()
         # A timer of nan seconds would stop all timers of the hub: nan is 0 here.
-        self._seconds = min(max(0.0, seconds), _LONGEST)
+        self.seconds = min(max(0.0, seconds), _LONGEST)
         # Runs on, once started, while deadlines come and go. It keeps the loop alive, and so those
         # who wait for the loop to end, only as long as there is one.
         self.timer: Any = None
 
-    def new(self) -> Deadline:
-        deadline = Deadline(self, self._seconds)
-        self.add(deadline)
-        return deadline
-
     def add(self, deadline: Deadline) -> None:
         if self.timer is None:
-            self._start_timer(self._seconds)
+            self._start_timer(self.seconds)
         elif not self:
             self.timer.ref = True
         self[deadline] = None
@@ -171,7 +172,9 @@ def set_deadline(seconds: float) -> Deadline:
             for unused in [length for length, group in groups.items() if not group]:
                 del groups[unused]
         group = groups[seconds] = _Group(seconds)
-    return group.new()
+    deadline = Deadline(group, group.seconds)
+    group.add(deadline)
+    return deadline
 
 
 class _MayBlock:

@@ -10,6 +10,7 @@ from typing import Any
 import gevent
 from gevent.event import AsyncResult, Event
 
+from pywats_green.admission_time import affecting
 from pywats_green.batching.learned import Learned
 from pywats_green.batching.source import Key, QueryRefusedError, Source
 from pywats_green.context import carry
@@ -116,7 +117,8 @@ class Batch:
     def _run(self) -> None:
         trusted: dict[Key, Any] = {}
         try:
-            found = self._ask()
+            with affecting(self._learned.admission):
+                found = self._ask()
             if found and (self._learned.is_proven or self._prove(found)):
                 trusted = found
         finally:

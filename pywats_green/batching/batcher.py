@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import gevent
 
+from pywats_green.admission_time import affecting
 from pywats_green.batching.batch import MISSING, Batch, Waiter
 from pywats_green.batching.learned import Learned
 from pywats_green.batching.source import Key, Source
@@ -62,7 +63,8 @@ class Batcher:
         waiter = Waiter(copy_context())
         self._join(key, size, waiter)
         try:
-            waiter.wait()
+            with self._learned.admission.followed():
+                waiter.wait()
         except BaseException:
             self._leave(key, waiter)
             raise
@@ -70,7 +72,11 @@ class Batcher:
             return self._source.answer(waiter.answer)
         outcome = None
         try:
-            outcome = single()
+            if waiter.proof is None:
+                outcome = single()
+            else:
+                with affecting(self._learned.admission):  # all others wait for it
+                    outcome = single()
         finally:
             if waiter.batch is not None:
                 waiter.batch.came_back(waiter, outcome)

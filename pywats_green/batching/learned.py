@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from pywats_green.admission_time import AdmissionTime
+
 logger = logging.getLogger("pywats_green.batching")
 
 # After so many queries in a row that were of little use, a route rests for so many seconds: a
@@ -28,6 +30,7 @@ class Learned:
         limit: Keys that one query may have.
         is_proven: A query gave what the single call gave.
         is_being_proven: A query is on its way that shall prove it; the others wait for it.
+        admission: While a query waits to be admitted, all who wait for one do.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Learned:
         self._rests_until: float | None = None
         self._has_warned = False
         self._deferred: dict[Callable[[], None], None] = {}
+        self.admission = AdmissionTime()
 
     def allows(self, most: int | None) -> int:
         """Return how many keys a query may have now, within a bound; less than 2: do not batch."""

@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
-from contextvars import ContextVar, copy_context
+from contextvars import copy_context
 from threading import Event  # gevent's, in a patched process
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import gevent
 from gevent import monkey
 
+from pywats_green.admission_time import AdmissionTime, affected
 from pywats_green.cache.entries import MISSING, Entries
 from pywats_green.context import carry
 from pywats_green.exceptions import CacheRecursionError
@@ -86,8 +87,10 @@ class Follower:
         return self.leads
 
 
-class Flight:
+class Flight(AdmissionTime):
     """One load under way. Its methods are called under the lock of the cache.
+
+    While its load waits to be admitted, those who wait for it do, too.
 
     Attributes:
         thread_id: Of the native thread that loads.
@@ -143,12 +146,6 @@ class Flight:
         return self.value
 
 
-# The loads that this context is part of, also by way of a Pool: none may wait for itself.
-_loading: ContextVar[frozenset[Flight]] = ContextVar(
-    "pywats_green.cache_loading", default=frozenset()
-)
-
-
 class SingleFlight:
     """The loads under way.
 
@@ -193,7 +190,7 @@ class SingleFlight:
                 entries.hits += 1
                 entries.stale_served += 1
             elif flight is not None:
-                if flight in _loading.get():
+                if flight in affected.get():  # the loads that this context is part of
                     raise CacheRecursionError(f"the load of {key!r} asks for {key!r} itself")
                 entries.coalesced += 1
                 follower = flight.join()
@@ -228,7 +225,8 @@ class SingleFlight:
     def _wait(self, key: Hashable, flight: Flight, follower: Follower) -> bool:
         """Wait for a flight; True: this greenlet leads it now."""
         try:
-            return follower.wait()
+            with flight.followed():
+                return follower.wait()
         except BaseException:  # killed or timed out: the others must not notice
             with self._lock:
                 if not flight.leave(follower):
@@ -237,7 +235,7 @@ class SingleFlight:
 
     def _lead(self, key: Hashable, flight: Flight, load: Load) -> Any:
         """Load, store, and give what came of it to all who wait."""
-        token = _loading.set(_loading.get() | {flight})
+        token = affected.set(affected.get() | {flight})
         try:
             value = load.loader()
             keeps = load.keep(value)
@@ -256,7 +254,7 @@ class SingleFlight:
                     self._forget(key, flight)
             raise
         finally:
-            _loading.reset(token)
+            affected.reset(token)
         stand_in = self._stand_in(key, load) if failed else MISSING
         if stand_in is not MISSING:
             return self._land(key, flight, stand_in)

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"--accept {ANY_2XX}. Ctrl-C and SIGTERM let reports in flight finish (up to "
         f"{STOP_TIMEOUT:g} seconds; a second signal ends at once); the rest stays in the folder. "
         "Exit status: 0 all sent; 1 some are in quarantine or remain; 2 wrong use; 3 not "
-        "configured; 4 the server is unreachable, refuses the token or gives no receipts."
+        "configured; 4 nothing was being sent at the end, and the line on stderr says why."
     )
     parser.add_argument("folder", metavar="FOLDER", help="the folder of the queue")
     length = parser.add_mutually_exclusive_group()
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--give-up-after", type=option.seconds, default=60.0, metavar="SECONDS",
-        help="end after this time without a server; ignored with --watch (60)",
+        help="end after this time in which nothing could be sent; ignored with --watch (60)",
     )  # fmt: skip
     parser.add_argument(
         "--concurrency", type=option.positive_int, default=20, metavar="N",
@@ -79,7 +79,7 @@ def execute(options: argparse.Namespace) -> int:
     """Drain and print.
 
     Returns:
-        0 all sent, 1 something is in quarantine or remains, 4 no server, token or receipt.
+        0 all sent, 1 something is in quarantine or remains, 4 sending was paused.
 
     Raises:
         CommandError: It cannot start, or the folder failed.
@@ -174,12 +174,22 @@ def _report(summary: DrainSummary, options: argparse.Namespace) -> int:
     return status
 
 
+# What to do about a pause, by how its reason begins; one that is not here says so itself.
+_ADVICE = {
+    "the server refused the token": f"check {_TOKEN}, then drain again",
+    "the server is unreachable": f"check {_URL} and the network, then drain again",
+    "no reports are taken at this address": f"check {_URL} and the proxy, then drain again",
+    "nothing can be sent from here": "mend that, then drain again",
+    "the server failed": "drain again when it is well",
+    "the server did not answer": "drain again when it is well",
+    "the server asked to be left alone": "drain again later",
+    "all requests to the server wait": "drain again later",
+}
+
+
 def _advice(reason: str) -> str:
-    if reason.startswith("the server refused the token"):
-        return f": check {_TOKEN}, then drain again"
-    if reason.startswith("the server is unreachable"):
-        return f": check {_URL} and the network, then drain again"
-    return ""  # it says itself what to check
+    found = (text for start, text in _ADVICE.items() if reason.startswith(start))
+    return "".join(f": {text}" for text in found)
 
 
 def _as_text(summary: DrainSummary) -> str:

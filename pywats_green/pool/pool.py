@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
 import gevent
 import gevent.pool
 
+from pywats_green.admission_time import waiting
 from pywats_green.arguments import require_count, require_seconds
 from pywats_green.context import capture, carry
 from pywats_green.pool.mapping import Mapping
@@ -114,7 +115,11 @@ class Pool(gevent.pool.Pool):
         """
         greenlet: Any = self.greenlet_class(func, *args, **kwargs)
         carry(greenlet, capture())
-        self.start(greenlet)
+        if self.full():
+            with waiting():
+                self.start(greenlet)
+        else:
+            self.start(greenlet)
         return greenlet  # type: ignore[no-any-return]
 
     def apply(

@@ -7,6 +7,9 @@ from typing import TypeVar
 
 import gevent
 
+from pywats_green.admission_time import affecting, own
+from pywats_green.bridge import set_deadline
+
 T = TypeVar("T")
 X = TypeVar("X")
 
@@ -54,7 +57,7 @@ def attempt(func: Callable[[], T]) -> T | Raised:
 
 
 def limited(func: Callable[[X], T], timeout: float) -> Callable[[X], T]:
-    """Return `func` with a limit for each item, all of it counted: this is what knows of timers.
+    """Return `func` with a limit for each item, in which waits to be admitted do not count.
 
     Args:
         func: Called with the item.
@@ -65,10 +68,12 @@ def limited(func: Callable[[X], T], timeout: float) -> Callable[[X], T]:
     """
 
     def call(item: X) -> T:
-        timer = gevent.Timeout.start_new(timeout)
+        deadline = set_deadline(timeout)
         try:
-            return func(item)
+            # Also while the calls that it makes by way of another Pool are what waits.
+            with affecting(own()):
+                return func(item)
         finally:
-            timer.close()
+            deadline.cancel()
 
     return call

@@ -88,8 +88,24 @@ def test_max_attempts_and_order(drain, queue, server):
     for number in range(4):
         queue.put(report(number, sn="one unit"))
     server.fail(SUBMIT, status=503, times=None)
-    done = drain("queue", "--max-attempts", "1", "--order-by", "sn", "--json")
-    assert (done.returncode, json.loads(done.stdout)["quarantined"]) == (1, 4)
+    done = drain(
+        *("queue", "--max-attempts", "1", "--order-by", "sn", "--give-up-after", "0", "--json")
+    )
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["quarantined"], found["remaining"]) == (4, 0, 4)
+    assert found["paused_reason"].startswith("the server failed (HTTP 503")
+    assert done.stderr.endswith("): drain again when it is well; nothing was lost\n")
+    assert server.stats()["requests"] == {SUBMIT: 1}  # one unit at a time
+
+
+def test_the_next_drain_begins_with_one_probe(drain, queue, server):
+    for number in range(9):
+        queue.put(report(number))
+    server.fail(SUBMIT, mode="html", times=None)
+    drain("queue", "--give-up-after", "0", "--concurrency", "4")
+    first = server.stats()["requests"][SUBMIT]
+    drain("queue", "--give-up-after", "0", "--concurrency", "4")
+    assert (first, server.stats()["requests"][SUBMIT]) == (4, 5)
 
 
 def test_a_server_that_is_away(drain, queue):

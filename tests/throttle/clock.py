@@ -57,6 +57,37 @@ class HandClock:
         self.now = end
 
 
+class HandLoop:
+    """Takes the place of an event loop for what makes its own timers: they go off in the hub."""
+
+    def __init__(self, clock: HandClock) -> None:
+        self._clock = clock
+
+    def update_now(self) -> None:
+        """A clock that is turned by hand is always right."""
+
+    def timer(self, seconds: float) -> "HandLoopTimer":
+        return HandLoopTimer(self._clock, seconds)
+
+
+class HandLoopTimer:
+    def __init__(self, clock: HandClock, seconds: float) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._timer: HandTimer | None = None
+        self.ref = True
+
+    def start(self, callback: Callable[[], None]) -> None:
+        def in_hub() -> None:
+            gevent.get_hub().loop.run_callback(callback)
+
+        self._timer = self._clock.start_timer(max(self._seconds, 1e-9), in_hub)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.close()
+
+
 class Crowd:
     """Greenlets that go through something one by one, and the order in which they come out."""
 

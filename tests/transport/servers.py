@@ -80,6 +80,7 @@ class Server:
         handle: Callable[[socket.socket], None] | None = None,
         context: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self.seen: list[Seen] = []
         self.opened = 0
@@ -88,7 +89,7 @@ class Server:
         self._handle = handle
         self._context = context
         self._pool = Pool()
-        self._server = StreamServer((host, 0), self._serve, spawn=self._pool)
+        self._server = StreamServer((host, port), self._serve, spawn=self._pool)
         self._scheme = "http" if context is None else "https"
         self._server.init_socket()
         self.port: int = self._server.server_port

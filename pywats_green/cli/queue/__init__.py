@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 
-from pywats_green.cli.errors import WRONG_USE, CommandError
+from pywats_green.cli.errors import WRONG_USE, CommandError, redact
 from pywats_green.cli.queue.folder import opened_queue, plain
-from pywats_green.cli.queue.items import as_dict, as_page, as_table
+from pywats_green.cli.queue.items import as_dict, as_page, as_table, span
 from pywats_green.queue.folder.inspection import STATES
 from pywats_green.queue.folder.queue import FolderQueue
 
@@ -61,7 +62,13 @@ def execute(options: argparse.Namespace) -> int:
 
 def _list(queue: FolderQueue, options: argparse.Namespace) -> str:
     items = queue.list(options.state)
-    return json.dumps([as_dict(item) for item in items]) if options.json else as_table(items)
+    if options.json:
+        return json.dumps([as_dict(item) for item in items])
+    closure = queue.closure()
+    if closure is None or not any(item.state == "waiting" for item in items):
+        return as_table(items)
+    ago = span(max(0.0, time.time() - closure.since))
+    return f"{as_table(items)}\nnot sent for {ago}: {plain(redact(closure.cause))}"
 
 
 def _show(queue: FolderQueue, options: argparse.Namespace) -> str:

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from pywats_green.exceptions import (
+    AdmissionTimeoutError,
     ForeignAnswerError,
     TransportDecodeError,
     TransportError,
@@ -60,6 +61,8 @@ class Kind(Enum):
     """The server has it already."""
     PERMANENT = "permanent"
     """It is quarantined; sending it again would change nothing."""
+    UNADMITTED = "unadmitted"
+    """It waited for a limit, or for the server as all requests do, and was not sent."""
     UNREADABLE = "unreadable"
     """It could not be read just now: it is retried later, and the attempt counts."""
     UNREACHABLE = "unreachable"
@@ -80,7 +83,7 @@ class Kind(Enum):
     """The server asks to be left alone."""
 
 
-_OWN = frozenset({Kind.DELIVERED, Kind.PERMANENT, Kind.UNREADABLE})
+_NOT_THE_SERVERS = frozenset({Kind.DELIVERED, Kind.PERMANENT, Kind.UNADMITTED, Kind.UNREADABLE})
 
 # Another report would fare no better, whatever is in it.
 _NOT_FOR_THE_REPORT = frozenset({Kind.UNREACHABLE, Kind.UNPREPARED, Kind.HELD_OFF})
@@ -104,7 +107,7 @@ class Disposition(NamedTuple):
     @property
     def blames_the_server(self) -> bool:
         """Whether it is first taken for the fault of the server."""
-        return self.kind not in _OWN
+        return self.kind not in _NOT_THE_SERVERS
 
     @property
     def may_be_the_report(self) -> bool:
@@ -155,6 +158,8 @@ class Classifier:
     def kind_of(self, exc: BaseException) -> Kind | None:
         """Return what an error without an answer means; None: it is a bug."""
         for error in _chain(exc):
+            if isinstance(error, AdmissionTimeoutError):
+                return Kind.UNADMITTED
             number = error.errno if isinstance(error, OSError) else None
             if isinstance(error, TransportSetupError) or number in _EXHAUSTED_ERRNOS:
                 return Kind.UNPREPARED

@@ -78,6 +78,7 @@ class Run:
         concurrency: How many may be in flight.
         limits: When it ends.
         timing: Clock and waiting.
+        origin_cause: Returns why no request at all is sent to the server; None: they are.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Run:
         concurrency: int,
         limits: Limits,
         timing: Timing,
+        origin_cause: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._source = source
         self._sender = sender
@@ -99,6 +101,8 @@ class Run:
         self._concurrency = concurrency
         self._limits = limits
         self._timing = timing
+        self._origin_cause = origin_cause
+        self._held_since: float | None = None
         self._context = copy_context()
         self._sendings: set[Sending] = set()
         self._started = timing.clock()
@@ -241,13 +245,22 @@ class Run:
         limits = self._limits
         if self._left() <= 0:
             self.stop(0.0)
-        if (
-            limits.give_up_after is not None
-            and not self._is_untried
-            and self._gate.is_closed
-            and self._gate.closed_for() >= limits.give_up_after
-        ):
+        closed_for, longest = self._closed_for(), limits.give_up_after
+        if closed_for is not None and longest is not None and closed_for >= longest:
             self.stop(_LAST_CHANCE)
+
+    def _closed_for(self) -> float | None:
+        """Return for how many seconds nothing could be sent; None: something can."""
+        now = self._timing.clock()
+        if self._origin_cause() is None:
+            self._held_since = None
+        elif self._held_since is None:
+            self._held_since = now
+        if self._held_since is not None:  # what is in flight waits to be sent, as all requests do
+            return max(now - self._held_since, self._gate.closed_for())
+        if self._gate.is_closed and not self._is_untried:
+            return self._gate.closed_for()
+        return None
 
     def _left(self) -> float:
         timeout = self._limits.timeout
@@ -267,8 +280,11 @@ class Run:
         until = [seconds, self._left()]
         if self._kill_at is not None:
             until.append(self._kill_at - self._timing.clock())
-        if self._limits.give_up_after is not None and self._gate.is_closed:
-            until.append(self._limits.give_up_after - self._gate.closed_for())
+        if (
+            self._limits.give_up_after is not None
+            and (closed_for := self._closed_for()) is not None
+        ):
+            until.append(self._limits.give_up_after - closed_for)
         # A limit that has passed has been acted on; only its effect is left to wait for.
         self._timing.wait(self._wake, min(moment for moment in until if moment > 0))
 

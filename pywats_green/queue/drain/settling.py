@@ -149,11 +149,17 @@ class Settler:
             return self._deliver(taken)
         if disposition.blames_the_server:
             return self._put_off(taken, disposition)
+        return self._end_own(claim, permit, disposition)
+
+    def _end_own(self, claim: Claim, permit: Permit, disposition: Disposition) -> Settled:
+        """End a claim whose failure says nothing against the server."""
         if disposition.answered:
             self._gate.reopen(permit)
             self._ledger.keep(self._gate.cause)
         else:
             self._gate.take_back(permit)  # it was never sent
+        if disposition.kind is Kind.UNADMITTED:
+            return self._release(claim)
         if disposition.kind is Kind.PERMANENT:
             return self._set_aside(claim, disposition.reason)
         return self._put_back(claim, disposition)

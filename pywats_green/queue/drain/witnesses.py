@@ -66,7 +66,7 @@ class Witnesses:
         suspects = [each for each in self._suspects.values() if now < each.since + _PATIENCE]
         dues = [each.due for each in suspects if each.due < _IN_FLIGHT]
         needed = sum(self._max_attempts - each.attempts for each in suspects)
-        if not suspects or waiting() - len(dues) > needed:
+        if not suspects or not (count := waiting()) or count - len(dues) > needed:
             return 0.0
         until = min([*dues, *(each.since + _PATIENCE for each in suspects)])
         return max(until - now, 0.0)

@@ -1,56 +1,57 @@
-"""Who may be sent when: the gates of servers and upstream's rate limit, each in a fair order."""
+"""Who may be sent when: a gate if there is one, and a slot of upstream's rate limit, in order.
+
+Upstream's limiter object keeps the numbers; only the waiting for one of its slots is ours. What
+happens at gates stands in `gates` and `entry`.
+"""
 
 from __future__ import annotations
 
+import math
+import os
 import time
 import weakref
-from typing import Any, NamedTuple, TypedDict
+from collections import deque
+from collections.abc import Callable
+from itertools import repeat
+from typing import Any, NamedTuple
 
 from gevent import monkey
 from pywats.core.client import Response
+from pywats.core.throttle import RateLimiter
 
-from pywats_green import config
-from pywats_green.exceptions import TransportError
-from pywats_green.retry_after import seconds_asked
-from pywats_green.throttle import Gate, Gates, GateState, Permit
-from pywats_green.transport import server_of
-from pywats_green.upstream.client.entry import Away, Entry
-from pywats_green.upstream.client.slots import (
-    FREE,
-    Admission,
-    is_upstreams,
-    logger,
-    slots_of,
-    tally,
-)
+from pywats_green.throttle import Gate, Line, Permit
+from pywats_green.upstream.client import gates
+from pywats_green.upstream.client.entry import Entry
+from pywats_green.upstream.client.gates import logger, tally
 
 _NativeLocal: Any = monkey.get_original("threading", "local")
 
-_TOO_MANY_REQUESTS = 429
-_UNAVAILABLE = 503
+_ACQUIRE = RateLimiter.acquire
+_ATTRIBUTE = "_green_slots"
+_REFUSALS = (429, 503)
 
-# Seconds between two probes, at most: an outage shall cost the outage.
-_LONGEST_REFUSED = 30.0
-_LONGEST_AWAY = 5.0
-
-_here = _NativeLocal()  # gates, of this native thread
-_everywhere: list[weakref.ref[Gates]] = []
+_RELOOK = 1.0  # seconds; upstream's waiters look for changed settings as often
+_SHORTEST_WAIT = 0.001  # seconds; what upstream does not count
+_MOMENT = 1e-4  # seconds; a slot is free when its time is past, not when it has come
 
 
-class Ended(NamedTuple):
-    """What the end of an attempt means for the next one of its call.
+class Admission(NamedTuple):
+    """What an attempt gives back at its end.
 
     Attributes:
-        is_held: Whether the server asked for time, so the next attempt waits with all others.
-        counts: Whether it counts as an attempt. Of those that were in flight when a server
-            began to refuse, one does.
+        gate: The gate that it went through. None: there was none.
+        permit: The gate's.
+        window: Where it has its slot. None: it needs none.
+        waited: For how many seconds it waited to be admitted.
     """
 
-    is_held: bool
-    counts: bool
+    gate: Gate | None = None
+    permit: Permit | None = None
+    window: Window | None = None
+    waited: float = 0.0
 
 
-_PLAIN = Ended(is_held=False, counts=True)
+FREE = Admission()
 
 
 def admit(client: Any, away_since: float | None = None) -> Admission:
@@ -74,22 +75,24 @@ def admit(client: Any, away_since: float | None = None) -> Admission:
     """
     limiter = client._rate_limiter
     try:
-        gates = _here.gates
+        here = gates.local.gates
     except AttributeError:
-        gates = _gates()
-    if not gates and is_upstreams(limiter):
-        if not limiter.enabled:
-            return FREE
+        here = gates.of_this_thread()
+    slots = None
+    if getattr(limiter.acquire, "__func__", None) is _ACQUIRE:  # else it has its own way
         slots = slots_of(limiter)
-        if not slots.line.waiting and slots.window.take():
-            slots.is_full = False
-            return slots.admission  # the usual way: no gate, nobody waits
-    return Entry(client, gates, away_since).run()
+        if not here:
+            if not limiter.enabled:
+                return FREE
+            if not slots.line.waiting and slots.window.take():
+                slots.is_full = False
+                return slots.admission  # the usual way: no gate, nobody waits
+    return Admission(*Entry(client, here, slots, away_since).run())
 
 
 def settle(
     client: Any, admission: Admission, answer: Response | None, error: Exception | None = None
-) -> Ended:
+) -> gates.Ended:
     """Take note of how an attempt ended; its slot is free in a window from now.
 
     Args:
@@ -101,138 +104,199 @@ def settle(
     gate, permit, window, _ = admission
     if window is not None:
         window.stamp()
-    if answer is not None:
-        status = answer.status_code
-        if status in (_TOO_MANY_REQUESTS, _UNAVAILABLE):
-            return _refused(client, gate, permit, answer)
+    if answer is not None and answer.status_code not in _REFUSALS:
         if gate is not None and permit is not None:
             gate.reopen(permit)
-        return _PLAIN
-    if config.in_force.wait_for_server and is_away(error):
-        cause = Away(f"no connection: {error.__cause__}")  # type: ignore[union-attr]
-        _close(client, cause, gate, permit, None, _LONGEST_AWAY, is_limit=False)
-    elif gate is not None and permit is not None:
-        if error is None:
-            gate.take_back(permit)
-        else:
-            gate.fail(permit)
-    return _PLAIN
-
-
-def is_away(error: BaseException | None) -> bool:
-    """Tell whether an attempt failed because the server, or the way to it, is down."""
-    fault = None if error is None else error.__cause__
-    return isinstance(fault, TransportError) and fault.is_away
-
-
-def pause_asked(answer: Response) -> float | None:
-    """Return the seconds for which an answer asks to be left alone; None: it does not ask."""
-    headers = answer.headers
-    return seconds_asked(headers.get("retry-after"), headers.get("date"), time.time())
-
-
-def _refused(client: Any, gate: Gate | None, permit: Permit | None, answer: Response) -> Ended:
-    """Take note of a 429 or 503."""
-    status = answer.status_code
-    asked = pause_asked(answer)
-    is_limit = status == _TOO_MANY_REQUESTS
-    if is_limit:
-        tally.refused += 1
-    if asked == 0 or (asked is None and not is_limit):  # it asks for no time
-        if gate is not None and permit is not None:
-            gate.fail(permit)
-        return _PLAIN
-    how_long = "no Retry-After" if asked is None else f"Retry-After {asked:g} s"
-    cause = f"HTTP {status}, {how_long}"
-    is_new = _close(client, cause, gate, permit, asked, _LONGEST_REFUSED, is_limit=is_limit)
-    return Ended(is_held=asked is not None, counts=is_new)
-
-
-def _close(
-    client: Any,
-    cause: str,
-    gate: Gate | None,
-    permit: Permit | None,
-    seconds: float | None,
-    longest: float,
-    *,
-    is_limit: bool,
-) -> bool:
-    """Close the gate of a client's server for the process; tell whether that is new."""
-    server = server_of(client.base_url)
-    gates = _gates()
-    reason: Any = {"seconds": seconds, "longest": longest, "is_limit": is_limit}
-    for others in _all_gates():
-        if others is not gates:
-            others.close_from_afar(server, cause, **reason)
-    if gate is not None and permit is not None and gates.get(server) is not gate:
-        gate.take_back(permit)  # forgotten meanwhile, because nobody had to wait
-        permit = None
+        return gates.PLAIN
     try:
-        return gates.close(server, cause, permit, **reason)
+        return gates.note_failure(client, gate, permit, answer, error)
     finally:
-        if is_upstreams(client._rate_limiter):
+        limiter = client._rate_limiter
+        if gates.local.gates and getattr(limiter.acquire, "__func__", None) is _ACQUIRE:
             # Those who wait for its slots must go and wait for the server.
-            slots_of(client._rate_limiter).line.send_away()
+            slots_of(limiter).line.send_away()
 
 
-class ThrottleStats(TypedDict):
-    """What the calls of this process wait for.
+class Slots:
+    """The slots of one of upstream's limiters, as the greenlets of one native thread see them.
 
-    Attributes:
-        waiting: Calls that wait now, for a slot or at a gate.
-        waits: How often a call had to.
-        wait_seconds: For how long together, killed calls included.
-        refused: Answers with the status 429.
-        closings: How often the gate of a server closed.
-        probes: Calls that were let through a closed gate, to probe the server.
-        reopenings: How often a gate opened again.
-        gates: The gates that are not open, by server.
+    Others take slots, too, and settings change: while somebody waits, they are looked at once a
+    second at least.
     """
 
-    waiting: int
-    waits: int
-    wait_seconds: float
-    refused: int
-    closings: int
-    probes: int
-    reopenings: int
-    gates: dict[str, GateState]
+    def __init__(self, limiter: RateLimiter, window: Window) -> None:
+        self._limiter = limiter
+        self.window = window
+        self.admission = Admission(window=window)
+        self.is_full = False
+        self.line = Line(self._look, window.take, tally)
+
+    def acquire(
+        self, may_go: Callable[[], bool], patience: Callable[[], float | None] | None
+    ) -> bool:
+        """Take a slot, or wait for one.
+
+        Returns:
+            False: `may_go` said no, the patience is at its end, or the limiter was disabled.
+        """
+        if not self.line.waiting and self.window.take():
+            self.is_full = False
+            return True
+        started = time.monotonic()
+
+        def goes_on() -> bool:
+            return self._limiter.enabled and may_go()
+
+        if not self.line.wait(goes_on, self._count_wait, patience):
+            return False
+        try:
+            self._count_waited(time.monotonic() - started)
+        except BaseException:  # killed while it waited for the lock, or in a log handler
+            self.window.stamp()
+            raise
+        return True
+
+    def __str__(self) -> str:
+        """Say what those who wait are waiting for."""
+        limiter = self._limiter
+        return (
+            f"the limit of {limiter.max_requests} requests in {limiter.window_seconds:g} s is used "
+            f"up: the next may go in {self.window.delay():.1f} s, and {len(self.line.waiting)} "
+            "calls wait"
+        )
+
+    def _count_wait(self) -> None:
+        limiter = self._limiter
+        with limiter._lock:
+            limiter._throttle_count += 1
+        if not self.is_full:
+            self.is_full = True  # until a call need not wait: one line for all that do
+            logger.info(
+                "Rate limit reached (%s requests/%ss). Waiting %.2fs...",
+                *(limiter.max_requests, limiter.window_seconds, self.window.delay()),
+            )
+
+    def _count_waited(self, seconds: float) -> None:
+        if seconds > _SHORTEST_WAIT:
+            with self._limiter._lock:
+                self._limiter._total_wait_time += seconds
+            logger.debug("Rate limiter: acquired after %.3fs wait", seconds)
+
+    def _look(self) -> float:
+        return min(self.window.delay(), _RELOOK)
 
 
-def throttle_statistics() -> ThrottleStats:
-    """Return what the calls of this process wait for."""
-    states: dict[str, GateState] = {}
-    for gates in _all_gates():
-        for server, state in gates.states().items():
-            known = states.get(server)
-            if known is None or known["opens_in"] < state["opens_in"]:
-                states[server] = state
-    return {
-        "waiting": tally.waiting,
-        "waits": tally.waits,
-        "wait_seconds": tally.seconds,
-        "refused": tally.refused,
-        "closings": tally.closings,
-        "probes": tally.probes,
-        "reopenings": tally.reopenings,
-        "gates": states,
-    }
-
-
-def _gates() -> Gates:
+def slots_of(limiter: RateLimiter) -> Slots:
+    """Return the slots of a limiter that waits as upstream's does."""
+    here = limiter.__dict__.get(_ATTRIBUTE)
+    if here is None:
+        here = limiter.__dict__.setdefault(_ATTRIBUTE, (Window(limiter), _NativeLocal()))
+    window, local = here
     try:
-        return _here.gates  # type: ignore[no-any-return]
+        return local.slots  # type: ignore[no-any-return]
     except AttributeError:
-        gates = _here.gates = Gates(tally, tell=_tell)
-        _everywhere.append(weakref.ref(gates, _everywhere.remove))
-        return gates
+        slots = local.slots = Slots(limiter, window)
+        return slots
 
 
-def _tell(text: str) -> None:
-    logger.info("Gate of %s", text)
+class _InFlight(float):
+    """In the place of a stamp: upstream counts it, and it never expires.
+
+    Upstream's own code reckons from the oldest stamp when a slot comes free. The slot of one in
+    flight does a window after its end, which is now at the earliest.
+    """
+
+    def __add__(self, window_seconds: float) -> float:
+        return time.monotonic() + window_seconds
 
 
-def _all_gates() -> list[Gates]:
-    """Return the gates of all native threads."""
-    return [gates for ref in list(_everywhere) if (gates := ref()) is not None]
+_IN_FLIGHT = _InFlight(math.inf)
+
+_windows: weakref.WeakSet[Window] = weakref.WeakSet()
+
+
+class Window:
+    """Who has the slots of one of upstream's limiters. All native threads share it.
+
+    It counts as the server counts. The server counts a request when it arrives: at any moment
+    between sending and the answer. So an attempt has its slot from before it is sent until a window
+    after its end; upstream stamps it before sending, and where latency varies, the end of one
+    window meets the beginning of the next.
+
+    They are kept in upstream's own deque, where upstream's code counts them, too: stamps, oldest
+    first, and behind them an endless one for each attempt in flight. Upstream's code appends and
+    clears, and settings change; so everything is read anew each time, under the limiter's lock.
+    """
+
+    def __init__(self, limiter: RateLimiter) -> None:
+        self._limiter = limiter
+        self._in_flight = 0
+        self._ended: deque[float] = deque()  # when; not in upstream's deque yet
+        _windows.add(self)
+
+    def take(self) -> bool:
+        """Take a slot for an attempt; False: none is free."""
+        limiter = self._limiter
+        with limiter._lock:
+            stamps = limiter._timestamps
+            self._update(stamps)
+            cutoff = time.monotonic() - limiter.window_seconds
+            while stamps and stamps[0] < cutoff:
+                stamps.popleft()
+            if len(stamps) >= limiter.max_requests:
+                return False
+            stamps.append(_IN_FLIGHT)
+            self._in_flight += 1
+            limiter._total_requests += 1
+            return True
+
+    def stamp(self) -> None:
+        """End an attempt, whatever became of it: its slot is free in a window from now."""
+        self._ended.append(time.monotonic())
+        with self._limiter._lock:  # who is killed while it waits here leaves the rest to the next
+            self._update(self._limiter._timestamps)
+
+    def stamp_all(self) -> None:
+        """End all attempts: in a forked process, where nobody waits for their answers."""
+        self._ended.extend(repeat(time.monotonic(), self._in_flight))
+
+    def delay(self) -> float:
+        """Return in how many seconds a slot may be free, and none before.
+
+        Takes no lock: it may run in the hub.
+        """
+        limiter = self._limiter
+        stamps = limiter._timestamps
+        if not limiter.enabled or len(stamps) < limiter.max_requests:
+            return 0.0
+        try:
+            oldest: float = stamps[0]
+        except IndexError:  # a limit of 0, or another native thread took them away just now
+            return math.inf
+        now = time.monotonic()
+        if oldest < now - limiter.window_seconds:
+            return 0.0
+        # If all are in flight, one may end now.
+        return max(min(oldest, now) + limiter.window_seconds - now, _MOMENT)
+
+    def _update(self, stamps: deque[float]) -> None:
+        if self._in_flight and not (stamps and stamps[-1] is _IN_FLIGHT):
+            # Upstream's code took a slot, or forgot all: who is in flight still is.
+            known = [stamp for stamp in stamps if stamp is not _IN_FLIGHT]
+            stamps.clear()
+            stamps.extend(known)
+            stamps.extend(repeat(_IN_FLIGHT, self._in_flight))
+        while self._ended:
+            if self._in_flight:
+                self._in_flight -= 1
+                stamps.pop()
+            stamps.insert(len(stamps) - self._in_flight, self._ended.popleft())
+
+
+def _stamp_all() -> None:
+    for window in list(_windows):
+        window.stamp_all()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_stamp_all)

@@ -14,13 +14,13 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import gevent
 from pywats.core.circuit_breaker import CircuitBreakerOpenError
 from pywats.core.client import Response
 from pywats.core.exceptions import PyWATSError
 from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 
 from pywats_green import config, events
+from pywats_green.bridge import DeadlineExceeded, set_deadline
 from pywats_green.cache import MISSING, CacheManager, CacheStats, StaleRules, current_directives
 from pywats_green.config import settings
 from pywats_green.transport import server_of, sorted_query
@@ -264,14 +264,14 @@ def _within(loader: Callable[[], Packed], timeout: float) -> Callable[[], Packed
     """End a load a little before the client's timeout, so that a stale value can stand in."""
 
     def bounded() -> Packed:
-        timer = gevent.Timeout.start_new(timeout * _PATIENCE)
+        deadline = set_deadline(timeout * _PATIENCE)
         try:
             return loader()
-        except gevent.Timeout as expired:
-            if expired is not timer:
+        except DeadlineExceeded as expired:
+            if expired.deadline is not deadline:
                 raise
             raise WatsTimeoutError(f"Request timed out after {timeout}s: ") from None
         finally:
-            timer.close()
+            deadline.cancel()
 
     return bounded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pywats.core.exceptions import ConnectionError as WatsConnectionError
 
@@ -11,15 +11,11 @@ from pywats_green import admission_time, config
 from pywats_green.exceptions import AdmissionTimeoutError
 from pywats_green.throttle import Gate, Gates, Permit
 from pywats_green.transport import server_of, without_user_info
+from pywats_green.upstream.client.gates import Away
 from pywats_green.upstream.client.observing import note_wait
-from pywats_green.upstream.client.slots import Admission, Slots, is_upstreams, slots_of
-from pywats_green.upstream.client.window import Window
 
-
-class Away(str):
-    """The cause of a gate that no connection can be made to."""
-
-    __slots__ = ()
+if TYPE_CHECKING:
+    from pywats_green.upstream.client.admission import Slots, Window
 
 
 class Entry:
@@ -28,23 +24,29 @@ class Entry:
     Args:
         client: An `AsyncHttpClient` or a `HttpClient` of pywats.
         gates: Of this native thread.
+        slots: Of the client's limiter. None: the limiter has its own way.
         away_since: Since when this call has met a server that is away. None: it has not.
     """
 
-    def __init__(self, client: Any, gates: Gates, away_since: float | None) -> None:
+    def __init__(
+        self, client: Any, gates: Gates, slots: Slots | None, away_since: float | None
+    ) -> None:
         self._client = client
         self._gates = gates
+        self._slots = slots
         self._away_since = away_since
         self._started = time.monotonic()
         self._server = server_of(client.base_url)
         self._gate: Gate | None = None
         self._permit: Permit | None = None
         self._window: Window | None = None
-        limiter = client._rate_limiter
-        self._slots: Slots | None = slots_of(limiter) if is_upstreams(limiter) else None
 
-    def run(self) -> Admission:
-        """Wait until both are there, or fail as `admit` says."""
+    def run(self) -> tuple[Gate | None, Permit | None, Window | None, float]:
+        """Wait until both are there, or fail as `admit` says.
+
+        Returns:
+            What makes an `Admission`.
+        """
         self._gates.forget_idle()
         try:
             with admission_time.waiting():
@@ -57,7 +59,7 @@ class Entry:
         finally:
             waited = time.monotonic() - self._started
             note_wait(waited)
-        return Admission(self._gate, self._permit, self._window, waited)
+        return self._gate, self._permit, self._window, waited
 
     def _try(self) -> bool:
         """Go through the gate and take a slot; False: it closed meanwhile, or patience ended."""
@@ -125,8 +127,8 @@ class Entry:
             )
         url = without_user_info(self._client.base_url)
         raise WatsConnectionError(
-            f"Failed to connect to {url}: {self._obstacle(gate)}, longer than "
-            f"wait_for_server={current.wait_for_server:g} s",
+            f"Failed to connect to {url} within wait_for_server={current.wait_for_server:g} s: "
+            f"{self._obstacle(gate)}",
             details={"url": url},
         )
 

@@ -28,8 +28,9 @@ from pywats_green.exceptions import (
 )
 from pywats_green.transport import Answer, Transport, without_user_info
 from pywats_green.upstream.client import breaker
-from pywats_green.upstream.client.admission import admit, is_away, pause_asked, settle
+from pywats_green.upstream.client.admission import admit, settle
 from pywats_green.upstream.client.answers import parse, response_of
+from pywats_green.upstream.client.gates import is_away, pause_asked
 from pywats_green.upstream.client.observing import note_attempt
 from pywats_green.upstream.client.wire import checked_headers, encode_body
 from pywats_green.upstream.tables.domains import get_may_write

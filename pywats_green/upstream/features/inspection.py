@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pywats.shared.result import Failure, Success
 
     from pywats_green.transport.pools import TransportStats
-    from pywats_green.upstream.client.admission import ThrottleStats
     from pywats_green.upstream.client.cache import CachesStats
+    from pywats_green.upstream.client.gates import ThrottleStats
 
 
 def cache_of(client: pyWATS | HttpClient) -> CacheManager | None:
@@ -115,8 +115,8 @@ def stats() -> Stats:
     """Return the statistics of this process."""
     # These import pywats, and what it needs.
     from pywats_green.transport.pools import transport_statistics  # noqa: PLC0415
-    from pywats_green.upstream.client.admission import throttle_statistics  # noqa: PLC0415
     from pywats_green.upstream.client.cache import cache_statistics  # noqa: PLC0415
+    from pywats_green.upstream.client.gates import throttle_statistics  # noqa: PLC0415
 
     return {
         "cache": cache_statistics(),

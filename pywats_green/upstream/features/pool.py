@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import gevent
 
 from pywats_green import pool
+from pywats_green.bridge import DeadlineExceeded
 from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.pool import Raised
 from pywats_green.progress import ProgressCallback
@@ -60,9 +61,10 @@ class Pool(pool.Pool):
         Args:
             func: Called with one item.
             iterable: The items; read to its end before the first call.
-            timeout: Seconds for each item from its start: waits for the limiter, a connection, a
-                retry or a batch count, waiting for a free slot does not. An item over it fails
-                with TIMEOUT. None: no limit.
+            timeout: Seconds for each item from its start: a connection, attempts, back-off and a
+                batch count; waiting to be sent does not (for a slot of this pool, for the rate
+                limit, for a server that asked to be left alone). An item over it fails with
+                TIMEOUT. None: no limit.
             fail_fast: Whether the first failure cancels what has not finished; that fails with
                 CANCELLED.
             progress: True for a bar on stderr, or called with (completed, total).
@@ -105,6 +107,8 @@ def _failure(index: int, item: object, value: Raised | None) -> Failure:
     elif isinstance(value.error, gevent.Timeout):
         details["exception_type"] = "TimeoutError"
         code, message = "TIMEOUT", f"Operation timed out after {value.error.seconds}s"
+        if isinstance(value.error, DeadlineExceeded):
+            message += value.error.deadline.beside
     elif value.is_cancelled:
         code, message = "CANCELLED", "Operation was cancelled"
     else:

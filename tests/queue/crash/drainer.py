@@ -5,6 +5,7 @@ Run with PYWATS_GREEN_DISABLE=1: the imports are paid once, each kill costs a fo
     python drainer.py faults WORKDIR FIRST STEP    kill at every STEP-th fault point from FIRST on
     python drainer.py random WORKDIR SEED COUNT    kill at COUNT random moments
     python drainer.py pair WORKDIR SEED KILLS      two at once on one folder, killing one at random
+    python drainer.py blame WORKDIR FIRST STEP     as faults, with one report that always fails
 
 The server is a file to which each submission is appended.
 """
@@ -17,9 +18,11 @@ import signal
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.folder.queue import FolderQueue
+from pywats_green.upstream.features.queues.processor import QueueProcessor
 
 WATCHED = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 
@@ -190,6 +193,80 @@ def one_case(workdir, name, kill):
     return was_killed, [f"{name}: {text}" for text in problems + check_quarantine(folder)], again
 
 
+class RefusedError(Exception):
+    """An answer of the server's."""
+
+    def __init__(self):
+        super().__init__("HTTP 500")
+        self.response = SimpleNamespace(status_code=500)
+
+
+def process(folder, record, fault):
+    """Drain with a processor; report 3 always fails."""
+
+    def submit(report):
+        fault.step()
+        failed = report["n"] == 3
+        log(record, "failed" if failed else "sent", report["n"], report["id"], os.getpid())
+        fault.step()
+        if failed:
+            raise RefusedError
+
+    processor = QueueProcessor(
+        folder, submit, concurrency=3, max_attempts=3, backoff=(0.001, 0.002), give_up_after=3.0
+    )
+    processor.drain()
+
+
+def blamed_too_much(folder, record):
+    """Compare what is held against the report that always fails with what the server saw."""
+    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    failures = counting = 0
+    for kind, *_ in lines:
+        if kind == "failed":
+            failures += 1
+        else:  # another got through
+            counting = failures
+    items = FolderQueue(folder)._inspection._items(None)  # `list` starts a thread, see `one_case`
+    attempts = [item.attempts for item in items if item.item_id == "r3"]
+    numbers = {number for kind, number, *_ in lines if kind == "sent"}
+    problems = []
+    if attempts != [min(attempts[0], counting)]:
+        problems.append(f"{attempts} attempts are held against it, {counting} count")
+    if (folder / "quarantine").exists() != (attempts == [3]):
+        problems.append(f"set aside after {attempts} attempts")
+    if numbers != set(range(14)) - {3}:
+        problems.append(f"sent {numbers}")
+    return problems, attempts == [3]
+
+
+def blame(workdir, first, step):
+    kills, problems, set_aside = 0, [], 0
+    for number in range(first, 10_000, step):
+        folder, record = workdir / f"blame-{number}", workdir / f"blame-{number}.txt"
+        folder.mkdir()
+        record.touch()
+        for item in range(14):
+            name = f"05-{item:014x}-00000000-r{item}.pending.wsjf"
+            (folder / name).write_text(json.dumps({"id": f"r{item}", "n": item}))
+
+        def work(folder=folder, record=record, number=number):
+            process(folder, record, FaultPoint(folder, number))
+
+        was_killed = wait(fork(work))
+        assert not wait(
+            fork(
+                lambda folder=folder, record=record: process(folder, record, FaultPoint(folder, 0))
+            )
+        )
+        found, is_aside = blamed_too_much(folder, record)
+        kills, set_aside = kills + was_killed, set_aside + is_aside
+        problems += [f"{folder.name}: {text}" for text in found]
+        if not was_killed:
+            break
+    return {"kills": kills, "problems": problems, "set_aside": set_aside}
+
+
 def one_put_case(workdir, name, number):
     folder, record = workdir / name, workdir / f"{name}.txt"
     folder.mkdir()
@@ -293,7 +370,7 @@ def pair(workdir, seed, kills):
 
 def main():
     mode, workdir, first, second = sys.argv[1:]
-    run = {"faults": faults, "random": at_random, "pair": pair}[mode]
+    run = {"faults": faults, "random": at_random, "pair": pair, "blame": blame}[mode]
     sys.stdout.write(json.dumps(run(Path(workdir), int(first), int(second))))
 
 

@@ -56,6 +56,20 @@ def test_killed_at_random_moments_it_loses_nothing(tmp_path: Path) -> None:
     assert result["kills"] == 130
 
 
+def test_killed_at_some_steps_it_holds_nothing_against_a_report_too_much(tmp_path: Path) -> None:
+    result = _run("blame", tmp_path, 3, 19)
+    assert not result["problems"]
+    assert result["kills"] > 5
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_killed_at_every_step_it_holds_nothing_against_a_report_too_much(tmp_path: Path) -> None:
+    result = _run("blame", tmp_path, 1, 1)
+    assert not result["problems"]
+    assert result["kills"] > 80
+
+
 def test_two_drainers_send_each_report_once(tmp_path: Path) -> None:
     result = _run("pair", tmp_path, 1, 0)
     assert result == {"kills": 0, "problems": [], "resent": 0, "drainers": 2}

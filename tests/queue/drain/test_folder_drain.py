@@ -12,6 +12,7 @@ from typing import Any
 
 import gevent
 import pytest
+from drain_fakes import FakeTiming
 from gevent.event import Event
 from pywats import pyWATS
 from scanner import scanner
@@ -404,4 +405,45 @@ def test_a_scanner_that_holds_every_file_for_a_moment(
     assert refused.keys() >= {"rename", "unlink", "scandir", "open", "stat"}
     assert summary[:5] == (3, 0, 0, 0, None)
     assert set(server.reports().values()) == {1}
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+class SocketTiming(FakeTiming):
+    """Time that stands still while something is in flight over a real socket."""
+
+    processor: Any = None
+
+    def pass_time(self, event: Event, seconds: float) -> None:
+        if self.processor is not None and self.processor.stats()["in_flight"]:
+            event.wait(10)
+        else:
+            super().pass_time(event, seconds)
+
+
+@pytest.mark.parametrize("fault", [404, 405, 407, 410, 421, 500, 503, "close", "html"])
+def test_after_an_outage_of_20_minutes_all_is_sent(
+    server: WatsServer, api: pyWATS, folder: Path, fault: int | str
+) -> None:
+    """Over real sockets, with a folder whose clocks are turned by hand, too."""
+    timing = SocketTiming()
+    queue = FolderQueue(folder, timer=timing.clock, clock=timing.clock)
+    ids = {queue.put(_report(number)) for number in range(60)}
+    posts: list[float] = []
+    how: Any = {"status": fault} if isinstance(fault, int) else {"mode": fault}
+    server.fail(WSJF, times=None, **how)
+
+    def until_it_is_over(*_: object) -> None:
+        posts.append(timing.now)
+        if timing.now >= 1000 + 1200:
+            server.fail(WSJF, times=0)
+
+    processor = QueueProcessor(
+        queue, api, timing=timing, give_up_after=None, on_result=until_it_is_over
+    )
+    object.__setattr__(timing, "processor", processor)
+    summary = processor.drain()
+    assert summary[:5] == (60, 0, 0, 0, None)
+    assert set(server.reports()) == ids
+    assert 1200 <= summary.elapsed < 1600
+    assert len([when for when in posts if when < 2200]) <= 20 + 50  # then one at a time
     assert [path for path in folder.rglob("*") if path.is_file()] == []

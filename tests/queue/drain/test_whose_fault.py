@@ -281,9 +281,9 @@ def test_it_is_told_once_each(caplog: pytest.LogCaptureFixture) -> None:
     _drain(source, server)
     lines = [record.getMessage() for record in caplog.records]
     assert [line.split("; ")[0].split(" after")[0].split(" for")[0] for line in lines] == [
-        "submissions gate: closes",
-        "submissions gate: a probe goes",
-        "submissions gate: a probe goes",
-        "submissions gate: reopens",
+        "submissions gate of the queue: closes",
+        "submissions gate of the queue: a probe goes",
+        "submissions gate of the queue: a probe goes",
+        "submissions gate of the queue: reopens",
     ]
     assert "the server failed (HTTP 503" in lines[0]

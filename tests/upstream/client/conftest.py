@@ -1,5 +1,6 @@
 """Each test has gates, limiters and a clock of its own."""
 
+import time
 import types
 import weakref
 from collections.abc import Callable, Iterator
@@ -8,10 +9,11 @@ from typing import Any
 
 import gevent
 import pytest
-from throttle.clock import HandClock
+from throttle.clock import HandClock, HandLoop
 
+from pywats_green import admission_time, bridge
 from pywats_green.throttle import Gates, Line, Tally
-from pywats_green.upstream.client import admission, entry, slots, window
+from pywats_green.upstream.client import admission, entry, exchange, gates
 
 
 @pytest.fixture
@@ -21,15 +23,15 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def tally() -> Tally:
-    slots.tally.__init__()  # type: ignore[misc]  # from 0
-    return slots.tally
+    gates.tally.__init__()  # type: ignore[misc]  # from 0
+    return gates.tally
 
 
 @pytest.fixture(autouse=True)
 def no_holds(monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
     """What one test held must not stop the next."""
-    monkeypatch.setattr(admission, "_here", admission._NativeLocal())
-    monkeypatch.setattr(admission, "_everywhere", [])
+    monkeypatch.setattr(gates, "local", gates._NativeLocal())
+    monkeypatch.setattr(gates, "_everywhere", [])
 
 
 @pytest.fixture
@@ -38,13 +40,27 @@ def by_hand(monkeypatch: pytest.MonkeyPatch, clock: HandClock, tally: Tally) -> 
     from pywats.core import throttle
 
     fake_time = types.SimpleNamespace(monotonic=clock, time=clock)
-    for module in (admission, entry, slots, window, throttle):
+    for module in (admission, entry, gates, throttle):
         monkeypatch.setattr(module, "time", fake_time)
+    real = {"time": time.time, "perf_counter": time.perf_counter}
+    monkeypatch.setattr(exchange, "time", types.SimpleNamespace(monotonic=clock, **real))
     seams: dict[str, Any] = {"clock": clock, "start_timer": clock.start_timer}
-    monkeypatch.setattr(slots, "Line", partial(Line, **seams))
-    admission._here.gates = gates = Gates(tally, tell=admission._tell, **seams)
-    admission._everywhere.append(weakref.ref(gates))
+    monkeypatch.setattr(admission, "Line", partial(Line, **seams))
+    gates.local.gates = here = Gates(tally, tell=gates._tell, **seams)
+    gates._everywhere.append(weakref.ref(here))
     return clock
+
+
+@pytest.fixture
+def deadlines_by_hand(monkeypatch: pytest.MonkeyPatch, by_hand: HandClock) -> HandClock:
+    """Time limits, too, are on the clock that is turned by hand."""
+    fake_time = types.SimpleNamespace(monotonic=by_hand)
+    for module in (bridge, admission_time):
+        monkeypatch.setattr(module, "time", fake_time)
+    hub = types.SimpleNamespace(loop=HandLoop(by_hand))
+    monkeypatch.setattr(bridge, "gevent", types.SimpleNamespace(get_hub=lambda: hub))
+    monkeypatch.setattr(bridge, "_here", bridge._NativeLocal())
+    return by_hand
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from gevent.event import Event
 from pywats.core.throttle import RateLimiter
 from throttle.clock import Crowd, HandClock, run_all
 
-from pywats_green.upstream.client import admission
+from pywats_green.upstream.client import admission, gates
 
 SERVER = "http://127.0.0.1:1"
 
@@ -208,7 +208,9 @@ def test_who_is_killed_with_a_slot_in_hand_leaves_it(
             if "acquired" in record.getMessage():
                 if where == "in the log handler":
                     Event().wait()
-                admission._gates().close(SERVER, 3600)
+                gates.of_this_thread().close(
+                    SERVER, "HTTP 429", None, seconds=300, longest=30, is_limit=True
+                )
 
     limiter = RateLimiter(1, 10)
     client = _client(limiter)

@@ -21,6 +21,9 @@ class WatsClassifier(Classifier):
 
     def kind_of(self, exc: BaseException) -> Kind | None:
         """Return what an error without an answer means; None: it is a bug."""
+        kind = super().kind_of(exc)
+        if kind in (Kind.UNADMITTED, Kind.UNPREPARED):
+            return kind  # whatever upstream made of it
         if "pywats" in sys.modules:  # otherwise nobody can have raised one of its errors
             from pywats.core.circuit_breaker import CircuitBreakerOpenError  # noqa: PLC0415
             from pywats.core.exceptions import (  # noqa: PLC0415
@@ -36,7 +39,7 @@ class WatsClassifier(Classifier):
                 return Kind.SILENT
             if type(exc) is PyWATSError and exc.message.startswith(_BROKE_OFF):
                 return self._of_cause(exc.__cause__ or exc.__context__)
-        return super().kind_of(exc)
+        return kind
 
     def _of_cause(self, below: BaseException | None) -> Kind | None:
         """Return what a broken exchange means; None: the report cannot be written as JSON."""

@@ -28,7 +28,12 @@ from pywats_green.queue.source import Source
 from pywats_green.throttle import Gate
 from pywats_green.upstream.features.queues.classification import WatsClassifier
 from pywats_green.upstream.features.queues.sources import source_of
-from pywats_green.upstream.features.queues.submission import Accept, submission, token_of
+from pywats_green.upstream.features.queues.submission import (
+    Accept,
+    origin_cause_of,
+    submission,
+    token_of,
+)
 
 if TYPE_CHECKING:
     from pywats import pyWATS
@@ -120,7 +125,7 @@ class QueueProcessor:
         self._give_up_after = give_up_after
         self._source, self._owns_source = source_of(source)
         self._gate = Gate(
-            "submissions gate",
+            f"submissions gate of {getattr(self._source, 'path', 'the queue')}",
             pause=spacing.probe_delay,
             tell=logger.info,
             lapse=float("inf"),
@@ -134,6 +139,7 @@ class QueueProcessor:
             self._gate, self._ledger, self._witnesses, self._counts,
         )  # fmt: skip
         self._sender = Sender(submission(submit, accept), timeout, settler, on_result)
+        self._origin_cause = origin_cause_of(submit)
         self._run: Run | None = None
         register(self)
 
@@ -247,7 +253,7 @@ class QueueProcessor:
     @property
     def paused_reason(self) -> str | None:
         """Why nothing is being sent; None: sending is not paused."""
-        return self._gate.reason
+        return self._gate.reason or self._origin_cause()
 
     def stats(self) -> ProcessorStats:
         """Return what is going on.
@@ -261,7 +267,7 @@ class QueueProcessor:
             "oldest_age": self._source.oldest_age(),
             "in_flight": self._run.in_flight if self._run is not None else 0,
             "rate": counts.rate(),
-            "paused": self._gate.reason,
+            "paused": self.paused_reason,
             "submitted": counts.submitted,
             "retried": counts.retried,
             "quarantined": counts.quarantined,
@@ -278,7 +284,7 @@ class QueueProcessor:
             self._gate.close(cause, seconds=0.0)
         run = Run(
             self._source, self._sender, self._gate, self._ledger, self._witnesses,
-            self._concurrency, limits, self._timing,
+            self._concurrency, limits, self._timing, self._origin_cause,
         )  # fmt: skip
         self._run = run
         run.start()
@@ -321,13 +327,14 @@ class QueueProcessor:
             now - then for now, then in zip(self._counts.marks(), before, strict=True)
         )
         left = self._source.counts()
+        remaining = left["waiting"] + left["in_flight"]
         elapsed = self._timing.clock() - started
         return DrainSummary(
             submitted=submitted,
             retried=retried,
             quarantined=quarantined,
-            remaining=left["waiting"] + left["in_flight"],
-            paused_reason=self._gate.reason,
+            remaining=remaining,
+            paused_reason=self.paused_reason if remaining else self._gate.reason,
             elapsed=elapsed,
             rate=submitted / elapsed if elapsed > 0 else 0.0,
         )

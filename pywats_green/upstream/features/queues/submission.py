@@ -94,6 +94,23 @@ def token_of(submit: Any) -> str:
     return "" if way is None else str(way.client.token)
 
 
+def origin_cause_of(submit: Any) -> Callable[[], str | None]:
+    """Return a function that tells why nothing at all is sent to the server of a submission.
+
+    It returns None as long as requests are sent, and always if it is not known who sends.
+    """
+    way = _way_of(submit)
+    if way is None:
+        return lambda: None
+    from pywats_green.upstream.client.gates import closed_because  # noqa: PLC0415
+
+    def cause() -> str | None:
+        found = closed_because(way.client)
+        return None if found is None else f"all requests to the server wait ({found})"
+
+    return cause
+
+
 def _past_the_breaker(submit: Callable[[Any], object]) -> Callable[[Any], object]:
     """Let a submission bypass the circuit breaker; each runs in a context of its own."""
 

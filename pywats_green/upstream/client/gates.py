@@ -1,0 +1,206 @@
+"""The gates of servers: what closes them, and what is told of them."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from typing import Any, NamedTuple, TypedDict
+
+from gevent import monkey
+from pywats.core.client import Response
+from pywats.core.logging import get_logger
+
+from pywats_green import config
+from pywats_green.exceptions import TransportError
+from pywats_green.retry_after import seconds_asked
+from pywats_green.throttle import Gate, Gates, GateState, Permit, Tally
+from pywats_green.transport import server_of
+
+logger = get_logger("pywats.core.throttle")  # users filter by upstream's names
+
+_NativeLocal: Any = monkey.get_original("threading", "local")
+
+_TOO_MANY_REQUESTS = 429
+
+# Seconds between two probes, at most: an outage shall cost the outage.
+_LONGEST_REFUSED = 30.0
+_LONGEST_AWAY = 5.0
+
+tally = Tally()
+"""What the calls of this process wait for."""
+
+local = _NativeLocal()  # gates, of this native thread
+_everywhere: list[weakref.ref[Gates]] = []
+
+
+class Away(str):
+    """The cause of a gate that no connection can be made to."""
+
+    __slots__ = ()
+
+
+class Ended(NamedTuple):
+    """What the end of an attempt means for the next one of its call.
+
+    Attributes:
+        is_held: Whether the server asked for time, so the next attempt waits with all others.
+        counts: Whether it counts as an attempt. Of those that were in flight when a server
+            began to refuse, one does.
+    """
+
+    is_held: bool
+    counts: bool
+
+
+PLAIN = Ended(is_held=False, counts=True)
+
+
+def note_failure(
+    client: Any,
+    gate: Gate | None,
+    permit: Permit | None,
+    answer: Response | None,
+    error: Exception | None,
+) -> Ended:
+    """Take note of an attempt that a server refused, or that failed.
+
+    Args:
+        client: The client.
+        gate: That it went through. None: there was none.
+        permit: The gate's, which is given back.
+        answer: A 429 or 503. None: there was no answer.
+        error: Why there was none. None: the call was killed.
+    """
+    if answer is not None:
+        return _refused(client, gate, permit, answer)
+    if config.in_force.wait_for_server and is_away(error):
+        cause = Away(f"no connection: {error.__cause__}")  # type: ignore[union-attr]
+        _close(client, cause, gate, permit, None, _LONGEST_AWAY, is_limit=False)
+    elif gate is not None and permit is not None:
+        if error is None:
+            gate.take_back(permit)
+        else:
+            gate.fail(permit)
+    return PLAIN
+
+
+def is_away(error: BaseException | None) -> bool:
+    """Tell whether an attempt failed because the server, or the way to it, is down."""
+    fault = None if error is None else error.__cause__
+    return isinstance(fault, TransportError) and fault.is_away
+
+
+def pause_asked(answer: Response) -> float | None:
+    """Return the seconds for which an answer asks to be left alone; None: it does not ask."""
+    headers = answer.headers
+    return seconds_asked(headers.get("retry-after"), headers.get("date"), time.time())
+
+
+def closed_because(client: Any) -> str | None:
+    """Return why no request of this native thread is sent to a client's server; None: they are."""
+    gate = of_this_thread().get(server_of(client.base_url))
+    state = None if gate is None else gate.state()
+    return None if state is None else state["cause"]
+
+
+def _refused(client: Any, gate: Gate | None, permit: Permit | None, answer: Response) -> Ended:
+    """Take note of a 429 or 503."""
+    status = answer.status_code
+    asked = pause_asked(answer)
+    is_limit = status == _TOO_MANY_REQUESTS
+    if is_limit:
+        tally.refused += 1
+    if asked == 0 or (asked is None and not is_limit):  # it asks for no time
+        if gate is not None and permit is not None:
+            gate.fail(permit)
+        return PLAIN
+    how_long = "no Retry-After" if asked is None else f"Retry-After {asked:g} s"
+    cause = f"HTTP {status}, {how_long}"
+    is_new = _close(client, cause, gate, permit, asked, _LONGEST_REFUSED, is_limit=is_limit)
+    return Ended(is_held=asked is not None, counts=is_new)
+
+
+def _close(
+    client: Any,
+    cause: str,
+    gate: Gate | None,
+    permit: Permit | None,
+    seconds: float | None,
+    longest: float,
+    *,
+    is_limit: bool,
+) -> bool:
+    """Close the gate of a client's server for the process; tell whether that is new."""
+    server = server_of(client.base_url)
+    gates = of_this_thread()
+    reason: Any = {"seconds": seconds, "longest": longest, "is_limit": is_limit}
+    for others in _all_gates():
+        if others is not gates:
+            others.close_from_afar(server, cause, **reason)
+    if gate is not None and permit is not None and gates.get(server) is not gate:
+        gate.take_back(permit)  # forgotten meanwhile, because nobody had to wait
+        permit = None
+    return gates.close(server, cause, permit, **reason)
+
+
+class ThrottleStats(TypedDict):
+    """What the calls of this process wait for.
+
+    Attributes:
+        waiting: Calls that wait now, for a slot or at a gate.
+        waits: How often a call had to.
+        wait_seconds: For how long together, killed calls included.
+        refused: Answers with the status 429.
+        closings: How often the gate of a server closed.
+        probes: Calls that were let through a closed gate, to probe the server.
+        reopenings: How often a gate opened again.
+        gates: The gates that are not open, by server.
+    """
+
+    waiting: int
+    waits: int
+    wait_seconds: float
+    refused: int
+    closings: int
+    probes: int
+    reopenings: int
+    gates: dict[str, GateState]
+
+
+def throttle_statistics() -> ThrottleStats:
+    """Return what the calls of this process wait for."""
+    states: dict[str, GateState] = {}
+    for gates in _all_gates():
+        for server, state in gates.states().items():
+            known = states.get(server)
+            if known is None or known["opens_in"] < state["opens_in"]:
+                states[server] = state
+    return {
+        "waiting": tally.waiting,
+        "waits": tally.waits,
+        "wait_seconds": tally.seconds,
+        "refused": tally.refused,
+        "closings": tally.closings,
+        "probes": tally.probes,
+        "reopenings": tally.reopenings,
+        "gates": states,
+    }
+
+
+def of_this_thread() -> Gates:
+    """Return the gates that the calls of this native thread meet."""
+    try:
+        return local.gates  # type: ignore[no-any-return]
+    except AttributeError:
+        gates = local.gates = Gates(tally, tell=_tell)
+        _everywhere.append(weakref.ref(gates, _everywhere.remove))
+        return gates
+
+
+def _tell(text: str) -> None:
+    logger.info("Gate of %s", text)
+
+
+def _all_gates() -> list[Gates]:
+    """Return the gates of all native threads."""
+    return [gates for ref in list(_everywhere) if (gates := ref()) is not None]
