@@ -15,7 +15,7 @@ import gevent
 from pywats_green.cli import options as option
 from pywats_green.cli.clients import new_client
 from pywats_green.cli.errors import FAILED, WRONG_USE, CommandError, redact
-from pywats_green.cli.queue.folder import opened_queue, say
+from pywats_green.cli.queue.folder import opened_queue, plain, say
 from pywats_green.cli.queue.progress import LiveBar, Pauses, told_lines
 from pywats_green.cli.table import aligned
 from pywats_green.config import ACCEPT, ANY_2XX, accepts_any_2xx
@@ -101,6 +101,9 @@ def execute(options: argparse.Namespace) -> int:
             )
             run = _watch if options.watch else _drain
             summary = run(processor, options)
+            held = queue.elsewhere().told
+            if held is not None:
+                say(f"{plain(held)}; `queue release` frees them by hand")
     return _report(summary, options)
 
 
@@ -151,7 +154,7 @@ def _watch(processor: QueueProcessor, options: argparse.Namespace) -> DrainSumma
         submitted=done["submitted"],
         retried=done["retried"],
         quarantined=done["quarantined"],
-        remaining=done["depth"],
+        remaining=done["depth"] + processor.source.elsewhere().items,
         paused_reason=done["paused"],
         elapsed=elapsed,
         rate=done["submitted"] / elapsed if elapsed else 0.0,

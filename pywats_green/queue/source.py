@@ -19,6 +19,21 @@ class QueueCounts(TypedDict):
     quarantined: int
 
 
+class Elsewhere(NamedTuple):
+    """What others than this owner have claimed.
+
+    Attributes:
+        items: How many.
+        waits: Seconds until the first of them may count as dead, and its items are waiting again;
+            None: all of them show that they live.
+        told: Who has how many, for people; None: nobody has any.
+    """
+
+    items: int = 0
+    waits: float | None = None
+    told: str | None = None
+
+
 class Memory(NamedTuple):
     """What a queue keeps for its processors, across restarts; see `Ledger`.
 
@@ -117,6 +132,9 @@ class Source(Protocol):
 
     def counts(self) -> QueueCounts:
         """Return how many items there are."""
+
+    def elsewhere(self) -> Elsewhere:
+        """Return what others have claimed."""
 
     def oldest_age(self) -> float | None:
         """Return for how many seconds the oldest item has been waiting; None: none is waiting."""

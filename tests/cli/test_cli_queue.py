@@ -174,3 +174,15 @@ def test_texts():
     assert [size_text(count) for count in (0, 1023, 2048, 3 << 20)] == [
         "0 B", "1023 B", "2 kB", "3.0 MB",
     ]  # fmt: skip
+
+
+def test_release_frees_what_a_process_that_is_gone_has_claimed(run, queue):
+    for name in ("x", "y"):
+        (queue.path / f"{name}.queued.0badf00d.claim").write_text("{}")
+    status, _, err = run("release")
+    assert (status, "give the ID of an item, or --all" in err) == (2, True)
+    assert run("release", "x") == (0, "released x\n", "")
+    assert run("release", "--all", "--json") == (0, '{"released": 1}\n', "")
+    assert {item.item_id for item in queue.list("waiting")} >= {"x", "y"}
+    status, _, err = run("release", "x")
+    assert (status, "nobody has claimed it" in err) == (1, True)

@@ -34,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     requeue = action("requeue", "move an item out of quarantine, due at once")
     requeue.add_argument("item", metavar="ID", nargs="?", help="the item")
     requeue.add_argument("--all", action="store_true", help="everything in quarantine")
+    release = action("release", "put back what a process that is gone has claimed")
+    release.add_argument("item", metavar="ID", nargs="?", help="the item")
+    release.add_argument(
+        "--all", action="store_true", help="everything whose owner does not certainly live"
+    )
     discard = action("discard", "delete an item for good")
     discard.add_argument("item", metavar="ID", nargs="?", help="the item")
     discard.add_argument("--all", action="store_true", help="all items in the given state")
@@ -83,6 +88,10 @@ def _requeue(queue: FolderQueue, options: argparse.Namespace) -> str:
     return _done("requeued", queue.requeue(options.item), options)
 
 
+def _release(queue: FolderQueue, options: argparse.Namespace) -> str:
+    return _done("released", queue.release(options.item), options)
+
+
 def _discard(queue: FolderQueue, options: argparse.Namespace) -> str:
     names = [item.name for item in queue.list(options.state)] if options.all else [options.item]
     for name in names:
@@ -96,4 +105,10 @@ def _done(what: str, count: int, options: argparse.Namespace) -> str:
     return f"{what} {plain(options.item)}" if options.item else f"{what}: {count}"
 
 
-_ACTIONS = {"list": _list, "show": _show, "requeue": _requeue, "discard": _discard}
+_ACTIONS = {
+    "list": _list,
+    "show": _show,
+    "requeue": _requeue,
+    "release": _release,
+    "discard": _discard,
+}

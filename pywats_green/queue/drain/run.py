@@ -109,6 +109,7 @@ class Run:
         self._intake_ends = False
         self._kill_at: float | None = None
         self._outage = False
+        self._is_told = False
         # A gate that an earlier run left closed is probed once, however soon this one gives up.
         self._is_untried = gate.is_closed
         self._wake = Event()
@@ -238,7 +239,13 @@ class Run:
             self._wake.set()
 
     def _is_empty(self, due_in: float | None) -> bool:
-        return self._limits.until_empty and due_in is None and not self._sendings
+        if not self._limits.until_empty or due_in is not None or self._sendings:
+            return False
+        elsewhere = self._source.elsewhere()
+        if elsewhere.waits is not None and not self._is_told:
+            self._is_told = True
+            logger.warning("waiting for what others hold: %s", elsewhere.told)
+        return elsewhere.waits is None
 
     def _check_limits(self) -> None:
         """Stop when the time is up, or when the gate has been closed for too long."""

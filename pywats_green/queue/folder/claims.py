@@ -155,7 +155,7 @@ class Claims:
         self._failed_when = 0.0
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self._open) + len(self._unfinished)
 
     def take(self, *, probe: bool = False) -> FolderClaim | None:
         """Claim the next item that is due; None: none is.

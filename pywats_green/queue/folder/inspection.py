@@ -18,13 +18,19 @@ from pywats_green.queue.folder.body import read
 from pywats_green.queue.folder.files import folder_error, off_hub, remove_patiently
 from pywats_green.queue.folder.memory import MemoryFile
 from pywats_green.queue.folder.meta import Meta, glance_at_meta, write_meta
-from pywats_green.queue.folder.scan import QUARANTINE, quarantined_names
+from pywats_green.queue.folder.owners import is_alive_here
+from pywats_green.queue.folder.scan import QUARANTINE, is_upstreams, quarantined_names
+from pywats_green.queue.folder.store import Store
 from pywats_green.queue.patience import patiently
 from pywats_green.queue.source import is_proven
 
 State: TypeAlias = Literal["waiting", "claimed", "quarantined", "sent"]
 
 STATES: tuple[State, ...] = get_args(State)
+
+
+# The owner of what upstream's own queue took last.
+UPSTREAM = "upstream"
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class QueueItem:
         due_in: Seconds until it may be sent; 0: now.
         last_error: The error of the last attempt, or the reason for the quarantine; None: neither.
         size: Bytes.
-        owner: The owner that has claimed it; None: nobody has.
+        owner: The owner that has claimed it, `upstream` among them; None: nobody has.
         name: The name of its file without the state; unique, which ids may not be.
         path: The file.
     """
@@ -62,15 +68,16 @@ class Inspection:
     """Shows and changes what is in a queue's folder, even while other processes drain it.
 
     Args:
-        folder: The queue's folder.
+        store: The queue's folder.
         memory: What it remembers, which tells which failures count.
         clock: Seconds since the epoch.
     """
 
     def __init__(
-        self, folder: Path, memory: MemoryFile, clock: Callable[[], float] = time.time
+        self, store: Store, memory: MemoryFile, clock: Callable[[], float] = time.time
     ) -> None:
-        self._folder = folder
+        self._store = store
+        self._folder = store.folder
         self._memory = memory
         self._clock = clock
 
@@ -106,6 +113,30 @@ class Inspection:
             except OSError as error:
                 raise folder_error(f"requeue {item.name}", self._folder, error) from error
         return len(items)
+
+    def release(self, item_id: str | None = None) -> int:
+        """Move claimed items back to waiting. See `FolderQueue.release`."""
+        items = self.list("claimed") if item_id is None else [self._find(item_id)]
+        count = 0
+        for item in items:
+            if item.owner is None:
+                raise QueueItemError(f"{item.item_id} is {item.state}: nobody has claimed it")
+            if is_alive_here(self._folder, item.owner):
+                if item_id is None:
+                    continue
+                raise QueueItemError(
+                    f"{item.item_id} is being sent by owner {item.owner}, which lives on this "
+                    "machine; wait, or stop that process"
+                )
+            try:
+                self._store.take_back(item.path.name, item.name)
+                count += 1
+            except FileNotFoundError:
+                if item_id is not None:
+                    raise QueueItemError(f"{item_id} has just gone; look again") from None
+            except OSError as error:
+                raise folder_error(f"release {item.name}", self._folder, error) from error
+        return count
 
     def discard(self, item_id: str) -> None:
         """Delete an item. See `FolderQueue.discard`."""
@@ -163,7 +194,8 @@ class Inspection:
     def _refuse_claimed(self, item: QueueItem) -> None:
         if item.state == "claimed":
             raise QueueItemError(
-                f"{item.item_id} is being sent by owner {item.owner}; wait, or stop that process"
+                f"{item.item_id} is being sent by owner {item.owner}; wait, stop that process, or "
+                "release it"
             )
         if item.state == "sent":
             raise QueueItemError(f"{item.item_id} was delivered; remove {item.path} by hand")
@@ -178,24 +210,32 @@ class Inspection:
         with patiently(lambda: os.scandir(self._folder)) as entries:
             found = [name for entry in entries if not (name := entry.name).endswith(names.META)]
         for name in found:
-            item = None
-            if waiting := names.read_waiting(name):
-                item = self._item("waiting", waiting, name, names.meta_name(name))
-            elif claimed := names.read_claimed(name):
-                if waiting := names.read_waiting(claimed[0]):
-                    meta_name = names.claim_meta_name(*claimed)
-                    item = self._item("claimed", waiting, name, meta_name, claimed[1])
-            elif waiting := names.read_sent(name):
-                item = self._item("sent", waiting, name, names.meta_name(waiting.name))
-            elif waiting := names.read_set_aside(name):
-                item = self._item("quarantined", waiting, name, names.meta_name(name))
-            if item and state in (None, item.state):
+            if (item := self._in_folder(name)) and state in (None, item.state):
                 yield item
         if state in (None, "quarantined"):
             for name in quarantined_names(self._folder):
                 waiting = names.read_waiting(name)
                 if waiting and (item := self._quarantined(waiting)):
                     yield item
+
+    def _in_folder(self, name: str) -> QueueItem | None:
+        """Return the item with that file; None: it is not the queue's, or has just gone on."""
+        if waiting := names.read_waiting(name):
+            return self._item("waiting", waiting, name, names.meta_name(name))
+        if claimed := names.read_claimed(name):
+            waiting = names.read_waiting(claimed[0]) or names.WaitingName(*claimed)
+            meta_name = names.claim_meta_name(*claimed)
+            return self._item("claimed", waiting, name, meta_name, claimed[1])
+        if waiting := names.read_sent(name):
+            return self._item("sent", waiting, name, names.meta_name(waiting.name))
+        if waiting := names.read_set_aside(name):
+            return self._item("quarantined", waiting, name, names.meta_name(name))
+        ending = names.left_by_upstream(name)
+        if ending is None or not is_upstreams(self._folder / name, ending):
+            return None
+        item_id = name.removesuffix(ending)
+        waiting = names.WaitingName(item_id + names.UPSTREAM_LEFT[ending], item_id)
+        return self._item("claimed", waiting, name, names.meta_name(name), UPSTREAM)
 
     def _item(
         self,

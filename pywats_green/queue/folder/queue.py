@@ -20,7 +20,7 @@ from pywats_green.queue.folder.recovery import Recovery
 from pywats_green.queue.folder.schedule import WaitingItem
 from pywats_green.queue.folder.store import Store
 from pywats_green.queue.folder.view import View
-from pywats_green.queue.source import Memory, QueueCounts
+from pywats_green.queue.source import Elsewhere, Memory, QueueCounts
 
 OrderBy: TypeAlias = "str | Callable[[Document], object] | None"
 
@@ -86,7 +86,7 @@ class FolderQueue:
             self._store, self._view, self._group_of, lease=lease, timer=timer, clock=clock
         )
         self._memory = MemoryFile(self.path, clock)
-        self._inspection = Inspection(self.path, self._memory, clock)
+        self._inspection = Inspection(self._store, self._memory, clock)
 
     def __repr__(self) -> str:
         return f"<FolderQueue {str(self.path)!r}>"
@@ -172,6 +172,15 @@ class FolderQueue:
             "quarantined": self._view.quarantined,
         }
 
+    def elsewhere(self) -> Elsewhere:
+        """Return how many items others have claimed, and who: other processes, and upstream.
+
+        Raises:
+            QueueFolderError: The folder cannot be read.
+        """
+        self._view.refresh()
+        return self._view.elsewhere
+
     def oldest_age(self) -> float | None:
         """Return for how many seconds the oldest item has been waiting; None: none is waiting.
 
@@ -246,6 +255,27 @@ class FolderQueue:
             QueueFolderError: The folder cannot be read or written.
         """
         count = self._inspection.requeue(item_id)
+        self._view.forget()
+        return count
+
+    def release(self, item_id: str | None = None) -> int:
+        """Move claimed items back to waiting by hand, before their owner counts as dead.
+
+        If it lives after all, on another host, they may be sent twice, under the same id.
+
+        Args:
+            item_id: Its id, or the name of its file. None: all whose owner does not certainly live
+                (in this process, or holding its lock).
+
+        Returns:
+            The number of items.
+
+        Raises:
+            QueueItemError: There is no such item, there are several, nobody has claimed it, or its
+                owner certainly lives.
+            QueueFolderError: The folder cannot be read or written.
+        """
+        count = self._inspection.release(item_id)
         self._view.forget()
         return count
 

@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.folder import names
-from pywats_green.queue.folder.body import parse
 from pywats_green.queue.folder.files import TEMPORARY, is_draft, remove
-from pywats_green.queue.folder.owners import Observer
-from pywats_green.queue.folder.scan import QUARANTINE, Snapshot, claims_of, is_abandoned
-from pywats_green.queue.folder.schedule import WaitingItem
+from pywats_green.queue.folder.observer import Holder, Observer
+from pywats_green.queue.folder.scan import (
+    QUARANTINE,
+    Snapshot,
+    claims_of,
+    is_abandoned,
+    is_upstreams,
+)
 from pywats_green.queue.folder.store import Store
 
 logger = logging.getLogger(__name__)
@@ -30,6 +33,9 @@ class Recovery:
         store: The folder.
         lease: Seconds; see `Observer`.
         timer: Seconds, monotonic.
+
+    Attributes:
+        left_count: How many reports upstream may still be sending.
     """
 
     def __init__(
@@ -40,6 +46,7 @@ class Recovery:
         self._timer = timer
         self._left_since: dict[str, float] = {}
         self._orphans: set[str] = set()
+        self.left_count = 0
         self._has_swept = False
 
     def run(self, snapshot: Snapshot, own: str | None) -> int:
@@ -59,6 +66,10 @@ class Recovery:
         self._clear_metas(snapshot)
         return count
 
+    def holder(self, owner: str) -> Holder | None:
+        """Return what is known of another owner; None: nothing, or all its claims are back."""
+        return self._observer.holders.get(owner)
+
     def _take_back(self, snapshot: Snapshot, own: str | None) -> int:
         """Recover the claims of dead owners."""
         total = 0
@@ -66,12 +77,15 @@ class Recovery:
             with self._observer.seize(owner) as is_dead:
                 if is_dead:
                     # The owner may have claimed more between the snapshot and its death.
+                    claims = claims_of(self._store.folder, owner)
                     count = sum(
                         self._return(names.claimed_name(waiting, owner), waiting)
-                        for waiting in claims_of(self._store.folder, owner)
+                        for waiting in claims
                     )
                     logger.warning("Owner %s is dead; %d claims returned", owner, count)
                     total += count
+                    if count == len(claims):
+                        self._observer.bury(owner)
         return total
 
     def _take_over(self, snapshot: Snapshot) -> int:
@@ -80,52 +94,32 @@ class Recovery:
         `.processing` files only after upstream's own timeout; `.error` files belong to nobody, and
         whoever renames one first has it.
         """
-        count = 0
+        count = still = 0
         now = self._timer()
         left = self._left_since
         self._left_since = {name: left.get(name, now) for name in snapshot.left}
         for name, since in self._left_since.items():
             ending = names.left_by_upstream(name) or ""
             path = self._store.folder / name
-            if not _is_upstreams(path, ending):
+            if not is_upstreams(path, ending):
                 continue
             if ending != names.ERROR and not is_abandoned(path, now - since):
+                still += 1
                 continue
             waiting = name.removesuffix(ending) + names.UPSTREAM_LEFT[ending]
             count += self._return(name, waiting)
             if ending == names.ERROR:
                 remove(path.with_name(name + names.ERROR_INFO))
-            else:
-                self._move_meta(name, waiting)
+        self.left_count = still
         return count
 
-    def _move_meta(self, old: str, new: str) -> None:
-        folder = self._store.folder
-        target = folder / names.meta_name(new)
-        with contextlib.suppress(OSError):
-            if not target.exists():
-                (folder / names.meta_name(old)).rename(target)
-
     def _return(self, name: str, waiting: str) -> int:
-        parsed = names.read_waiting(waiting)
-        if parsed is None:
-            return 0
-        path = self._store.folder / name
-        item = WaitingItem(
-            waiting,
-            parsed.item_id,
-            parsed.priority or names.DEFAULT_PRIORITY,
-            parsed.sequence or int(time.time() * 1e6),
-        )
         # A crash may have left the reason of an unfinished quarantine.
         aside = self._store.folder / QUARANTINE / waiting
         if not aside.exists():
             remove(aside.with_name(names.reason_name(waiting)))
         try:
-            if names.read_claimed(name):
-                self._store.take_back(name, item)
-            else:
-                path.rename(self._store.folder / self._store.free_name(path, item))
+            self._store.take_back(name, waiting)
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
                 logger.warning("Cannot take back %s: %s", name, error)
@@ -153,13 +147,3 @@ class Recovery:
                 for path in list(folder.glob(f".*{TEMPORARY}")):
                     if is_draft(path.name) and now - path.stat().st_mtime > _DRAFT_AGE:
                         remove(path)
-
-
-def _is_upstreams(path: Path, ending: str) -> bool:
-    """Tell whether upstream wrote a file, where its ending is one that others may use as well."""
-    try:
-        if ending == names.ERROR:
-            return path.with_name(path.name + names.ERROR_INFO).exists()
-        return ending != names.PROCESSING or bool(parse(path.read_bytes()))
-    except (OSError, UnreadableReportError):
-        return False

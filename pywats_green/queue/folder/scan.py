@@ -9,7 +9,9 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.folder import names
+from pywats_green.queue.folder.body import parse
 from pywats_green.queue.folder.meta import Meta, glance_at_meta
 from pywats_green.queue.patience import patiently
 
@@ -121,6 +123,16 @@ def quarantined_names(folder: Path) -> Iterator[str]:
                     yield entry.name
     except FileNotFoundError:
         return
+
+
+def is_upstreams(path: Path, ending: str) -> bool:
+    """Tell whether upstream wrote a file, where its ending is one that others may use as well."""
+    try:
+        if ending == names.ERROR:
+            return path.with_name(path.name + names.ERROR_INFO).exists()
+        return ending != names.PROCESSING or bool(parse(path.read_bytes()))
+    except (OSError, UnreadableReportError):
+        return False
 
 
 def is_abandoned(path: Path, seen_for: float) -> bool:

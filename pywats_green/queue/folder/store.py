@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from pywats_green.queue.folder.files import (
     write_small,
 )
 from pywats_green.queue.folder.meta import Meta, read_meta, write_meta
+from pywats_green.queue.folder.owners import make_shared
 from pywats_green.queue.folder.scan import QUARANTINE
 from pywats_green.queue.folder.schedule import WaitingItem
 from pywats_green.queue.patience import patiently
@@ -164,19 +166,30 @@ class Store:
         """
         item.name = patiently(lambda: self._return(claimed, item, meta))
 
-    def take_back(self, claimed: str, item: WaitingItem) -> None:
-        """Return the report of a dead owner to waiting; one try.
+    def take_back(self, name: str, waiting: str) -> None:
+        """Return a report of a dead owner, or of upstream, to waiting; one try.
+
+        Args:
+            name: Its name.
+            waiting: Its waiting name.
 
         Raises:
             FileNotFoundError: Another has returned it.
             OSError: It could not be renamed just now.
         """
-        item.name = self._return(claimed, item, None)
+        parsed = names.read_waiting(waiting) or names.WaitingName(waiting, waiting)
+        item = WaitingItem(
+            waiting,
+            parsed.item_id,
+            parsed.priority or names.DEFAULT_PRIORITY,
+            parsed.sequence or int(time.time() * 1e6),
+        )
+        self._return(name, item, None)
 
     def _return(self, claimed: str, item: WaitingItem, meta: Meta | None) -> str:
         """Rename the sidecar, then the report, so that none waits without its own."""
         path, beside = self.folder / claimed, self._claim_meta(claimed)
-        name = self.free_name(path, item)
+        name = self._free_name(path, item)
         target = self.folder / names.meta_name(name)
         if meta is not None:
             try:
@@ -191,7 +204,7 @@ class Store:
             remove(beside)
         return name
 
-    def free_name(self, path: Path, item: WaitingItem) -> str:
+    def _free_name(self, path: Path, item: WaitingItem) -> str:
         """Return the waiting name of an item, or a new one if that is taken.
 
         Raises:
@@ -202,8 +215,9 @@ class Store:
         return self._own_name(item) if taken else item.name
 
     def _claim_meta(self, claimed: str) -> Path:
-        waiting, owner = names.read_claimed(claimed) or (claimed, "")
-        return self.folder / names.claim_meta_name(waiting, owner)
+        claim = names.read_claimed(claimed)
+        name = names.claim_meta_name(*claim) if claim else names.meta_name(claimed)
+        return self.folder / name
 
     def set_aside(self, claimed: str, item: WaitingItem, meta: Meta, reason: str) -> None:
         """Move a claimed report to quarantine.
@@ -217,7 +231,7 @@ class Store:
         path = self.folder / claimed
         patiently(path.stat)
         room = self.folder / QUARANTINE
-        patiently(lambda: room.mkdir(exist_ok=True))
+        make_shared(room)
         name = item.name
         if patiently((room / name).exists):
             name = patiently(lambda: self._own_name(item))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from gevent.event import Event
@@ -13,6 +14,7 @@ from pywats_green.queue.folder.recovery import Recovery
 from pywats_green.queue.folder.scan import Found, Snapshot, scan
 from pywats_green.queue.folder.schedule import Schedule, WaitingItem
 from pywats_green.queue.folder.store import Store
+from pywats_green.queue.source import Elsewhere
 
 # A scan costs time. The pause before the next one is this many times as long, bounded in seconds:
 # while idle by _IDLE and the interval, while busy by the interval and _LONGEST.
@@ -44,6 +46,7 @@ class View:
         quarantined: The number of items in quarantine.
         is_ordered: Whether groups count.
         owner: The id of the owner; None: it owns nothing yet.
+        elsewhere: What others have claimed.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class View:
         self.schedule = Schedule()
         self.quarantined = 0
         self.owner: str | None = None
+        self.elsewhere = Elsewhere()
         self._store = store
         self._recovery = recovery
         self.is_ordered = is_ordered
@@ -70,7 +74,7 @@ class View:
         self._looking: Event | None = None
         self._forgotten = 0
         self._touched: set[str] = set()
-        self._elsewhere: set[str] = set()
+        self._busy: set[str] = set()
         self._doubts: dict[str, int] = {}
 
     @property
@@ -187,17 +191,42 @@ class View:
             if found.name.name not in self._touched and found.name.name not in self.schedule:
                 self.schedule.add(self._item_of(found))
         self._merge_groups(claimed)
+        self._note_elsewhere(snapshot)
+
+    def _note_elsewhere(self, snapshot: Snapshot) -> None:
+        """Note who else holds how many reports, and for how long at most."""
+        now = self._clock()
+        told: list[str] = []
+        waits: list[float] = []
+        held = Counter(owner for _, owner in snapshot.claimed if owner != self.owner)
+        for owner, count in sorted(held.items()):
+            holder = self._recovery.holder(owner)
+            if holder is None:
+                continue  # the next look shows what came back
+            until = ", which lives"
+            if holder.is_dead:
+                until = ", which is dead: they cannot be taken back just now"
+            elif holder.dies_in is not None:
+                waits.append(holder.dies_in)
+                moment = time.strftime("%H:%M:%S", time.localtime(now + holder.dies_in))
+                until = f" until {moment}, unless it shows life"
+            told.append(f"{count} held by {holder.name}{until}")
+        if left := self._recovery.left_count:
+            told.append(f"{left} held by upstream's queue until 30 minutes after it took them")
+        self.elsewhere = Elsewhere(
+            held.total() + left, min(waits, default=None), "; ".join(told) or None
+        )
 
     def _merge_groups(self, claimed: set[str]) -> None:
         if not self.is_ordered:
             return
         parsed = (names.read_waiting(name) for name in claimed)
         busy = {name.group for name in parsed if name and _is_group(name.group)}
-        for group in self._elsewhere - busy:
+        for group in self._busy - busy:
             self.schedule.let_go(group, _ELSEWHERE)
-        for group in busy - self._elsewhere:
+        for group in busy - self._busy:
             self.schedule.hold(group, _ELSEWHERE)
-        self._elsewhere = busy
+        self._busy = busy
         for group, looks in list(self._doubts.items()):
             self._doubts[group] = looks - 1
             if looks <= 1:

@@ -11,7 +11,7 @@ import gevent
 from gevent.event import Event
 
 from pywats_green.queue.drain.run import Timing
-from pywats_green.queue.source import Memory
+from pywats_green.queue.source import Elsewhere, Memory
 
 
 class FakeTiming(Timing):
@@ -85,6 +85,9 @@ class FakeSource:
             "in_flight": len(self.claimed),
             "quarantined": len(self.quarantined),
         }
+
+    def elsewhere(self) -> Elsewhere:
+        return Elsewhere()
 
     def oldest_age(self) -> float | None:
         return 7.0 if self.waiting else None

@@ -1,5 +1,6 @@
 """The processor between a FolderQueue and the embedded server."""
 
+import json
 import os
 import signal
 import subprocess
@@ -31,8 +32,6 @@ def _report(number: int, **fields: Any) -> dict[str, Any]:
 
 def _fill(folder: Path, count: int, start: int = 0) -> set[str]:
     """Write reports as upstream's station software leaves them: quick, and a test of that too."""
-    import json
-
     folder.mkdir(exist_ok=True)
     ids = set()
     for number in range(start, start + count):
@@ -447,3 +446,34 @@ def test_after_an_outage_of_20_minutes_all_is_sent(
     assert 1200 <= summary.elapsed < 1600
     assert len([when for when in posts if when < 2200]) <= 20 + 50  # then one at a time
     assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+def claimed_elsewhere(folder: Path, count: int) -> None:
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        (folder / f"r{number}.queued.0badf00d.claim").write_text(json.dumps(_report(number)))
+
+
+def test_a_drain_waits_for_the_claims_of_a_silent_owner(tmp_path: Path) -> None:
+    claimed_elsewhere(tmp_path, 4)
+    timing = FakeTiming()
+    queue = FolderQueue(tmp_path, lease=60.0, timer=timing.clock)
+    sent: list[object] = []
+    summary = QueueProcessor(queue, sent.append, timing=timing).drain()
+    assert (len(sent), summary.remaining) == (4, 0)
+    assert 60 <= summary.elapsed < 70
+
+
+def test_what_others_hold_when_a_drain_ends_remains(tmp_path: Path) -> None:
+    claimed_elsewhere(tmp_path, 4)
+    timing = FakeTiming()
+    queue = FolderQueue(tmp_path, lease=60.0, timer=timing.clock)
+    queue.put(_report(10))
+    summary = QueueProcessor(queue, lambda _: None, timing=timing).drain(timeout=5.0)
+    assert (summary.submitted, summary.remaining) == (1, 4)
+    held = queue.elsewhere().told
+    assert held.startswith("4 held by owner 0badf00d (unknown host, pid unknown) until ")
+    (tmp_path / "x.processing.wsjf").write_text("{}")
+    queue.refresh()
+    assert queue.elsewhere().items == 5
+    assert [item.owner for item in queue.list("claimed")] == ["0badf00d"] * 4 + ["upstream"]

@@ -313,7 +313,7 @@ class QueueProcessor:
         """Where no report is left, nothing is held against any, and the next finds an open gate."""
         with suppress(OSError):
             left = self._source.counts()
-            if not left["waiting"] + left["in_flight"]:
+            if not left["waiting"] + left["in_flight"] + self._source.elsewhere().items:
                 self._gate.renew()
                 self._ledger.forget()
 
@@ -327,7 +327,7 @@ class QueueProcessor:
             now - then for now, then in zip(self._counts.marks(), before, strict=True)
         )
         left = self._source.counts()
-        remaining = left["waiting"] + left["in_flight"]
+        remaining = left["waiting"] + left["in_flight"] + self._source.elsewhere().items
         elapsed = self._timing.clock() - started
         return DrainSummary(
             submitted=submitted,

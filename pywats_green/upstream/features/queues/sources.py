@@ -14,7 +14,7 @@ from typing import Any
 import gevent
 
 from pywats_green.exceptions import ArgumentTypeError
-from pywats_green.queue.source import Memory, QueueCounts, Source
+from pywats_green.queue.source import Elsewhere, Memory, QueueCounts, Source
 
 # Where an item keeps the id of a report that came without one, so that all attempts share it.
 _REPORT_ID = "pywats_green_report_id"
@@ -127,6 +127,10 @@ class UpstreamSource:
             "in_flight": len(self._claims),
             "quarantined": self._queue.count_failed(),
         }
+
+    def elsewhere(self) -> Elsewhere:
+        """Return that nobody else has any: upstream's queues live in this process."""
+        return Elsewhere()
 
     def oldest_age(self) -> float | None:
         """Return for how many seconds the oldest item has been waiting; None: none is waiting."""
