@@ -25,6 +25,7 @@ from pywats_green.batching import batching
 from pywats_green.cache import CacheManager, cache_control, cached
 from pywats_green.config import Settings, configure, settings
 from pywats_green.exceptions import (
+    AdmissionTimeoutError,
     ArgumentTypeError,
     CacheKeyError,
     CacheRecursionError,
@@ -105,6 +106,7 @@ def is_active() -> bool:
 
 
 __all__ = [
+    "AdmissionTimeoutError",
     "ArgumentTypeError",
     "CacheKeyError",
     "CacheManager",

@@ -61,6 +61,13 @@ def test_an_unknown_name_is_refused_and_nothing_changes() -> None:
         {"bulk_writes": "true"},
         {"bulk_writes": None},
         {"pool_reuse": 0},
+        {"admission_timeout": 0},
+        {"admission_timeout": -1.0},
+        {"admission_timeout": float("inf")},
+        {"admission_timeout": float("nan")},
+        {"admission_timeout": True},
+        {"wait_for_server": -1},
+        {"wait_for_server": None},
     ],
 )
 def test_a_bad_value_is_refused_at_once(change: dict[str, object]) -> None:

@@ -51,6 +51,8 @@ class Call:
         error: Name of the type of what it raised; None: it raised nothing.
         through_pool: Whether a `pywats_green.Pool` made it.
         in_batching: Whether it was made inside `pywats_green.batching()`.
+        waited: Of `elapsed`, the seconds that it waited to be sent: for the rate limit, or while
+            its server was left alone.
     """
 
     method: str
@@ -69,6 +71,7 @@ class Call:
     error: str | None
     through_pool: bool
     in_batching: bool
+    waited: float = 0.0
 
     @property
     def ended(self) -> float:

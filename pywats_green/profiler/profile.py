@@ -17,6 +17,8 @@ from pywats_green.profiler.recording import Recording, Row
 
 _FROM_CACHE = frozenset({"hit", "stale", "coalesced"})
 
+_SHOWN = 0.05  # seconds of waiting that are worth a line
+
 _TITLES = {"n_plus_one": "N+1", "duplicate": "Asked again", "sequential": "One after another"}
 
 
@@ -33,6 +35,8 @@ class RouteSummary:
         batched: How many a query answered that was sent for several calls.
         failed: How many raised, or were answered with a status of 400 or more.
         seconds: Their times, added up.
+        waited: Of those, the seconds in which they waited to be sent: for the rate limit, or
+            while the server was left alone.
         median: Of their times, in seconds.
         longest: Of their times, in seconds.
     """
@@ -45,6 +49,7 @@ class RouteSummary:
     batched: int
     failed: int
     seconds: float
+    waited: float
     median: float
     longest: float
 
@@ -171,6 +176,7 @@ class QueryProfile:
             error=row.error,
             through_pool=row.pool_place is not None,
             in_batching=row.in_batching,
+            waited=row.waited,
         )
 
 
@@ -185,6 +191,7 @@ def _summary(method: str, route: str, calls: list[Call]) -> RouteSummary:
         batched=sum(call.is_batched for call in calls),
         failed=sum(call.error is not None or (call.status or 0) >= 400 for call in calls),  # noqa: PLR2004
         seconds=sum(times),
+        waited=sum(call.waited for call in calls),
         median=median(times),
         longest=max(times),
     )
@@ -196,6 +203,13 @@ def _as_text(profile: QueryProfile) -> str:
     if profile.dropped:
         lines.append(f"{profile.dropped:,} more calls are not recorded: there was no room for them")
     routes = profile.by_route()
+    waited = sum(route.waited for route in routes.values())
+    if waited >= _SHOWN:
+        spent = sum(route.seconds for route in routes.values())
+        lines.append(
+            f"{as_time(waited)} of the {as_time(spent)} that the calls took together were waits to "
+            "be sent: for the rate limit, or for a server that was left alone"
+        )
     if routes:
         heads = ("requests", "calls", "cached", "batched", "median", "longest", "route")
         rows = [
@@ -287,6 +301,7 @@ def _totals(profile: QueryProfile) -> dict[str, Any]:
         "failed": sum(route.failed for route in routes),
         "dropped": profile.dropped,
         "seconds": profile.seconds,
+        "waited": sum(route.waited for route in routes),
         "share": profile.share,
     }
 

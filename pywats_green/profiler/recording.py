@@ -39,6 +39,7 @@ class Row(NamedTuple):
     pool_place: Place | None
     service: CodeType | None
     in_batching: bool
+    waited: float
 
 
 class Recording:
@@ -97,7 +98,7 @@ def _note(event: RequestEvent) -> None:
         event.method, event.endpoint, tuple(params.items()) if params else (), event.server,
         event.started, event.elapsed, attempts, event.cache, event.is_batched,
         event.status, None if error is None else type(error).__name__,
-        place, pool_place.get(), service, first.scope() is not None,
+        place, pool_place.get(), service, first.scope() is not None, event.waited,
     )  # fmt: skip
     for found in recordings:
         found.add(row, attempts)

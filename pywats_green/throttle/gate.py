@@ -185,7 +185,7 @@ class Gate:
             longest: Upper bound of such a pause in seconds.
             is_limit: Whether a limit of the server's own is used up, which others use, too, or
                 which it does not name. Then the first pause, where it is not asked for, is as long
-                as what was needed within the last minute; and few are in flight for a minute.
+                as what was needed within the last minute; and two are in flight for a minute.
 
         Returns:
             Whether the server told something new: False for what was in flight when the gate

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 FIRST_WIDTH = 2
-FEW = 4  # at most, while a limit of the server's own may still be used up
 # Seconds. WATS counts requests by the minute: then what it had counted is forgotten.
 REOPENING = 60.0
 
@@ -16,7 +15,7 @@ class Reopening:
         inside: How many are, while the width is a number.
         since: When the gate reopened, by the clock of the gate.
         has_refused: Whether somebody was refused since the last success.
-        is_careful: Whether the width stays small until the time is over.
+        is_careful: Whether it stays at two until the time is over.
     """
 
     __slots__ = ("has_refused", "inside", "is_careful", "since", "width")
@@ -56,5 +55,5 @@ class Reopening:
             self.width = None
             return
         self.has_refused = False
-        if not (self.is_careful and self.width >= FEW):
+        if not self.is_careful:
             self.width += 1

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pywats import pyWATS
 from pywats.core.client import HttpClient
+from pywats.core.throttle import configure_throttling
 
 from pywats_green import Pool, batching
 from pywats_green.profiler import CallerFinder, QueryProfile, record_calls
@@ -40,6 +41,21 @@ def test_the_text(server: WatsServer) -> None:
     assert "4.0 % of a minute's requests; then about " in rest[2]
     assert rest[2].endswith("and 2 requests:")
     assert rest[3] == "       products = pywats_green.fetch_products(api, part_numbers)"
+
+
+def test_the_text_names_the_limiter_where_it_took_the_time(server: WatsServer) -> None:
+    configure_throttling(1, 0.3)
+    with (
+        pyWATS(base_url=server.url, token=server.token, enable_cache=False) as api,
+        profile_queries() as profile,
+    ):
+        for _ in range(2):
+            api.product.get_product("PN-00001")
+    (line,) = [line for line in profile.report().splitlines() if "waits to be sent" in line]
+    assert " that the calls took together were waits to be sent: for the rate limit" in line
+    waited = [call.waited > 0 for call in profile.calls]
+    assert waited == [False, True]
+    assert json.loads(profile.to_json())["totals"]["waited"] == profile.calls[1].waited
 
 
 def test_the_text_of_nothing_and_of_no_findings(api: pyWATS) -> None:
@@ -80,7 +96,7 @@ def test_json_can_be_read_back(api: pyWATS) -> None:
     totals = content["totals"]
     assert totals == {
         "calls": 23, "requests": 23, "cached": 0, "batched": 0, "failed": 0, "dropped": 0,
-        "seconds": profile.seconds, "share": profile.share,
+        "seconds": profile.seconds, "waited": 0.0, "share": profile.share,
     }  # fmt: skip
     assert [f"{route['method']} {route['route']}" for route in content["routes"]] == list(
         profile.by_route()

@@ -4,7 +4,7 @@ import gevent
 import pytest
 
 from pywats_green.throttle import BY_HAND, Gate, Permit, Tally, growing_pause
-from pywats_green.throttle.reopening import FEW, REOPENING
+from pywats_green.throttle.reopening import FIRST_WIDTH, REOPENING
 from throttle.clock import Crowd, HandClock, run_all
 
 
@@ -220,8 +220,7 @@ def test_a_servers_own_limit_is_met_by_few_and_after_as_long_as_it_took(
         gate.reopen(out.pop(0))
         while (permit := gate.admit()) is not None:
             out.append(permit)
-        assert len(out) <= FEW
-    assert len(out) == FEW
+        assert len(out) == FIRST_WIDTH
     gate.close("HTTP 429", out[0], is_limit=True)
     assert gate.opens_in() == 15  # as long as it had taken, and none is refused in vain
     clock.turn(15)

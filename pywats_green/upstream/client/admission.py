@@ -158,11 +158,11 @@ class Slots:
 
     def __str__(self) -> str:
         """Say what those who wait are waiting for."""
-        limiter = self._limiter
+        limiter, count = self._limiter, len(self.line.waiting)
+        waiting = "1 call waits" if count == 1 else f"{count:,} calls wait"
         return (
             f"the limit of {limiter.max_requests} requests in {limiter.window_seconds:g} s is used "
-            f"up: the next may go in {self.window.delay():.1f} s, and {len(self.line.waiting)} "
-            "calls wait"
+            f"up: the next may go in {self.window.delay():.1f} s, and {waiting}"
         )
 
     def _count_wait(self) -> None:

@@ -117,9 +117,8 @@ class Entry:
         if left is None or left > 0:
             return
         gate, current = self._gates.get(self._server), config.in_force
-        waited = time.monotonic() - self._started
         limit = current.admission_timeout
-        if limit is not None and waited >= limit:
+        if limit is not None and self._started + limit - time.monotonic() <= 0:
             raise AdmissionTimeoutError(
                 f"not sent within admission_timeout={limit:g} s: {self._obstacle(gate)}. Nothing "
                 "was sent. Wait longer with configure(admission_timeout=), or None, or ask for "

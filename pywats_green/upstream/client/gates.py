@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import weakref
 from typing import Any, NamedTuple, TypedDict
@@ -201,6 +202,16 @@ def _tell(text: str) -> None:
     logger.info("Gate of %s", text)
 
 
+def _forget_all() -> None:
+    """Forget the gates, in a forked process: what is inside will not come out there."""
+    for gates in _all_gates():
+        gates.clear()
+
+
 def _all_gates() -> list[Gates]:
     """Return the gates of all native threads."""
     return [gates for ref in list(_everywhere) if (gates := ref()) is not None]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)

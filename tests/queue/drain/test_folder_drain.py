@@ -413,13 +413,19 @@ class SocketTiming(FakeTiming):
     processor: Any = None
 
     def pass_time(self, event: Event, seconds: float) -> None:
-        if self.processor is not None and self.processor.stats()["in_flight"]:
+        if self.processor is not None and self.processor._run.in_flight:
             event.wait(10)
         else:
             super().pass_time(event, seconds)
 
 
-@pytest.mark.parametrize("fault", [404, 405, 407, 410, 421, 500, 503, "close", "html"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(404, 503, "close"),
+        *(pytest.param(fault, marks=pytest.mark.long) for fault in (405, 407, 410, 421, "html")),
+    ],
+)
 def test_after_an_outage_of_20_minutes_all_is_sent(
     server: WatsServer, api: pyWATS, folder: Path, fault: int | str
 ) -> None:
@@ -434,7 +440,7 @@ def test_after_an_outage_of_20_minutes_all_is_sent(
     def until_it_is_over(*_: object) -> None:
         posts.append(timing.now)
         if timing.now >= 1000 + 1200:
-            server.fail(WSJF, times=0)
+            server.clear_faults()
 
     processor = QueueProcessor(
         queue, api, timing=timing, give_up_after=None, on_result=until_it_is_over
@@ -443,9 +449,9 @@ def test_after_an_outage_of_20_minutes_all_is_sent(
     summary = processor.drain()
     assert summary[:5] == (60, 0, 0, 0, None)
     assert set(server.reports()) == ids
-    assert 1200 <= summary.elapsed < 1600
+    assert 1200 <= summary.elapsed < 1200 + 600
     assert len([when for when in posts if when < 2200]) <= 20 + 50  # then one at a time
-    assert [path for path in folder.rglob("*") if path.is_file()] == []
+    assert [path for path in folder.iterdir() if path.is_file()] == []
 
 
 def claimed_elsewhere(folder: Path, count: int) -> None:

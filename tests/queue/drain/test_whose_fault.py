@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -10,8 +11,11 @@ import pytest
 from drain_fakes import FakeSource, FakeTiming, Refused
 from gevent.event import Event
 
+from pywats_green.cli.drain import _ADVICE
 from pywats_green.exceptions import ForeignAnswerError
+from pywats_green.queue.drain.settling import _CAUSES
 from pywats_green.queue.source import Memory
+from pywats_green.throttle import BY_HAND
 from pywats_green.upstream.features.queues.processor import QueueProcessor
 
 OUTAGE = 1200.0  # seconds
@@ -287,3 +291,14 @@ def test_it_is_told_once_each(caplog: pytest.LogCaptureFixture) -> None:
         "submissions gate of the queue: reopens",
     ]
     assert "the server failed (HTTP 503" in lines[0]
+
+
+def test_operators_find_each_reason_in_the_guide() -> None:
+    guide = Path(__file__).parents[3] / "docs" / "guides" / "queue.md"
+    rows = [
+        line for line in guide.read_text(encoding="utf-8").splitlines() if line.startswith("| `")
+    ]
+    told = {row.split("`")[1] for row in rows}
+    reasons = {text.partition(" ({}")[0] for text in _CAUSES.values()}
+    assert reasons | {BY_HAND, "all requests to the server wait"} <= told
+    assert set(_ADVICE) <= told

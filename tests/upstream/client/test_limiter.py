@@ -3,6 +3,7 @@
 import logging
 import random
 import types
+from collections.abc import Iterator
 from typing import Any
 
 import gevent
@@ -10,8 +11,10 @@ import pytest
 from pywats.core.throttle import RateLimiter
 from throttle.clock import Crowd, HandClock, run_all
 
+from pywats_green import configure
+from pywats_green.exceptions import AdmissionTimeoutError
 from pywats_green.throttle import GateState, Tally
-from pywats_green.upstream.client import admission
+from pywats_green.upstream.client import admission, gates
 from pywats_green.upstream.client.admission import FREE, Admission, Window
 from pywats_green.upstream.client.gates import throttle_statistics
 
@@ -388,3 +391,132 @@ def test_no_slot_is_lost_and_the_window_never_exceeded_though_many_are_killed(
                 _give_back(crowd)
             by_hand.turn(window + 0.1)
             assert len(crowd.through) == most
+
+
+@pytest.fixture
+def at_most_5_seconds() -> Iterator[None]:
+    configure(admission_timeout=5)
+    yield
+    configure(admission_timeout=None)
+
+
+def test_admission_timeout_names_the_limit_when_it_frees_and_what_to_do(
+    by_hand: HandClock, at_most_5_seconds: None
+) -> None:
+    client = _client(RateLimiter(3, 60))
+    crowd = _crowd(client)
+    crowd.come(3)
+    by_hand.turn(10)
+    waiting = [gevent.spawn(admission.admit, client) for _ in range(2)]
+    by_hand.turn(4.9)
+    assert not any(call.dead for call in waiting)
+    by_hand.turn(0.1)
+    for call in waiting:
+        assert isinstance(call.exception, AdmissionTimeoutError)
+        assert isinstance(call.exception, TimeoutError)
+    assert str(waiting[0].exception) == (
+        "not sent within admission_timeout=5 s: the limit of 3 requests in 60 s is used up: the "
+        "next may go in 45.0 s, and 1 call waits. Nothing was sent. Wait longer with "
+        "configure(admission_timeout=), or None, or ask for less at a time"
+    )
+    assert client._rate_limiter.current_usage == 3
+    assert throttle_statistics()["waiting"] == 0
+    assert not by_hand.timers
+
+
+def test_admission_timeout_names_the_gate(by_hand: HandClock, at_most_5_seconds: None) -> None:
+    client = _client(RateLimiter(3, 60))
+    _refused(client, "40")
+    call = gevent.spawn(admission.admit, client)
+    by_hand.turn(5)
+    assert str(call.exception).startswith(
+        "not sent within admission_timeout=5 s: http://127.0.0.1:1 has been closed to all calls "
+        "for 5.0 s (HTTP 429, Retry-After 40 s): the next probe goes in 35.0 s. Nothing was sent."
+    )
+
+
+def test_admission_timeout_bounds_both_waits_together(
+    by_hand: HandClock, at_most_5_seconds: None
+) -> None:
+    limiter = RateLimiter(1, 60)
+    client = _client(limiter)
+    _refused(client, "3")
+    assert limiter.acquire()
+    call = gevent.spawn(admission.admit, client)
+    by_hand.turn(4.9)
+    assert not call.dead  # it is through the gate, and waits for a slot
+    by_hand.turn(0.1)
+    assert isinstance(call.exception, AdmissionTimeoutError)
+    again = _crowd(_client(RateLimiter(enabled=False)))
+    again.come(1)
+    assert again.results[0].permit.is_probe  # its place was given back
+
+
+def test_a_timeout_in_line_leaves_the_others_their_turns(
+    by_hand: HandClock, at_most_5_seconds: None
+) -> None:
+    client = _client(RateLimiter(1, 6))
+    crowd = _crowd(client)
+    crowd.come(1)
+    early = gevent.spawn(admission.admit, client)
+    by_hand.turn(3)
+    crowd.come(1)
+    by_hand.turn(2)
+    assert isinstance(early.exception, AdmissionTimeoutError)
+    assert crowd.through == [0]
+    by_hand.turn(1.1)
+    assert crowd.through == [0, 1]
+
+
+def test_upstreams_own_waiter_reckons_with_those_in_flight(
+    by_hand: HandClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all slots are in flight: the next is free in a window, and not in infinite time."""
+    from pywats.core import throttle
+
+    limiter = RateLimiter(1, 60)
+    client = _client(limiter)
+    admitted = admission.admit(client)
+    assert not limiter.acquire(timeout=59)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 1:
+            admission.settle(client, admitted, _ok())
+        by_hand.now += seconds + 0.001
+
+    monkeypatch.setattr(throttle, "time", types.SimpleNamespace(monotonic=by_hand, sleep=sleep))
+    with caplog.at_level(logging.INFO, "pywats.core.throttle"):
+        assert limiter.acquire(timeout=120)
+    assert len(slept) == 60
+    assert "Waiting 60.00s" in caplog.text
+    assert "inf" not in caplog.text
+
+
+def test_a_gate_that_nobody_leaves_is_forgotten(by_hand: HandClock) -> None:
+    client = _client(RateLimiter(enabled=False))
+    other = _client(RateLimiter(enabled=False), "http://127.0.0.1:2")
+    _refused(client)
+    by_hand.turn(361)
+    assert gates.local.gates
+    crowd = _crowd(other)
+    crowd.come(1)
+    assert not gates.local.gates
+
+
+def test_a_forked_process_has_no_gates_of_its_parents_calls(by_hand: HandClock) -> None:
+    client = _client(RateLimiter(enabled=False))
+    _refused(client)
+    by_hand.turn(5)
+    probe = admission.admit(client)
+    gates._forget_all()  # what happens in the child
+    crowd = _crowd(client)
+    crowd.come(3)
+    assert crowd.through == [0, 1, 2]
+    admission.settle(client, probe, _ok())  # should a copied greenlet go on there after all
+    assert throttle_statistics()["gates"] == {}
+
+
+def _ok() -> Any:
+    return types.SimpleNamespace(status_code=200, headers={})

@@ -1,13 +1,15 @@
-"""Through a real client, against the embedded server."""
+"""Through a real client: against the embedded server, and where time matters against none."""
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import gevent
 import pytest
+from gevent.event import Event
 from gevent.lock import Semaphore
 from pywats import AsyncWATS, RetryConfig, pyWATS
 from pywats.core.client import HttpClient
@@ -19,6 +21,7 @@ from waiting import BOUND, until
 
 from pywats_green import Pool, batching
 from pywats_green.testing import WatsServer
+from pywats_green.transport import Answer
 from pywats_green.upstream.client import exchange
 from pywats_green.upstream.client.gates import throttle_statistics
 
@@ -388,6 +391,54 @@ def test_calls_that_die_in_a_hold_or_after_it_leave_room_for_the_others(
     hanging.kill()
     gevent.joinall(others, timeout=BOUND, raise_error=True)
     assert all(other.successful() for other in others)
+
+
+def test_500_greenlets_meet_a_limit_that_is_not_named(
+    by_hand: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """100 requests in 10 s, 429 without Retry-After for more; retries are on.
+
+    What is in flight when the first refusal comes is refused: here, 4,000 requests are sent in a
+    second, and an answer takes 5 ms.
+    """
+
+    def sleep(seconds: float) -> None:
+        if seconds > 0:
+            over = Event()
+            by_hand.start_timer(seconds, over.set)
+            over.wait()
+
+    counted: list[float] = []
+    answers: Counter[int] = Counter()
+
+    def request(*_: Any) -> Answer:
+        sleep(0.0025)
+        now = by_hand()
+        is_refused = sum(now - at < 10 for at in counted[-100:]) == 100
+        if not is_refused:
+            counted.append(now)
+        status = 429 if is_refused else 200
+        answers[status] += 1
+        sleep(0.0025)
+        return Answer(status, {}, b"{}")
+
+    monkeypatch.setattr(exchange, "gevent", SimpleNamespace(sleep=sleep))
+    with HttpClient("http://127.0.0.1:1", "t", enable_cache=False) as api:
+        monkeypatch.setattr(exchange.exchange_of(api).transport, "request", request)
+
+        def read(number: int) -> int:
+            sleep(number / 4000)
+            return api.get(f"/{number}").status_code
+
+        started = by_hand.now
+        jobs = [gevent.spawn(read, number) for number in range(500)]
+        while not all(job.dead for job in jobs):
+            by_hand.turn(1)
+            assert by_hand.now - started < 120
+    assert [job.value for job in jobs] == [200] * 500
+    assert answers[200] == 500
+    assert answers[429] < 0.1 * answers.total()
+    assert by_hand.now - started < 80  # the server itself takes 40
 
 
 def test_a_server_with_a_limit_of_its_own_is_not_hammered(

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from pywats import pyWATS
     from pywats.queue import MemoryQueue
 
-
 logger = logging.getLogger("pywats_green.queue")
 
 
@@ -49,19 +48,18 @@ class QueueProcessor:
     If a submission raises, the server's answer (the exception's `response`) decides what happens
     to the report; without an answer, the exception does:
 
-    - 408, 425, 429, 5xx, a broken connection, a timeout: retried after a pause with full jitter,
-      or after Retry-After (300 s at most). After a 429, and whenever Retry-After was given,
-      nothing else is sent meanwhile.
     - 409 whose body says that the server has this report: delivered.
-    - 401 and 403: released without counting the attempt; the drain pauses and probes the server
-      with one report at a time.
-    - no connection, or an open circuit breaker: as 401. Submissions themselves bypass the
-      client's breaker and never trip it.
-    - 2xx without a receipt (see `submit`): as 401, but with up to 300 s between probes, because
-      the server may have stored the report all the same.
-    - any other answer, an unreadable report, an error in the callable itself: quarantined with
-      the reason, as is a report that has used up `max_attempts`. In an upstream queue the item is
-      marked failed.
+    - 400, another 409, 413, 415, 422, an unreadable report, an error in the callable itself:
+      quarantined with the reason. In an upstream queue the item is marked failed.
+    - anything else, a 2xx without a receipt (see `submit`) included: every report would meet it.
+      The report is put back, and the submissions gate closes: one report at a time probes the
+      server, at growing intervals, up to 30 s (300 s without a receipt: the server may store
+      them all the same), or when Retry-After says so (300 s at most). The first that gets
+      through opens it, for few at first.
+
+    Such a failure counts as an attempt only if another report got through after it; a report that
+    has used up `max_attempts` is quarantined. Submissions bypass the client's circuit breaker and
+    never trip it.
 
     Args:
         source: A folder, a `FolderQueue`, or one of upstream's queues (`MemoryQueue`,
@@ -73,14 +71,15 @@ class QueueProcessor:
             `uuid` (for WSXF also XML of that content). With any other callable, returning in time
             means accepted.
         concurrency: How many reports may be in flight, 1 or more.
-        max_attempts: Failed attempts after which a report is quarantined, 1 or more. None: no
-            limit.
+        max_attempts: Attempts that count after which a report is quarantined, 1 or more. None:
+            no limit.
         backoff: Upper bound in seconds before the second attempt, doubled for each further one,
             and upper bound before any attempt.
-        timeout: Seconds for one submission; exceeding it counts as a failed attempt. None: no
-            limit but the client's own.
-        give_up_after: Seconds for which a drain tolerates a server that is unreachable, refuses
-            the token or gives no receipts. 0: it ends at once. None: it waits forever.
+        timeout: Seconds for one submission; waiting to be sent, for a limit or a server that
+            asked all to wait, does not count. None: no limit but the client's own.
+        give_up_after: Seconds in which nothing could be sent, whatever the reason, after which a
+            drain ends. 0: it ends at once, but begins with a probe where the last one ended with
+            a closed gate. None: it waits forever.
         accept: Called with the pywats `Response` of each 2xx; returns whether it is a receipt. If
             it raises, it is not. None: the rule above, or every 2xx if PYWATS_GREEN_ACCEPT is
             `any-2xx`.
@@ -156,8 +155,8 @@ class QueueProcessor:
     ) -> DrainSummary:
         """Send what is there, including what becomes due later, until nothing is left.
 
-        It ends early after `timeout`; after `give_up_after` without a server, a valid token or a
-        receipt; and on `stop`. If its greenlet is killed or times out, it puts back what is in
+        It ends early after `timeout`, after `give_up_after` in which nothing could be sent, and on
+        `stop`. If its greenlet is killed or times out, it puts back what is in
         flight and lets the exception pass.
 
         Args:
