@@ -110,6 +110,7 @@ class Run:
         self._kill_at: float | None = None
         self._outage = False
         self._is_told = False
+        self._is_alone = False  # what is in flight must not have company
         # A gate that an earlier run left closed is probed once, however soon this one gives up.
         self._is_untried = gate.is_closed
         self._wake = Event()
@@ -179,7 +180,7 @@ class Run:
         Returns:
             Seconds until the next try; None: nothing is left to send.
         """
-        if len(self._sendings) >= self._concurrency:
+        if len(self._sendings) >= self._concurrency or self._is_alone:
             return POLL
         try:
             if (seconds := self._kept_back_for()) > 0:
@@ -203,7 +204,7 @@ class Run:
     def _claim_with(self, permit: Permit) -> float | None:
         claim = due_in = None
         try:
-            claim = self._source.claim(probe=permit.is_probe)
+            claim = self._source.claim(probe=permit.is_probe, alone=not self._sendings)
             if claim is None:
                 due_in = self._source.due_in()
         finally:
@@ -214,11 +215,14 @@ class Run:
             self._is_untried &= due_in is not None and due_in <= LONGEST_PROBE_DELAY
             if due_in is None:
                 return None if self._is_empty(due_in) else POLL
+            if due_in <= 0 and self._sendings:  # one that is to be sent alone
+                return POLL
             return min(max(due_in, _SHORTEST_WAIT), POLL)
         self._witnesses.taken(claim.item_id)
         taken = Taken(claim, permit, self._ledger.standing())
         sending = Sending(taken, self._sender, self._context)
         self._sendings.add(sending)
+        self._is_alone = claim.killed > 0
         gevent.spawn(self._see_off, sending)
         if self._intake_ends:  # while the source was looking
             sending.cancel()
@@ -234,6 +238,7 @@ class Run:
             self._fail(exc, 0.0)
         finally:
             self._sendings.discard(sending)
+            self._is_alone = False
             self._is_untried = False
             self.changed.set()
             self._wake.set()

@@ -111,9 +111,10 @@ class Settler:
     def has_used_up(self, claim: Claim) -> str | None:
         """Return why a report is not to be sent again; None: it is to be sent.
 
-        It has used up its attempts if the last failure has turned out to be its own meanwhile.
+        It has used up its attempts if the last failure has turned out to be its own meanwhile, or
+        has ended its process.
         """
-        if self._max_attempts is None or not self._ledger.is_confirmed(claim):
+        if not claim.killed and not self._ledger.is_confirmed(claim):
             return None
         attempts = self._ledger.attempts_of(claim)
         return self._given_up(attempts, claim.last_error) if self._is_last(attempts) else None
@@ -121,7 +122,8 @@ class Settler:
     def set_aside(self, taken: Taken, reason: str) -> Settled:
         """Quarantine a report without sending it."""
         self._gate.take_back(taken.permit)
-        return self._set_aside(taken.claim, reason)
+        attempts = self._ledger.attempts_of(taken.claim)
+        return self._set_aside(taken.claim, reason, attempts)
 
     def settle(
         self, taken: Taken, error: BaseException | None, *, was_read: bool = True
@@ -143,7 +145,9 @@ class Settler:
             error = TimeoutError(f"the callable's own time limit: {error}")
         if isinstance(error, Cancelled) or ends_the_run(error):
             self._gate.take_back(permit)
-            return self._release(claim)
+            if isinstance(error, (Exception, KeyboardInterrupt)):
+                return self._release(claim)
+            return self._note_kill(claim, error)
         disposition = self._classifier.classify(error, was_read=was_read)
         if disposition.kind is Kind.DELIVERED:
             return self._deliver(taken)
@@ -227,6 +231,20 @@ class Settler:
         )
         return "retried"
 
+    def _note_kill(self, claim: Claim, error: BaseException) -> Settled:
+        """Count an attempt that ends the process, unless somebody catches it."""
+        attempts = self._ledger.attempts_of(claim) + 1
+        reason = f"its sending ended the run: {type(error).__name__}: {error}"
+        if self._is_last(attempts):
+            return self._set_aside(claim, self._given_up(attempts, reason))
+        self._counts.retried += 1
+        self._end(
+            claim,
+            lambda: claim.postpone(reason, 0.0, attempts, None, killed=True),
+            "put back for a later attempt",
+        )
+        return "retried"
+
     def _is_last(self, attempts: int) -> bool:
         return self._max_attempts is not None and attempts >= self._max_attempts
 
@@ -234,11 +252,11 @@ class Settler:
         times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
         return f"given up after {times}; the last: {last}"
 
-    def _set_aside(self, claim: Claim, reason: str) -> Settled:
+    def _set_aside(self, claim: Claim, reason: str, attempts: int | None = None) -> Settled:
         self._witnesses.clear(claim.item_id)
         self._counts.quarantined += 1
         logger.warning("report %s is quarantined: %s", claim.item_id, reason)
-        self._end(claim, lambda: claim.quarantine(reason), "quarantined")
+        self._end(claim, lambda: claim.quarantine(reason, attempts), "quarantined")
         return "quarantined"
 
     def _release(self, claim: Claim) -> Settled:

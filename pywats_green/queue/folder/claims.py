@@ -36,6 +36,7 @@ class FolderClaim:
         attempts: Attempts counted so far.
         failed_at: The receipts at its last failure; see `Claim`.
         last_error: The error of the last attempt; None: there is none.
+        killed: How many times in a row its sending ended with its process.
         group: The token of its group; None: in no group.
     """
 
@@ -44,6 +45,7 @@ class FolderClaim:
         self.attempts = meta.attempts
         self.failed_at = meta.failed_at
         self.last_error = meta.last_error
+        self.killed = meta.killed
         self.group = item.group
         self.item = item
         self.claimed_name = claimed_name
@@ -82,11 +84,20 @@ class FolderClaim:
         if self._end():
             self.meta.attempts += 1
             self.meta.failed_at = None
+            self.meta.killed = 0
             self.meta.last_error = error
             self.meta.delay = max(0.0, delay)
             self._claims.put_back(self, self.meta)
 
-    def postpone(self, error: str, delay: float, attempts: int, failed_at: int | None) -> None:
+    def postpone(
+        self,
+        error: str,
+        delay: float,
+        attempts: int,
+        failed_at: int | None,
+        *,
+        killed: bool = False,
+    ) -> None:
         """Put the report back after a failure that may be the server's.
 
         Args:
@@ -94,18 +105,25 @@ class FolderClaim:
             delay: Seconds until it is due again; 0: at once.
             attempts: Attempts to be counted for it.
             failed_at: The receipts at this failure; None: it was not the report's fault.
+            killed: Whether the failure ended the process.
         """
         if self._end():
             self.meta.attempts = attempts
             self.meta.last_error = error
             self.meta.delay = max(0.0, delay)
             self.meta.failed_at = failed_at
+            self.meta.killed = self.meta.killed + 1 if killed else 0
             self._claims.put_back(self, self.meta, has_failed=True)
 
-    def quarantine(self, reason: str) -> None:
-        """Count the attempt and move the report to `quarantine/`, with the reason."""
+    def quarantine(self, reason: str, attempts: int | None = None) -> None:
+        """Move the report to `quarantine/`, with the reason.
+
+        Args:
+            reason: Why.
+            attempts: Attempts to be counted for it. None: one more.
+        """
         if self._end():
-            self.meta.attempts += 1
+            self.meta.attempts = self.meta.attempts + 1 if attempts is None else attempts
             self._claims.set_aside(self, reason)
 
     def release(self) -> None:
@@ -157,11 +175,12 @@ class Claims:
     def __len__(self) -> int:
         return len(self._open) + len(self._unfinished)
 
-    def take(self, *, probe: bool = False) -> FolderClaim | None:
+    def take(self, *, probe: bool = False, alone: bool = True) -> FolderClaim | None:
         """Claim the next item that is due; None: none is.
 
         Args:
             probe: Whether those that did not fail come first.
+            alone: Whether it may be one whose sending ended with its process.
 
         Raises:
             QueueFolderError: The folder is not writable.
@@ -170,8 +189,9 @@ class Claims:
         self._try_again(1)  # each may take two seconds
         if self._owner is not None:
             self._owner.beat()
-        while (item := self._view.schedule.take(self._timer(), probe=probe)) is not None:
-            claim = self._claim(item)
+        schedule = self._view.schedule
+        while (item := schedule.take(self._timer(), probe=probe, alone=alone)) is not None:
+            claim = self._claim(item, alone)
             if claim is not None and self._may_go(claim):
                 return claim
         return None
@@ -206,6 +226,7 @@ class Claims:
                 item.failed_when = meta.failed_when = self._failed_when
             item.due_at = meta.due_at = self._clock() + meta.delay
             item.due = self._timer() + meta.delay if meta.delay else 0.0
+            item.killed = meta.killed > 0
             item.has_meta = True
 
         def change() -> None:
@@ -225,7 +246,7 @@ class Claims:
 
         self._end(claim, move)
 
-    def _claim(self, item: WaitingItem) -> FolderClaim | None:
+    def _claim(self, item: WaitingItem, alone: bool) -> FolderClaim | None:
         """Rename the file; None: another owner has it, or it is not due after all."""
         owner = self._own(item)
         self._view.touch(item.name)
@@ -250,6 +271,7 @@ class Claims:
         item.has_meta = found is not None
         meta = found or Meta()
         item.failed_when = meta.failed_when
+        item.killed = meta.killed > 0
         claim = FolderClaim(self, item, claimed, meta)
         self._open[claimed] = claim
         self._view.schedule.hold(item.group, claimed)
@@ -259,6 +281,9 @@ class Claims:
                 item.due = self._timer() + wait
                 claim.release()
                 return None
+        if item.killed and not alone:  # another owner died with it just now
+            claim.release()
+            return None
         return claim
 
     def _later(self, item: WaitingItem, error: OSError) -> None:

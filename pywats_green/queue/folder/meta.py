@@ -1,6 +1,6 @@
 """The sidecar of a report: attempts, due time, last error. Losing it loses no report.
 
-It is upstream's `.meta.json` with four more fields, so both sides see each other's attempts and
+It is upstream's `.meta.json` with five more fields, so both sides see each other's attempts and
 priorities.
 """
 
@@ -27,6 +27,8 @@ class Meta:
             None: it is known, or there was none.
         failed_when: When it last failed, in seconds since the epoch: its place among those that
             may probe the server. 0: not since it was put.
+        killed: How many times in a row its sending ended with its process. Above 0 it is sent after
+            all others, and alone.
         delay: The delay chosen, in seconds: an upper bound for the wait, however the clock jumps.
         priority: 1 is sent before 10. None: not in the file.
         created: Seconds since the epoch. None: not in the file.
@@ -38,6 +40,7 @@ class Meta:
     due_at: float = 0.0
     failed_at: int | None = None
     failed_when: float = 0.0
+    killed: int = 0
     delay: float = 0.0
     priority: int | None = None
     created: float | None = None
@@ -75,6 +78,7 @@ def read_meta(path: Path) -> Meta | None:
         if values.get("failed_at") is not None
         else None,
         failed_when=_number(values.get("failed_when")),
+        killed=int(_number(values.get("killed"))),
         delay=_number(values.get("delay")),
         priority=min(99, int(_number(values["priority"]))) if "priority" in values else None,
         created=_moment(values.get("created_at")),
@@ -107,6 +111,7 @@ def write_meta(path: Path, item_id: str, priority: int, meta: Meta) -> None:
         "due_at": meta.due_at,
         "failed_at": meta.failed_at,
         "failed_when": meta.failed_when,
+        "killed": meta.killed,
         "delay": meta.delay,
     }
     write_small(path, json.dumps(values).encode("ascii"))

@@ -129,12 +129,14 @@ class FolderQueue:
         self._view.add_own(WaitingItem(name, item_id, priority, sequence), group)
         return item_id
 
-    def claim(self, *, probe: bool = False) -> FolderClaim | None:
+    def claim(self, *, probe: bool = False, alone: bool = True) -> FolderClaim | None:
         """Take the next item that is due; None: none is. The file is renamed, not read.
 
         Args:
             probe: Whether it is to probe the server: those that did not fail come first, then the
                 one whose failure is the longest ago.
+            alone: Whether nothing else is being sent, so that it may be one whose sending ended
+                with its process. Those come last.
 
         Returns:
             The claim; it lasts until one of its ends is called, or `close`.
@@ -143,7 +145,7 @@ class FolderQueue:
             QueueFolderError: The folder is gone or not writable.
         """
         self._view.refresh()
-        return self._claims.take(probe=probe)
+        return self._claims.take(probe=probe, alone=alone)
 
     def due_in(self) -> float | None:
         """Return the seconds until the next item is due; 0: now; None: nothing is waiting.

@@ -119,7 +119,7 @@ class Recovery:
         if not aside.exists():
             remove(aside.with_name(names.reason_name(waiting)))
         try:
-            self._store.take_back(name, waiting)
+            self._store.take_back(name, waiting, died=names.read_claimed(name) is not None)
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
                 logger.warning("Cannot take back %s: %s", name, error)

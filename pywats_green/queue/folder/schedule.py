@@ -21,6 +21,7 @@ class WaitingItem:
         due: When it may be sent, in seconds of the monotonic clock. 0: at once.
         due_at: The due time in its sidecar, in seconds since the epoch.
         failed_when: When it last failed, in seconds since the epoch. 0: not since it was put.
+        killed: Whether its sending ended with its process, so that it goes last, and alone.
         has_meta: Whether it has a sidecar.
         knows_group: Whether its group has been determined.
     """
@@ -33,6 +34,7 @@ class WaitingItem:
     due: float = 0.0
     due_at: float = 0.0
     failed_when: float = 0.0
+    killed: bool = False
     has_meta: bool = False
     knows_group: bool = False
 
@@ -91,27 +93,29 @@ class Schedule:
         for heap in (self._ready, self._delayed, self._by_age, self._lines):
             heap.clear()
 
-    def take(self, now: float, *, probe: bool = False) -> WaitingItem | None:
+    def take(self, now: float, *, probe: bool = False, alone: bool = True) -> WaitingItem | None:
         """Remove and return the next item that is due; None: none is.
 
         Args:
             now: Seconds of the monotonic clock.
             probe: Whether those that did not fail come first, then the one that failed first.
+            alone: Whether it may be one whose sending ended with its process.
         """
         self._move_due(now)
-        failed: list[WaitingItem] = []
+        aside: list[WaitingItem] = []
         found: WaitingItem | None = None
         while found is None and self._ready:
             item = self._items.get(heapq.heappop(self._ready)[2])
             if item is None or item.due > now or not self._is_free(item):
                 continue  # removed, delayed, or behind another: it will be offered again
-            if probe and item.failed_when:
-                failed.append(item)
+            if item.killed or (probe and item.failed_when):
+                aside.append(item)
             else:
                 found = item
-        if found is None and failed:
-            found = min(failed, key=lambda item: item.failed_when)
-        for item in failed:
+        if found is None:
+            free = [item for item in aside if alone or not item.killed]
+            found = min(free, key=lambda item: (item.killed, item.failed_when), default=None)
+        for item in aside:
             if item is not found:
                 heapq.heappush(self._ready, item.rank)
         if found is not None:

@@ -166,12 +166,13 @@ class Store:
         """
         item.name = patiently(lambda: self._return(claimed, item, meta))
 
-    def take_back(self, name: str, waiting: str) -> None:
+    def take_back(self, name: str, waiting: str, *, died: bool = False) -> None:
         """Return a report of a dead owner, or of upstream, to waiting; one try.
 
         Args:
             name: Its name.
             waiting: Its waiting name.
+            died: Whether its owner died with it, which counts as an attempt.
 
         Raises:
             FileNotFoundError: Another has returned it.
@@ -184,7 +185,22 @@ class Store:
             parsed.priority or names.DEFAULT_PRIORITY,
             parsed.sequence or int(time.time() * 1e6),
         )
-        self._return(name, item, None)
+        meta = None
+        if died:
+            meta = self._meta_of(name, waiting)
+            meta.attempts += 1
+            meta.killed += 1
+            meta.failed_when = time.time()
+            meta.last_error = "the process that was sending it died"
+            if parsed.priority is None and meta.priority is not None:
+                item.priority = meta.priority
+        self._return(name, item, meta)
+
+    def _meta_of(self, claimed: str, waiting: str) -> Meta:
+        beside = read_meta(self._claim_meta(claimed))
+        if beside is None and not (self.folder / waiting).exists():
+            beside = read_meta(self.folder / names.meta_name(waiting))
+        return beside or Meta()
 
     def _return(self, claimed: str, item: WaitingItem, meta: Meta | None) -> str:
         """Rename the sidecar, then the report, so that none waits without its own."""

@@ -185,7 +185,8 @@ class View:
                     self._doubt(item.group)
                 self.schedule.remove(item.name)
             elif item.has_meta and names.meta_name(item.name) not in snapshot.metas:
-                item.has_meta, item.due, item.failed_when = False, 0.0, 0.0  # requeued from outside
+                item.has_meta, item.killed = False, False  # requeued from outside
+                item.due = item.failed_when = 0.0
                 self.schedule.add(item)
         for found in snapshot.found:
             if found.name.name not in self._touched and found.name.name not in self.schedule:
@@ -255,6 +256,7 @@ class View:
             due=self._timer() + wait if wait else 0.0,
             due_at=meta.due_at if meta is not None else 0.0,
             failed_when=meta.failed_when if meta is not None else 0.0,
+            killed=meta is not None and meta.killed > 0,
             has_meta=meta is not None,
             knows_group=name.group != names.UNKNOWN_GROUP,
         )

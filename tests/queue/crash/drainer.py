@@ -6,6 +6,8 @@ Run with PYWATS_GREEN_DISABLE=1: the imports are paid once, each kill costs a fo
     python drainer.py random WORKDIR SEED COUNT    kill at COUNT random moments
     python drainer.py pair WORKDIR SEED KILLS      two at once on one folder, killing one at random
     python drainer.py blame WORKDIR FIRST STEP     as faults, with one report that always fails
+    python drainer.py poison WORKDIR CONCURRENCY HOW   one report ends the process that sends it:
+                                                   by a kill (0) or by SystemExit (1)
 
 The server is a file to which each submission is appended.
 """
@@ -218,8 +220,11 @@ def process(folder, record, fault):
     processor.drain()
 
 
-def blamed_too_much(folder, record):
-    """Compare what is held against the report that always fails with what the server saw."""
+def blamed_too_much(folder, record, killed_with):
+    """Compare what is held against the report that always fails with what the server saw.
+
+    A delivery that a kill ended counts in any case.
+    """
     lines = [json.loads(line) for line in record.read_text().splitlines()]
     failures = counting = 0
     for kind, *_ in lines:
@@ -227,6 +232,7 @@ def blamed_too_much(folder, record):
             failures += 1
         else:  # another got through
             counting = failures
+    counting += 3 in killed_with
     items = FolderQueue(folder)._inspection._items(None)  # `list` starts a thread, see `one_case`
     attempts = [item.attempts for item in items if item.item_id == "r3"]
     numbers = {number for kind, number, *_ in lines if kind == "sent"}
@@ -254,17 +260,56 @@ def blame(workdir, first, step):
             process(folder, record, FaultPoint(folder, number))
 
         was_killed = wait(fork(work))
+        killed_with = in_flight(folder)
         assert not wait(
             fork(
                 lambda folder=folder, record=record: process(folder, record, FaultPoint(folder, 0))
             )
         )
-        found, is_aside = blamed_too_much(folder, record)
+        found, is_aside = blamed_too_much(folder, record, killed_with)
         kills, set_aside = kills + was_killed, set_aside + is_aside
         problems += [f"{folder.name}: {text}" for text in found]
         if not was_killed:
             break
     return {"kills": kills, "problems": problems, "set_aside": set_aside}
+
+
+def poison(workdir, concurrency, how):
+    """Ten reports stand behind one whose sending ends the process, which is started anew."""
+    folder, record = workdir / "poison", workdir / "poison.txt"
+    folder.mkdir()
+    record.touch()
+    for number in range(11):
+        name = f"05-{number:014x}-00000000-r{number}.pending.wsjf"
+        (folder / name).write_text(json.dumps({"id": f"r{number}", "n": number}))
+
+    def submit(report):
+        log(
+            record, "poison" if report["n"] == 0 else "sent", report["n"], report["id"], os.getpid()
+        )
+        if report["n"] == 0:
+            if how == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise SystemExit(3)
+
+    def work():
+        with contextlib.suppress(SystemExit):
+            QueueProcessor(folder, submit, concurrency=concurrency).drain()
+
+    runs = []
+    for _ in range(12):
+        wait(fork(work))
+        runs.append(sum(b"sent" in line for line in record.read_bytes().splitlines()))
+        if not list(folder.glob("*.wsjf*")):
+            break
+    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    [reason] = (folder / "quarantine").glob("*.reason.json")
+    return {
+        "sent": sorted(line[1] for line in lines if line[0] == "sent"),
+        "deliveries": sum(line[0] == "poison" for line in lines),
+        "sent_by_run": runs,
+        "reason": json.loads(reason.read_text()),
+    }
 
 
 def one_put_case(workdir, name, number):
@@ -370,7 +415,8 @@ def pair(workdir, seed, kills):
 
 def main():
     mode, workdir, first, second = sys.argv[1:]
-    run = {"faults": faults, "random": at_random, "pair": pair, "blame": blame}[mode]
+    modes = {"faults": faults, "random": at_random, "pair": pair, "blame": blame, "poison": poison}
+    run = modes[mode]
     sys.stdout.write(json.dumps(run(Path(workdir), int(first), int(second))))
 
 

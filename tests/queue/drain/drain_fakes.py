@@ -59,7 +59,7 @@ class FakeSource:
         self.attempts.setdefault(item_id, 0)
         self.waiting.append((0.0, number, item_id))
 
-    def claim(self, *, probe: bool = False) -> FakeClaim | None:
+    def claim(self, *, probe: bool = False, alone: bool = True) -> FakeClaim | None:
         if "claim" in self.fails:
             self.failed.set()
             raise self.fails["claim"]
@@ -107,6 +107,7 @@ class FakeSource:
 
 class FakeClaim:
     group = None
+    killed = 0
 
     def __init__(self, source: FakeSource, entry: tuple[float, int, str]) -> None:
         self._source = source
@@ -140,7 +141,15 @@ class FakeClaim:
         self._source.attempts[self.item_id] += 1
         self._wait(self._source.clock() + delay)
 
-    def postpone(self, error: str, delay: float, attempts: int, failed_at: int | None) -> None:
+    def postpone(
+        self,
+        error: str,
+        delay: float,
+        attempts: int,
+        failed_at: int | None,
+        *,
+        killed: bool = False,
+    ) -> None:
         self._end("postpone", error, delay, attempts)
         self._source.marks.pop(self.item_id, None)
         self._source.marks[self.item_id] = failed_at
@@ -148,7 +157,7 @@ class FakeClaim:
         self._source.attempts[self.item_id] = attempts
         self._wait(self._source.clock() + delay)
 
-    def quarantine(self, reason: str) -> None:
+    def quarantine(self, reason: str, attempts: int | None = None) -> None:
         self._end("quarantine", reason)
         self._source.attempts[self.item_id] += 1
         self._source.quarantined[self.item_id] = reason

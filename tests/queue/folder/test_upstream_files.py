@@ -253,7 +253,7 @@ def test_a_report_that_upstream_writes_again_while_claimed_has_its_own_side_car(
     seen = {}
     while (claim := queue.claim()) is not None:
         seen[claim.load()["id"]] = claim.attempts
-    first = {"retry": {"1": 4}, "release": {"1": 3}, "crash": {"1": 3}}.get(end, {})
+    first = {"retry": {"1": 4}, "release": {"1": 3}, "crash": {"1": 4}}.get(end, {})
     assert seen == {**first, "2": meta.get("attempts", 0)}
     queue.close()
 

@@ -90,11 +90,12 @@ class UpstreamSource:
         self._memory: Memory | None = None
         self._delayed: list[tuple[float, str]] = []
 
-    def claim(self, *, probe: bool = False) -> UpstreamClaim | None:
+    def claim(self, *, probe: bool = False, alone: bool = True) -> UpstreamClaim | None:  # noqa: ARG002
         """Take the next item that is due; None: none is.
 
         Args:
             probe: Whether those that did not fail come first, then the one that failed first.
+            alone: Of no account: who died with an item is not known here.
         """
         self._offer_due()
         item = self._next_probe() if probe else self._next()
@@ -225,11 +226,13 @@ class UpstreamClaim:
         attempts: Attempts counted so far.
         failed_at: The receipts at its last failure; see `Claim`.
         last_error: The error of the last attempt; None: there is none.
+        killed: 0; upstream does not note it.
         group: None; upstream has no groups.
         item: A copy of upstream's item, in the state to be recorded.
     """
 
     group: str | None = None
+    killed = 0
 
     def __init__(self, source: UpstreamSource, item: Any, waiting: Any) -> None:
         self._source = source
@@ -261,7 +264,15 @@ class UpstreamClaim:
         self._source.failed.pop(self.item_id, None)
         self._source.end(self, delay)
 
-    def postpone(self, error: str, delay: float, attempts: int, failed_at: int | None) -> None:
+    def postpone(
+        self,
+        error: str,
+        delay: float,
+        attempts: int,
+        failed_at: int | None,
+        *,
+        killed: bool = False,  # noqa: ARG002
+    ) -> None:
         """Make it pending again after a failure that may be the server's."""
         self.item = copy.copy(self.item)
         self.item.last_error = error
@@ -271,9 +282,11 @@ class UpstreamClaim:
         self._source.failed[self.item_id] = failed_at
         self._source.end(self, delay)
 
-    def quarantine(self, reason: str) -> None:
-        """Count the attempt and mark it failed, with the reason."""
+    def quarantine(self, reason: str, attempts: int | None = None) -> None:
+        """Mark it failed, with the reason; None: count one more attempt."""
         self.item = copy.copy(self.item)
+        if attempts is not None:
+            self.item.attempts = attempts
         self.item.mark_failed(reason)
         self._source.failed.pop(self.item_id, None)
         self._source.end(self)
