@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import stat
 import uuid
@@ -57,10 +58,28 @@ def document_of(report: object) -> tuple[Document, bytes | None]:
 
 def give_id(document: Document) -> bool:
     """Give a report an id if it has none; return whether it had none."""
-    if document.get(_ID) not in (None, ""):
+    if not is_without_id(document):
         return False
     document[_ID] = str(uuid.uuid4())
     return True
+
+
+def is_without_id(document: Document) -> bool:
+    """Tell whether a report has no id."""
+    return document.get(_ID) in (None, "")
+
+
+def lasting_id(name: str, modified: int, document: Document) -> str:
+    """Return an id for a report that has none: always the same for the same file.
+
+    Args:
+        name: The waiting name of the file.
+        modified: Its mtime in nanoseconds, so that the same report written again has another.
+        document: What it holds.
+    """
+    digest = hashlib.sha256(f"{name}\0{modified}\0".encode("utf-8", "surrogateescape"))
+    digest.update(encode(document))
+    return str(uuid.UUID(bytes=digest.digest()[:16], version=4))
 
 
 def encode(document: Document) -> bytes:

@@ -51,6 +51,8 @@ class FolderClaim:
         self.claimed_name = claimed_name
         self.meta = meta
         self.document: Document | None = None
+        self.reason: str | None = None
+        self.is_late = False
         self._claims = claims
         self._is_open = True
 
@@ -169,7 +171,7 @@ class Claims:
         self._clock = clock
         self._owner: Owner | None = None
         self._open: dict[str, FolderClaim] = {}
-        self._unfinished: list[Callable[[], None]] = []
+        self._unfinished: list[tuple[FolderClaim, Callable[[], None]]] = []
         self._failed_when = 0.0
 
     def __len__(self) -> int:
@@ -202,6 +204,10 @@ class Claims:
         for claim in list(self._open.values()):
             claim.release()
         self._try_again(len(self._unfinished))
+        refused = [claim for claim, _ in self._unfinished if claim.reason is not None]
+        self._unfinished = [late for late in self._unfinished if late[0].reason is None]
+        for claim in refused:  # the disk is full: the next owner gets it refused again
+            self.put_back(claim, claim.meta)
         owner, self._owner, self._view.owner = self._owner, None, None
         if owner is not None:
             owner.close()
@@ -237,8 +243,9 @@ class Claims:
         self._end(claim, change)
 
     def set_aside(self, claim: FolderClaim, reason: str) -> None:
-        """Move the file to quarantine."""
+        """Move the file to quarantine; while there is no room for the reason, it stays claimed."""
         self._forget(claim)
+        claim.reason = reason
 
         def move() -> None:
             self._store.set_aside(claim.claimed_name, claim.item, claim.meta, reason)
@@ -347,11 +354,13 @@ class Claims:
         except FileNotFoundError:
             logger.warning("Was taken from its owner: %s", claim.item.name)
         except OSError as error:
-            logger.warning("Stays claimed for now: %s: %s", claim.item.name, error)
-            self._unfinished.append(lambda: self._end(claim, change))
+            if not claim.is_late:
+                claim.is_late = True
+                logger.warning("Stays claimed for now: %s: %s", claim.item.name, error)
+            self._unfinished.append((claim, change))
             return
         except BaseException:  # killed while another program held the file
-            self._unfinished.append(lambda: self._end(claim, change))
+            self._unfinished.append((claim, change))
             raise
         self._view.schedule.let_go(claim.group, claim.claimed_name)
 
@@ -365,4 +374,4 @@ class Claims:
 
     def _try_again(self, count: int) -> None:
         for _ in range(min(count, len(self._unfinished))):
-            self._unfinished.pop(0)()  # which notes itself again if it fails
+            self._end(*self._unfinished.pop(0))  # which notes it again if it fails

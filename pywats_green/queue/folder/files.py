@@ -21,6 +21,9 @@ T = TypeVar("T")
 TEMPORARY = ".tmp"
 _DRAFT = re.compile(r"\.[0-9a-f]{16}\.tmp")
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system says of a full disk."""
+
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM}
 
 

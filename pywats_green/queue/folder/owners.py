@@ -12,7 +12,6 @@ be neither; then others wait for the lease.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import logging
 import os
@@ -26,15 +25,12 @@ from pathlib import Path
 import gevent
 from filelock import BaseFileLock, FileLock, Timeout
 
-from pywats_green.queue.folder.files import folder_error, remove_patiently, write_small
+from pywats_green.queue.folder.files import FULL, folder_error, remove_patiently, write_small
 from pywats_green.queue.patience import patiently
 
 logger = logging.getLogger(__name__)
 
 OWNERS = "owners"
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""What the system says of a full disk."""
 
 # Owners of this process, with its pid: a forked child is not the owner it has a copy of.
 _living: dict[str, int] = {}

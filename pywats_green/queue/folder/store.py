@@ -11,8 +11,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from pywats_green.queue.folder import names
-from pywats_green.queue.folder.body import Document, encode, give_id, read
+from pywats_green.queue.folder.body import Document, encode, is_without_id, lasting_id, read
 from pywats_green.queue.folder.files import (
+    FULL,
     Draft,
     folder_error,
     off_hub,
@@ -114,22 +115,33 @@ class Store:
     def read(self, claimed: str) -> Document:
         """Read a claimed report; one without an id gets one, on disk before it is ever sent.
 
+        Where the disk is full it gets the same one at each attempt, from name, time and content.
+
         Raises:
             UnreadableReportError: It contains nothing that could be sent.
             OSError: It could not be read or written.
         """
         path = self.folder / claimed
         document = read(path)
-        if give_id(document):
-            draft = Draft(self.folder)
-            try:
-                off_hub(lambda: draft.write(encode(document)))
-                path.stat()  # recovered by another meanwhile: it must not exist twice
-                patiently(lambda: draft.path.replace(path))
-                off_hub(lambda: sync_folder(self.folder))
-            finally:
-                draft.drop()
+        if is_without_id(document):
+            waiting, _ = names.read_claimed(claimed) or (claimed, "")
+            document["id"] = lasting_id(waiting, patiently(path.stat).st_mtime_ns, document)
+            self._rewrite(path, document)
         return document
+
+    def _rewrite(self, path: Path, document: Document) -> None:
+        draft = Draft(self.folder)
+        try:
+            off_hub(lambda: draft.write(encode(document)))
+            path.stat()  # recovered by another meanwhile: it must not exist twice
+            patiently(lambda: draft.path.replace(path))
+            off_hub(lambda: sync_folder(self.folder))
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            logger.warning("The disk is full, so the id of %s is not on it: %s", path.name, error)
+        finally:
+            draft.drop()
 
     def finish(self, claimed: str, item: WaitingItem) -> None:
         """Remove a delivered report, or at least make sure that it is never sent again.
@@ -258,11 +270,8 @@ class Store:
             "priority": item.priority,
             "quarantined_at": datetime.now(timezone.utc).isoformat(),
         }
-        try:
-            data = json.dumps(told, indent=2).encode("ascii")
-            write_small(room / names.reason_name(name), data)
-        except OSError as error:
-            logger.warning("The reason for the quarantine of %s is lost: %s: %s", name, error, told)
+        data = json.dumps(told, indent=2).encode("ascii")
+        write_small(room / names.reason_name(name), data)
         patiently(lambda: path.rename(room / name))
         remove_patiently(self._claim_meta(claimed))
 
