@@ -59,6 +59,10 @@ class UnreadableReportError(PywatsGreenError, ValueError):
     """A queued file holds nothing that could be sent: torn JSON, nothing, not an object."""
 
 
+class UnfinishedReportError(UnreadableReportError):
+    """It was written less than a minute ago, by another program that may not have finished."""
+
+
 class ForeignAnswerError(PywatsGreenError):
     """A report was answered with success, but not by WATS: a login page, an empty body.
 

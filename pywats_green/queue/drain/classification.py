@@ -161,7 +161,7 @@ class Classifier:
             if isinstance(error, AdmissionTimeoutError):
                 return Kind.UNADMITTED
             number = error.errno if isinstance(error, OSError) else None
-            if isinstance(error, TransportSetupError) or number in _EXHAUSTED_ERRNOS:
+            if isinstance(error, (TransportSetupError, MemoryError)) or number in _EXHAUSTED_ERRNOS:
                 return Kind.UNPREPARED
             if isinstance(error, TransportDecodeError):
                 return Kind.FOREIGN

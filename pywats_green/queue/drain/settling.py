@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import gevent
 
-from pywats_green.exceptions import EventLoopRequiredError, NativeThreadError
+from pywats_green.exceptions import EventLoopRequiredError, NativeThreadError, UnfinishedReportError
 from pywats_green.queue.drain.backoff import LONGEST_PROBE_DELAY, Backoff
 from pywats_green.queue.drain.classification import Classifier, Disposition, Kind
 from pywats_green.queue.drain.ledger import Ledger, Standing
@@ -46,6 +46,9 @@ _CAUSES = {
 # Upper bound in seconds between two probes where each may send a report once more that the server
 # has stored already.
 _LONGEST_FOREIGN = 300.0
+
+# Seconds until a file is read again that may still be being written.
+_UNFINISHED_PAUSE = 5.0
 
 # Here it may well be the report, so another one is to tell at once.
 _ASKS_AT_ONCE = frozenset({Kind.FAILED, Kind.MISDIRECTED, Kind.SILENT})
@@ -143,11 +146,9 @@ class Settler:
             return self._deliver(taken)
         if isinstance(error, gevent.Timeout):
             error = TimeoutError(f"the callable's own time limit: {error}")
-        if isinstance(error, Cancelled) or ends_the_run(error):
+        if isinstance(error, (Cancelled, UnfinishedReportError)) or ends_the_run(error):
             self._gate.take_back(permit)
-            if isinstance(error, (Exception, KeyboardInterrupt)):
-                return self._release(claim)
-            return self._note_kill(claim, error)
+            return self._give_back(claim, error)
         disposition = self._classifier.classify(error, was_read=was_read)
         if disposition.kind is Kind.DELIVERED:
             return self._deliver(taken)
@@ -230,6 +231,20 @@ class Settler:
             claim, lambda: claim.retry(disposition.reason, delay), "put back for a later attempt"
         )
         return "retried"
+
+    def _give_back(self, claim: Claim, error: BaseException) -> Settled:
+        """End a claim whose report was not sent, or took the run with it."""
+        if not isinstance(error, (Exception, KeyboardInterrupt)):
+            return self._note_kill(claim, error)
+        if not isinstance(error, UnfinishedReportError):
+            return self._release(claim)
+        self._counts.released += 1
+        self._end(
+            claim,
+            lambda: claim.postpone(str(error), _UNFINISHED_PAUSE, claim.attempts, claim.failed_at),
+            "put back until it is written",
+        )
+        return "released"
 
     def _note_kill(self, claim: Claim, error: BaseException) -> Settled:
         """Count an attempt that ends the process, unless somebody catches it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import stat
 import uuid
 from collections.abc import Mapping
@@ -28,6 +29,11 @@ _MANY = 100_000
 
 _ID = "id"
 
+# Characters of a broken text that its error shows.
+_START = 60
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
 
 def document_of(report: object) -> tuple[Document, bytes | None]:
     """Turn a report into a new dict, with an id that every attempt to send it will carry.
@@ -39,7 +45,8 @@ def document_of(report: object) -> tuple[Document, bytes | None]:
         The dict, and the JSON that was given if it can be stored unchanged.
 
     Raises:
-        UnreadableReportError: It is text, but not a JSON object.
+        UnreadableReportError: It is text, but not a JSON object; the message has its start.
+        InvalidArgumentError: It contains text that is not valid Unicode.
         ArgumentTypeError: It is none of these.
     """
     raw: bytes | None = None
@@ -88,29 +95,47 @@ def encode(document: Document) -> bytes:
     Raises:
         InvalidArgumentError: It contains something that JSON cannot express.
     """
-    encoder = json.JSONEncoder(separators=(",", ":"))
+    encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
     try:
         if _is_large(document):  # piecewise: the C encoder never lets the hub run
-            return "".join(encoder.iterencode(document)).encode("ascii")
-        return encoder.encode(document).encode("ascii")
+            data = "".join(encoder.iterencode(document)).encode("ascii")
+        else:
+            data = encoder.encode(document).encode("ascii")
+        _check_unicode(data, document)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidArgumentError(f"the report cannot be written as JSON: {error}") from error
+    return data
 
 
-def parse(text: str | bytes | bytearray, *, large: bool = False) -> Document:
+def _check_unicode(data: bytes, document: Document) -> None:
+    """Refuse a lone surrogate: JSON can hold it escaped, but no request can.
+
+    Raises:
+        UnicodeEncodeError: There is one; a ValueError.
+    """
+    if _SURROGATE.search(data):
+        json.dumps(document, ensure_ascii=False).encode()
+
+
+def parse(text: str | bytes | bytearray, *, large: bool = False, strict: bool = False) -> Document:
     """Parse a report.
 
     Args:
         text: JSON.
         large: Call Python code for every object and number. The C parser holds the GIL until it is
             done, even in a thread; each such call lets the hub run.
+        strict: Refuse NaN and Infinity, which Python takes and JSON has not.
 
     Raises:
         UnreadableReportError: It is not a JSON object.
     """
-    hooks: Document = {"object_hook": _same, "parse_float": _float, "parse_int": _int}
+    hooks: Document = {}
+    if large:
+        hooks.update(object_hook=_same, parse_float=_float, parse_int=_int)
+    if strict:
+        hooks.update(parse_constant=_refuse)
     try:
-        document = json.loads(text, **(hooks if large else {}))
+        document = json.loads(text, **hooks)
     except (ValueError, RecursionError) as error:
         what = "empty" if not text.strip() else f"not valid JSON: {error}"
         raise UnreadableReportError(f"the report is {what}") from error
@@ -125,9 +150,16 @@ def read(path: Path) -> Document:
     """Read a report from a file, off the hub unless it is small.
 
     Raises:
-        UnreadableReportError: It contains nothing that could be sent.
+        UnreadableReportError: It contains nothing that could be sent; the message names the file.
         OSError: It could not be read at the moment.
     """
+    try:
+        return _read(path)
+    except UnreadableReportError as error:
+        raise UnreadableReportError(f"{path.name}: {error}") from error
+
+
+def _read(path: Path) -> Document:
     status = patiently(path.stat)
     if stat.S_ISDIR(status.st_mode):  # Windows would say that permission is denied
         raise UnreadableReportError("there is a folder where a report should be")
@@ -138,13 +170,20 @@ def read(path: Path) -> Document:
 
 def _parse_given(text: str | bytes | bytearray) -> tuple[Document, bytes | None]:
     large = len(text) > SMALL
-    document = off_hub(lambda: parse(text, large=True)) if large else parse(text)
-    if not isinstance(text, str):
-        return document, bytes(text)
     try:
-        return document, text.encode()
-    except UnicodeEncodeError:  # a lone surrogate, which JSON can only hold escaped
-        return document, None
+        if large:
+            document = off_hub(lambda: parse(text, large=True, strict=True))
+        else:
+            document = parse(text, strict=True)
+    except UnreadableReportError as error:
+        start = text[:_START]
+        raise UnreadableReportError(f"{error}; it starts with {start!r}") from error
+    try:
+        raw = text.encode() if isinstance(text, str) else bytes(text)
+        _check_unicode(raw, document)
+    except UnicodeEncodeError as error:
+        raise InvalidArgumentError(f"the report is not valid Unicode: {error}") from error
+    return document, raw
 
 
 def _is_large(document: Document) -> bool:
@@ -157,6 +196,10 @@ def _is_large(document: Document) -> bool:
         count += len(values)
         containers += [value for value in values if isinstance(value, (dict, list, tuple))]
     return count >= _MANY
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"JSON has no {name}")
 
 
 def _same(value: Document) -> Document:

@@ -6,11 +6,12 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import Document
+from pywats_green.queue.folder.claim import FolderClaim
 from pywats_green.queue.folder.files import folder_error
 from pywats_green.queue.folder.meta import Meta
 from pywats_green.queue.folder.owners import Owner
@@ -24,118 +25,6 @@ Grouping: TypeAlias = "Callable[[Document], object]"
 
 # Seconds until a file that cannot be renamed (a virus scanner has it open) is tried again.
 _TRY_AGAIN = 1.0
-
-
-class FolderClaim:
-    """A report that only this owner may send. It stays claimed until one of its ends is called.
-
-    After the first end the others do nothing, so `release` may stand in a `finally`.
-
-    Attributes:
-        item_id: The item's id.
-        attempts: Attempts counted so far.
-        failed_at: The receipts at its last failure; see `Claim`.
-        last_error: The error of the last attempt; None: there is none.
-        killed: How many times in a row its sending ended with its process.
-        group: The token of its group; None: in no group.
-    """
-
-    def __init__(self, claims: Claims, item: WaitingItem, claimed_name: str, meta: Meta) -> None:
-        self.item_id = item.item_id
-        self.attempts = meta.attempts
-        self.failed_at = meta.failed_at
-        self.last_error = meta.last_error
-        self.killed = meta.killed
-        self.group = item.group
-        self.item = item
-        self.claimed_name = claimed_name
-        self.meta = meta
-        self.document: Document | None = None
-        self.reason: str | None = None
-        self.is_late = False
-        self._claims = claims
-        self._is_open = True
-
-    def load(self) -> Any:
-        """Read the report, off the hub unless it is small.
-
-        Returns:
-            The parsed dict, with an id that is on disk, too.
-
-        Raises:
-            UnreadableReportError: It contains nothing that could be sent.
-            OSError: It could not be read at the moment.
-        """
-        if self.document is None:
-            return self._claims.read(self)
-        document, self.document = self.document, None  # a claim keeps no report in memory
-        return document
-
-    def delivered(self) -> None:
-        """Remove the report: the server has it."""
-        if self._end():
-            self._claims.finish(self)
-
-    def retry(self, error: str, delay: float) -> None:
-        """Count the attempt and put the report back.
-
-        Args:
-            error: What went wrong.
-            delay: Seconds until it is due again; 0: at once.
-        """
-        if self._end():
-            self.meta.attempts += 1
-            self.meta.failed_at = None
-            self.meta.killed = 0
-            self.meta.last_error = error
-            self.meta.delay = max(0.0, delay)
-            self._claims.put_back(self, self.meta)
-
-    def postpone(
-        self,
-        error: str,
-        delay: float,
-        attempts: int,
-        failed_at: int | None,
-        *,
-        killed: bool = False,
-    ) -> None:
-        """Put the report back after a failure that may be the server's.
-
-        Args:
-            error: What went wrong.
-            delay: Seconds until it is due again; 0: at once.
-            attempts: Attempts to be counted for it.
-            failed_at: The receipts at this failure; None: it was not the report's fault.
-            killed: Whether the failure ended the process.
-        """
-        if self._end():
-            self.meta.attempts = attempts
-            self.meta.last_error = error
-            self.meta.delay = max(0.0, delay)
-            self.meta.failed_at = failed_at
-            self.meta.killed = self.meta.killed + 1 if killed else 0
-            self._claims.put_back(self, self.meta, has_failed=True)
-
-    def quarantine(self, reason: str, attempts: int | None = None) -> None:
-        """Move the report to `quarantine/`, with the reason.
-
-        Args:
-            reason: Why.
-            attempts: Attempts to be counted for it. None: one more.
-        """
-        if self._end():
-            self.meta.attempts = self.meta.attempts + 1 if attempts is None else attempts
-            self._claims.set_aside(self, reason)
-
-    def release(self) -> None:
-        """Put the report back unchanged."""
-        if self._end():
-            self._claims.put_back(self, None)
-
-    def _end(self) -> bool:
-        was_open, self._is_open = self._is_open, False
-        return was_open
 
 
 class Claims:
@@ -314,7 +203,7 @@ class Claims:
             return True
         try:
             item.group = self._look_up_group(claim, self._group_of)
-            item.knows_group = True
+            item.knows_group = claim.document is not None
         except BaseException:
             claim.release()
             raise

@@ -24,6 +24,9 @@ _DRAFT = re.compile(r"\.[0-9a-f]{16}\.tmp")
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What the system says of a full disk."""
 
+# What file systems without hard links say.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM}
 
 
@@ -97,6 +100,28 @@ class Draft:
         self._dropped = True
         with contextlib.suppress(OSError):
             self.path.unlink()
+
+
+def move_new(path: Path, target: Path) -> None:
+    """Give a file a new name that nobody else has.
+
+    Raises:
+        FileExistsError: There is such a file.
+        OSError: It could not be renamed.
+    """
+    if os.name == "nt":
+        path.rename(target)  # which overwrites nothing there
+        return
+    try:
+        os.link(path, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        path.rename(target)
+        return
+    path.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ group, and the id. Upstream's PersistentQueue can read them, too.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 
@@ -45,10 +46,9 @@ HIGHEST_PRIORITY, LOWEST_PRIORITY = 1, 10
 UNKNOWN_GROUP = "0" * 8  # not yet determined
 NO_GROUP = "f" * 8  # in no group
 
-# Bytes. With what is added (27 before the id, 28 after it) our names stay within 255, and so do
-# waiting names with what is added to claim them and their sidecars.
+# Bytes. With what is added (27 before the id, 28 after it) our names stay within 255.
 LONGEST_ID = 200
-LONGEST_WAITING = 236
+_LONGEST = 255
 
 _OWN = re.compile(r"(\d\d)-([0-9a-f]{14})-([0-9a-f]{8})-(.+)\.pending\.wsjf", re.DOTALL)
 _CLAIMED = re.compile(r"(.+)\.([0-9a-f]{8})\.claim", re.DOTALL)
@@ -152,6 +152,13 @@ def claim_meta_name(waiting: str, owner: str) -> str:
     It has one of its own, because upstream may write another report under the waiting name.
     """
     return f"{waiting.removesuffix('.wsjf')}.{owner}{META}"
+
+
+def is_too_long(waiting: str) -> bool:
+    """Tell whether a waiting name of upstream's leaves no room for those it has when claimed."""
+    owner = "0" * 8
+    claimed = (claimed_name(waiting, owner), claim_meta_name(waiting, owner))
+    return max(len(os.fsencode(name)) for name in claimed) > _LONGEST
 
 
 def reason_name(waiting: str) -> str:

@@ -13,7 +13,8 @@ from pywats_green.arguments import require_seconds
 from pywats_green.exceptions import ArgumentTypeError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import Document, document_of
-from pywats_green.queue.folder.claims import Claims, FolderClaim, Grouping
+from pywats_green.queue.folder.claim import FolderClaim
+from pywats_green.queue.folder.claims import Claims, Grouping
 from pywats_green.queue.folder.inspection import Inspection, QueueItem, State
 from pywats_green.queue.folder.memory import Closure, MemoryFile
 from pywats_green.queue.folder.recovery import Recovery
@@ -110,7 +111,8 @@ class FolderQueue:
             ArgumentTypeError: The report is none of these, the id is not a string, or the priority
                 is not a whole number.
             InvalidArgumentError: The id cannot name a file, the priority is out of range, or the
-                report contains what JSON cannot express.
+                report contains what no request can carry: NaN, a lone surrogate, an object.
+            QueueItemError: Another process put another report of this id in the same microsecond.
         """
         names.check_priority(priority)
         if item_id is not None:
@@ -122,7 +124,6 @@ class FolderQueue:
         group = names.UNKNOWN_GROUP
         if self._group_of is not None:
             group = names.group_token(self._group_of(document))
-        self._view.refresh_for_put()
         sequence = self._store.next_sequence(self._clock())
         name = names.waiting_name(priority, sequence, group, item_id)
         self._store.put(name, document, raw)

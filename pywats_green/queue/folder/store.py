@@ -10,12 +10,18 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
+from pywats_green.exceptions import (
+    QueueItemError,
+    UnfinishedReportError,
+    UnreadableReportError,
+)
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import Document, encode, is_without_id, lasting_id, read
 from pywats_green.queue.folder.files import (
     FULL,
     Draft,
     folder_error,
+    move_new,
     off_hub,
     remove,
     remove_patiently,
@@ -29,6 +35,9 @@ from pywats_green.queue.folder.schedule import WaitingItem
 from pywats_green.queue.patience import patiently
 
 logger = logging.getLogger(__name__)
+
+# Seconds for which a file that upstream or another program writes in its place may be unfinished.
+_YOUNG = 60.0
 
 
 class Store:
@@ -50,7 +59,12 @@ class Store:
             raise folder_error("work", folder, error) from error
 
     def next_sequence(self, now: float) -> int:
-        """Return microseconds since the epoch, strictly increasing even if the clock jumps."""
+        """Return microseconds since the epoch, increasing even if the clock jumps.
+
+        When something last came into the folder says how far others are, without a scan.
+        """
+        with contextlib.suppress(OSError):  # whoever writes there next will see the error
+            now = max(now, self.folder.stat().st_mtime)
         self.latest = max(self.latest + 1, int(now * 1e6))
         return self.latest
 
@@ -65,17 +79,34 @@ class Store:
         Raises:
             QueueFolderError: It could not be written; nothing of it is left.
             InvalidArgumentError: JSON cannot express it; nothing of it is left.
+            QueueItemError: Another report has that name.
         """
         target = self.folder / name
         draft = Draft(self.folder)
+        is_new = False
+
+        def write() -> bytes:
+            data = encode(document) if raw is None else raw
+            draft.write(data)
+            return data
+
         try:
-            off_hub(lambda: draft.write(encode(document) if raw is None else raw))
-            # Not in the thread: if the greenlet was killed meanwhile, this must not happen.
-            patiently(lambda: draft.path.rename(target))
+            data = off_hub(write)
+            try:
+                # Not in the thread: if the greenlet was killed meanwhile, this must not happen.
+                patiently(lambda: move_new(draft.path, target))
+                is_new = True
+            except FileExistsError:  # another process put one of this id in the same microsecond
+                if patiently(target.read_bytes) != data:
+                    raise QueueItemError(
+                        f"another report of this id was put at the same moment: {name}"
+                    ) from None
+                draft.drop()
             off_hub(lambda: sync_folder(self.folder))
         except BaseException as error:
             draft.drop()
-            remove_patiently(target)
+            if is_new:
+                remove_patiently(target)
             if isinstance(error, OSError):
                 raise folder_error("write a report", self.folder, error) from error
             raise
@@ -87,7 +118,7 @@ class Store:
             FileNotFoundError: Another has it.
             OSError: It could not be renamed at the moment.
         """
-        if len(os.fsencode(item.name)) > names.LONGEST_WAITING:
+        if names.is_too_long(item.name):
             old, item.item_id = item.name, names.short_id(item.item_id)
             item.name = self._own_name(item)
             (self.folder / old).rename(self.folder / item.name)
@@ -118,11 +149,19 @@ class Store:
         Where the disk is full it gets the same one at each attempt, from name, time and content.
 
         Raises:
-            UnreadableReportError: It contains nothing that could be sent.
+            UnreadableReportError: It contains nothing that could be sent; UnfinishedReportError, if
+                it may still be being written.
             OSError: It could not be read or written.
         """
         path = self.folder / claimed
-        document = read(path)
+        try:
+            document = read(path)
+        except UnreadableReportError as error:
+            parsed = names.read_waiting((names.read_claimed(claimed) or (claimed, ""))[0])
+            age = time.time() - patiently(path.stat).st_mtime
+            if parsed and not parsed.is_own and abs(age) < _YOUNG:
+                raise UnfinishedReportError(str(error)) from error
+            raise
         if is_without_id(document):
             waiting, _ = names.read_claimed(claimed) or (claimed, "")
             document["id"] = lasting_id(waiting, patiently(path.stat).st_mtime_ns, document)

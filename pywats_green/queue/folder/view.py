@@ -22,8 +22,8 @@ _REST = 20.0
 _IDLE = 0.05
 _LONGEST = 10.0
 
-# Seconds between two scans of a queue that is only put into.
-_PUT_REST = 60.0
+# A queue that nobody has looked into for so many seconds is only put into.
+_USED = 60.0
 
 # Holders of a group that another owner has, or may have.
 _ELSEWHERE = "elsewhere"
@@ -113,17 +113,12 @@ class View:
             self._looking = None
             looking.set()
 
-    def refresh_for_put(self) -> None:
-        """Scan if it was long ago, to drop what was put in here and sent by others.
-
-        Raises:
-            QueueFolderError: The folder cannot be read.
-        """
-        if self._looked_at is None or self._timer() - self._looked_at > _PUT_REST:
-            self.refresh(force=True)
-
     def add_own(self, item: WaitingItem, group: str) -> None:
-        """Add an item that was just put."""
+        """Add an item that was just put, unless a scan will find it: who only puts keeps none."""
+        if self._looked_at is None or self._timer() - self._looked_at > _USED:
+            self._looked_at = None
+            self.schedule.clear()
+            return
         item.knows_group = group != names.UNKNOWN_GROUP
         item.group = group if self.is_ordered and _is_group(group) else None
         self.touch(item.name)

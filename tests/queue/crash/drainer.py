@@ -26,7 +26,7 @@ from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.upstream.features.queues.processor import QueueProcessor
 
-WATCHED = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
+WATCHED = {"open", "os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 
 
 class FaultPoint:

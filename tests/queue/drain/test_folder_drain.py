@@ -483,3 +483,44 @@ def test_what_others_hold_when_a_drain_ends_remains(tmp_path: Path) -> None:
     queue.refresh()
     assert queue.elsewhere().items == 5
     assert [item.owner for item in queue.list("claimed")] == ["0badf00d"] * 4 + ["upstream"]
+
+
+def test_a_file_that_is_being_written_is_read_again_until_it_is_whole(tmp_path: Path) -> None:
+    timing, sent = FakeTiming(), []
+    queue = FolderQueue(tmp_path, timer=timing.clock, clock=timing.clock)
+    path = tmp_path / "r.queued"
+    path.write_text('{"id": "r", ')
+    tries: list[str] = []
+
+    def note(_item_id: str, outcome: str, error: BaseException | None) -> None:
+        tries.append(outcome)
+        if len(tries) == 7:
+            path.write_text('{"id": "r", "v": 1}')
+
+    summary = QueueProcessor(queue, sent.append, on_result=note, timing=timing).drain()
+    assert tries == ["released"] * 7 + ["submitted"]
+    assert sent == [{"id": "r", "v": 1}]
+    assert (summary.submitted, summary.quarantined) == (1, 0)
+
+
+def test_a_file_that_is_not_whole_after_a_minute_is_named_in_quarantine(tmp_path: Path) -> None:
+    path = tmp_path / "r.queued"
+    path.write_text('{"id": "r", ')
+    os.utime(path, (1.0, 1.0))
+    summary = QueueProcessor(tmp_path, lambda _: None).drain()
+    assert summary.quarantined == 1
+    [item] = FolderQueue(tmp_path).list()
+    assert "r.queued" in item.last_error
+
+
+def test_a_lack_of_memory_is_not_the_reports_fault(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put(_report(1))
+
+    def submit(_report: object) -> None:
+        raise MemoryError
+
+    summary = QueueProcessor(queue, submit, max_attempts=1, give_up_after=0.0).drain()
+    assert (summary.quarantined, summary.remaining) == (0, 1)
+    assert "nothing can be sent from here" in summary.paused_reason
+    queue.close()

@@ -1,6 +1,7 @@
 """Thousands of files: start-up, memory, and the work that a report costs at any depth."""
 
 import json
+import os
 import sys
 import time
 import tracemalloc
@@ -100,3 +101,23 @@ def test_a_new_file_is_noticed_within_a_second_beside_thousands_that_wait(deep: 
     timer.now += 1.0
     assert queue.claim().item_id == "new"
     queue.close()
+
+
+def test_who_only_puts_neither_scans_nor_remembers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans: list[object] = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: scans.append(path) or scandir(path))
+    timer = Clock()
+    queue = FolderQueue(tmp_path, timer=timer)
+    for number in range(100):
+        queue.put({"n": number})
+        timer.now += 30.0
+    assert not scans
+    assert len(queue._view.schedule) == 0
+    assert queue.counts()["waiting"] == 100
+    looked = len(scans)
+    queue.put({"n": 100})  # who also looks knows it at once
+    assert queue.counts()["waiting"] == 101
+    assert len(scans) == looked

@@ -1,5 +1,6 @@
 """FolderQueue.put: on disk when it returns, or an error and nothing."""
 
+import errno
 import json
 import os
 import stat
@@ -17,6 +18,7 @@ from pywats_green.exceptions import (
     InvalidArgumentError,
     PywatsGreenError,
     QueueFolderError,
+    QueueItemError,
     UnreadableReportError,
 )
 from pywats_green.queue.folder.queue import FolderQueue
@@ -153,25 +155,26 @@ def test_what_json_has_not_is_refused(tmp_path: Path, report: object) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@LINUX
 def test_file_and_folder_are_synced_around_the_rename(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
-    fsync, rename = os.fsync, Path.rename
+    fsync, link = os.fsync, os.link
 
     def note_fsync(descriptor: int) -> None:
         is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
         steps.append("folder" if is_folder else "file")
         fsync(descriptor)
 
-    def note_rename(self: Path, target: Path) -> Path:
-        steps.append("rename")
-        return rename(self, target)
+    def note_link(path: Path, target: Path) -> None:
+        steps.append("name")
+        link(path, target)
 
     monkeypatch.setattr(os, "fsync", note_fsync)
-    monkeypatch.setattr(Path, "rename", note_rename)
+    monkeypatch.setattr(os, "link", note_link)
     FolderQueue(tmp_path).put({})
-    assert steps == ["file", "rename", "folder"][: 2 if os.name == "nt" else 3]
+    assert steps == ["file", "name", "folder"]
 
 
 NativeEvent = gevent.monkey.get_original("threading", "Event")
@@ -292,3 +295,66 @@ def test_the_order_survives_a_restart_and_a_clock_that_jumps_back(tmp_path: Path
     queue = FolderQueue(tmp_path)
     assert [queue.claim().item_id for _ in range(6)] == list("012345")
     queue.close()
+
+
+def at_once(folder: Path) -> FolderQueue:
+    """A queue whose clock stands still, so that names collide."""
+    return FolderQueue(folder, clock=lambda: 4_000_000_000.0)
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_two_puts_of_one_id_at_one_moment_never_overwrite_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    if not has_links:
+
+        def refuse(*_args: object) -> None:
+            raise OSError(errno.ENOTSUP, "no hard links here")
+
+        monkeypatch.setattr(os, "link", refuse)
+    assert at_once(tmp_path).put({"id": "r", "v": 1}) == "r"
+    assert at_once(tmp_path).put({"id": "r", "v": 1}) == "r"  # the same report
+    with pytest.raises(QueueItemError, match="another report of this id"):
+        at_once(tmp_path).put({"id": "r", "v": 2})
+    at_once(tmp_path).put({"id": "s", "v": 2})
+    assert bodies(tmp_path) == [{"id": "r", "v": 1}, {"id": "s", "v": 2}]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"v": float("nan")},
+        {"v": [float("inf")]},
+        {"v": "\ud800"},
+        {"\udfff": 1},
+        {"v": "\U0001f600", "w": "\ude00"},
+        '{"v": "\ud800"}',
+        b'{"v": "\\ud800"}',
+        b'{"v": "\\uDFFF"}',
+    ],
+)
+def test_what_no_request_could_carry_is_refused_where_it_is_put(
+    tmp_path: Path, report: object
+) -> None:
+    with pytest.raises(InvalidArgumentError):
+        FolderQueue(tmp_path).put(report)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ['{"v": NaN}', '{"v": -Infinity}'])
+def test_numbers_that_json_has_not_are_refused_in_text_too(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UnreadableReportError, match="JSON has no"):
+        FolderQueue(tmp_path).put(text)
+
+
+def test_escaped_pairs_and_backslashes_are_good_unicode(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put({"v": "\U0001f600 \\ud800"})
+    queue.put('{"v": "\\ud83d\\ude00 \\\\ud800"}')
+    assert [body["v"] for body in bodies(tmp_path)] == ["\U0001f600 \\ud800"] * 2
+
+
+def test_broken_text_is_shown_from_its_start(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableReportError, match="it starts with 'reports/r1.json'"):
+        FolderQueue(tmp_path).put("reports/r1.json")
