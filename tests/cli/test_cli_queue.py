@@ -199,3 +199,11 @@ def test_release_frees_what_a_process_that_is_gone_has_claimed(run, queue):
     assert {item.item_id for item in queue.list("waiting")} >= {"x", "y"}
     status, _, err = run("release", "x")
     assert (status, "nobody has claimed it" in err) == (1, True)
+
+
+def test_requeue_by_reason_and_age(run, queue):
+    assert run("requeue", "--all", "--reason", "no such", "--json")[:2] == (0, '{"requeued": 0}\n')
+    assert run("requeue", "--all", "--older-than", "3600")[1] == "requeued: 0\n"
+    status, _, err = run("requeue", "bad", "--reason", "x")
+    assert (status, "go with --all" in err) == (2, True)
+    assert run("requeue", "--all", "--reason", "SERIAL number")[1] == "requeued: 1\n"

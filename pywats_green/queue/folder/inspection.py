@@ -17,7 +17,7 @@ from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import read
 from pywats_green.queue.folder.files import folder_error, off_hub, remove_patiently
 from pywats_green.queue.folder.memory import MemoryFile
-from pywats_green.queue.folder.meta import Meta, glance_at_meta, write_meta
+from pywats_green.queue.folder.meta import Meta, glance_at_meta, moment, write_meta
 from pywats_green.queue.folder.owners import is_alive_here
 from pywats_green.queue.folder.scan import QUARANTINE, is_upstreams, quarantined_names
 from pywats_green.queue.folder.store import Store
@@ -43,6 +43,7 @@ class QueueItem:
         priority: 1 is sent before 10.
         attempts: Attempts counted so far.
         age: Seconds since it was put.
+        since: Seconds for which it has been in its state, as far as its file tells.
         due_in: Seconds until it may be sent; 0: now.
         last_error: The error of the last attempt, or the reason for the quarantine; None: neither.
         size: Bytes.
@@ -56,6 +57,7 @@ class QueueItem:
     priority: int
     attempts: int
     age: float
+    since: float
     due_in: float
     last_error: str | None
     size: int
@@ -100,56 +102,99 @@ class Inspection:
             raise folder_error(f"read {item.name}", self._folder, error) from error
         return {**dataclasses.asdict(item), "path": str(item.path), "reason": reason, "body": body}
 
-    def requeue(self, item_id: str | None = None) -> int:
+    def requeue(
+        self,
+        item_id: str | None = None,
+        *,
+        reason: str | None = None,
+        older_than: float | None = None,
+    ) -> int:
         """Move items back to waiting. See `FolderQueue.requeue`."""
-        items = self.list("quarantined") if item_id is None else [self._find(item_id)]
-        for item in items:
+        if item_id is not None:
+            item = self._find(item_id)
             self._refuse_claimed(item)
-            try:
-                self._requeue(item)
-            except FileNotFoundError:
-                if item_id is not None:
-                    raise QueueItemError(f"{item_id} has just gone; look again") from None
-            except OSError as error:
-                raise folder_error(f"requeue {item.name}", self._folder, error) from error
-        return len(items)
+            return self._one("requeue", item, self._requeue)
+        items = [
+            item
+            for item in self.list("quarantined")
+            if (reason is None or reason.lower() in (item.last_error or "").lower())
+            and (older_than is None or item.since >= older_than)
+        ]
+        return self._each("requeue", items, self._requeue)
 
     def release(self, item_id: str | None = None) -> int:
         """Move claimed items back to waiting. See `FolderQueue.release`."""
         items = self.list("claimed") if item_id is None else [self._find(item_id)]
-        count = 0
-        for item in items:
-            if item.owner is None:
-                raise QueueItemError(f"{item.item_id} is {item.state}: nobody has claimed it")
-            if is_alive_here(self._folder, item.owner):
-                if item_id is None:
-                    continue
-                raise QueueItemError(
-                    f"{item.item_id} is being sent by owner {item.owner}, which lives on this "
-                    "machine; wait, or stop that process"
-                )
-            try:
-                self._store.take_back(item.path.name, item.name)
-                count += 1
-            except FileNotFoundError:
-                if item_id is not None:
-                    raise QueueItemError(f"{item_id} has just gone; look again") from None
-            except OSError as error:
-                raise folder_error(f"release {item.name}", self._folder, error) from error
-        return count
+        if item_id is None:
+            free = [item for item in items if not is_alive_here(self._folder, item.owner or "")]
+            return self._each("release", free, self._release)
+        [item] = items
+        if item.owner is None:
+            raise QueueItemError(f"{item.item_id} is {item.state}: nobody has claimed it")
+        if is_alive_here(self._folder, item.owner):
+            raise QueueItemError(
+                f"{item.item_id} is being sent by owner {item.owner}, which lives on this machine; "
+                "wait, or stop that process"
+            )
+        return self._one("release", item, self._release)
+
+    def _release(self, item: QueueItem) -> None:
+        self._store.take_back(item.path.name, item.name)
 
     def discard(self, item_id: str) -> None:
         """Delete an item. See `FolderQueue.discard`."""
         item = self._find(item_id)
         self._refuse_claimed(item)
+        self._one("discard", item, self._discard)
+
+    def discard_all(self, state: State) -> int:
+        """Delete all items in a state. See `FolderQueue.discard_all`."""
+        if state not in ("waiting", "quarantined"):
+            raise InvalidArgumentError(f"only waiting and quarantined items, not {state!r}")
+        return self._each("discard", self.list(state), self._discard)
+
+    def _one(self, doing: str, item: QueueItem, change: Callable[[QueueItem], None]) -> int:
         try:
-            if item.path.is_dir():
-                raise QueueItemError(f"{item.path} is a folder: look into it and remove it by hand")
-            patiently(item.path.unlink)
+            change(item)
         except FileNotFoundError:
-            raise QueueItemError(f"{item_id} has just gone; look again") from None
+            raise QueueItemError(f"{item.item_id} has just gone; look again") from None
         except OSError as error:
-            raise folder_error(f"discard {item.name}", self._folder, error) from error
+            raise folder_error(f"{doing} {item.name}", self._folder, error) from error
+        return 1
+
+    def _each(
+        self, doing: str, items: Sequence[QueueItem], change: Callable[[QueueItem], None]
+    ) -> int:
+        """Change each item, off the hub; go on past those that cannot be changed.
+
+        Raises:
+            QueueItemError: Some could not; the message says how many were, and the first reason.
+        """
+        refused: list[str] = []
+
+        def work() -> int:
+            count = 0
+            for item in items:
+                try:
+                    change(item)
+                    count += 1
+                except FileNotFoundError:
+                    pass  # another process took it on
+                except (QueueItemError, OSError) as error:
+                    refused.append(f"{item.item_id}: {error}")
+            return count
+
+        count = off_hub(work)
+        if refused:
+            raise QueueItemError(
+                f"{doing}: {count} done, {len(refused)} not, the first because of {refused[0]}"
+            )
+        return count
+
+    def _discard(self, item: QueueItem) -> None:
+        if patiently(item.path.is_dir):
+            raise QueueItemError(f"{item.path} is a folder: look into it and remove it by hand")
+        patiently(item.path.unlink)
         remove_patiently(self._beside(item))
 
     def _requeue(self, item: QueueItem) -> None:
@@ -256,6 +301,7 @@ class Inspection:
                 attempts=int(told["attempts"]),
                 last_error=str(told["reason"]),
                 priority=int(told["priority"]),
+                moved=moment(told.get("quarantined_at")),
             )
         except (OSError, ValueError, LookupError, TypeError):
             meta = Meta(last_error="the file with the reason is missing or damaged")
@@ -274,16 +320,17 @@ class Inspection:
         except FileNotFoundError:
             return None  # it has just gone on
         now = self._clock()
-        since = status.st_mtime if waiting.sequence is None else waiting.sequence / 1e6
+        born = status.st_mtime if waiting.sequence is None else waiting.sequence / 1e6
         if waiting.sequence is None and meta.created is not None:
-            since = meta.created
+            born = meta.created
         told = meta.priority if waiting.priority is None else waiting.priority
         return QueueItem(
             item_id=waiting.item_id,
             state=state,
             priority=names.DEFAULT_PRIORITY if told is None else told,
             attempts=meta.attempts + is_proven(meta.failed_at, self._memory.read()),
-            age=max(0.0, now - since),
+            age=max(0.0, now - born),
+            since=max(0.0, now - (meta.moved or max(status.st_mtime, status.st_ctime))),
             due_in=meta.wait(now) if state == "waiting" else 0.0,
             last_error=meta.last_error,
             size=0 if stat.S_ISDIR(status.st_mode) else status.st_size,

@@ -32,6 +32,7 @@ class Meta:
         delay: The delay chosen, in seconds: an upper bound for the wait, however the clock jumps.
         priority: 1 is sent before 10. None: not in the file.
         created: Seconds since the epoch. None: not in the file.
+        moved: When it was quarantined, in seconds since the epoch. None: it is not, or not known.
         other: Fields of upstream's that are not used here, but kept.
     """
 
@@ -44,6 +45,7 @@ class Meta:
     delay: float = 0.0
     priority: int | None = None
     created: float | None = None
+    moved: float | None = None
     other: dict[str, Any] = field(default_factory=dict)
 
     def wait(self, now: float) -> float:
@@ -81,7 +83,7 @@ def read_meta(path: Path) -> Meta | None:
         killed=int(_number(values.get("killed"))),
         delay=_number(values.get("delay")),
         priority=min(99, int(_number(values["priority"]))) if "priority" in values else None,
-        created=_moment(values.get("created_at")),
+        created=moment(values.get("created_at")),
         other=values,
     )
 
@@ -124,7 +126,7 @@ def _number(value: object) -> float:
     return float(value)
 
 
-def _moment(value: object) -> float | None:
+def moment(value: object) -> float | None:
     """Return seconds since the epoch. Upstream writes local time without a zone."""
     if not isinstance(value, str):
         return None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from pywats_green.arguments import require_seconds
-from pywats_green.exceptions import ArgumentTypeError
+from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import Document, document_of
 from pywats_green.queue.folder.claim import FolderClaim
@@ -242,24 +242,38 @@ class FolderQueue:
         """
         return self._inspection.show(item_id)
 
-    def requeue(self, item_id: str | None = None) -> int:
+    def requeue(
+        self,
+        item_id: str | None = None,
+        *,
+        reason: str | None = None,
+        older_than: float | None = None,
+    ) -> int:
         """Move an item from quarantine back to waiting, due at once and with no attempt counted.
 
         An item that is waiting becomes due at once.
 
         Args:
-            item_id: Its id, or the name of its file. None: everything in quarantine.
+            item_id: Its id, or the name of its file. None: everything in quarantine that the other
+                two arguments choose.
+            reason: Part of the reason for the quarantine, in upper or lower case. None: any.
+            older_than: Seconds for which it has been in quarantine at least. None: any time.
 
         Returns:
             The number of items.
 
         Raises:
-            QueueItemError: There is no such item, there are several, or it is claimed.
+            QueueItemError: There is no such item, there are several, or it is claimed. Without an
+                id: some could not be moved, but all others were.
+            InvalidArgumentError: An id was given together with another argument.
             QueueFolderError: The folder cannot be read or written.
         """
-        count = self._inspection.requeue(item_id)
-        self._view.forget()
-        return count
+        if item_id is not None and (reason is not None or older_than is not None):
+            raise InvalidArgumentError("give the id of an item, or a reason and an age")
+        try:
+            return self._inspection.requeue(item_id, reason=reason, older_than=older_than)
+        finally:
+            self._view.forget()
 
     def release(self, item_id: str | None = None) -> int:
         """Move claimed items back to waiting by hand, before their owner counts as dead.
@@ -278,9 +292,10 @@ class FolderQueue:
                 owner certainly lives.
             QueueFolderError: The folder cannot be read or written.
         """
-        count = self._inspection.release(item_id)
-        self._view.forget()
-        return count
+        try:
+            return self._inspection.release(item_id)
+        finally:
+            self._view.forget()
 
     def discard(self, item_id: str) -> None:
         """Delete a waiting or quarantined item for good.
@@ -294,6 +309,25 @@ class FolderQueue:
         """
         self._inspection.discard(item_id)
         self._view.forget()
+
+    def discard_all(self, state: State = "quarantined") -> int:
+        """Delete all items in a state for good.
+
+        Args:
+            state: `quarantined` or `waiting`.
+
+        Returns:
+            The number of items.
+
+        Raises:
+            QueueItemError: Some could not be deleted, but all others were.
+            InvalidArgumentError: It is another state.
+            QueueFolderError: The folder cannot be read.
+        """
+        try:
+            return self._inspection.discard_all(state)
+        finally:
+            self._view.forget()
 
 
 def _grouping(order_by: OrderBy) -> Grouping | None:

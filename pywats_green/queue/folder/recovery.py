@@ -78,8 +78,9 @@ class Recovery:
                 if is_dead:
                     # The owner may have claimed more between the snapshot and its death.
                     claims = claims_of(self._store.folder, owner)
+                    died_at = time.time()  # of all alike, so that they keep their order
                     count = sum(
-                        self._return(names.claimed_name(waiting, owner), waiting)
+                        self._return(names.claimed_name(waiting, owner), waiting, died_at)
                         for waiting in claims
                     )
                     logger.warning("Owner %s is dead; %d claims returned", owner, count)
@@ -113,13 +114,13 @@ class Recovery:
         self.left_count = still
         return count
 
-    def _return(self, name: str, waiting: str) -> int:
+    def _return(self, name: str, waiting: str, died_at: float | None = None) -> int:
         # A crash may have left the reason of an unfinished quarantine.
         aside = self._store.folder / QUARANTINE / waiting
         if not aside.exists():
             remove(aside.with_name(names.reason_name(waiting)))
         try:
-            self._store.take_back(name, waiting, died=names.read_claimed(name) is not None)
+            self._store.take_back(name, waiting, died_at=died_at)
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
                 logger.warning("Cannot take back %s: %s", name, error)

@@ -217,13 +217,14 @@ class Store:
         """
         item.name = patiently(lambda: self._return(claimed, item, meta))
 
-    def take_back(self, name: str, waiting: str, *, died: bool = False) -> None:
+    def take_back(self, name: str, waiting: str, *, died_at: float | None = None) -> None:
         """Return a report of a dead owner, or of upstream, to waiting; one try.
 
         Args:
             name: Its name.
             waiting: Its waiting name.
-            died: Whether its owner died with it, which counts as an attempt.
+            died_at: When its owner was found dead, in seconds since the epoch, which counts as an
+                attempt. None: it was not.
 
         Raises:
             FileNotFoundError: Another has returned it.
@@ -237,11 +238,11 @@ class Store:
             parsed.sequence or int(time.time() * 1e6),
         )
         meta = None
-        if died:
+        if died_at is not None:
             meta = self._meta_of(name, waiting)
             meta.attempts += 1
             meta.killed += 1
-            meta.failed_when = time.time()
+            meta.failed_when = died_at
             meta.last_error = "the process that was sending it died"
             if parsed.priority is None and meta.priority is not None:
                 item.priority = meta.priority
