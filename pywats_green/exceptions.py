@@ -126,5 +126,9 @@ class QueueFolderError(PywatsGreenError, OSError):
     """The folder of a queue cannot be used: gone, full, no permission, not a folder."""
 
 
+class QueueFullError(QueueFolderError):
+    """A queue holds as much as it may; nothing of the report was written."""
+
+
 class QueueItemError(PywatsGreenError, LookupError):
     """A queue has no such item, or not in a state in which that can be done to it."""

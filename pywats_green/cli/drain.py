@@ -68,6 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="send reports with the same value of this field one after another, such as sn (any)",
     )  # fmt: skip
     parser.add_argument(
+        "--keep-quarantined", type=option.timeout, metavar="SECONDS",
+        help="delete what has been in quarantine for so long (never)",
+    )  # fmt: skip
+    parser.add_argument(
         "--accept",
         choices=[ANY_2XX],
         help="what counts as delivered: every 2xx, even without a receipt of WATS",
@@ -86,7 +90,9 @@ def execute(options: argparse.Namespace) -> int:
     """
     if not is_installed():
         raise CommandError("PYWATS_GREEN_DISABLE switches pywats_green off: unset it", WRONG_USE)
-    with opened_queue(options.folder, order_by=options.order_by) as queue:
+    with opened_queue(
+        options.folder, order_by=options.order_by, keep_quarantined=options.keep_quarantined
+    ) as queue:
         url, token = _server(os.environ)
         accept = _accept(options.accept, os.environ)
         with told_lines(), new_client(url, token) as api:

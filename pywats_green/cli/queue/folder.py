@@ -16,13 +16,18 @@ from pywats_green.queue.patience import patiently
 
 @contextmanager
 def opened_queue(
-    path: str, *, order_by: str | None = None, write: bool = True
+    path: str,
+    *,
+    order_by: str | None = None,
+    keep_quarantined: float | None = None,
+    write: bool = True,
 ) -> Iterator[FolderQueue]:
     """Open the queue in an existing folder, for the length of the block.
 
     Args:
         path: The folder; it is not created, because whoever mistypes it wants no new one.
         order_by: A field of the reports. None: no groups.
+        keep_quarantined: Seconds; see `FolderQueue`.
         write: Whether the queue will be changed.
 
     Raises:
@@ -42,7 +47,7 @@ def opened_queue(
             WRONG_USE,
         )
     try:
-        queue = FolderQueue(folder, order_by=order_by)
+        queue = FolderQueue(folder, order_by=order_by, keep_quarantined=keep_quarantined)
         try:
             yield queue
         finally:

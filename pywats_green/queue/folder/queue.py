@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pywats_green.arguments import require_seconds
+from pywats_green.arguments import require_count, require_seconds
 from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
 from pywats_green.queue.folder import names
-from pywats_green.queue.folder.body import Document, document_of
+from pywats_green.queue.folder.body import Document, document_of, encode
+from pywats_green.queue.folder.capacity import Capacity
 from pywats_green.queue.folder.claim import FolderClaim
 from pywats_green.queue.folder.claims import Claims, Grouping
+from pywats_green.queue.folder.files import off_hub
 from pywats_green.queue.folder.inspection import Inspection, QueueItem, State
 from pywats_green.queue.folder.memory import Closure, MemoryFile
 from pywats_green.queue.folder.recovery import Recovery
@@ -46,6 +48,11 @@ class FolderQueue:
             processes must use the same. None: only priority counts, then first in, first out.
         lease: Seconds without a heartbeat after which an owner on another host is considered dead;
             longer than anything that may suspend this process.
+        max_reports: How many reports may be waiting or claimed; `put` refuses more. None: no limit.
+        max_bytes: How many bytes they may have. None: no limit. Several processes may together
+            exceed a limit by what they put within five seconds.
+        keep_quarantined: Seconds after which an item in quarantine is deleted, by a process that
+            drains. None: never.
         scan_interval: Seconds between two scans for items of other processes: at most that while
             idle, at least that while busy.
         timer: Seconds, monotonic.
@@ -54,7 +61,7 @@ class FolderQueue:
     Raises:
         QueueFolderError: The folder cannot be created.
         ArgumentTypeError: An argument has the wrong type.
-        InvalidArgumentError: A time is not above 0.
+        InvalidArgumentError: A time is not above 0, or a limit below 1.
     """
 
     def __init__(
@@ -62,6 +69,9 @@ class FolderQueue:
         path: str | os.PathLike[str],
         *,
         order_by: OrderBy = None,
+        max_reports: int | None = None,
+        max_bytes: int | None = None,
+        keep_quarantined: float | None = None,
         lease: float = 60.0,
         scan_interval: float = 0.5,
         timer: Callable[[], float] = time.monotonic,
@@ -69,6 +79,11 @@ class FolderQueue:
     ) -> None:
         require_seconds("lease", lease)
         require_seconds("scan_interval", scan_interval)
+        if keep_quarantined is not None:
+            require_seconds("keep_quarantined", keep_quarantined)
+        for name, limit in (("max_reports", max_reports), ("max_bytes", max_bytes)):
+            if limit is not None:
+                require_count(name, limit)
         if not (order_by is None or isinstance(order_by, str) or callable(order_by)):
             raise ArgumentTypeError(f"order_by must be a field or a function, not {order_by!r}")
         self.path = Path(path)
@@ -77,7 +92,7 @@ class FolderQueue:
         self._store = Store(self.path)
         self._view = View(
             self._store,
-            Recovery(self._store, lease, timer),
+            Recovery(self._store, lease, keep_quarantined, timer),
             is_ordered=order_by is not None,
             interval=scan_interval,
             timer=timer,
@@ -86,6 +101,7 @@ class FolderQueue:
         self._claims = Claims(
             self._store, self._view, self._group_of, lease=lease, timer=timer, clock=clock
         )
+        self._capacity = Capacity(self.path, max_reports, max_bytes, timer)
         self._memory = MemoryFile(self.path, clock)
         self._inspection = Inspection(self._store, self._memory, clock)
 
@@ -107,6 +123,7 @@ class FolderQueue:
 
         Raises:
             QueueFolderError: It could not be written, and nothing of it is left.
+            QueueFullError: The queue holds as much as it may; it is a QueueFolderError.
             UnreadableReportError: The text is not a JSON object.
             ArgumentTypeError: The report is none of these, the id is not a string, or the priority
                 is not a whole number.
@@ -126,7 +143,12 @@ class FolderQueue:
             group = names.group_token(self._group_of(document))
         sequence = self._store.next_sequence(self._clock())
         name = names.waiting_name(priority, sequence, group, item_id)
-        self._store.put(name, document, raw)
+        if self._capacity.is_limited:
+            data = off_hub(lambda: encode(document)) if raw is None else raw
+            with self._capacity.room_for(len(data)):
+                self._store.put(name, document, data)
+        else:
+            self._store.put(name, document, raw)
         self._view.add_own(WaitingItem(name, item_id, priority, sequence), group)
         return item_id
 

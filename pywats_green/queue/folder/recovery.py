@@ -17,10 +17,14 @@ from pywats_green.queue.folder.scan import (
     claims_of,
     is_abandoned,
     is_upstreams,
+    purge_quarantine,
 )
 from pywats_green.queue.folder.store import Store
 
 logger = logging.getLogger(__name__)
+
+# Seconds between two looks for what has been in quarantine for too long.
+_PURGE_PAUSE = 600.0
 
 # A draft this many seconds old has no writer any more.
 _DRAFT_AGE = 3600.0
@@ -32,6 +36,7 @@ class Recovery:
     Args:
         store: The folder.
         lease: Seconds; see `Observer`.
+        keep_quarantined: Seconds; see `FolderQueue`.
         timer: Seconds, monotonic.
 
     Attributes:
@@ -39,7 +44,11 @@ class Recovery:
     """
 
     def __init__(
-        self, store: Store, lease: float, timer: Callable[[], float] = time.monotonic
+        self,
+        store: Store,
+        lease: float,
+        keep_quarantined: float | None = None,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._observer = Observer(store.folder, lease, timer)
@@ -48,6 +57,8 @@ class Recovery:
         self._orphans: set[str] = set()
         self.left_count = 0
         self._has_swept = False
+        self._keep_quarantined = keep_quarantined
+        self._purged_at: float | None = None
 
     def run(self, snapshot: Snapshot, own: str | None) -> int:
         """Recover what can be recovered; return how many reports are waiting again.
@@ -64,7 +75,19 @@ class Recovery:
         for name in snapshot.sent:
             remove(self._store.folder / name)
         self._clear_metas(snapshot)
+        self._purge()
         return count
+
+    def _purge(self) -> None:
+        """Delete what has been in quarantine for long enough; every now and then."""
+        keep = self._keep_quarantined
+        now = self._timer()
+        if keep is None or (self._purged_at is not None and now - self._purged_at < _PURGE_PAUSE):
+            return
+        self._purged_at = now
+        count = purge_quarantine(self._store.folder, keep)
+        if count:
+            logger.warning("%d reports deleted that were in quarantine for %g s", count, keep)
 
     def holder(self, owner: str) -> Holder | None:
         """Return what is known of another owner; None: nothing, or all its claims are back."""

@@ -125,6 +125,21 @@ def quarantined_names(folder: Path) -> Iterator[str]:
         return
 
 
+def purge_quarantine(folder: Path, keep: float) -> int:
+    """Delete the reports that have been in quarantine for so many seconds; return how many."""
+    count = 0
+    for name in list(quarantined_names(folder)):
+        path = folder / QUARANTINE / name
+        reason = path.with_name(names.reason_name(name))
+        with contextlib.suppress(OSError):
+            since = (reason if reason.exists() else path).stat().st_mtime
+            if time.time() - since >= keep:
+                path.unlink()
+                count += 1
+                reason.unlink(missing_ok=True)
+    return count
+
+
 def is_upstreams(path: Path, ending: str) -> bool:
     """Tell whether upstream wrote a file, where its ending is one that others may use as well."""
     try:

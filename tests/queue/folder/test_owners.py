@@ -221,7 +221,7 @@ def test_what_a_dying_owner_claimed_after_the_look_comes_back_too(tmp_path: Path
     timer = Clock()
     foreign_claim(tmp_path, ELSEWHERE)
     store = Store(tmp_path)
-    recovery = Recovery(store, 1.0, timer)
+    recovery = Recovery(store, 1.0, None, timer)
     look = scan(tmp_path, ())
     assert recovery.run(look, None) == 0
     (tmp_path / "b.queued.0badf00d.claim").write_text("{}")
