@@ -101,6 +101,8 @@ def test_environment() -> None:
             "PYWATS_GREEN_TTL": "process=3600, asset=0",
             "PYWATS_GREEN_BULK_WRITES": "true",
             "PYWATS_GREEN_POOL_REUSE": "0",
+            "PYWATS_GREEN_ADMISSION_TIMEOUT": "90",
+            "PYWATS_GREEN_WAIT_FOR_SERVER": "30",
             "DNS_TTL": "7",
         }
     )
@@ -111,6 +113,8 @@ def test_environment() -> None:
         ttl={"process": 3600.0, "asset": 0.0},
         bulk_writes=True,
         pool_reuse=False,
+        admission_timeout=90.0,
+        wait_for_server=30.0,
     )
 
 

@@ -54,5 +54,8 @@ class Gate(Protocol):
     def take_back(self, permit: Any) -> None:
         """Take a permit back that learned nothing."""
 
+    def probe_now(self) -> None:
+        """Let the next probe go at once."""
+
     def cool_down(self, seconds: float) -> None:
         """Let nobody through for some seconds, for no reason of the server's."""

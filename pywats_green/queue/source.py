@@ -149,6 +149,9 @@ class Source(Protocol):
     def due_in(self) -> float | None:
         """Return the seconds until the next item is due; 0: now; None: nothing is waiting."""
 
+    def has_untried(self) -> bool:
+        """Tell whether an item is due that did not fail."""
+
     def counts(self) -> QueueCounts:
         """Return how many items there are."""
 

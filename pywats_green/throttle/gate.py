@@ -42,8 +42,6 @@ class Gate:
     nor open it: their permits are of an older epoch. One that the server asks for more time only
     puts the next probe off.
 
-    A hold lasts at most 300 s without a new reason, and so does a probe that does not come back.
-
     The gate belongs to one native thread; others may call `close_from_afar` and read.
 
     Args:
@@ -54,7 +52,7 @@ class Gate:
         tell: Called with one line of text for each closing, probe and reopening, in the greenlet
             that caused it, when the gate is in order again; it may wait, and be killed there.
         lapse: Seconds without a new reason, and without a probe that comes back, after which it
-            opens by itself. Infinite: only a probe opens it.
+            opens by itself.
         start_timer: Starts a timer.
         clock: Seconds, monotonic.
     """
@@ -238,6 +236,10 @@ class Gate:
         """End a pause by hand and any cooldown, and let a probe go at once."""
         self._by_hand = False
         self._not_before = float("-inf")
+        self.probe_now()
+
+    def probe_now(self) -> None:
+        """Let the next probe go at once: there is one that may fare better."""
         if self._closure:
             self._closure.probe_now()
         self._line.attend()

@@ -13,6 +13,8 @@ from pywats_green.throttle.line import StartTimer, start_timer
 from pywats_green.throttle.permit import Permit
 from pywats_green.throttle.tally import Tally
 
+_BEFORE = -1  # the epoch of what was in flight before there was a gate
+
 
 class Gates(dict[str, Gate]):
     """The gates that the calls of one native thread meet, by server; usually there are none.
@@ -64,6 +66,8 @@ class Gates(dict[str, Gate]):
         gate = self.get(server)
         if gate is None:
             gate = self.setdefault(server, self._make(server))
+        elif permit is None:
+            permit = Permit(_BEFORE, is_probe=False)
         return gate.close(cause, permit, seconds=seconds, longest=longest, is_limit=is_limit)
 
     def close_from_afar(

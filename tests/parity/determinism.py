@@ -33,6 +33,13 @@ def start_row(number: int) -> None:
     _row, _drawn = number, 0
 
 
+def open_gates() -> None:
+    """Forget which servers asked for time, so that a row does not wait for those before it."""
+    gates: Any = sys.modules.get("pywats_green.upstream.client.gates")
+    if gates is not None:
+        gates.forget_all()
+
+
 def _next_uuid() -> uuid.UUID:
     global _drawn  # noqa: PLW0603  # as above
     _drawn += 1

@@ -115,6 +115,12 @@ WORDS = (
         kind="words",
     ),
     Difference(
+        "an open circuit breaker",
+        ("pyWATS/*/breaker */steps", "flows/*/breaker_of_a_service/outcome"),
+        green=" is OPEN - failing fast: ",
+        kind="words",
+    ),
+    Difference(
         "a TLS handshake that is never answered",
         ("HttpClient/*/tls never answered/steps",),
         kind="words",

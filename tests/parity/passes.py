@@ -114,6 +114,7 @@ def _faulty(
     row: Row,
 ) -> dict[str, Any]:
     control.send("reset")
+    determinism.open_gates()
     options: dict[str, Any] = {"error_mode": mode, "verify_ssl": False}
     if fault["mode"] == "hang":
         options["timeout"] = HANG

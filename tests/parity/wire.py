@@ -14,6 +14,7 @@ from pywats import pyWATS
 from pywats.core.client import HttpClient
 from pywats.core.retry import RetryConfig
 
+from parity import determinism
 from parity.control import Control
 from parity.outcome import outcome_of
 from parity.tables.wire import ROWS, Exchange, Step
@@ -38,6 +39,7 @@ def _record(
     kind: str, exchange: Exchange, servers: dict[str, Any], control: Control
 ) -> dict[str, Any]:
     control.send("clear_requests")
+    determinism.open_gates()
     base = re.sub(
         r"\{(\w+)\}", lambda found: f"127.0.0.1:{servers['ports'][found[1]]}", exchange.base
     )

@@ -46,6 +46,19 @@ def test_one_that_is_as_if_not_there_is_forgotten_though_nobody_leaves_it(
     assert not gates
 
 
+def test_what_was_in_flight_before_there_was_a_gate_does_not_close_it_again(
+    gates: Gates, clock: HandClock
+) -> None:
+    _close(gates)
+    clock.turn(10)
+    gate = gates[SERVER]
+    probe = gate.admit()
+    assert probe is not None
+    gate.reopen(probe)
+    _close(gates)  # two that were sent together, and one answer is late
+    assert gate.reason is None
+
+
 def test_what_another_thread_met_makes_a_gate_that_is_closed(gates: Gates) -> None:
     gates.close_from_afar(SERVER, "HTTP 429", seconds=7, longest=30, is_limit=True)
     assert gates.states()[SERVER] == {

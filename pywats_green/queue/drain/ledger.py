@@ -85,6 +85,11 @@ class Ledger:
         """Tell whether a failure was the server's fault."""
         return failed_at < self._pardoned
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether reports failed, and no other has told yet whose fault it was."""
+        return bool(self._doubted or self._has_unknown) and self._pardoned <= self._receipts
+
     def pardon(self) -> None:
         """Put the failures since the last receipt, and until the next, down to the server."""
         self._failures += 1  # so that only a report that is taken from now on ends it

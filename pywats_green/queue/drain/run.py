@@ -185,7 +185,7 @@ class Run:
         try:
             if (seconds := self._kept_back_for()) > 0:
                 return min(seconds, POLL)
-            permit = self._gate.admit()
+            permit = self._admit()
             if permit is not None:
                 return self._claim_with(permit)
             if self._is_empty(self._source.due_in()):
@@ -195,6 +195,16 @@ class Run:
             return _OUTAGE_WAIT
         opens_in = self._gate.opens_in()
         return POLL if opens_in is None else min(opens_in, POLL)
+
+    def _admit(self) -> Permit | None:
+        permit = self._gate.admit()
+        if permit is None and self._gate.is_closed and self._sender.settler.wants_another:
+            if not self._source.has_untried():
+                return None
+            # One report keeps failing alone; whoever comes now need not wait for its next probe.
+            self._gate.probe_now()
+            permit = self._gate.admit()
+        return permit
 
     def _kept_back_for(self) -> float:
         if not self._limits.until_empty or self._gate.is_closed:

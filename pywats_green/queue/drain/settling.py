@@ -110,6 +110,12 @@ class Settler:
         self._ledger = ledger
         self._witnesses = witnesses
         self._counts = counts
+        self._is_asked_to_wait = False
+
+    @property
+    def wants_another(self) -> bool:
+        """Whether a report that did not fail may probe at once, as far as the server asked."""
+        return self._ledger.is_undecided and not self._is_asked_to_wait
 
     def has_used_up(self, claim: Claim) -> str | None:
         """Return why a report is not to be sent again; None: it is to be sent.
@@ -185,7 +191,7 @@ class Settler:
         failed_at = None
         if disposition.may_be_the_report:
             failed_at = self._ledger.note_failure(claim, standing, is_probe=permit.is_probe)
-        elif disposition.kind is Kind.UNREACHABLE and permit.is_probe:
+        elif disposition.kind is Kind.UNREACHABLE:
             self._ledger.pardon()
         is_suspect = failed_at is not None and not self._ledger.is_pardoned(failed_at)
         delay = 0.0
@@ -209,7 +215,9 @@ class Settler:
         return "released"
 
     def _close_gate(self, disposition: Disposition, permit: Permit) -> None:
-        kind, seconds = disposition.kind, disposition.retry_after
+        kind = disposition.kind
+        seconds = disposition.retry_after or None  # who asks for no time gets growing pauses
+        self._is_asked_to_wait = seconds is not None or kind is Kind.HELD_OFF
         if seconds is None and kind in _ASKS_AT_ONCE and not self._gate.is_closed:
             seconds = 0.0
         self._gate.close(

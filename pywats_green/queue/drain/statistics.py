@@ -94,6 +94,9 @@ class ProcessorStats(TypedDict):
         retried: Failed attempts that counted, and were or will be repeated.
         quarantined: Reports put into quarantine.
         released: Reports put back without counting the attempt.
+        closings: How often the submissions gate closed.
+        probes: Reports that probed the server.
+        reopenings: How often the gate opened again.
     """
 
     depth: int
@@ -105,6 +108,9 @@ class ProcessorStats(TypedDict):
     retried: int
     quarantined: int
     released: int
+    closings: int
+    probes: int
+    reopenings: int
 
 
 class Counted(Protocol):
@@ -139,6 +145,9 @@ class QueueStats(TypedDict):
         retried: Failed attempts that counted, and were or will be repeated.
         quarantined: Reports put into quarantine.
         released: Reports put back without counting the attempt.
+        closings: How often a submissions gate closed.
+        probes: Reports that probed a server.
+        reopenings: How often a gate opened again.
         paused: How many processors are paused.
         paused_reason: Why one of them is; None: none is.
     """
@@ -152,6 +161,9 @@ class QueueStats(TypedDict):
     retried: int
     quarantined: int
     released: int
+    closings: int
+    probes: int
+    reopenings: int
     paused: int
     paused_reason: str | None
 
@@ -179,6 +191,9 @@ def queue_statistics() -> QueueStats:
         "retried": sum(stats["retried"] for stats in found),
         "quarantined": sum(stats["quarantined"] for stats in found),
         "released": sum(stats["released"] for stats in found),
+        "closings": sum(stats["closings"] for stats in found),
+        "probes": sum(stats["probes"] for stats in found),
+        "reopenings": sum(stats["reopenings"] for stats in found),
         "paused": sum(stats["paused"] is not None for stats in found),
         "paused_reason": next(filter(None, (stats["paused"] for stats in found)), None),
     }

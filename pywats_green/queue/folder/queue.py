@@ -184,6 +184,15 @@ class FolderQueue:
         due = self._view.next_due()
         return self._view.idle_pause if due is None else due
 
+    def has_untried(self) -> bool:
+        """Tell whether an item is due that did not fail.
+
+        Raises:
+            QueueFolderError: The folder cannot be read.
+        """
+        self._view.refresh()
+        return self._view.has_untried()
+
     def counts(self) -> QueueCounts:
         """Return how many items are waiting, claimed by this owner, and in quarantine.
 

@@ -158,6 +158,13 @@ class Schedule:
             heapq.heappop(self._ready)
         return max(0.0, self._delayed[0][0] - now) if self._delayed else None
 
+    def has_untried(self, now: float) -> bool:
+        """Tell whether an item of a free group is due that did not fail. Looks at all of them."""
+        return any(
+            not item.failed_when and item.due <= now and self._is_free(item)
+            for item in self._items.values()
+        )
+
     def oldest(self) -> int | None:
         """Return the smallest sequence; None: nothing is waiting."""
         while self._by_age:

@@ -128,6 +128,10 @@ class View:
         """Return the seconds until an item is due; None: no item of a free group is waiting."""
         return self.schedule.next_due(self._timer())
 
+    def has_untried(self) -> bool:
+        """Tell whether an item is due that did not fail."""
+        return self.schedule.has_untried(self._timer())
+
     def touch(self, name: str) -> None:
         """Note that a file was renamed: what a scan under way says about it is outdated."""
         if self._looking is not None:

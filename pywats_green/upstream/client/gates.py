@@ -202,7 +202,7 @@ def _tell(text: str) -> None:
     logger.info("Gate of %s", text)
 
 
-def _forget_all() -> None:
+def forget_all() -> None:
     """Forget the gates, in a forked process: what is inside will not come out there."""
     for gates in _all_gates():
         gates.clear()
@@ -214,4 +214,4 @@ def _all_gates() -> list[Gates]:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+    os.register_at_fork(after_in_child=forget_all)

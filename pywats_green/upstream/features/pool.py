@@ -9,7 +9,7 @@ import gevent
 
 from pywats_green import pool
 from pywats_green.bridge import DeadlineExceeded
-from pywats_green.exceptions import InvalidArgumentError
+from pywats_green.exceptions import AdmissionTimeoutError, InvalidArgumentError
 from pywats_green.pool import Raised
 from pywats_green.progress import ProgressCallback
 
@@ -56,7 +56,7 @@ class Pool(pool.Pool):
         """Call `func` for each item and say what became of each.
 
         The error codes and details are those of pywats' `parallel_execute`: a None is a failure
-        NOT_FOUND, an exception is classified by its type.
+        NOT_FOUND, an exception is classified by its type; `AdmissionTimeoutError` is a TIMEOUT.
 
         Args:
             func: Called with one item.
@@ -114,6 +114,8 @@ def _failure(index: int, item: object, value: Raised | None) -> Failure:
     else:
         details["exception_type"] = type(value.error).__name__
         code, message = _classify_exception(value.error), str(value.error)  # type: ignore[arg-type]
+        if isinstance(value.error, AdmissionTimeoutError):  # upstream goes by names
+            code = "TIMEOUT"
     return Failure(error_code=code, message=message, details=details)
 
 

@@ -33,6 +33,7 @@ class Answer(NamedTuple):
     kind: str = JSON
     status: str = "200 OK"
     location: str = ""
+    encoding: str = ""
 
 
 class Front:
@@ -53,6 +54,8 @@ class Front:
             self.pages += 1
             answer = Answer(PAGE, HTML)
         headers = [("Content-Type", answer.kind)]
+        if answer.encoding:
+            headers.append(("Content-Encoding", answer.encoding))
         if answer.location:
             headers.append(("Location", answer.location))
         start(answer.status, headers)
@@ -129,6 +132,46 @@ def test_a_foreign_answer_spends_nothing(
     assert all(isinstance(result[2], ForeignAnswerError) for result in results)
     front.answer = Answer(b'[{"ID": "x"}]')
     assert gate.drain()[:5] == (5, 0, 0, 0, None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(b"no gzip", encoding="gzip"), Answer(b"[" * 100_000 + b"]" * 100_000)],
+    ids=["bad gzip", "nested too deeply"],
+)
+def test_an_answer_that_cannot_be_read_is_foreign(
+    front: Front, client: pyWATS, queue: FolderQueue, answer: Answer
+) -> None:
+    front.answer = answer
+    summary = QueueProcessor(queue, client, max_attempts=1, **BRISK).drain()
+    assert summary[:4] == (0, 0, 0, 5)
+    assert "the answer was no receipt of WATS (PyWATSError: " in str(summary.paused_reason)
+    assert [item.attempts for item in queue.list("waiting")] == [0] * 5
+    front.answer = Answer(b'[{"ID": "x"}]')
+    assert QueueProcessor(queue, client).drain()[:5] == (5, 0, 0, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("token", "variables", "told"),
+    [
+        ("x", {"REQUESTS_CA_BUNDLE": "/nowhere/ca.pem"}, "CA bundle /nowhere/ca.pem"),
+        ("a\nb", {}, "the token holds a line break"),
+    ],
+)
+def test_what_is_wrong_here_is_held_against_no_report(
+    queue: FolderQueue,
+    monkeypatch: pytest.MonkeyPatch,
+    token: str,
+    variables: dict[str, str],
+    told: str,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pyWATS(base_url="https://127.0.0.1:9", token=token, enable_cache=False) as client:
+        summary = QueueProcessor(queue, client, max_attempts=1, **BRISK).drain()
+    assert summary[:4] == (0, 0, 0, 5)
+    assert str(summary.paused_reason).startswith("nothing can be sent from here (")
+    assert told in str(summary.paused_reason)
 
 
 @pytest.mark.parametrize("body", [b'[{"ID": "x"}]', b'{"uuid": "x"}', b'"some-id"'])

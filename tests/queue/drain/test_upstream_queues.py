@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drain_fakes import Refused
 from pywats import AsyncWATS, pyWATS
 from pywats.queue import MemoryQueue, QueueItemStatus
 
@@ -171,6 +172,7 @@ import warnings
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from pywats_client.queue import PersistentQueue
+from drain_fakes import Refused
 from pywats import pyWATS
 from pywats.core.throttle import configure_throttling
 from pywats_green.upstream.features.queues.processor import QueueProcessor
@@ -295,3 +297,36 @@ def test_disabled_it_works_one_by_one(
     assert done.returncode == 0, done.stderr
     assert done.stdout == "6 6\n(5, 0, 1, 0)\n"
     assert len(server.reports()) == 5
+
+
+def test_one_that_always_fails_is_set_aside_alone() -> None:
+    queue = MemoryQueue()
+    for number in range(50):
+        queue.add({"id": str(number)}, item_id=str(number))
+
+    def submit(report: dict[str, Any]) -> None:
+        if report["id"] == "0":
+            raise Refused(500, "no")
+
+    assert QueueProcessor(queue, submit, backoff=(0.001, 0.002)).drain()[:5] == (49, 4, 1, 0, None)
+    [failed] = queue.list_failed()
+    assert (failed.id, failed.attempts) == ("0", 5)
+    assert failed.last_error == "given up after 5 attempts; the last: HTTP 500: no"
+
+
+def test_probes_go_round() -> None:
+    queue, sent = MemoryQueue(), []
+    for name in "abc":
+        queue.add({"id": name}, item_id=name)
+
+    def submit(report: dict[str, Any]) -> None:
+        sent.append(report["id"])
+        raise Refused(503)
+
+    processor = QueueProcessor(
+        queue, submit, concurrency=1, backoff=(0.0001, 0.0002), give_up_after=0.3
+    )
+    for _ in range(2):  # and the next drain of this processor begins with one probe, of the next
+        assert processor.drain()[:4] == (0, 0, 0, 3)
+    assert sent == (["a", "b", "c"] * len(sent))[: len(sent)]
+    assert [item.attempts for item in queue.list_pending()] == [0, 0, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from gevent.event import Event
 from pywats_green.cli.drain import _ADVICE
 from pywats_green.exceptions import ForeignAnswerError
 from pywats_green.queue.drain.settling import _CAUSES
+from pywats_green.queue.drain.statistics import queue_statistics
 from pywats_green.queue.source import Memory
 from pywats_green.throttle import BY_HAND
 from pywats_green.upstream.features.queues.processor import QueueProcessor
@@ -143,6 +145,41 @@ def test_a_lone_report_is_judged_by_those_that_come_later() -> None:
     assert server.accepted == [1, 2, 3, 4, 5]
 
 
+def test_a_lone_report_delays_nobody_who_comes_later() -> None:
+    timing = FakeTiming()
+    source, server = FakeSource([0], timing), Server(timing, bad=(0,))
+    processor = QueueProcessor(source, server, timing=timing)
+    runner = gevent.spawn(processor.run)
+    came: dict[int, float] = {}
+    for number in range(1, 5):
+        while timing.now < 1000 + 200 * number:
+            gevent.sleep(0)
+        assert processor.paused_reason
+        came[number] = timing.now
+        source.put(number)
+    while len(server.accepted) < 4:
+        gevent.sleep(0)
+    processor.stop()
+    runner.get(timeout=30)
+    sent = {report: when for when, report in server.log if report}
+    assert all(sent[number] - came[number] <= 1.0 for number in came)
+    assert source.attempts["0"] >= 3
+
+
+def test_whoever_comes_later_waits_as_the_server_asked() -> None:
+    timing = FakeTiming()
+    source = FakeSource([0], timing)
+    server = Server(timing, lambda: Refused(503, retry_after="250"))
+    runner = gevent.spawn(QueueProcessor(source, server, timing=timing).run)
+    while timing.now < 1100:
+        gevent.sleep(0)
+    source.put(1)
+    while timing.now < 1240:
+        gevent.sleep(0)
+    assert [report for _, report in server.log] == [0]
+    runner.kill()
+
+
 def test_the_probe_is_never_the_report_that_failed_last() -> None:
     timing = FakeTiming()
     source, server = FakeSource(range(3), timing), Server(timing, FAULTS["503"])
@@ -261,6 +298,15 @@ def test_a_hold_of_a_day_is_not_waited_for() -> None:
         assert len(server.log) <= 20
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_server_that_asks_for_no_time_is_not_hammered(status: int) -> None:
+    timing = FakeTiming()
+    source = FakeSource(range(30), timing)
+    server = Server(timing, lambda: Refused(status, retry_after="0"))
+    assert _drain(source, server)[:4] == (0, 0, 0, 30)
+    assert len(server.log) <= 20 + 8
+
+
 def test_a_hold_is_kept_then_probed() -> None:
     timing = FakeTiming()
     source, server = FakeSource(range(30), timing), Server(timing)
@@ -293,6 +339,19 @@ def test_it_is_told_once_each(caplog: pytest.LogCaptureFixture) -> None:
     assert "the server failed (HTTP 503" in lines[0]
 
 
+def test_closings_probes_and_reopenings_are_counted() -> None:
+    gc.collect()
+    before = queue_statistics()
+    timing = FakeTiming()
+    source, server = FakeSource(range(30), timing), Server(timing, FAULTS["503"])
+    server.back_at = timing.now + 1.0
+    processor = QueueProcessor(source, server, timing=timing)
+    processor.drain()
+    found, counted = queue_statistics(), ("closings", "probes", "reopenings")
+    assert [processor.stats()[name] for name in counted] == [1, 2, 1]  # type: ignore[literal-required]
+    assert [found[name] - before[name] for name in counted] == [1, 2, 1]  # type: ignore[literal-required]
+
+
 def test_operators_find_each_reason_in_the_guide() -> None:
     guide = Path(__file__).parents[3] / "docs" / "guides" / "queue.md"
     rows = [
@@ -302,3 +361,12 @@ def test_operators_find_each_reason_in_the_guide() -> None:
     reasons = {text.partition(" ({}")[0] for text in _CAUSES.values()}
     assert reasons | {BY_HAND, "all requests to the server wait"} <= told
     assert set(_ADVICE) <= told
+
+
+def test_nobody_is_kept_back_for_longer_than_30_seconds() -> None:
+    timing = FakeTiming()
+    source, server = FakeSource(range(50), timing), Server(timing, bad=(0,))
+    summary = _drain(source, server, backoff=(100.0, 300.0))
+    assert sorted(server.accepted) == list(range(1, 50))
+    assert max(when for when, report in server.log if report) == pytest.approx(1030, abs=1)
+    assert summary.remaining + summary.quarantined == 1

@@ -510,7 +510,7 @@ def test_a_forked_process_has_no_gates_of_its_parents_calls(by_hand: HandClock) 
     _refused(client)
     by_hand.turn(5)
     probe = admission.admit(client)
-    gates._forget_all()  # what happens in the child
+    gates.forget_all()  # what happens in the child
     crowd = _crowd(client)
     crowd.come(3)
     assert crowd.through == [0, 1, 2]

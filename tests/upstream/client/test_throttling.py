@@ -19,7 +19,7 @@ from throttle.clock import HandClock, run_all
 from transport.servers import Seen, Server, reply
 from waiting import BOUND, until
 
-from pywats_green import Pool, batching
+from pywats_green import Pool, batching, configure
 from pywats_green.testing import WatsServer
 from pywats_green.transport import Answer
 from pywats_green.upstream.client import exchange
@@ -218,6 +218,28 @@ def test_a_time_limit_that_strikes_after_a_wait_says_what_it_did_not_count(
     )
 
 
+def test_a_failure_names_the_limiter_where_a_call_was_not_admitted_in_time(
+    client: Callable[..., pyWATS], server: WatsServer, by_hand: HandClock
+) -> None:
+    configure_throttling(2, 60.0)
+    api = client()
+    configure(admission_timeout=5)
+    try:
+        with Pool(3) as pool:
+            numbers = [f"PN-{number:05}" for number in range(3)]
+            batch = gevent.spawn(pool.map_results, api.product.get_product, numbers)
+            until(lambda: _asked(server) == 2)
+            until(lambda: _waiting() == 1)
+            by_hand.turn(5)
+            results = batch.get(timeout=BOUND)
+    finally:
+        configure(admission_timeout=None)
+    assert [result.is_success for result in results] == [True, True, False]
+    assert results[2].error_code == "TIMEOUT"
+    assert "the limit of 2 requests in 60 s is used up" in results[2].message
+    assert api._http_client._circuit_breaker._failure_count == 0  # it says nothing of the server
+
+
 def test_one_429_holds_every_client_of_the_server_and_no_other_server(
     client: Callable[..., pyWATS],
     server: WatsServer,
@@ -391,6 +413,52 @@ def test_calls_that_die_in_a_hold_or_after_it_leave_room_for_the_others(
     hanging.kill()
     gevent.joinall(others, timeout=BOUND, raise_error=True)
     assert all(other.successful() for other in others)
+
+
+def test_of_those_in_flight_when_a_server_begins_to_refuse_one_attempt_counts(
+    by_hand: HandClock,
+) -> None:
+    """With two attempts each: three are refused together, then two, and none in vain."""
+
+    def answer(_: Seen) -> bytes:
+        number = len(server.seen)
+        together = 3 if number <= 3 else 6
+        if number == 4 or number > 6:
+            return reply()
+        until(lambda: len(server.seen) >= together)
+        return reply(429, headers=[("Retry-After", "1")])
+
+    twice = RetryConfig(max_attempts=2, jitter=False)
+    with (
+        Server(answer) as server,
+        HttpClient(server.url, "t", enable_cache=False, retry_config=twice) as api,
+    ):
+        jobs = [gevent.spawn(api.get, f"/{number}") for number in range(3)]
+        until(lambda: _waiting() == 3)
+        by_hand.turn(1)
+        until(lambda: len(server.seen) == 6 and _waiting() == 2)
+        by_hand.turn(1)
+        gevent.joinall(jobs, timeout=BOUND, raise_error=True)
+        assert [job.value.status_code for job in jobs] == [200] * 3
+        assert len(server.seen) == 8
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_asks_for_time_holds_all_calls_to_its_server(
+    status: int, client: Callable[..., pyWATS], server: WatsServer, by_hand: HandClock
+) -> None:
+    api, second = client(), client()
+    server.fail(PRODUCT, status=status, retry_after=7)
+    with pytest.raises(PyWATSError):
+        api.product.get_product("PN-00001")
+    held = gevent.spawn(second.product.get_product, "PN-00001")
+    until(lambda: _waiting() == 1)
+    (state,) = throttle_statistics()["gates"].values()
+    assert state["cause"] == f"HTTP {status}, Retry-After 7 s"
+    by_hand.turn(6.9)
+    assert not held.dead
+    by_hand.turn(0.1)
+    assert held.get(timeout=BOUND)
 
 
 def test_500_greenlets_meet_a_limit_that_is_not_named(

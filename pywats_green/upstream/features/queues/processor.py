@@ -25,7 +25,7 @@ from pywats_green.queue.drain.statistics import (
 from pywats_green.queue.drain.witnesses import Witnesses
 from pywats_green.queue.signals import stopping_on_signals
 from pywats_green.queue.source import Source
-from pywats_green.throttle import Gate
+from pywats_green.throttle import Gate, Tally
 from pywats_green.upstream.features.queues.classification import WatsClassifier
 from pywats_green.upstream.features.queues.sources import source_of
 from pywats_green.upstream.features.queues.submission import (
@@ -123,9 +123,11 @@ class QueueProcessor:
         spacing = Backoff(backoff, self._timing.random)
         self._give_up_after = give_up_after
         self._source, self._owns_source = source_of(source)
+        self._tally = Tally()
         self._gate = Gate(
             f"submissions gate of {getattr(self._source, 'path', 'the queue')}",
             pause=spacing.probe_delay,
+            tally=self._tally,
             tell=logger.info,
             lapse=float("inf"),
             clock=self._timing.clock,
@@ -271,6 +273,9 @@ class QueueProcessor:
             "retried": counts.retried,
             "quarantined": counts.quarantined,
             "released": counts.released,
+            "closings": self._tally.closings,
+            "probes": self._tally.probes,
+            "reopenings": self._tally.reopenings,
         }
 
     def _begin(self, limits: Limits) -> Run:

@@ -121,6 +121,11 @@ class UpstreamSource:
         now = self._timer()
         return max(0.0, min(self._due.get(item_id, now) - now for item_id in pending))
 
+    def has_untried(self) -> bool:
+        """Tell whether an item is due that did not fail."""
+        pending = self._queue.list_pending()
+        return any(self._is_free(item.id) and item.id not in self.failed for item in pending)
+
     def counts(self) -> QueueCounts:
         """Return how many items there are."""
         return {
