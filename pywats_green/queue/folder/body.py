@@ -97,7 +97,7 @@ def encode(document: Document) -> bytes:
     """
     encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
     try:
-        if _is_large(document):  # piecewise: the C encoder never lets the hub run
+        if is_large(document):  # piecewise: the C encoder never lets the hub run
             data = "".join(encoder.iterencode(document)).encode("ascii")
         else:
             data = encoder.encode(document).encode("ascii")
@@ -186,7 +186,18 @@ def _parse_given(text: str | bytes | bytearray) -> tuple[Document, bytes | None]
     return document, raw
 
 
-def _is_large(document: Document) -> bool:
+def as_text(document: Document) -> str:
+    """Return a large report as JSON, as a client would write it, while other greenlets go on.
+
+    Raises:
+        TypeError: It contains something that JSON cannot express.
+        ValueError: It contains NaN or Infinity.
+    """
+    encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return off_hub(lambda: "".join(encoder.iterencode(document)))
+
+
+def is_large(document: Document) -> bool:
     """Tell whether a report has so many values that encoding it takes long."""
     count = 0
     containers: list[Any] = [document]

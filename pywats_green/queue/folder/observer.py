@@ -108,6 +108,12 @@ class Observer:
         """Have the files of a seized owner removed: all its claims are back."""
         self._buried.add(owner_id)
 
+    def forget_all_but(self, owners: set[str]) -> None:
+        """Drop what is known of owners that have no claims any more."""
+        for known in (self._seen, self.holders):
+            for owner_id in known.keys() - owners:
+                del known[owner_id]
+
     def sweep(self) -> None:
         """Remove the files of owners that died without claims."""
         now = time.time()

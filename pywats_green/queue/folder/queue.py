@@ -7,25 +7,24 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from pywats_green.arguments import require_count, require_seconds
 from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
 from pywats_green.queue.folder import names
-from pywats_green.queue.folder.body import Document, document_of, encode
+from pywats_green.queue.folder.body import document_of, encode
 from pywats_green.queue.folder.capacity import Capacity
 from pywats_green.queue.folder.claim import FolderClaim
 from pywats_green.queue.folder.claims import Claims, Grouping
 from pywats_green.queue.folder.files import off_hub
 from pywats_green.queue.folder.inspection import Inspection, QueueItem, State
 from pywats_green.queue.folder.memory import Closure, MemoryFile
+from pywats_green.queue.folder.order import OrderBy, OrderFile
 from pywats_green.queue.folder.recovery import Recovery
 from pywats_green.queue.folder.schedule import WaitingItem
 from pywats_green.queue.folder.store import Store
 from pywats_green.queue.folder.view import View
 from pywats_green.queue.source import Elsewhere, Memory, QueueCounts
-
-OrderBy: TypeAlias = "str | Callable[[Document], object] | None"
 
 
 class FolderQueue:
@@ -44,8 +43,9 @@ class FolderQueue:
         path: The folder; it is created if it is missing.
         order_by: Groups reports: those of one group are sent one after another, in order; groups
             are sent side by side. A field of the report ("sn"), or a function of the parsed report
-            that returns its group (None: in no group). Within a group, priority still counts. All
-            processes must use the same. None: only priority counts, then first in, first out.
+            that returns its group (None: in no group). Within a group, priority still counts. It
+            is kept in the folder; a process with another one is refused, unless it only puts and
+            has none. None: only priority counts, then first in, first out.
         lease: Seconds without a heartbeat after which an owner on another host is considered dead;
             longer than anything that may suspend this process.
         max_reports: How many reports may be waiting or claimed; `put` refuses more. None: no limit.
@@ -89,6 +89,7 @@ class FolderQueue:
         self.path = Path(path)
         self._clock = clock
         self._group_of = _grouping(order_by)
+        self._order = OrderFile(self.path, order_by)
         self._store = Store(self.path)
         self._view = View(
             self._store,
@@ -127,7 +128,8 @@ class FolderQueue:
             UnreadableReportError: The text is not a JSON object.
             ArgumentTypeError: The report is none of these, the id is not a string, or the priority
                 is not a whole number.
-            InvalidArgumentError: The id cannot name a file, the priority is out of range, or the
+            InvalidArgumentError: The id cannot name a file, the priority is out of range, the
+                folder is used with another `order_by`, or the
                 report contains what no request can carry: NaN, a lone surrogate, an object.
             QueueItemError: Another process put another report of this id in the same microsecond.
         """
@@ -141,6 +143,7 @@ class FolderQueue:
         group = names.UNKNOWN_GROUP
         if self._group_of is not None:
             group = names.group_token(self._group_of(document))
+        self._order.agree(only_putting=True)
         sequence = self._store.next_sequence(self._clock())
         name = names.waiting_name(priority, sequence, group, item_id)
         if self._capacity.is_limited:
@@ -165,8 +168,10 @@ class FolderQueue:
             The claim; it lasts until one of its ends is called, or `close`.
 
         Raises:
+            InvalidArgumentError: The folder is used with another `order_by`.
             QueueFolderError: The folder is gone or not writable.
         """
+        self._order.agree()
         self._view.refresh()
         return self._claims.take(probe=probe, alone=alone)
 

@@ -96,6 +96,7 @@ class Recovery:
     def _take_back(self, snapshot: Snapshot, own: str | None) -> int:
         """Recover the claims of dead owners."""
         total = 0
+        self._observer.forget_all_but({owner for _, owner in snapshot.claimed})
         for owner in {owner for _, owner in snapshot.claimed if owner != own}:
             with self._observer.seize(owner) as is_dead:
                 if is_dead:

@@ -6,6 +6,9 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+# Entries beyond twice the items that a heap may hold.
+_SLACK = 1000
+
 
 @dataclass(slots=True)
 class WaitingItem:
@@ -47,7 +50,7 @@ class WaitingItem:
 class Schedule:
     """The waiting items, by priority, then first in, first out; one of each group at a time.
 
-    Removal is lazy: heaps keep removed entries until they come up.
+    Removal is lazy: heaps keep removed entries until they come up, or are too many.
     """
 
     def __init__(self) -> None:
@@ -75,6 +78,7 @@ class Schedule:
         """Add an item, or replace one of the same name."""
         self._items[item.name] = item
         heapq.heappush(self._by_age, (item.sequence, item.name))
+        self._shrink()
         if item.group is not None:
             heapq.heappush(self._lines.setdefault(item.group, []), item.rank)
             self._offer_head(item.group)
@@ -174,6 +178,21 @@ class Schedule:
                 return sequence
             heapq.heappop(self._by_age)
         return None
+
+    def _shrink(self) -> None:
+        """Rebuild a heap that holds far more entries than there are items."""
+        most = 2 * len(self._items) + _SLACK
+        items = self._items
+        if len(self._by_age) > most:
+            self._by_age = [(item.sequence, item.name) for item in items.values()]
+            heapq.heapify(self._by_age)
+        if len(self._ready) > most:
+            self._ready = sorted({rank for rank in self._ready if rank[2] in items})
+        if len(self._delayed) > most:
+            self._delayed = sorted({each for each in self._delayed if each[1][2] in items})
+        if len(self._lines) > most:
+            for group in list(self._lines):
+                self._head(group)  # which drops a line that nobody stands in
 
     def _offer(self, item: WaitingItem) -> None:
         if item.due > 0.0:

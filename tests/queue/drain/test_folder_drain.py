@@ -524,3 +524,25 @@ def test_a_lack_of_memory_is_not_the_reports_fault(tmp_path: Path) -> None:
     assert (summary.quarantined, summary.remaining) == (0, 1)
     assert "nothing can be sent from here" in summary.paused_reason
     queue.close()
+
+
+def test_a_large_report_is_encoded_off_the_hub(
+    server: WatsServer, api: pyWATS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client would encode it in one piece, and nothing else would run meanwhile."""
+    report = _report(1, misc=[{"d": "\u00e6", "n": n * 1.5} for n in range(60_000)])
+    (tmp_path / "big.queued").write_text(json.dumps(report))
+    threads: list[int] = []
+    native_thread = gevent.monkey.get_original("_thread", "get_ident")
+    iterencode = json.JSONEncoder.iterencode
+
+    def noting(*args: Any, **options: Any) -> Any:
+        if isinstance(args[1], dict) and "misc" in args[1]:
+            threads.append(native_thread())
+        return iterencode(*args, **options)
+
+    monkeypatch.setattr(json.JSONEncoder, "iterencode", noting)
+    assert QueueProcessor(tmp_path, api).drain().submitted == 1
+    assert server.reports() == {report["id"]: 1}
+    assert len(threads) == 1
+    assert threads[0] != native_thread()

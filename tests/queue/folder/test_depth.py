@@ -11,6 +11,7 @@ import pytest
 
 from pywats_green.queue.folder import body
 from pywats_green.queue.folder.queue import FolderQueue
+from pywats_green.queue.folder.schedule import Schedule, WaitingItem
 
 DEPTH = 5_000
 
@@ -121,3 +122,36 @@ def test_who_only_puts_neither_scans_nor_remembers(
     queue.put({"n": 100})  # who also looks knows it at once
     assert queue.counts()["waiting"] == 101
     assert len(scans) == looked
+
+
+@pytest.mark.parametrize("group", [None, "one each", "one"])
+def test_what_a_schedule_keeps_does_not_grow(group: str | None) -> None:
+    schedule = Schedule()
+    schedule.add(WaitingItem("held", "held", 9, 0, due=1e9))  # so that it is never empty
+    for number in range(100_000):
+        name = f"r{number}"
+        token = name if group == "one each" else group
+        schedule.add(WaitingItem(name, name, 5, number, group=token))
+        if number % 3 == 0:  # put off once
+            item = schedule.take(0.0)
+            item.due = 1.0
+            schedule.add(item)
+        taken = schedule.take(2.0)
+        assert taken.name == name
+        schedule.hold(taken.group, name)
+        schedule.let_go(taken.group, name)
+    kept = [schedule._by_age, schedule._ready, schedule._delayed, schedule._lines, schedule._held]
+    assert max(map(len, kept)) <= 1100
+    assert schedule.oldest() == 0
+
+
+def test_owners_that_have_gone_are_forgotten(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path)
+    for number in range(5):
+        claim = tmp_path / f"r.queued.0000000{number}.claim"
+        claim.write_text("{}")
+        queue.refresh()
+        assert queue.elsewhere().items == 1
+        claim.unlink()
+    queue.refresh()
+    assert not queue._view._recovery._observer._seen
