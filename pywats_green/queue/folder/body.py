@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import hashlib
 import json
 import re
 import stat
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -135,7 +137,8 @@ def parse(text: str | bytes | bytearray, *, large: bool = False, strict: bool = 
     if strict:
         hooks.update(parse_constant=_refuse)
     try:
-        document = json.loads(text, **hooks)
+        with _no_collection() if large else contextlib.nullcontext():
+            document = json.loads(text, **hooks)
     except (ValueError, RecursionError) as error:
         what = "empty" if not text.strip() else f"not valid JSON: {error}"
         raise UnreadableReportError(f"the report is {what}") from error
@@ -207,6 +210,18 @@ def is_large(document: Document) -> bool:
         count += len(values)
         containers += [value for value in values if isinstance(value, (dict, list, tuple))]
     return count >= _MANY
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Hold off the garbage collector: it stops all threads to look at millions of new values."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _refuse(name: str) -> None:
