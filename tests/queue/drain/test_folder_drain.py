@@ -18,6 +18,7 @@ from gevent.event import Event
 from pywats import pyWATS
 from scanner import scanner
 
+from pywats_green.exceptions import QueueFolderError
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.features.queues.processor import QueueProcessor
@@ -546,3 +547,9 @@ def test_a_large_report_is_encoded_off_the_hub(
     assert server.reports() == {report["id"]: 1}
     assert len(threads) == 1
     assert threads[0] != native_thread()
+
+
+def test_a_mistyped_folder_is_refused_and_not_created(tmp_path: Path) -> None:
+    with pytest.raises(QueueFolderError, match=r"or create it with FolderQueue\('.*nofolder'\)"):
+        QueueProcessor(tmp_path / "nofolder", lambda _: None)
+    assert not list(tmp_path.iterdir())

@@ -62,8 +62,8 @@ class QueueProcessor:
     never trip it.
 
     Args:
-        source: A folder, a `FolderQueue`, or one of upstream's queues (`MemoryQueue`,
-            `PersistentQueue`).
+        source: An existing folder, a `FolderQueue` (which creates its own), or one of upstream's
+            queues (`MemoryQueue`, `PersistentQueue`).
         submit: A `pyWATS`, or a callable of one report: the parsed dict, or the object that was
             put into a memory queue. Reports sent by a `pyWATS`, or by a bound `submit*` method of
             its report service, count as delivered only with a receipt: a 2xx whose JSON is a
@@ -93,7 +93,7 @@ class QueueProcessor:
         InvalidArgumentError: An argument is out of range, or `accept` was given for a callable
             whose answers are not seen.
         SettingsError: PYWATS_GREEN_ACCEPT has an unknown value.
-        QueueFolderError: The folder cannot be used as a queue.
+        QueueFolderError: There is no such folder, or it cannot be used as a queue.
     """
 
     def __init__(

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+import errno
 import heapq
 import os
 import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import gevent
 
-from pywats_green.exceptions import ArgumentTypeError
+from pywats_green.exceptions import ArgumentTypeError, QueueFolderError
 from pywats_green.queue.source import Elsewhere, Memory, QueueCounts, Source
 
 # Where an item keeps the id of a report that came without one, so that all attempts share it.
@@ -28,12 +30,20 @@ def source_of(source: Any) -> tuple[Source, bool]:
 
     Raises:
         ArgumentTypeError: It is none of these.
-        QueueFolderError: The folder cannot be used as a queue.
+        QueueFolderError: There is no such folder, or it cannot be used as a queue.
     """
     if isinstance(source, (str, os.PathLike)):
         # Imported here, so that draining another queue loads nothing of this one.
         from pywats_green.queue.folder.queue import FolderQueue  # noqa: PLC0415
+        from pywats_green.queue.patience import patiently  # noqa: PLC0415
 
+        if not patiently(Path(source).exists):  # whoever mistypes it wants no new one
+            error = QueueFolderError(
+                f"There is no queue folder {os.fspath(source)!r}: name an existing one, or create "
+                f"it with FolderQueue({os.fspath(source)!r})"
+            )
+            error.errno = errno.ENOENT
+            raise error
         return FolderQueue(source), True
     if is_upstream_queue(source):
         return UpstreamSource(source), True
