@@ -19,6 +19,7 @@ from pywats_green.queue.patience import patiently
 T = TypeVar("T")
 
 TEMPORARY = ".tmp"
+_TARGETED = re.compile(r"\.[0-9a-f]{8}\.(.+)\.tmp", re.DOTALL)
 _DRAFT = re.compile(r"\.[0-9a-f]{16}\.tmp")
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -66,15 +67,25 @@ def is_draft(name: str) -> bool:
     return _DRAFT.fullmatch(name) is not None
 
 
+def target_of(name: str) -> str | None:
+    """Return the future name that a temporary name tells; None: it tells none."""
+    match = _TARGETED.fullmatch(name)
+    return match[1] if match else None
+
+
 class Draft:
     """A file under a temporary name, in its future folder.
 
     Args:
         folder: The future folder.
+        target: Its future name, which the temporary one then tells, too: where names are not
+            durable at once, a power failure may bring the temporary one back. None: it does not
+            matter.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / draft_name()
+    def __init__(self, folder: Path, target: str | None = None) -> None:
+        name = draft_name() if target is None else f".{secrets.token_hex(4)}.{target}{TEMPORARY}"
+        self.path = folder / name
         self._dropped = False
 
     def write(self, data: bytes) -> None:
@@ -121,7 +132,7 @@ def move_new(path: Path, target: Path) -> None:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
         path.rename(target)
         return
-    path.unlink()
+    path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.folder import names
-from pywats_green.queue.folder.files import TEMPORARY, is_draft, remove
+from pywats_green.queue.folder.body import parse
+from pywats_green.queue.folder.files import TEMPORARY, is_draft, move_new, remove, target_of
 from pywats_green.queue.folder.observer import Holder, Observer
 from pywats_green.queue.folder.scan import (
     QUARANTINE,
@@ -26,8 +28,11 @@ logger = logging.getLogger(__name__)
 # Seconds between two looks for what has been in quarantine for too long.
 _PURGE_PAUSE = 600.0
 
+# Seconds between two looks for what the dead left behind.
+_SWEEP_PAUSE = 600.0
+
 # A draft this many seconds old has no writer any more.
-_DRAFT_AGE = 3600.0
+_DRAFT_AGE = 600.0
 
 
 class Recovery:
@@ -56,7 +61,7 @@ class Recovery:
         self._left_since: dict[str, float] = {}
         self._orphans: set[str] = set()
         self.left_count = 0
-        self._has_swept = False
+        self._swept_at: float | None = None
         self._keep_quarantined = keep_quarantined
         self._purged_at: float | None = None
 
@@ -67,11 +72,13 @@ class Recovery:
             snapshot: What the folder contains.
             own: The id of the owner that this runs for; None: there is none.
         """
-        if not self._has_swept:
-            self._has_swept = True
+        count = 0
+        now = self._timer()
+        if self._swept_at is None or now - self._swept_at >= _SWEEP_PAUSE:
+            self._swept_at = now
             self._observer.sweep()
-            self._clear_drafts()
-        count = self._take_back(snapshot, own) + self._take_over(snapshot)
+            count += self._clear_drafts()
+        count += self._take_back(snapshot, own) + self._take_over(snapshot)
         for name in snapshot.sent:
             remove(self._store.folder / name)
         self._clear_metas(snapshot)
@@ -164,11 +171,39 @@ class Recovery:
             remove(self._store.folder / name)
         self._orphans = orphans
 
-    def _clear_drafts(self) -> None:
-        now = time.time()
-        folders: list[Path] = [self._store.folder, self._store.folder / QUARANTINE]
-        for folder in folders:
+    def _clear_drafts(self) -> int:
+        """Remove what was never finished, and recover what was; return how many reports that is."""
+        count = 0
+        for folder in (self._store.folder, self._store.folder / QUARANTINE):
             with contextlib.suppress(OSError):
                 for path in list(folder.glob(f".*{TEMPORARY}")):
-                    if is_draft(path.name) and now - path.stat().st_mtime > _DRAFT_AGE:
-                        remove(path)
+                    with contextlib.suppress(FileNotFoundError):
+                        count += self._clear_draft(path)
+        return count
+
+    def _clear_draft(self, path: Path) -> int:
+        target = target_of(path.name)
+        waiting = names.read_waiting(target or "")
+        if not is_draft(path.name) and not (waiting and waiting.is_own):
+            return 0
+        status = path.stat()
+        if status.st_nlink > 1:  # it has its name: its writer was killed, or is about to remove it
+            remove(path)
+            return 0
+        if time.time() - status.st_mtime <= _DRAFT_AGE:
+            return 0
+        if target is not None and _is_report(path):
+            with contextlib.suppress(FileExistsError):
+                move_new(path, self._store.folder / target)
+                logger.warning("Recovered a report whose name was not on disk yet: %s", target)
+                return 1
+        remove(path)
+        return 0
+
+
+def _is_report(path: Path) -> bool:
+    """Tell whether a draft is whole: then `put` may have returned before the power failed."""
+    try:
+        return bool(parse(path.read_bytes()))
+    except UnreadableReportError:
+        return False

@@ -82,7 +82,7 @@ class Store:
             QueueItemError: Another report has that name.
         """
         target = self.folder / name
-        draft = Draft(self.folder)
+        draft = Draft(self.folder, name)
         is_new = False
 
         def write() -> bytes:

@@ -337,3 +337,65 @@ def test_a_claim_is_freed_by_hand(tmp_path: Path) -> None:
     with pytest.raises(QueueItemError, match="nobody has claimed it"):
         queue.release("a")
     queue.close()
+
+
+def draft(folder: Path, name: str, text: str, age: float = 1000.0) -> Path:
+    path = folder / f".0123abcd.{name}.tmp"
+    path.write_text(text)
+    os.utime(path, (path.stat().st_mtime - age,) * 2)
+    return path
+
+
+NAME = "03-00000000000001-00000000-r.pending.wsjf"
+
+
+def test_a_finished_draft_is_a_report_whose_name_the_power_failure_took(tmp_path: Path) -> None:
+    draft(tmp_path, NAME, '{"id": "r"}')
+    young = draft(tmp_path, NAME.replace("-r", "-s"), '{"id": "s"}', age=60.0)
+    torn = draft(tmp_path, NAME.replace("-r", "-t"), '{"id": ')
+    strange = draft(tmp_path, "mail", '{"id": "u"}')
+    queue = FolderQueue(tmp_path)
+    claim = queue.claim()
+    assert (claim.item_id, claim.item.priority, claim.load()) == ("r", 3, {"id": "r"})
+    assert queue.claim() is None
+    assert young.exists()
+    assert not torn.exists()
+    assert strange.exists()
+    queue.close()
+
+
+def test_a_draft_that_has_its_name_as_well_is_no_second_report(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text('{"id": "r"}')
+    draft(tmp_path, NAME, '{"id": "r"}')
+    other = tmp_path / f".4567cdef.{NAME}.tmp"
+    os.link(tmp_path / NAME, other)  # killed between the two steps of giving it its name
+    queue = FolderQueue(tmp_path)
+    queue.claim().delivered()
+    assert queue.claim() is None
+    assert not [path for path in tmp_path.iterdir() if path.is_file()]
+    queue.close()
+
+
+def test_drafts_are_looked_for_again_in_a_service(tmp_path: Path) -> None:
+    timer = Clock()
+    queue = FolderQueue(tmp_path, timer=timer)
+    queue.refresh()
+    draft(tmp_path, NAME, '{"id": "r"}')
+    timer.now += 600.0
+    assert queue.claim().item_id == "r"
+    queue.close()
+
+
+def test_the_draft_of_a_put_tells_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drafts: list[str] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        drafts.extend(path.name for path in tmp_path.glob(".*.tmp"))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    FolderQueue(tmp_path).put({"id": "r"}, item_id="x" * 200)
+    [path] = tmp_path.iterdir()
+    assert drafts[0].endswith(f".{path.name}.tmp")
+    assert len(os.fsencode(drafts[0])) <= 255
