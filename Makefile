@@ -1,4 +1,4 @@
-# Every target does its own set-up: a .venv made from nothing but Python and make.
+# Every target does its own setup: a .venv, needing only Python and make.
 PYTHON ?= python3
 PYTEST ?= $(BIN)/python -m pytest
 
@@ -13,7 +13,7 @@ endif
 demo: $(BIN)/.installed
 	$(BIN)/python -m pywats_green demo
 
-# Two halves side by side, each in a process of its own.
+# Two halves concurrently, each in a separate process.
 FIRST_HALF := $(addprefix tests/,queue transport testing cache pool perf batching)
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
@@ -26,7 +26,7 @@ test-first: $(BIN)/.tools
 test-second: $(BIN)/.tools
 	$(PYTEST) $(FIRST_HALF:%=--ignore=%)
 
-# What is marked long: crash, fuzz and parity runs.
+# Tests marked long: crash, fuzz and parity runs.
 test-long: $(BIN)/.tools
 	$(PYTEST) -m long
 
@@ -38,8 +38,9 @@ lint: $(BIN)/.tools
 
 typecheck: $(BIN)/.tools
 	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
-# All of it, or what pytest's -k finds: make perf ONLY="test_a_hit and plain"
+# Everything, or what pytest's -k selects: make perf ONLY="test_a_hit and plain"
 perf: $(BIN)/.perf
 	$(BIN)/python perf $(if $(ONLY),-k "$(ONLY)")
 

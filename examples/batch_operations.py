@@ -1,4 +1,4 @@
-"""The same work with fewer requests: what a WATS server allows is 500 of them a minute.
+"""The same work with fewer requests, because a WATS server allows only 500 a minute.
 
 python examples/batch_operations.py
 """
@@ -47,7 +47,7 @@ def main() -> None:
     with WatsServer(latency=0.02) as server:
 
         def show(what: str, work: Callable[[pyWATS], Any]) -> Any:
-            """Do it with a new client, which has nothing cached and has learned nothing."""
+            """Run it with a new client, which has cached and learned nothing."""
             server.reset()
             api = pyWATS(base_url=server.url, token=server.token)
             start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What the cache saves, what a write does to it, and how to look at it.
+"""What the cache saves, how a write invalidates it, and its statistics.
 
 python examples/caching.py
 """
@@ -26,7 +26,7 @@ def main() -> None:
 
         with pywats_green.cache_control(bypass=True):
             api.product.get_product("PN-00001")
-        print("requests in all:", server.stats()["total"])
+        print("requests in total:", server.stats()["total"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Files that a tester writes become reports; one that breaks the converter harms no other.
+"""Turn files written by a tester into reports; one that crashes the converter affects no other.
 
 python examples/converters.py
 """
@@ -19,7 +19,7 @@ from pywats_green.testing import WatsServer
 
 
 def convert(path: Path) -> list[dict[str, Any]]:
-    """Make a report of each line; this runs in a child process, which imports this file."""
+    """Make a report from each line. Runs in a child process, which imports this file."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     if not rows:
@@ -49,11 +49,11 @@ def main() -> None:
 
         queue = pywats_green.FolderQueue(Path(folder, "queue"))
         pool = pywats_green.ConverterPool(inbox, convert, queue, patterns=["*.csv"], settle=0.2)
-        print(pool.drain())  # a service calls run() in a greenlet, beside that of the processor
+        print(pool.drain())  # a service calls run() in a greenlet, next to the processor's
 
         api = pyWATS(base_url=server.url, token=server.token)
         print("sent:", pywats_green.QueueProcessor(queue, api).drain().submitted)
-        print("why not:", Path(inbox, "error", "test-2.csv.reason.txt").read_text("utf-8").strip())
+        print("failed:", Path(inbox, "error", "test-2.csv.reason.txt").read_text("utf-8").strip())
         queue.close()
 
 

@@ -1,4 +1,4 @@
-"""Every item gets a result: what is missing, too slow or broken is a Failure in its place.
+"""Every item gets a result: a Failure if it is missing, too slow or broken.
 
 python examples/errors_and_timeouts.py
 """

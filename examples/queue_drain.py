@@ -1,4 +1,4 @@
-"""Reports wait in a folder, on disk, until the server has them.
+"""Keep reports in a folder, on disk, until the server has them.
 
 python examples/queue_drain.py
 """
@@ -29,17 +29,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, WatsServer(latency=0.05) as server:
         queue = pywats_green.FolderQueue(folder)
         for number in range(200):
-            queue.put(report(number))  # on disk when it returns, whatever happens then
+            queue.put(report(number))  # on disk when it returns, whatever happens next
         Path(folder, "torn.queued").write_text('{"sn": ', encoding="utf-8")
         print("in the folder:", queue.counts())
 
         api = pyWATS(base_url=server.url, token=server.token)
         processor = pywats_green.QueueProcessor(queue, api, concurrency=50, backoff=(0.1, 1.0))
-        server.fail("POST /api/Report/WSJF", status=503, times=3)  # tried again
+        server.fail("POST /api/Report/WSJF", status=503, times=3)  # retried
         summary = processor.drain()
         print(
             f"sent {summary.submitted} in {summary.elapsed:.1f} s, "
-            f"tried again {summary.retried}, in quarantine {summary.quarantined}"
+            f"retried {summary.retried}, in quarantine {summary.quarantined}"
         )
         print("at the server:", len(server.reports()), "reports")
         for item in queue.list("quarantined"):

@@ -1,4 +1,4 @@
-"""The same calls one after another and through a Pool, against the embedded server.
+"""The same calls, one after another and through a Pool, on the embedded server.
 
 python examples/quickstart.py
 """

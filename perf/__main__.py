@@ -1,12 +1,12 @@
 """Runs the suite and writes its report.
 
-    python perf                     all of it, into perf/results, and the README's block
-    python perf -k EXPRESSION ...   some of it (pytest's arguments), into perf/results/partial
+    python perf                     everything, into perf/results, and the README's block
+    python perf -k EXPRESSION ...   a part (pytest's arguments), into perf/results/partial
     python perf --report            no run: report, charts and README from perf/results/results.json
 
-PERF_QUICK=1 plays few cells and few rounds, into perf/results/partial as well. A cell whose key row
-misses its bar is played once more, and the report says what it was before. The exit status is 1
-where a key row misses its bar or a cell broke; the report is written in any case.
+PERF_QUICK=1 runs fewer cells and rounds, into perf/results/partial as well. A cell whose key row
+misses its bar is run once more, and the report shows the first result, too. The exit status is 1 if
+a key row misses its bar or a cell failed; the report is always written.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from tables import span
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 RESULTS, PARTIAL = HERE / "results", HERE / "results" / "partial"
-ONE_TEST = 600  # seconds at most; the first test of a cell plays all of it
+ONE_TEST = 600  # seconds; the first test of a cell runs all of it
 
 
 def play(folder: Path, arguments: list[str]) -> Results | None:
-    """Run the suite; what fails in it is told by the results, None where it did not even start."""
+    """Run the suite. The results contain its failures; None if it did not start."""
     records, run = folder / "raw.json", folder / "run.json"
     for old in (records, run):
         old.unlink(missing_ok=True)
     subprocess.run(
         [
             *(sys.executable, "-m", "pytest", str(HERE), "-v", "-p", "no:cacheprovider"),
-            # A cell that broke leaves its benchmark unused; that is no error of its own.
+            # A cell that failed leaves its benchmark unused, which is not another error.
             *("-W", "default::pytest_benchmark.logger.PytestBenchmarkWarning"),
             *(f"--timeout={ONE_TEST}", f"--benchmark-json={records}", "--benchmark-quiet"),
             *arguments,
@@ -51,7 +51,7 @@ def play(folder: Path, arguments: list[str]) -> Results | None:
 
 
 def again(results: Results, folder: Path) -> Results:
-    """Play the cells of missed key rows once more; what they were stays in the report."""
+    """Run the cells of missed key rows once more; the report keeps the first results."""
     rows = [row for row in missed(results) if row.measured(results) is not None]
     if not rows:
         return results
@@ -63,7 +63,7 @@ def again(results: Results, folder: Path) -> Results:
 
 
 def keep(results: Results, folder: Path) -> None:
-    """Write the results as JSON, one cell or figure a line."""
+    """Write the results as JSON, with a cell or figure per line."""
     text = json.dumps(results.content, separators=(",", ":"))
     for start in ('{"group"', '{"name"'):
         text = text.replace(start, "\n" + start)
@@ -74,7 +74,7 @@ def write(results: Results, folder: Path) -> None:
     folder.joinpath("results.md").write_text(markdown(results), "utf-8")
     try:
         from charts import draw
-    except ImportError as exc:  # the figures are worth more than their pictures
+    except ImportError as exc:  # charts are optional
         print(f"no charts: {exc}: pip install -e '.[perf]'")
     else:
         draw(results, folder)

@@ -1,4 +1,4 @@
-"""What must hold: the key rows with bar and goal, and the bars of other parts of the package."""
+"""The requirements: key rows with bar and goal, and bars of other parts of the package."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from results import Results
 
 
 class Row(NamedTuple):
-    """One thing that is to be reached.
+    """A requirement.
 
     Attributes:
-        what: In words.
+        what: Description.
         only: The tests that measure it, for `make perf ONLY=...`.
-        measured: Takes the estimate from the results; None where it was not measured.
-        bar: What must be reached; the run fails where a key row does not.
-        goal: What is aimed at; None: no more than the bar.
-        at_least: False where less is better.
-        unit: Of bar, goal and estimate.
+        measured: Returns the estimate from the results, or None if it was not measured.
+        bar: The required value; the run fails if a key row misses it.
+        goal: The desired value. None: the bar.
+        at_least: Whether more is better.
+        unit: Unit of bar, goal and estimate.
     """
 
     what: str
@@ -39,7 +39,7 @@ class Row(NamedTuple):
         return value >= mark if self.at_least else value <= mark
 
     def verdict(self, results: Results) -> str:
-        """What the median says."""
+        """Return the verdict on the median."""
         found = self.measured(results)
         if found is None:
             return "not measured"
@@ -59,7 +59,7 @@ def times_as_fast(
 def times_the_cpu(
     group: str, cell: str, rival: str, name: str = "green"
 ) -> Callable[..., Estimate | None]:
-    """The CPU time of the rival's process / that of ours."""
+    """Return the ratio of CPU time, the rival's process to green's."""
     return times_as_fast(group, cell, name, rival, "cpu")
 
 
@@ -158,7 +158,7 @@ FURTHER_ROWS = (
 
 
 def missed(results: Results) -> list[Row]:
-    """The key rows that do not reach their bar, or were not measured."""
+    """Return the key rows that miss their bar or were not measured."""
 
     def is_missed(row: Row) -> bool:
         found = row.measured(results)

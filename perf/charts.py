@@ -44,7 +44,7 @@ SIZE = (7.5, 4.5)
 def curves(
     results: Results, axis: str, fixed: tuple[str, int]
 ) -> Iterator[tuple[str, list[int], list[float]]]:
-    """Calls a second of each contestant along one condition, the other one held."""
+    """Plot calls per second of each contestant over one condition, with the other one fixed."""
     cells = [
         cell for cell in results.cells("concurrent") if cell["conditions"][fixed[0]] == fixed[1]
     ]

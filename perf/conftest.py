@@ -1,4 +1,4 @@
-"""The start button first, as in tests/conftest.py; the contestants are processes of their own."""
+"""Imports pywats_green first, as in tests/conftest.py; the contestants are separate processes."""
 
 import pywats_green  # isort: split
 
@@ -25,7 +25,7 @@ STARTED = time.monotonic()
 
 @pytest.fixture(autouse=True)
 def unthrottled() -> None:
-    """Upstream's default of 500 requests a minute would be what every benchmark measures."""
+    """Turn off upstream's limit of 500 requests a minute, which would dominate every benchmark."""
     configure_throttling(enabled=False)
 
 
@@ -36,7 +36,7 @@ def records() -> Records:
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    """A server for each file, and the contestants that play against it."""
+    """A server per file, and the contestants that use it."""
     with pinned_server() as server:
         stage = Stage(server)
         yield stage
@@ -44,7 +44,7 @@ def stage() -> Iterator[Stage]:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """A cell that broke has its place in the report, too."""
+    """Include failed cells in the report."""
     if report.failed:
         crash = getattr(report.longrepr, "reprcrash", None)
         text = report.longreprtext if crash is None else crash.message
@@ -53,7 +53,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write what does not fit into pytest-benchmark's records to a file beside them."""
+    """Write what does not fit into pytest-benchmark's records to a file next to them."""
     path = session.config.getoption("benchmark_json")
     if path is not None:
         pinned = "the server is not pinned" if CORE is None else f"the server is on core {CORE}"

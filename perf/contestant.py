@@ -1,10 +1,10 @@
-"""One contestant, in a process of its own: plays rounds when it is told to.
+"""A contestant, in a separate process: runs rounds on request.
 
     python perf/contestant.py '{"flavour": "green", "url": ..., "token": ..., "concurrency": 50}'
 
-It answers each line of JSON on stdin with one on stdout: `{"open": NAME}` makes a play ready,
-`{"play": NAME, "calls": N}` plays a round of it. So the harness lets contestants take turns on a
-machine whose speed changes, and each has an interpreter that nobody else has warmed or littered.
+It answers each line of JSON on stdin with one on stdout: `{"open": NAME}` prepares a play,
+`{"play": NAME, "calls": N}` runs a round of it. So the harness can let contestants take turns on a
+machine whose speed varies, and each has an interpreter that the others do not affect.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 OPTIONS: dict[str, Any] = json.loads(sys.argv[1])
 FLAVOUR: str = OPTIONS["flavour"]  # upstream, green, a library of RIVALS, or gate
-RIVALS = ("aiohttp", "grequests", "requests")  # without pywats, whose weight they need not carry
+RIVALS = ("aiohttp", "grequests", "requests")  # do not import pywats
 
 if FLAVOUR in RIVALS:
     try:
@@ -35,7 +35,7 @@ from play import Play, Setting  # noqa: E402
 
 
 def plays() -> dict[str, Callable[[Setting], Play]]:
-    """All plays by name; imported here, below pywats_green."""
+    """Return all plays by name; imported here, after pywats_green."""
     if FLAVOUR in RIVALS:
         import rivals
 
@@ -43,7 +43,7 @@ def plays() -> dict[str, Callable[[Setting], Play]]:
     from pywats.core.throttle import configure_throttling
 
     if not OPTIONS.get("throttled"):
-        configure_throttling(enabled=False)  # else the limiter would be what is measured
+        configure_throttling(enabled=False)  # otherwise the limiter would dominate
     if FLAVOUR == "gate":
         from gate import workload
 
@@ -74,13 +74,13 @@ def answered(
     opened: dict[str, Play],
     setting: Setting,
 ) -> dict[str, Any]:
-    """Carry out an order; what goes wrong in it is an answer, too."""
+    """Execute a command; errors are answers, too."""
     name = order.get("open") or order["play"]
     try:
         if name not in opened:
             opened[name] = known[name](setting)
         return {} if "open" in order else played(opened[name], order["calls"])
-    except Exception as exc:  # noqa: BLE001  # the other contestants play on
+    except Exception as exc:  # noqa: BLE001  # the other contestants continue
         return {"error": f"{type(exc).__name__}: {exc}"}
 
 
@@ -91,7 +91,7 @@ def main() -> None:
     print(json.dumps({"ready": os.getpid()}), flush=True)
     for line in sys.stdin:
         print(json.dumps(answered(json.loads(line), known, opened, setting)), flush=True)
-    os._exit(0)  # calls that are held, and upstream's threads, are not waited for
+    os._exit(0)  # do not wait for held calls and upstream's threads
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Plays that create, read, update and delete in each domain, one call after another.
 
-Processes can only be read through pywats, reports cannot be changed, tickets not deleted.
+Through pywats, processes can only be read, reports cannot be updated, and tickets not deleted.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from play import Play, Setting
 from pywats import pyWATS
 from pywats.domains.production.models import Unit
 
-NUMBERS = itertools.count()  # no key is made twice in one process
+NUMBERS = itertools.count()  # keys are unique within a process
 PART = "PN-00003"
 
 
 def seeded(kind: int, number: int) -> str:
-    """The id of a row that the embedded server starts with."""
+    """Return the id of a seeded row."""
     return f"{kind:08x}-0000-4000-8000-{number:012x}"
 
 
@@ -29,11 +29,11 @@ ASSET_TYPE = uuid.UUID(seeded(0xF, 0))
 
 
 class Deed(NamedTuple):
-    """One kind of call.
+    """A kind of call.
 
     Attributes:
-        make: Given the client, returns what makes one call; it is given a key of its own.
-        before: Given the client and the key, does what the call needs; not timed.
+        make: Called with the client; returns a function that makes a call with a new key.
+        before: Called with the client and the key to prepare the call; not timed.
     """
 
     make: Callable[[pyWATS], Callable[[str], object]]
@@ -41,7 +41,7 @@ class Deed(NamedTuple):
 
 
 def again(call: Callable[[pyWATS], Callable[[Any], object]], read: Callable[[pyWATS], Any]) -> Deed:
-    """Send one object again and again, as it was read."""
+    """Send an object repeatedly, as it was read."""
 
     def make(api: pyWATS) -> Callable[[str], object]:
         update, item = call(api), read(api)

@@ -1,4 +1,4 @@
-"""Medians with the interval in which they lie, from few rounds on a noisy machine."""
+"""Medians with confidence intervals, from few rounds on a noisy machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
-OUTSIDE = 0.025  # how often the truth lies below the interval, and how often above, at most
+OUTSIDE = 0.025  # maximum probability of a true median below the interval, and of one above
 
 
 class Estimate(NamedTuple):
@@ -19,10 +19,11 @@ class Estimate(NamedTuple):
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """The median of measured values; its interval is bounded by two of them.
+    """Return the median of measured values, with an interval bounded by two of them.
 
-    Each value lies below the true median as often as above, whatever the noise is like, so how many
-    do is a matter of coins. Fewer than six values cannot tell: theirs is from least to greatest.
+    Whatever the noise, each value is equally likely to be below and above the true median, so the
+    number below it has a binomial distribution. Fewer than six values are not enough for 95 %:
+    their interval is from minimum to maximum.
     """
     ordered = sorted(values)
     count, cut = len(ordered), 0
@@ -35,13 +36,13 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def ratio(above: Sequence[float], below: Sequence[float]) -> Estimate:
-    """The median of the ratios of neighbouring rounds.
+    """Return the median of the ratios of neighbouring rounds.
 
     Args:
-        above: What is divided, round by round.
-        below: What it is divided by, in the same rounds.
+        above: The numerators, by round.
+        below: The denominators of the same rounds.
 
     Raises:
-        ValueError: They did not play the same number of rounds.
+        ValueError: The numbers of rounds differ.
     """
     return estimate([a / b for a, b in zip(above, below, strict=True)])

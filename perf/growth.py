@@ -1,4 +1,4 @@
-"""A play that makes many calls and counts the objects that stayed behind."""
+"""A play that makes many calls and counts the objects that remain."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from lookups import uncached
 from play import Play, Setting, keys
 
-WARM_UP = 2000  # calls; what is kept for good is there by then
+WARM_UP = 2000  # calls, after which permanent objects exist
 
 
 def grown(setting: Setting) -> Play:
-    """Types whose number of objects grew, by objgraph, over the calls of the round."""
+    """Return the types, by objgraph, with more objects after the calls of the round."""
     import objgraph
 
     import pywats_green
@@ -27,7 +27,7 @@ def grown(setting: Setting) -> Play:
 
     def prepare(_: int) -> None:
         look_up(WARM_UP)
-        for _ in range(2):  # the first look leaves objects of its own
+        for _ in range(2):  # the first measurement creates objects itself
             gc.collect()
             objgraph.growth(limit=None, peak_stats=peaks)
 

@@ -1,7 +1,7 @@
-"""Lets contestants take turns in one run: each round is played by all, one after another.
+"""Lets contestants take turns: in each round, all of them run one after another.
 
-A machine's speed changes from minute to minute; that of neighbouring rounds hardly differs. So what
-counts is the ratio within a round, and of all rounds the median.
+The speed of a machine varies from minute to minute, but hardly between neighbouring rounds. So the
+result is the median, over all rounds, of the ratio within a round.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 FEWEST = 3  # rounds that give an interval
-# Calls that open the first connections. Where 1,000 at once are its first calls, AsyncWATS takes
-# many times as long for them as for any later ones; it need not pay, nor the run wait, for that.
+# Calls that open the first connections. If AsyncWATS starts with 1,000 concurrent calls, they take
+# many times as long as later ones, which would be unfair to it and delay the run.
 OPENING = 50
-FAILED = "failed: "  # begins the reason of a contestant that is absent because it failed
+FAILED = "failed: "  # prefix of the reason if a contestant is absent because it failed
 CONTESTANT = Path(__file__).with_name("contestant.py")
 
 
 class BrokenError(Exception):
-    """A contestant failed in the middle of its play."""
+    """A contestant failed during its play."""
 
 
 class AbsentError(Exception):
-    """A contestant cannot play here; the text says why."""
+    """A contestant cannot run here; the message says why."""
 
 
 class Lap(NamedTuple):
-    """One round of one contestant, seconds for all its calls."""
+    """A round of a contestant, with seconds for all its calls."""
 
     calls: int
     seconds: float
@@ -41,14 +41,14 @@ class Lap(NamedTuple):
 
 
 class Contestant:
-    """A process that plays rounds; see contestant.py.
+    """A process that runs rounds; see contestant.py.
 
     Args:
         flavour: upstream or green.
         server: The embedded server.
-        concurrency: Calls at once.
-        throttled: True leaves upstream's limiter at its default.
-        environment: Of the process; None: this one's.
+        concurrency: Calls in flight.
+        throttled: Whether to leave upstream's limiter on.
+        environment: Environment of the process. None: this one's.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Contestant:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(BrokenPipeError):  # it ended before, with an order unread
+        with suppress(BrokenPipeError):  # it exited before reading a command
             self._process.stdin.close()  # type: ignore[union-attr]
         try:
             self._process.wait(timeout=10)
@@ -88,11 +88,11 @@ class Contestant:
         self._process.stdout.close()  # type: ignore[union-attr]
 
     def open(self, play: str) -> None:
-        """Make a play ready.
+        """Prepare a play.
 
         Raises:
-            AbsentError: This flavour cannot play here.
-            BrokenError: It failed, or its process ended.
+            AbsentError: This flavour cannot run here.
+            BrokenError: It failed, or its process exited.
         """
         if self._greeting is None:
             self._greeting = self._read()
@@ -101,10 +101,10 @@ class Contestant:
         self._ask(open=play)
 
     def play(self, play: str, calls: int) -> Lap:
-        """Play a round.
+        """Run a round.
 
         Raises:
-            BrokenError: It failed, or its process ended.
+            BrokenError: It failed, or its process exited.
         """
         answer = self._ask(play=play, calls=calls)
         return Lap(calls, answer["seconds"], answer["cpu"], answer.get("result"))
@@ -114,7 +114,7 @@ class Contestant:
             self._process.stdin.write(json.dumps(order) + "\n")  # type: ignore[union-attr]
             self._process.stdin.flush()  # type: ignore[union-attr]
         except BrokenPipeError:
-            pass  # it ended; the answer, which does not come, says so
+            pass  # it exited, which the missing answer will show
         return self._read()
 
     def _read(self) -> dict[str, Any]:
@@ -131,10 +131,10 @@ class Player(NamedTuple):
     """A contestant in a cell.
 
     Attributes:
-        name: As the report calls it.
+        name: Its name in the report.
         contestant: Its process.
-        play: What it plays.
-        wave: It plays whole multiples of so many calls.
+        play: Name of its play.
+        wave: The number of calls in a round is a multiple of this.
     """
 
     name: str
@@ -145,14 +145,14 @@ class Player(NamedTuple):
 
 @dataclass
 class Cell:
-    """What was measured under one set of conditions.
+    """The measurements under one set of conditions.
 
     Attributes:
-        group: The group of the report.
-        name: The cell's name in it.
-        conditions: Such as concurrency and latency.
-        laps: Of each contestant, round by round, in the same order.
-        absent: Contestants that did not run, and why.
+        group: Group in the report.
+        name: Name within the group.
+        conditions: Conditions such as concurrency and latency.
+        laps: Rounds of each contestant, in the same order.
+        absent: Contestants that did not run, with the reasons.
     """
 
     group: str
@@ -170,16 +170,16 @@ def take_turns(
     seconds: float,
     budget: float = float("inf"),
 ) -> Cell:
-    """Play all rounds of a cell.
+    """Run all rounds of a cell.
 
     Args:
-        cell: Filled by this.
-        players: Those who take turns; who cannot play, or fails, is noted as absent.
-        rounds: How many rounds each plays; every other one in the opposite order.
-        seconds: How long a round of one of them should take; the number of calls follows from a
-            wave before the rounds, which does not count, and is one wave at least.
-        budget: Seconds for all rounds; there are fewer of them, though not less than three, where
-            they would take longer.
+        cell: The cell to fill.
+        players: The contestants; one that cannot run, or fails, is recorded as absent.
+        rounds: Number of rounds; every other one is in reverse order.
+        seconds: Target duration of a contestant's round. The number of calls, at least one wave, is
+            derived from a wave before the rounds, which does not count.
+        budget: Seconds for all rounds; if they would take longer, there are fewer, but at least
+            three.
     """
     calls: dict[Player, int] = {}
     of_a_round = 0.0
@@ -205,7 +205,7 @@ def take_turns(
 
 @contextmanager
 def noted(cell: Cell, player: Player) -> Iterator[None]:
-    """Note who cannot play or fails; the others go on without it."""
+    """Record a contestant that cannot run or fails; the others continue without it."""
     try:
         yield
     except AbsentError as exc:

@@ -1,11 +1,11 @@
-"""Plays that hold calls in flight and look at what they weigh.
+"""Plays that hold calls in flight and measure their memory.
 
-"Same number of results kept" is taken so: `keep` looks up as many products as will be in flight,
-a few at a time, and keeps them for good. What they weigh is in both states that `hold` compares:
-idle, and with all calls waiting for a server that has not answered any of them yet. Connections,
-stacks, requests and whatever else a waiting call needs is new in the second state.
+For "same number of results kept", `keep` looks up as many products as will be in flight, a few at
+a time, and keeps them. So their memory is part of both states that `hold` compares: idle, and with
+all calls waiting for a server that has not answered any of them yet. Connections, stacks, requests
+and whatever else a waiting call needs is only part of the second.
 
-A process holds once, because freed memory does not all go back to the system.
+A process holds calls only once, because not all freed memory is returned to the system.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KEPT: list[Any] = []
 
 
 def status() -> dict[str, int]:
-    """Bytes of resident memory and address space, and the number of native threads."""
+    """Return resident memory and address space in bytes, and the number of native threads."""
     rows = (row.split() for row in Path("/proc/self/status").read_text("utf-8").splitlines())
     found = {row[0].rstrip(":"): row for row in rows if row}
     return {
@@ -80,7 +80,7 @@ def threads_keep(setting: Setting) -> Play:
 
 
 def threads_hold(setting: Setting) -> Play:
-    """Threads with a pyWATS each; the clients belong to what a call in flight needs."""
+    """Threads with a pyWATS each; a call in flight needs the whole client."""
     finished: list[object] = []
 
     def call(key: str) -> None:
@@ -90,7 +90,7 @@ def threads_hold(setting: Setting) -> Play:
         idle = settled_idle()
         for key in keys(count):
             threading.Thread(target=call, args=(key,), daemon=True).start()
-        time.sleep(3 * SETTLE)  # a client takes long to make
+        time.sleep(3 * SETTLE)  # creating a client is slow
         gc.collect()
         return compared(idle, len(finished))
 
@@ -113,7 +113,7 @@ def async_keep(setting: Setting) -> Play:
 
 
 def async_hold(_: Setting) -> Play:
-    """Upstream's client opens 100 connections at most; the other calls wait inside it."""
+    """Upstream's client opens at most 100 connections; the other calls wait inside it."""
 
     async def hold(count: int) -> dict[str, int]:
         read, idle = KEPT[1].product.get_product, settled_idle()

@@ -1,6 +1,6 @@
-"""Plays that stop at one layer of a call, so that their costs can be told apart.
+"""Plays that stop at one layer of a call, to measure the cost of each layer.
 
-Each makes the same look-up as often as it is told, through the same Pool: a round trip of the bare
+Each makes the same look-up a given number of times through the same Pool: a round trip of the raw
 bytes over gevent sockets, the transport's exchange, `HttpClient.get`, `product.get_product`.
 """
 
@@ -32,7 +32,7 @@ def plain_client(setting: Setting) -> HttpClient:
 
 
 def bytes_of_a_request(setting: Setting) -> bytes:
-    """What our client puts on the wire, seen by a server of one answer."""
+    """Return the bytes that green sends, as seen by a server that answers once."""
     from gevent.server import StreamServer
 
     seen: list[bytes] = []
@@ -50,7 +50,7 @@ def bytes_of_a_request(setting: Setting) -> bytes:
 
 
 def length_of_answer(head: bytes) -> int:
-    """How long an answer is, from the part of it that holds the headers."""
+    """Return the length of a response, from its head."""
     end = head.index(b"\r\n\r\n") + 4
     fields = head[:end].lower().split(b"\r\n")
     lengths = [int(field[15:]) for field in fields if field.startswith(b"content-length:")]
@@ -58,7 +58,7 @@ def length_of_answer(head: bytes) -> int:
 
 
 def bare_socket(setting: Setting) -> Play:
-    """The bytes of request and answer and nothing else, over kept connections."""
+    """The raw bytes of request and response, over keep-alive connections."""
     address = (urlsplit(setting.url).hostname, urlsplit(setting.url).port)
     request, idle = bytes_of_a_request(setting), []
 
@@ -76,7 +76,7 @@ def bare_socket(setting: Setting) -> Play:
 
 
 def transport(setting: Setting) -> Play:
-    """`Transport.request`: headers, target, connection, answer; no JSON."""
+    """`Transport.request`: headers, target, connection, response; no JSON."""
     from pywats_green.upstream.client.exchange import exchange_of
 
     http = plain_client(setting)

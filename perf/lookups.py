@@ -1,4 +1,4 @@
-"""Plays that look up products: one after another, or many at once in each contestant's way."""
+"""Plays that look up products: sequentially, or concurrently in each contestant's way."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pywats import AsyncWATS, pyWATS
 from pywats.core.client import HttpClient
 from pywats.core.config import SyncConfig
 
-DEADLINE = 5.0  # seconds; upstream's own of 30 would only be waited for
+DEADLINE = 5.0  # seconds; upstream's 30 would only make the run longer
 ADDRESS = re.compile("0x[0-9a-f]+")
 HOT = KEYS[:100]
 
@@ -36,13 +36,19 @@ def uncached(setting: Setting) -> pyWATS:
 def sequential(setting: Setting) -> Play:
     """One call after another."""
     api = uncached(setting)
-    return Play(lambda count: [api.product.get_product(key) for key in keys(count)])
+    return Play(lambda count: one_by_one(api.product.get_product, keys(count)))
 
 
 def cached(setting: Setting) -> Play:
-    """The same key again and again, from the cache."""
+    """The same key every time, from the cache."""
     api = client(setting)
-    return Play(lambda count: [api.product.get_product(KEYS[0]) for _ in range(count)])
+    return Play(lambda n: one_by_one(api.product.get_product, itertools.repeat(KEYS[0], n)))
+
+
+def one_by_one(func: Callable[[str], object], arguments: Iterable[str]) -> None:
+    """Drop each result, as a loop does: who is quicker in a round would keep more of them."""
+    for argument in arguments:
+        func(argument)
 
 
 def pool(setting: Setting) -> Play:
@@ -63,7 +69,7 @@ def pool_of_http_client(setting: Setting) -> Play:
 
 
 def pool_cold(setting: Setting) -> Play:
-    """The same with the cache, which holds nothing at the start of a round."""
+    """The same with the cache, which is empty at the start of a round."""
     import pywats_green
 
     api, greenlets = client(setting), pywats_green.Pool(setting.concurrency)
@@ -82,7 +88,7 @@ def pool_hits(setting: Setting) -> Play:
 
 
 def batched(setting: Setting) -> Play:
-    """One shared pyWATS, a green Pool inside `batching()`; a client of its own for each round."""
+    """One shared pyWATS, a green Pool inside `batching()`; a new client for each round."""
     import pywats_green
 
     greenlets = pywats_green.Pool(setting.concurrency)
@@ -100,7 +106,7 @@ def batched(setting: Setting) -> Play:
 
 
 def threads(setting: Setting) -> Play:
-    """Threads with a pyWATS each, since upstream's cannot be shared."""
+    """Threads with a pyWATS each, because upstream's cannot be shared."""
     local = threading.local()
 
     def equip() -> None:
@@ -114,9 +120,9 @@ def threads(setting: Setting) -> Play:
 
 
 def http_client_threads(setting: Setting) -> Play:
-    """Threads that share a HttpClient, upstream's plain client; its answers stay plain JSON."""
+    """Threads that share a HttpClient, upstream's plain client, which returns plain JSON."""
     http = HttpClient(setting.url, setting.token, enable_cache=False)
-    http.get(next(paths(1)))  # it makes its httpx client late; several threads would make several
+    http.get(next(paths(1)))  # creates its httpx client, or several threads would each create one
     executor = ThreadPoolExecutor(setting.concurrency)
     return Play(lambda count: list(executor.map(http.get, paths(count))))
 
@@ -125,7 +131,7 @@ Look = Callable[[Iterable[str]], Coroutine[Any, Any, list[Any]]]
 
 
 def gathered(setting: Setting, api: AsyncWATS) -> Look:
-    """As many workers gathered as calls at once: the rewrite that this package replaces."""
+    """A gathered worker per call in flight: the rewrite that this package makes unnecessary."""
 
     async def look_up(wanted: Iterable[str]) -> list[Any]:
         todo = iter(wanted)
@@ -147,7 +153,7 @@ def gather(setting: Setting) -> Play:
 
 
 def gather_cold(setting: Setting) -> Play:
-    """AsyncWATS with the cache, which holds nothing at the start of a round."""
+    """AsyncWATS with the cache, which is empty at the start of a round."""
     play = asyncio.new_event_loop().run_until_complete
     api = AsyncWATS(base_url=setting.url, token=setting.token)
     look_up, clear = gathered(setting, api), api._http_client.clear_cache  # noqa: SLF001
@@ -162,14 +168,14 @@ def gather_hits(setting: Setting) -> Play:
 
 
 def shared_by_threads(setting: Setting) -> Play:
-    """One pyWATS shared by threads: the program that a user writes first. Counts what fails."""
+    """One pyWATS shared by threads: what a user would try first. Counts failures."""
     api = client(setting, enable_cache=False, sync_config=SyncConfig(timeout=DEADLINE))
     executor = ThreadPoolExecutor(setting.concurrency)
 
     def call(key: str) -> str:
         try:
             api.product.get_product(key)
-        except Exception as exc:  # noqa: BLE001  # whatever it raises is the result
+        except Exception as exc:  # noqa: BLE001  # errors are the result
             return ADDRESS.sub("0x...", f"{type(exc).__name__}: {exc}")
         return "success"
 

@@ -1,4 +1,4 @@
-"""Where green does not win: every cell in which another is as fast, and what costs more."""
+"""Where green does not win: cells in which another is as fast, or needs as little memory."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 from estimates import Estimate, ratio
 from results import Results
 
-CLEARLY = 1.05  # green is ahead where its interval lies above this
+CLEARLY = 1.05  # green is ahead if its interval is above this
 GROUPS = ("concurrent", "sequential", "crud", "cache hit", "start-up")
-NOT_RIVALS = ("python alone",)  # shown for what it is subtracted from
+NOT_RIVALS = ("python alone",)  # only shown for the subtraction
 WEIGHED = ("RSS per call in flight", "address space per call in flight")
 
 
 class Comparison(NamedTuple):
-    """Green is `times` as quick, or as light, as the rival."""
+    """Green is `times` as fast, or as light, as the rival."""
 
     where: str
     rival: str
@@ -23,7 +23,7 @@ class Comparison(NamedTuple):
 
 
 def in_time(results: Results) -> Iterator[Comparison]:
-    """Green over its default transport against each rival of each cell."""
+    """Compare green with each rival of each cell."""
     for group in GROUPS:
         for cell in results.cells(group):
             laps = cell["contestants"]
@@ -35,7 +35,7 @@ def in_time(results: Results) -> Iterator[Comparison]:
 
 
 def in_memory(results: Results) -> Iterator[Comparison]:
-    """What calls in flight weigh; a rival's repetitions are runs of their own, not rounds."""
+    """Compare the memory of calls in flight; repetitions are separate runs, not rounds."""
     for title in WEIGHED:
         ours = results.figure(f"{title}: green")
         for figure in results.figures:
@@ -48,10 +48,10 @@ def in_memory(results: Results) -> Iterator[Comparison]:
 
 
 def comparisons(results: Results) -> list[Comparison]:
-    """All that the contestants were compared in."""
+    """Return all comparisons."""
     return [*in_time(results), *in_memory(results)]
 
 
 def losses(results: Results) -> list[Comparison]:
-    """The comparisons that green does not clearly win."""
+    """Return the comparisons that green does not clearly win."""
     return [found for found in comparisons(results) if found.times.low <= CLEARLY]

@@ -15,7 +15,7 @@ PACKAGES = (
     "pywats-green", "pywats-api", "gevent", "greenlet", "requests", "urllib3", "httptools",
     "httpx", "cachetools", "aiohttp", "grequests", "pydantic", "pytest-benchmark",
 )  # fmt: skip
-GENERATED = (":!perf/results", ":!README.md")  # what a run itself changes
+GENERATED = (":!perf/results", ":!README.md")  # changed by the run itself
 
 
 def cpu_model() -> str:
@@ -40,7 +40,7 @@ def versions() -> dict[str, str]:
 def git(*arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["git", *arguments],  # noqa: S607  # whichever git the path finds
+            ["git", *arguments],  # noqa: S607  # git from the PATH
             cwd=ROOT, capture_output=True, text=True, check=True,
         )  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
@@ -49,7 +49,7 @@ def git(*arguments: str) -> str:
 
 
 def fingerprint() -> dict[str, Any]:
-    """Describe machine and software; call it before the load of the run itself."""
+    """Describe machine and software. Call it before the run, which adds load."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "cpu": cpu_model(),

@@ -1,4 +1,4 @@
-"""What a contestant's process and the plays in it say to each other, and the keys they all ask."""
+"""The interface between a contestant's process and its plays, and the keys they use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def paths(count: int) -> Iterator[str]:
 
 
 class Setting(NamedTuple):
-    """What a play is told: `flavour` is that of contestant.py."""
+    """The settings of a play; for `flavour`, see contestant.py."""
 
     flavour: str
     url: str
@@ -28,9 +28,9 @@ class Setting(NamedTuple):
 
 
 class Play(NamedTuple):
-    """A play that is ready: both are given a number of calls; `prepare` is not timed.
+    """A prepared play. Both functions take the number of calls; `prepare` is not timed.
 
-    A dict that `run` returns goes to the harness.
+    If `run` returns a dict, it is passed to the harness.
     """
 
     run: Callable[[int], Any]

@@ -1,4 +1,4 @@
-"""From the rounds of a cell to pytest-benchmark's records, and what does not fit into those."""
+"""Converts rounds to pytest-benchmark's records, and keeps what does not fit into those."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from harness import FAILED, Cell
 
 
 class Tape:
-    """A clock for pytest-benchmark that only moves when a recorded round is replayed.
+    """A clock for pytest-benchmark that only advances when a recorded round is replayed.
 
-    pytest-benchmark measures one callable in one process. Ours take turns in processes of their
-    own, so they are measured there; `benchmark.pedantic` then gets their rounds as its own, with
-    this clock as its timer, and keeps statistics, groups, tables and JSON.
+    pytest-benchmark measures one callable in one process. Contestants take turns in separate
+    processes and are measured there; `benchmark.pedantic` then replays their rounds with this clock
+    as its timer, and provides statistics, groups, tables and JSON.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Tape:
         return self._seconds
 
     def replay(self, benchmark: Any, rounds: list[float]) -> None:
-        """Hand seconds per call, round by round, to the `benchmark` fixture of a test."""
+        """Replay seconds per call, by round, in the `benchmark` fixture of a test."""
         upcoming = iter(rounds)
 
         def advance() -> None:
@@ -37,7 +37,7 @@ replayed = pytest.mark.benchmark(timer=TAPE.now)
 
 
 class Figure(NamedTuple):
-    """A measured value that is no time per call: its repetitions, its unit, how it came about."""
+    """A measured value other than time per call: its repetitions, unit, and conditions."""
 
     name: str
     values: list[float]
@@ -46,7 +46,7 @@ class Figure(NamedTuple):
 
 
 class Records:
-    """What a run found beside its times per call."""
+    """The results of a run other than times per call."""
 
     def __init__(self) -> None:
         self.figures: list[Figure] = []
@@ -55,7 +55,7 @@ class Records:
         self.broken: dict[str, str] = {}
 
     def figure(self, name: str, values: list[float], unit: str, note: str = "") -> None:
-        """Keep a figure, and show it."""
+        """Store a figure, and print it."""
         self.figures.append(Figure(name, values, unit, note))
         print(f"\n{name}: {', '.join(f'{value:.4g}' for value in values)} {unit}")
 

@@ -1,4 +1,4 @@
-"""The report of a run in Markdown, and the block of it that stands in the README."""
+"""The report of a run in Markdown, and its block in the README."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MORE = "All figures: [perf/results/results.md](perf/results/results.md#where-gre
 
 
 def machine_line(results: Results) -> str:
-    """Date, machine and versions in one line."""
+    """Return date, machine and versions in one line."""
     machine = results.machine
     versions = machine["versions"]
     return (
@@ -45,12 +45,12 @@ def machine_line(results: Results) -> str:
 
 
 def minutes(results: Results) -> str:
-    """How long the run took, the installation apart."""
+    """Return how long the run took, without the installation."""
     return f"{results.content['minutes']:.1f} minutes"
 
 
 def tally(results: Results) -> str:
-    """Say in one sentence how often green does not win."""
+    """Return a sentence that says how often green does not win."""
     behind, played = len(losses(results)), len(comparisons(results))
     return f"In {behind} of {played} comparisons green is not clearly ahead of the other."
 
@@ -74,7 +74,7 @@ def bar_table(results: Results, rows: tuple[Row, ...], *, command: bool = False)
 
 
 def readme_block(results: Results) -> str:
-    """What stands between the markers in the README, the markers included."""
+    """Return the README's block, including its markers."""
     lines = [
         BEGIN,
         f"Measured by `make perf` in {minutes(results)} on {machine_line(results)}:",
@@ -94,7 +94,7 @@ def readme_block(results: Results) -> str:
 
 
 def with_block(readme: str, block: str) -> str:
-    """Put a block in the place of the one that a text holds.
+    """Replace the block in a text.
 
     Raises:
         ValueError: The text has no markers.
@@ -135,7 +135,7 @@ def key_rows(results: Results) -> list[str]:
 
 
 def played_twice(results: Results) -> list[str]:
-    """What missed its bar at first, and was played once more."""
+    """List the rows that missed their bar at first and were run once more."""
     rows = results.content.get("played_twice", {})
     lines = [f"- {what}: {first} at first" for what, first in rows.items()]
     return (
@@ -146,7 +146,7 @@ def played_twice(results: Results) -> list[str]:
 
 
 def concurrent(results: Results) -> list[str]:
-    """Calls a second by calls at once, one table for each latency."""
+    """Calls per second by calls in flight, with a table for each latency."""
     cells = list(results.cells("concurrent"))
     if not cells:
         return []
@@ -187,7 +187,7 @@ def cpu_per_call(cells: list[dict[str, Any]], names: list[str]) -> list[str]:
 
 
 def more_cpu(results: Results) -> list[str]:
-    """CPU a call in the cells of the key rows that no other table shows."""
+    """CPU per call in cells of key rows that no other table shows."""
     rows = [
         [f"{group}: {cell['cell']}", name, span(estimate([cpu * MICRO for cpu in laps["cpu"]]))]
         for group in ("ideal", "cache at once")
@@ -199,7 +199,7 @@ def more_cpu(results: Results) -> list[str]:
 
 
 def one_by_one(results: Results, group: str, title: str) -> list[str]:
-    """Microseconds a call, one after another, against upstream."""
+    """Microseconds per sequential call, compared with upstream."""
     cells = list(results.cells(group))
     if not cells:
         return []
@@ -246,7 +246,7 @@ def start_up(results: Results) -> list[str]:
 
 
 def figures(results: Results) -> list[str]:
-    """Memory, queue, batching and whatever else is no time per call."""
+    """Memory, queue, batching and everything else that is not time per call."""
     rows = [[item.name, span(item.estimate, item.unit), item.note] for item in results.figures]
     micro = [
         [f"{item['group']}: {item['name']}", f"{number(item['median'] * MICRO)} us", ""]
@@ -283,7 +283,7 @@ def remarks(results: Results) -> list[str]:
 
 
 def markdown(results: Results) -> str:
-    """The whole report."""
+    """Return the whole report."""
     lines = [
         *heading(results),
         *key_rows(results),

@@ -1,4 +1,4 @@
-"""The results of a run: what pytest-benchmark wrote, made small enough to be committed."""
+"""The results of a run: pytest-benchmark's output, condensed enough to be committed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 from estimates import Estimate, estimate, ratio
 
-DIGITS = 5  # significant ones; more would be noise
+DIGITS = 5  # significant digits; more would be noise
 
 Laps = dict[str, dict[str, Any]]  # contestant -> calls, seconds and cpu per call, by round
 
 
 def rounded(value: Any) -> Any:
-    """Cut all numbers in a JSON value to a few digits."""
+    """Round all numbers in a JSON value to a few digits."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, list):
@@ -26,10 +26,10 @@ def rounded(value: Any) -> Any:
 
 
 def condensed(run: dict[str, Any], benchmarks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Keep what the report needs: of pytest-benchmark's records all rounds of all cells.
+    """Keep what the report needs: all rounds of all cells from pytest-benchmark's records.
 
     Args:
-        run: What conftest.py wrote beside them.
+        run: What conftest.py wrote next to them.
         benchmarks: The records.
     """
     cells: dict[tuple[str, str], dict[str, Any]] = {}
@@ -51,7 +51,7 @@ def condensed(run: dict[str, Any], benchmarks: list[dict[str, Any]]) -> dict[str
 
 
 class Figure(NamedTuple):
-    """A figure that is no time per call."""
+    """A figure other than time per call."""
 
     name: str
     values: list[float]
@@ -64,10 +64,10 @@ class Figure(NamedTuple):
 
 
 class Results:
-    """Questions that the report asks of the results.
+    """Queries on the results, for the report.
 
     Args:
-        content: As `condensed` returned it.
+        content: As returned by `condensed`.
     """
 
     def __init__(self, content: dict[str, Any]) -> None:
@@ -76,11 +76,11 @@ class Results:
         self.figures = [Figure(**figure) for figure in content["figures"]]
 
     def with_second(self, second: Results, before: dict[str, str]) -> Results:
-        """Results in which a second run replaces whatever it measured.
+        """Return results in which a second run replaces whatever it measured.
 
         Args:
-            second: The run of some cells.
-            before: What their rows said the first time; it stays, for the report.
+            second: The second run, of some cells.
+            before: The first results of their rows, kept for the report.
         """
         old, new = self.content, second.content
 
@@ -104,16 +104,16 @@ class Results:
         return (cell for cell in self.content["cells"] if cell["group"] == group)
 
     def laps(self, group: str, cell: str) -> Laps:
-        """The contestants of a cell; none where it was not played."""
+        """Return the contestants of a cell; empty if it was not run."""
         found = [item for item in self.cells(group) if item["cell"] == cell]
         return found[0]["contestants"] if found else {}
 
     def ratio(
         self, group: str, cell: str, slower: str, faster: str, clock: str = "seconds"
     ) -> Estimate | None:
-        """How many times as fast one contestant is as another; None where one did not run.
+        """Return how many times as fast one contestant is as another. None: one did not run.
 
-        By the wall, or with the clock "cpu" by the processor time of the two processes.
+        Compares wall time or, with the clock "cpu", the CPU time of the two processes.
         """
         laps = self.laps(group, cell)
         if slower not in laps or faster not in laps:

@@ -1,4 +1,4 @@
-"""Plays of other HTTP libraries: the same answers as plain JSON, without pywats' models."""
+"""Plays of other HTTP libraries: the same responses as plain JSON, without pywats' models."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def headers(setting: Setting) -> dict[str, str]:
 
 
 def with_aiohttp(setting: Setting) -> Play:
-    """aiohttp on a plain event loop, as many workers gathered as calls at once."""
+    """aiohttp on a plain event loop, with a gathered worker per call in flight."""
     import aiohttp
 
     loop = asyncio.new_event_loop()
@@ -43,7 +43,7 @@ def with_aiohttp(setting: Setting) -> Play:
 
 
 def session_of(setting: Setting) -> Any:
-    """A Session of requests that keeps a connection for each call at once."""
+    """Return a requests Session that keeps a connection per call in flight."""
     import requests
 
     session = requests.Session()
@@ -58,7 +58,7 @@ def decoded(answer: Any) -> Any:
 
 
 def with_grequests(setting: Setting) -> Play:
-    """grequests, which patches the process itself, with one session for all."""
+    """grequests, which patches the process itself, with a shared session."""
     import grequests
 
     session = session_of(setting)
@@ -71,7 +71,7 @@ def with_grequests(setting: Setting) -> Play:
 
 
 def with_requests(setting: Setting) -> Play:
-    """Threads that share a session of requests."""
+    """Threads that share a requests session."""
     session, executor = session_of(setting), ThreadPoolExecutor(setting.concurrency)
 
     def read(path: str) -> Any:

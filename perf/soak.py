@@ -1,12 +1,12 @@
-"""Reads, writes, batches and a queue under faults, and whether anything grows meanwhile.
+"""Runs reads, writes, batches and a queue under faults, and checks that nothing grows.
 
     python perf/soak.py [--seconds 300]
 
-Wave after wave through one client: faults are planted, calls are made 50 at a time, some are given
-up on, reports are queued and drained. After each wave, with all calls at their end, memory, open
-files, greenlets and objects are looked at. What the last third of the run holds beyond the first
-third after the warm-up has grown, and no report may be lost. Exit status: 0 steady, 1 something
-grew or was lost, 2 too short to tell.
+Each wave goes through the same client: faults are planted, calls are made 50 at a time, some are
+abandoned, reports are queued and drained. After each wave, when all calls have ended, memory, open
+files, greenlets and objects are measured. They must not grow between the first third of the run,
+after the warm-up, and the last, and no report may be lost. Exit status: 0 steady, 1 something grew
+or was lost, 2 too short to tell.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ CALLS, AT_ONCE, REPORTS = 400, 50, 40
 KEYS = 500  # fewer than the cache holds: it is full after the warm-up
 IMPATIENCE = 0.05  # seconds after which some callers give up
 SLOW = 0.2  # seconds of a late answer
-WARM_UP = 0.25  # share of the waves that does not count
+WARM_UP = 0.25  # fraction of the waves that does not count
 FEWEST = 12  # waves
 FAULTS: tuple[dict[str, Any], ...] = (
     {"mode": "reset"},
@@ -55,7 +55,7 @@ FAULTS: tuple[dict[str, Any], ...] = (
 
 
 class Sample(NamedTuple):
-    """What the process holds after a wave."""
+    """Measurements of the process after a wave."""
 
     rss: float
     files: float
@@ -63,7 +63,7 @@ class Sample(NamedTuple):
     objects: float
 
 
-# What may be between the medians of two thirds: a share, and a number besides.
+# Allowed difference between the medians of two thirds: a fraction, plus a number.
 SLACK = Sample(rss=0.05, files=0.0, greenlets=0.0, objects=0.02)
 BESIDES = Sample(rss=4e6, files=3, greenlets=3, objects=1000)
 
@@ -78,10 +78,10 @@ def look() -> Sample:
 
 
 def grown(samples: Sequence[Sample]) -> list[str]:
-    """What the last third holds beyond the first third after the warm-up.
+    """Return what has grown between the first third after the warm-up and the last.
 
     Args:
-        samples: One of each wave.
+        samples: One per wave.
     """
     settled = samples[int(len(samples) * WARM_UP) :]
     third = len(settled) // 3
@@ -97,12 +97,12 @@ def grown(samples: Sequence[Sample]) -> list[str]:
 
 
 class Soak:
-    """One client, one queue, and what became of the calls.
+    """One client, one queue, and the outcomes of the calls.
 
     Args:
         server: The embedded server.
-        folder: Of the queue.
-        seed: Of all chance.
+        folder: Folder of the queue.
+        seed: Seed of all random choices.
     """
 
     def __init__(self, server: WatsServer, folder: Path, seed: int = 0) -> None:
@@ -117,7 +117,7 @@ class Soak:
         self.api.close()
 
     def wave(self) -> None:
-        """Faults, calls, reports; nothing is in flight when it returns."""
+        """Run a wave: faults, calls, reports. Nothing is in flight when it returns."""
         for fault in self.chance.sample(FAULTS, 3):
             self.server.fail("*", **fault)
         calls = [self.chance.choice(self.ways()) for _ in range(CALLS)]
@@ -129,7 +129,7 @@ class Soak:
         self.drain()
 
     def ways(self) -> list[Callable[[], object]]:
-        """Kinds of calls; more reads than writes."""
+        """Return the kinds of calls, with more reads than writes."""
         product, key = self.api.product, f"PN-{self.chance.randrange(KEYS):05d}"
 
         def impatient() -> object:
@@ -150,12 +150,12 @@ class Soak:
     def outcome(self, call: Callable[[], object]) -> str:
         try:
             call()
-        except (Exception, gevent.Timeout) as exc:  # noqa: BLE001  # whatever it is, it is counted
+        except (Exception, gevent.Timeout) as exc:  # noqa: BLE001  # all errors are counted
             return type(exc).__name__
         return "success"
 
     def drain(self) -> None:
-        """Send what is queued; what a fault kept back waits for the next wave."""
+        """Send what is queued; what a fault delayed is left for the next wave."""
         processor = pywats_green.QueueProcessor(
             self.queue, self.api, backoff=(0.05, 0.2), give_up_after=5.0
         )
@@ -163,7 +163,7 @@ class Soak:
         self.outcomes["report sent"] += summary.submitted
 
     def lost(self) -> set[str]:
-        """Reports that neither arrived nor wait, once the faults are over."""
+        """Return the reports that have neither arrived nor are queued, without faults."""
         self.server.clear_faults()
         self.drain()
         waiting = {path.name for path in self.folder.rglob("*") if path.is_file()}
@@ -200,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=300.0, help="how long (300)")
     seconds = parser.parse_args(arguments).seconds
-    logging.disable(logging.CRITICAL)  # faults are what it is about
+    logging.disable(logging.CRITICAL)  # faults are expected
     configure_throttling(enabled=False)
     return soak(seconds, print)
 

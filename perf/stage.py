@@ -1,4 +1,4 @@
-"""The stage of a run: the server on a fixed core, and contestants that stay between cells."""
+"""The setup of a run: the server on a fixed core, and contestants shared between cells."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pywats_green.testing import WatsServer
 
 
 class Effort(NamedTuple):
-    """How much a run measures; PERF_QUICK=1 looks only whether everything works."""
+    """How much a run measures; PERF_QUICK=1 only checks that everything works."""
 
     quick: bool
 
@@ -28,10 +28,10 @@ EFFORT = Effort(quick=os.environ.get("PERF_QUICK", "") not in ("", "0"))
 
 
 def server_core() -> int | None:
-    """Return the core that the server is pinned to; None: there is only one, or no pinning here.
+    """Return the core that the server is pinned to. None: there is only one, or no pinning here.
 
-    The contestants may use any, as users' programs: upstream's threads hand over to each other
-    quicker on one core than on two, and pinned to one they would not be what users have.
+    The contestants may use any core, like users' programs. Pinned to one, upstream's threads would
+    switch faster than they do for users.
     """
     if not hasattr(os, "sched_setaffinity"):
         return None
@@ -44,7 +44,7 @@ CORE = server_core()
 
 @contextmanager
 def pinned_server(**options: Any) -> Iterator[WatsServer]:
-    """The embedded server on its core."""
+    """Run the embedded server on its core."""
     with WatsServer(**options) as server:
         if CORE is not None and server.pid is not None:
             os.sched_setaffinity(server.pid, {CORE})
@@ -52,14 +52,14 @@ def pinned_server(**options: Any) -> Iterator[WatsServer]:
 
 
 class Part(NamedTuple):
-    """Who plays what in a cell.
+    """A contestant's part in a cell.
 
     Attributes:
-        flavour: Of the contestant.
-        play: What it plays.
-        at_once: False for plays of one call after another: their rounds may be of any length.
-        at_most: Calls at once beyond which it does not run; None: any number.
-        why: The reason for that.
+        flavour: Flavour of the contestant.
+        play: Name of its play.
+        at_once: Whether its calls are concurrent; rounds of sequential ones can have any length.
+        at_most: Maximum concurrency with which it runs. None: no limit.
+        why: Reason for that maximum.
     """
 
     flavour: str
@@ -70,7 +70,7 @@ class Part(NamedTuple):
 
 
 class Stage:
-    """Where cells are played; each once, however many tests look at it.
+    """Runs cells, each only once, however many tests use it.
 
     Args:
         server: The embedded server.
@@ -84,16 +84,16 @@ class Stage:
         self._exits = ExitStack()
 
     def close(self) -> None:
-        """End all contestants; the next cell starts them anew."""
+        """Stop all contestants; the next cell starts new ones."""
         self._exits.close()
         self._troupe, self._troupe_of = {}, None
 
     def cell(self, key: Hashable, play: Callable[[], Cell]) -> Cell:
-        """Return the cell of that key, played when it is first asked for."""
+        """Return the cell with a key, running it on first use."""
         if key not in self._cells:
             try:
                 self._cells[key] = play()
-            except Exception as exc:  # noqa: BLE001  # each test of the cell shows it
+            except Exception as exc:  # noqa: BLE001  # each test of the cell raises it
                 self._cells[key] = exc
         found = self._cells[key]
         if isinstance(found, Exception):
@@ -101,7 +101,7 @@ class Stage:
         return found
 
     def contestant(self, flavour: str, concurrency: int = 1, **options: Any) -> Contestant:
-        """Start a contestant; the caller ends it."""
+        """Start a contestant; the caller stops it."""
         return Contestant(flavour, self.server, concurrency, **options)
 
     def take_turns(
@@ -115,10 +115,10 @@ class Stage:
         budget: float = float("inf"),
         calls: int | None = None,
     ) -> Cell:
-        """Let contestants take turns; those of the same concurrency stay for the next cell.
+        """Let contestants take turns; those with the same concurrency are kept for the next cell.
 
-        A round is of whole multiples of `calls`; None: of the concurrency, or 1 where calls are
-        made one after another.
+        The number of calls in a round is a multiple of `calls`. None: of the concurrency, or 1 if
+        calls are sequential.
         """
         for name, part in parts.items():
             if part.at_most is not None and concurrency > part.at_most:

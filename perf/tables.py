@@ -1,4 +1,4 @@
-"""Markdown tables and how numbers are written in them."""
+"""Markdown tables and the format of their numbers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 
 from estimates import Estimate
 
-# Heads of columns that hold no numbers.
+# Heads of columns without numbers.
 WORDS = ("verdict", "command", "reproduce with", "contestant", "reason", "cells", "how")
 
 
 def number(value: float) -> str:
-    """Three significant digits, thousands with commas."""
+    """Format a number with three significant digits and commas."""
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
     text = f"{value:#.3g}"
@@ -19,7 +19,7 @@ def number(value: float) -> str:
 
 
 def span(found: Estimate | None, unit: str = "") -> str:
-    """A median with its interval."""
+    """Format a median with its interval."""
     if found is None:
         return ""
     unit = f" {unit}" if unit else ""
@@ -27,6 +27,6 @@ def span(found: Estimate | None, unit: str = "") -> str:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    """The lines of a table: words to the left, numbers to the right."""
+    """Return the lines of a table: text left-aligned, numbers right-aligned."""
     marks = ["---" if place == 0 or head in WORDS else "---:" for place, head in enumerate(heads)]
     return [f"| {' | '.join(cells)} |" for cells in (heads, marks, *rows)] + [""]

@@ -1,4 +1,4 @@
-"""1,000 look-ups inside `batching()` under upstream's default limit, and what they would cost."""
+"""1,000 look-ups inside `batching()` under upstream's default limit, and their cost without."""
 
 import statistics
 from typing import Any
@@ -12,7 +12,7 @@ LIMIT, WINDOW = 500, 60.0  # upstream's default: requests, seconds
 
 
 def run(stage: Stage, play: str, *, throttled: bool) -> dict[str, Any]:
-    """One round in a fresh process, whose limiter has counted nothing yet."""
+    """Run a round in a new process, whose limiter is unused."""
     with stage.contestant("green", AT_ONCE, throttled=throttled) as contestant:
         contestant.open(play)
         before = stage.server.stats()["total"]
@@ -42,7 +42,7 @@ def test_batched_and_not(stage: Stage, records: Records) -> None:
 
 
 def test_cost_of_a_look_up(stage: Stage, records: Records) -> None:
-    """What one of many costs, against one of few: the batches' own books do not grow with them."""
+    """The cost per look-up, many versus few: the bookkeeping of batches must not grow."""
     stage.server.configure(latency=0)
     ratios = []
     with stage.contestant("green", AT_ONCE) as contestant:

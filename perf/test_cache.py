@@ -1,4 +1,4 @@
-"""What a cache hit costs, what the cache saves, and what many readers at once do to it."""
+"""The cost of a cache hit, what the cache saves, and contention by many readers."""
 
 import gc
 import time
@@ -17,7 +17,7 @@ PLAIN = {
     "partNumber": "PN-00000", "name": "plain", "description": "", "state": 1, "nonSerial": False,
     "productId": "0000000a-0000-4000-8000-000000000001",
 }  # fmt: skip
-KINDS = ("with two revisions", "plain")  # the server is seeded with the first, then given the other
+KINDS = ("with two revisions", "plain")  # the server is seeded with the first, then gets the other
 PARTS = {
     "upstream": Part("upstream", "cached", at_once=False),
     "green": Part("green", "cached", at_once=False),
@@ -27,12 +27,12 @@ PARTS = {
 @replayed
 @pytest.mark.parametrize(("kind", "who"), [(kind, who) for kind in KINDS for who in PARTS])
 def test_a_hit(stage: Stage, records: Records, benchmark: Any, kind: str, who: str) -> None:
-    """Both build the same pydantic model, half of what our hit costs with two revisions."""
+    """Both build the same pydantic model, half the cost of a green hit with two revisions."""
 
     def played() -> Cell:
         if kind == "plain":
             stage.server.put_state("products", [PLAIN])
-            stage.close()  # who comes now has not cached the other kind
+            stage.close()  # new contestants have not cached the other kind
         cell = Cell("cache hit", f"product {kind}", {"cache": "cached"})
         return stage.take_turns(cell, PARTS, 1, rounds=15, seconds=0.15)
 
@@ -84,7 +84,7 @@ def test_get_against_a_bare_cachetools_cache(records: Records) -> None:
 
 
 def test_set_against_a_bare_cachetools_cache(records: Records) -> None:
-    """Both full, so that each entry makes another leave."""
+    """Both full, so that each new entry evicts another."""
 
     def seconds(put: Any) -> float:
         start = time.perf_counter()
@@ -100,7 +100,7 @@ def test_set_against_a_bare_cachetools_cache(records: Records) -> None:
 
 
 def test_expiry_of_many_at_once(records: Records) -> None:
-    """The longest that one call holds up all others, in CPU time of the thread."""
+    """The longest time that a single call blocks all others, in CPU time of the thread."""
 
     def longest(count: int) -> float:
         now = 0.0
@@ -116,7 +116,7 @@ def test_expiry_of_many_at_once(records: Records) -> None:
         return worst * 1000
 
     gc.collect()
-    gc.disable()  # what it costs is another question
+    gc.disable()  # not part of the measurement
     try:
         values = [longest(200_000) for _ in range(EFFORT.rounds(3))]
     finally:
@@ -125,7 +125,7 @@ def test_expiry_of_many_at_once(records: Records) -> None:
 
 
 def test_contention(records: Records) -> None:
-    """10,000 keys hit by 200 greenlets, against one greenlet that makes the same reads."""
+    """10,000 keys hit by 200 greenlets, compared with a single greenlet making the same reads."""
     cache = manager(10_000)
 
     def reads(start: int, count: int) -> None:
@@ -151,9 +151,9 @@ def test_contention(records: Records) -> None:
 def test_a_shift_of_reads_and_writes(
     records: Records, latency: int, units: int, rounds: int
 ) -> None:
-    """A shift's mix through one client, with and without the cache."""
+    """A typical shift's mix through one client, with and without the cache."""
     seconds, requests = [], []
-    for _ in range(min(rounds, EFFORT.rounds(rounds))):  # at 50 ms hardly more than waiting: once
+    for _ in range(min(rounds, EFFORT.rounds(rounds))):  # at 50 ms once: it is mostly waiting
         figures = {}
         for enable_cache in (False, True):
             with pinned_server(latency=latency / 1000) as server:
@@ -171,10 +171,10 @@ def test_a_shift_of_reads_and_writes(
 
 
 def _shift(api: pyWATS, units: int) -> None:
-    """Units: set-up reads by each station, one state change and one report, a product edit."""
+    """For each unit: setup reads by each station, a state change and a report; a product edit."""
     for number in range(units):
         part_number = f"PN-{number % 5:05d}"
-        for _ in range(3):  # three stations ask the same master data
+        for _ in range(3):  # three stations read the same master data
             product = api.product.get_product(part_number)
             api.product.get_revision(part_number, "A")
             get_many(api, ["/api/App/Processes"])  # the stations share a client, not a process

@@ -1,4 +1,4 @@
-"""Calls per second by calls at once and by the server's latency, all contestants in one run."""
+"""Calls per second by calls in flight and by the server's latency, all contestants in one run."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ def test_concurrent(
 def test_against_the_ideal(
     stage: Stage, records: Records, benchmark: Any, latency: int, who: str
 ) -> None:
-    """1,000 calls, 50 at a time: each wave takes the latency, were there nothing else."""
+    """1,000 calls, 50 at a time: ideally, each wave takes just the latency."""
     how = f"1,000 calls, {AT_ONCE} at a time, {latency} ms"
 
     def played() -> Cell:
@@ -89,7 +89,7 @@ def test_against_the_ideal(
 def test_with_the_cache(
     stage: Stage, records: Records, benchmark: Any, kind: str, who: str
 ) -> None:
-    """50 at a time with the default cache: 1,000 keys that are new to it, or nothing but hits."""
+    """50 at a time with the default cache: 1,000 new keys, or only hits."""
 
     def played() -> Cell:
         stage.server.configure(latency=0)
@@ -102,7 +102,7 @@ def test_with_the_cache(
 
 
 def test_a_shared_client_under_threads(stage: Stage, records: Records) -> None:
-    """What upstream answers to the program that everybody writes first."""
+    """Upstream's result for the program that users try first."""
     stage.server.configure(latency=0)
     with stage.contestant("upstream", 50) as contestant:
         contestant.open("shared by threads")

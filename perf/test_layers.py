@@ -1,4 +1,4 @@
-"""What a call costs, layer by layer, in CPU time; 50 at a time, no latency."""
+"""The CPU time of a call by layer; 50 at a time, no latency."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ CASES = [f"{layer}, green" for layer in LAYERS]
 
 
 def played(stage: Stage) -> Cell:
-    """One process, in which the layers take turns."""
+    """A process in which the layers take turns."""
     cell = Cell("layers", "50 at a time, 0 ms", {"concurrency": AT_ONCE, "latency_ms": 0})
     with stage.contestant("green", AT_ONCE) as contestant:
         players = [

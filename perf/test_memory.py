@@ -1,4 +1,4 @@
-"""What a call in flight weighs, and whether anything stays behind. See holding.py for how."""
+"""The memory of a call in flight, and leaks; holding.py explains how it is measured."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def held(stage: Stage, flavour: str, way: str, count: int) -> dict[str, Any]:
     with stage.contestant(flavour) as contestant:
         contestant.open(f"{way} keep")
         contestant.play(f"{way} keep", count)
-        stage.server.configure(latency=60.0)  # longer than anybody waits
+        stage.server.configure(latency=60.0)  # longer than any wait
         result = contestant.play(f"{way} hold", count).result
     assert result is not None
     assert result["finished"] == 0
@@ -50,7 +50,7 @@ def held(stage: Stage, flavour: str, way: str, count: int) -> dict[str, Any]:
 
 
 def test_nothing_stays_behind(stage: Stage, records: Records) -> None:
-    """The objects that 100,000 calls leave, by objgraph."""
+    """The objects left by 100,000 calls, by objgraph."""
     title = f"objects left by {CALLS:,} calls"
     stage.server.reset()
     with stage.contestant("green", 50) as contestant:

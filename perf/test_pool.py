@@ -1,4 +1,4 @@
-"""What the Pool itself costs an item: calls that do nothing, beside gevent's own Pool."""
+"""The overhead of the Pool per item: no-op calls, compared with gevent's Pool."""
 
 import gc
 import time
@@ -26,7 +26,7 @@ def test_pool(benchmark: Any, kind: type) -> None:
 
 
 def seconds(kind: type, count: int, times: int = 1) -> float:
-    """CPU time of an item."""
+    """Return the CPU time per item."""
     pool = kind(AT_ONCE)
     gc.collect()
     start = time.process_time()
@@ -36,7 +36,7 @@ def seconds(kind: type, count: int, times: int = 1) -> float:
 
 
 def peak(kind: type, count: int) -> float:
-    """Bytes of an item, at most."""
+    """Return the peak memory per item in bytes."""
     pool = kind(AT_ONCE)
     gc.collect()
     tracemalloc.start()

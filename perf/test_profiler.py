@@ -1,4 +1,4 @@
-"""What `profile_queries()` adds to a call, in CPU time: in this process, on and off in turns."""
+"""The overhead of `profile_queries()` per call: on and off in turns, in this process."""
 
 import statistics
 import time
@@ -34,7 +34,7 @@ def cached(stage: Stage) -> Iterator[pyWATS]:
 
 
 def cpu(play: Callable[[int], Any], calls: int, way: Way) -> float:
-    """Seconds of this process for a call."""
+    """Return the CPU seconds of this process per call."""
     with way():
         start = time.process_time()
         play(calls)
@@ -44,7 +44,7 @@ def cpu(play: Callable[[int], Any], calls: int, way: Way) -> float:
 def take_turns(
     play: Callable[[int], Any], calls: int, rounds: int, on: Way = profile_queries
 ) -> tuple[list[float], list[float]]:
-    """Play rounds off and on, each pair in another order than the last."""
+    """Run rounds off and on, alternating the order."""
     play(calls)
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(EFFORT.rounds(rounds)):
@@ -55,7 +55,7 @@ def take_turns(
 
 @pytest.mark.parametrize("how", ["50 at a time", "one after another"])
 def test_of_a_call(records: Records, api: pyWATS, how: str) -> None:
-    """A look-up that the server answers at once: with latency the share only gets smaller."""
+    """A look-up without latency, with which the overhead would be a smaller fraction."""
 
     def one_by_one(count: int) -> None:
         for _ in range(count):
@@ -71,7 +71,7 @@ def test_of_a_call(records: Records, api: pyWATS, how: str) -> None:
 
 
 def test_of_a_call_at_5_ms(records: Records, stage: Stage, api: pyWATS) -> None:
-    """The time of a call to a server as near as servers are; its CPU is measured above."""
+    """Wall time of a call to a nearby server; CPU time is measured above."""
     stage.server.configure(latency=0.005)
     calls = []
     for _ in range(EFFORT.rounds(15)):
@@ -95,7 +95,7 @@ def test_of_a_call_at_5_ms(records: Records, stage: Stage, api: pyWATS) -> None:
 
 @pytest.mark.parametrize("listener", ["profile_queries()", "a listener that does nothing"])
 def test_in_microseconds(records: Records, cached: pyWATS, listener: str) -> None:
-    """The same work on a cache hit, where no socket's noise hides it."""
+    """The same for a cache hit, without the noise of sockets."""
 
     def play(count: int) -> None:
         for _ in range(count):

@@ -1,4 +1,4 @@
-"""Reports per second out of a folder, against upstream's `process_pending` in the same run."""
+"""Reports per second from a folder, compared with upstream's `process_pending` in the same run."""
 
 import json
 import os
@@ -101,7 +101,7 @@ def test_drain(tmp_path: Path, records: Records) -> None:
 
 
 def test_depth(tmp_path: Path, records: Records) -> None:
-    """10,000 files wait, against 1,000: the first report, the cost of each, the memory."""
+    """10,000 waiting files compared with 1,000: the first report, the cost per report, memory."""
     few, many = [], []
     for number in range(EFFORT.rounds(3)):
         few.append(_drained(tmp_path / f"few{number}", 1000))
@@ -135,7 +135,7 @@ def test_operators(tmp_path: Path, records: Records) -> None:
 
 
 class Drained(NamedTuple):
-    """Seconds until the first report; of each report seconds, and bytes at the peak."""
+    """Seconds until the first report, and seconds and peak bytes per report."""
 
     first: float
     seconds: float
@@ -143,7 +143,7 @@ class Drained(NamedTuple):
 
 
 def _drained(folder: Path, depth: int) -> Drained:
-    """Drain so many files to a function that does nothing."""
+    """Drain a number of files to a no-op function."""
     _fill(folder, depth)
     first: list[float] = []
     tracemalloc.start()
@@ -159,7 +159,7 @@ def _drained(folder: Path, depth: int) -> Drained:
 
 
 def test_a_put_is_on_disk(tmp_path: Path, records: Records) -> None:
-    """Not the processor's, shown apart: what fsync of file and folder costs a `put`."""
+    """The cost of fsync for a `put`, shown separately from the processor's."""
     queue = FolderQueue(tmp_path / "queue")
     milliseconds = []
     for number in range(200):

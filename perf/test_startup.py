@@ -1,4 +1,4 @@
-"""What the import costs, and the way to the first answer, in processes of their own."""
+"""The cost of the import, and the time to the first response, in separate processes."""
 
 import os
 import subprocess

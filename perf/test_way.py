@@ -1,4 +1,4 @@
-"""How many of our functions and files a request goes through, with all defaults."""
+"""The number of this package's functions and files on the path of a request, with defaults."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Counts the calls of our functions on the way of a request, and the files that they stand in."""
+"""Counts the calls of this package's functions on the path of a request, and their files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ PACKAGE = str(Path(pywats_green.__file__).parent)
 
 
 class Way(NamedTuple):
-    """What was called.
+    """The functions called.
 
     Attributes:
-        functions: "file:function" in the package -> how often it was entered; a coroutine or
-            generator that goes on counts as entered again.
+        functions: "file:function" in the package -> how often it was entered; resuming a coroutine
+            or generator counts.
     """
 
     functions: Counter[str]
@@ -38,10 +38,10 @@ class Way(NamedTuple):
 
 
 def walked(call: Callable[[], object]) -> Way:
-    """Make a call and count what it enters in the package; call it once before, so that it is warm.
+    """Make a call and count the functions it enters in the package; warm it up with a call first.
 
-    Counted with `sys.setprofile` in this thread, in whatever greenlet it runs: the way's own
-    callbacks in the hub belong to it.
+    `sys.setprofile` counts all greenlets of this thread, because callbacks in the hub are part of
+    the path.
     """
     found: Counter[str] = Counter()
 

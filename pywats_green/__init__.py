@@ -1,8 +1,8 @@
 """Runs the blocking pywats client concurrently in gevent greenlets.
 
-Import this module before `pywats`; every other line of the program stays as it is. The import
-patches the standard library with gevent and puts a cooperative client into `pyWATS`. With
-`PYWATS_GREEN_DISABLE=1` in the environment it does neither.
+Import this module before `pywats`; the rest of the program stays unchanged. The import patches the
+standard library with gevent and gives `pyWATS` a cooperative client. With
+`PYWATS_GREEN_DISABLE=1` in the environment, it does neither.
 """
 
 # ruff: noqa: E402
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from pywats_green.upstream.features.profiling import profile_queries
     from pywats_green.upstream.features.queues.processor import QueueProcessor
 
-# Imported when they are first asked for: a program that does not use them need not wait for them.
+# Imported lazily, so that programs that do not use them start faster.
 _LATER = {
     "ConversionResult": "pywats_green.queue.convert.results",
     "ConversionSummary": "pywats_green.queue.convert.results",
@@ -97,12 +97,12 @@ def __dir__() -> list[str]:
 
 
 if not _disabled:
-    settings()  # a variable that does not fit is said now, not at the first call
+    settings()  # fail now, not on the first call, if a variable is invalid
     install()
 
 
 def is_active() -> bool:
-    """Tell whether pywats runs green in this process."""
+    """Return whether pywats runs green in this process."""
     return is_installed()
 
 

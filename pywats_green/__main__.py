@@ -12,14 +12,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        argv: The words after `python -m pywats_green`. None: those of this process.
+        argv: The arguments after `python -m pywats_green`. None: those of this process.
 
     Returns:
-        The exit status: 0 well, 1 something failed, 2 wrong use.
+        The exit status: 0 success, 1 failure, 2 usage error.
 
     Raises:
-        SystemExit: As argparse does, after `--help`, `--version` and wrong use.
-        BaseException: With `run`: what the script raises.
+        SystemExit: Raised by argparse for `--help`, `--version` and usage errors.
+        BaseException: With `run`, whatever the script raises.
     """
     return commands.main(sys.argv[1:] if argv is None else argv)
 

@@ -1,17 +1,16 @@
 """Drives a coroutine to its end in the current greenlet, without an event loop.
 
-Upstream's services are coroutines all the way down to the HTTP client. When that client blocks
+Upstream's services are coroutines all the way down to the HTTP client. If that client blocks
 cooperatively, no coroutine ever has to suspend: one `send(None)` runs a call to its end. The only
-thing that such a coroutine may yield is `MAY_BLOCK`, which the green client yields just before it
-may block; only then does the bridge set the deadline, so a call that never blocks pays for none.
+thing such a coroutine may yield is `MAY_BLOCK`, which the green client yields just before it may
+block. Only then does the bridge set the deadline, so calls that never block do not pay for one.
 
-A deadline costs next to nothing when it is met, which is nearly always. A `gevent.Timeout` starts
-and stops a timer of the event loop for each call. Here all deadlines of one length share one timer:
-they fall due in the order in which they were set, so a dictionary, which keeps that order, tells
-which is next.
+A deadline that is met, as nearly all are, costs next to nothing. A `gevent.Timeout` starts and
+stops a timer of the event loop for each call. Here, all deadlines of the same length share one
+timer: they expire in the order they were set, so the first key of a dictionary expires next.
 
-A deadline counts work: what its greenlet has waited to be admitted since it was set is added when
-it falls due, and it goes on with a timer of its own. So a call that need not wait pays nothing.
+A deadline counts work: when it expires, the time its greenlet has waited for admission since it was
+set is added, and it continues with a timer of its own. So calls that need not wait pay nothing.
 """
 
 from __future__ import annotations
@@ -36,17 +35,18 @@ T = TypeVar("T")
 
 _NativeLocal: Any = monkey.get_original("threading", "local")
 
-_LENGTHS = 64  # groups that may be kept empty: who sets ever new lengths must not fill memory
+_LENGTHS = 64  # empty groups to keep; bounds memory if every deadline has a different length
 _LONGEST = 1e9  # seconds; event loops count in integers
 _SHOWN = 0.05  # seconds of waiting that are worth a word
 
 
 class Deadline:
-    """Ends what its greenlet does when the time is over, unless it is cancelled before.
+    """Interrupts its greenlet after a time, unless cancelled before.
 
     Attributes:
-        at: When, by `time.monotonic()`, if its greenlet does not wait to be admitted meanwhile.
-        waited: For how many seconds it did, as far as that was asked when the deadline fell due.
+        at: When it expires, on the `time.monotonic()` clock, unless its greenlet waits for
+            admission meanwhile.
+        waited: Seconds that its greenlet has waited for admission, as of its last expiry.
     """
 
     __slots__ = ("_greenlet", "_group", "_known", "_seconds", "at", "waited")
@@ -64,7 +64,7 @@ class Deadline:
         self.waited = 0.0
 
     def cancel(self) -> None:
-        """Let the greenlet be; once the time is over it changes nothing."""
+        """Cancel the deadline. No effect once it has expired."""
         group = self._group
         if self in group:
             del group[self]
@@ -97,27 +97,27 @@ class Deadline:
 
 
 class DeadlineExceeded(gevent.Timeout):
-    """Raised in a greenlet whose deadline has passed; a BaseException, as `gevent.Timeout` is.
+    """Raised in a greenlet whose deadline has expired; a BaseException, like `gevent.Timeout`.
 
     Args:
-        deadline: Which.
-        seconds: How long it was.
+        deadline: The deadline.
+        seconds: Its length.
     """
 
     def __init__(self, deadline: Deadline, seconds: float) -> None:
-        super().__init__(seconds)  # not started: for its text
+        super().__init__(seconds)  # never started; sets the message
         self.deadline = deadline
 
 
 class _Group(dict[Deadline, None]):
-    """The deadlines of one length that are set in one native thread, the next one first."""
+    """The deadlines of one length in one native thread, in order of expiry."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
-        # A timer of nan seconds would stop all timers of the hub: nan is 0 here.
+        # A timer of nan seconds would stop all timers of the hub, so this turns nan into 0.
         self.seconds = min(max(0.0, seconds), _LONGEST)
-        # Runs on, once started, while deadlines come and go. It keeps the loop alive, and so those
-        # who wait for the loop to end, only as long as there is one.
+        # Once started, it keeps running while deadlines come and go, but only keeps the event loop
+        # alive while there are any.
         self.timer: Any = None
 
     def add(self, deadline: Deadline) -> None:
@@ -129,12 +129,12 @@ class _Group(dict[Deadline, None]):
 
     def _start_timer(self, seconds: float) -> None:
         loop = gevent.get_hub().loop
-        loop.update_now()  # its idea of now may be old, and the timer would come early
+        loop.update_now()  # the loop's time may be stale, and the timer would fire early
         self.timer = loop.timer(seconds)
         self.timer.start(self._expire)
 
     def _expire(self) -> None:
-        """End what is due. Each throw runs its greenlet, which may add to and take from us."""
+        """Expire what is due. Each throw runs its greenlet, which may set and cancel deadlines."""
         self.timer.close()
         self.timer = None
         try:
@@ -153,10 +153,10 @@ _here = _NativeLocal()
 
 
 def set_deadline(seconds: float) -> Deadline:
-    """Let the current greenlet be interrupted by `DeadlineExceeded` in so many seconds.
+    """Interrupt the current greenlet with `DeadlineExceeded` after a time.
 
     Args:
-        seconds: 0 or less, and nan: as soon as another greenlet runs.
+        seconds: The time. 0 or less, or nan: as soon as another greenlet runs.
 
     Returns:
         The deadline, to be cancelled in a `finally`; an exception that names another deadline is
@@ -180,17 +180,18 @@ def set_deadline(seconds: float) -> Deadline:
 class _MayBlock:
     """Awaited by a coroutine that is about to block its greenlet.
 
-    The `await` returns when a timer will end the call, by `time.monotonic()`; None: there is none.
+    The `await` returns the deadline of the call, on the `time.monotonic()` clock. None: it has
+    none.
     """
 
     __slots__ = ()
 
     def __await__(self) -> Generator[_MayBlock, float | None, float | None]:
-        # Beside a loop of another greenlet, the stack tells who drives this coroutine.
+        # Another greenlet may run a loop, so the stack decides whether this one is driven here.
         if _get_running_loop() is not None and not _is_driven(inspect.currentframe()):
             raise EventLoopRequiredError(
                 "a green client cannot be awaited on an event loop: use its blocking methods, or "
-                "AsyncWATS there; after uninstall(), make a new client"
+                "AsyncWATS there; after uninstall(), create a new client"
             )
         return (yield self)
 
@@ -208,16 +209,16 @@ def drive(coroutine: Coroutine[Any, float | None, T], timeout: float | None = No
     """Run a coroutine to its end in this greenlet.
 
     Args:
-        coroutine: What to run. It may block its greenlet and may await `MAY_BLOCK`.
-        timeout: Seconds for all of it, retries included, waits to be admitted not. None: no
-            limit.
+        coroutine: The coroutine. It may block its greenlet and may await `MAY_BLOCK`.
+        timeout: Seconds for the whole run, including retries, excluding waits for admission.
+            None: no limit.
 
     Returns:
         What the coroutine returns.
 
     Raises:
-        TimeoutError: The builtin one, with upstream's text, when the time is over.
-        EventLoopRequiredError: The coroutine awaited what only an event loop can finish.
+        TimeoutError: It took too long; the builtin error, with upstream's message.
+        EventLoopRequiredError: The coroutine awaited something that needs an event loop.
     """
     deadline: Deadline | None = None
     reply: float | None = None
@@ -227,11 +228,11 @@ def drive(coroutine: Coroutine[Any, float | None, T], timeout: float | None = No
             reply = None
             if awaited is MAY_BLOCK:
                 if deadline is None and timeout is not None:
-                    # Until now it cannot have waited: the clock starts where waiting may.
+                    # It cannot have blocked before, so the clock starts here.
                     deadline = set_deadline(timeout)
                 reply = None if deadline is None else deadline.at
             elif awaited is None:
-                gevent.sleep(0)  # what `asyncio.sleep(0)` yields: let the others run
+                gevent.sleep(0)  # `asyncio.sleep(0)` yields None
             else:
                 raise EventLoopRequiredError(_describe(coroutine, awaited))
     except StopIteration as stop:
@@ -247,7 +248,7 @@ def drive(coroutine: Coroutine[Any, float | None, T], timeout: float | None = No
     finally:
         if deadline is not None:
             deadline.cancel()
-        coroutine.close()  # runs its `finally` blocks when we leave it half-way
+        coroutine.close()  # runs its `finally` blocks if it has not ended
 
 
 _ADVICE = (
@@ -257,7 +258,7 @@ _ADVICE = (
 
 
 def _describe(coroutine: Any, awaited: object) -> str:
-    """Name the innermost coroutine and the thing it waits for."""
+    """Describe the innermost coroutine and what it awaits."""
     while (inner := getattr(coroutine, "cr_await", None)) is not None:
         if not hasattr(inner, "cr_frame"):
             break
@@ -270,7 +271,7 @@ def _describe(coroutine: Any, awaited: object) -> str:
 
 
 def _locate(traceback: TracebackType | None) -> str:
-    """Name the innermost place outside asyncio that asked for the running loop."""
+    """Describe the innermost place outside asyncio that asked for the running loop."""
     code: CodeType | None = None
     line = 0
     for frame, number in walk_tb(traceback):

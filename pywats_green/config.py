@@ -12,7 +12,7 @@ from pywats_green.exceptions import SettingsError
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11
 
-# Whose answers can be given a TTL of their own: the domains of pywats, and what is in none.
+# The domains of pywats and others that can be given a TTL.
 DOMAINS = (
     "product", "asset", "production", "report", "software", "analytics", "rootcause", "scim",
     "process", "manual_inspection", "app", "other",
@@ -20,16 +20,16 @@ DOMAINS = (
 
 ENVIRONMENT_PREFIX = "PYWATS_GREEN_"
 
-# What counts as a receipt for a queued report, beside the rule; no setting, because a program says
-# it with `QueueProcessor(accept=)`.
+# Overrides what counts as a receipt for a queued report. Not a setting, because programs use
+# `QueueProcessor(accept=)`.
 ACCEPT = f"{ENVIRONMENT_PREFIX}ACCEPT"
 ANY_2XX = "any-2xx"
 
 
 class FrozenTTLs(dict[str, float]):
-    """The TTLs of domains, in seconds, which cannot be changed; hashable, and can be copied."""
+    """The TTLs of domains in seconds; immutable, hashable and copyable."""
 
-    def __hash__(self) -> int:  # type: ignore[override]  # a dict can be changed, this cannot
+    def __hash__(self) -> int:  # type: ignore[override]  # unlike a dict, it is immutable
         return hash(frozenset(self.items()))
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
@@ -44,7 +44,7 @@ class FrozenTTLs(dict[str, float]):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Settings:
-    """What can be set, with the defaults. Times are seconds. See `configure` for the table."""
+    """The settings and their defaults. Times are in seconds. `configure` documents them."""
 
     keepalive_expiry: float = 30.0
     dns_ttl: float = 60.0
@@ -78,7 +78,7 @@ class Settings:
         _require_ttls(self.ttl)
         _require_flag("bulk_writes", self.bulk_writes)
         _require_flag("pool_reuse", self.pool_reuse)
-        object.__setattr__(self, "ttl", FrozenTTLs(self.ttl))  # frozen, as the rest
+        object.__setattr__(self, "ttl", FrozenTTLs(self.ttl))  # frozen like the others
         if self.client_key is not None and self.client_cert is None:
             raise SettingsError("client_key is set without client_cert: set both")
 
@@ -112,7 +112,7 @@ def _require_path(name: str, value: object) -> None:
 def _require_bytes(name: str, value: object) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if value is not None and not (whole and value >= 0):  # type: ignore[operator]
-        raise SettingsError(f"{name} must be a whole number, 0 or more, or None, not {value!r}")
+        raise SettingsError(f"{name} must be an integer, 0 or more, or None, not {value!r}")
 
 
 def _require_ttls(value: object) -> None:
@@ -125,13 +125,13 @@ def _require_ttls(value: object) -> None:
 
 
 def _parse_ttls(text: str) -> dict[str, float]:
-    """Read "process=3600,asset=60"."""
+    """Parse "process=3600,asset=60"."""
     pairs = (item.partition("=") for item in text.split(","))
     return {domain.strip(): float(ttl) for domain, _, ttl in pairs}
 
 
 def _parse_flag(text: str) -> bool:
-    """Read "1" or "true", "0" or "false"."""
+    """Parse "1" or "true", "0" or "false"."""
     flags = {"1": True, "true": True, "0": False, "false": False}
     try:
         return flags[text.strip().lower()]
@@ -139,7 +139,7 @@ def _parse_flag(text: str) -> bool:
         raise ValueError(f"choose from {', '.join(flags)}") from None
 
 
-# How the text of an environment variable becomes the value of a setting.
+# Converts the text of an environment variable to the value of a setting.
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "keepalive_expiry": float,
     "dns_ttl": float,
@@ -157,7 +157,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
 }
 
 
-_PAIRED = ("client_key",)  # makes no sense alone: checked with the others
+_PAIRED = ("client_key",)  # invalid on its own, so checked with the others
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -167,10 +167,10 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         environ: The environment; an empty variable counts as unset.
 
     Returns:
-        The defaults with what the environment sets.
+        The defaults, with the values from the environment.
 
     Raises:
-        SettingsError: A variable holds a value that does not fit; the text names the variable.
+        SettingsError: A variable has an invalid value; the message names it.
     """
     values: dict[str, Any] = {}
     for name, parse in _PARSERS.items():
@@ -181,20 +181,20 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         try:
             values[name] = parse(text)
             if name not in _PAIRED:
-                Settings(**{name: values[name]})  # so that its error names its variable
+                Settings(**{name: values[name]})  # singly, so that errors name the variable
         except ValueError as exc:
             raise SettingsError(f"{variable}={text!r} does not fit: {exc}") from exc
     return Settings(**values)
 
 
 def accepts_any_2xx(environ: Mapping[str, str]) -> bool:
-    """Tell whether `PYWATS_GREEN_ACCEPT` makes every 2xx a receipt for a queued report.
+    """Return whether `PYWATS_GREEN_ACCEPT` makes every 2xx a receipt for a queued report.
 
     Args:
         environ: The environment; an empty variable counts as unset.
 
     Raises:
-        SettingsError: It holds anything but `any-2xx`.
+        SettingsError: Its value is not `any-2xx`.
     """
     text = environ.get(ACCEPT, "").strip()
     if text not in ("", ANY_2XX):
@@ -203,7 +203,7 @@ def accepts_any_2xx(environ: Mapping[str, str]) -> bool:
 
 
 class SettingsChanges(TypedDict, total=False):
-    """What `configure` takes; the table is there."""
+    """The keyword arguments of `configure`, which documents them."""
 
     keepalive_expiry: float
     dns_ttl: float
@@ -230,9 +230,9 @@ def settings() -> Settings:
     """Return the settings in force.
 
     Raises:
-        SettingsError: At the first call: an environment variable does not fit.
+        SettingsError: On the first call, an environment variable is invalid.
     """
-    global in_force, _environment_was_read  # the one object in force
+    global in_force, _environment_was_read
     if not _environment_was_read:
         in_force, _environment_was_read = from_environment(os.environ), True
     return in_force
@@ -241,41 +241,42 @@ def settings() -> Settings:
 def configure(**changes: Unpack[SettingsChanges]) -> Settings:
     """Change settings for this process.
 
-    Each is read from `PYWATS_GREEN_<NAME>` at import, such as `PYWATS_GREEN_DNS_TTL`.
+    Each is initialised at import from `PYWATS_GREEN_<NAME>`, such as `PYWATS_GREEN_DNS_TTL`.
 
-    | name | default | what it is | a change reaches |
+    | name | default | meaning | changes apply to |
     |---|---|---|---|
     | `keepalive_expiry` | 30.0 | seconds an idle connection is kept; 0: not kept | live clients |
-    | `dns_ttl` | 60.0 | seconds a resolved name is kept; 0: not kept | live clients |
+    | `dns_ttl` | 60.0 | seconds a resolved name is cached; 0: not cached | live clients |
     | `ca_bundle` | None | file or folder of CA certificates; None: as below | new clients |
     | `client_cert` | None | PEM file of the client certificate | new clients |
     | `client_key` | None | PEM file of its key; None: in `client_cert` | new clients |
-    | `cache_max_bytes` | None | bound of a client's cache in bytes; None: none | new clients |
-    | `stale_if_error` | 0.0 | seconds beyond its TTL in which an answer stands in while the \
-server is away; 0: never | live clients |
-    | `stale_while_revalidate` | 0.0 | seconds beyond its TTL in which an answer is served while \
-it is renewed; 0: never | live clients |
-    | `ttl` | {} | seconds that answers of a domain are cached for, such as \
-`{"process": 3600.0}`; 0: not cached; the mapping takes the place of the one before; as variable: \
-`process=3600,asset=60` | live clients |
-    | `bulk_writes` | False | whether pywats' own loops of writes (`bulk_save_revisions`, `save()` \
-of a box build) are sent in bulk or at once; as variable: `1` or `true` | live clients |
-    | `pool_reuse` | True | whether one greenlet of a `Pool` runs many items of a mapping; False: \
-each has a greenlet, and so greenlet-locals, of its own; as variable: `0` or `false` | later calls |
-    | `admission_timeout` | None | seconds that a call may wait to be sent, for the rate limit \
-or a closed gate, which its own time limits do not count; then it fails with an \
-`AdmissionTimeoutError`, a `TimeoutError`; None: no bound | live clients |
-    | `wait_for_server` | 0.0 | seconds that a call waits for a server that cannot be connected \
-to; 0: it fails at once, and after a few failures in a row all calls do, as upstream; above 0 the \
-circuit breaker is not asked | live clients |
+    | `cache_max_bytes` | None | maximum size of a client's cache in bytes; None: no limit | new \
+clients |
+    | `stale_if_error` | 0.0 | seconds beyond its TTL for which a response is served while the \
+server is unreachable; 0: never | live clients |
+    | `stale_while_revalidate` | 0.0 | seconds beyond its TTL for which a response is served while \
+it is revalidated; 0: never | live clients |
+    | `ttl` | {} | seconds for which responses of a domain are cached, such as \
+`{"process": 3600.0}`; 0: not cached; the mapping replaces the previous one; as \
+variable: `process=3600,asset=60` | live clients |
+    | `bulk_writes` | False | whether pywats' loops of writes (`bulk_save_revisions`, `save()` of \
+a box build) are sent in bulk or concurrently; as variable: `1` or `true` | live clients |
+    | `pool_reuse` | True | whether a greenlet of a `Pool` runs many items of a mapping; False: \
+each item has its own greenlet and greenlet-locals; as variable: `0` or `false` | later calls |
+    | `admission_timeout` | None | seconds for which a call may wait to be sent, for the rate \
+limit or a closed gate, outside its own time limits; then it fails with `AdmissionTimeoutError`, a \
+`TimeoutError`; None: no limit | live clients |
+    | `wait_for_server` | 0.0 | seconds for which a call waits for an unreachable server; 0: it \
+fails at once, and after a few failures in a row all calls do, as upstream; above 0, the circuit \
+breaker is bypassed | live clients |
 
-    Without `ca_bundle`, the first of `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and
-    `SSL_CERT_DIR` counts that is set, else the bundle of certifi.
 
-    Beside these, the environment variables `PYWATS_GREEN_DISABLE`, `PYWATS_GREEN_BASE_URL`,
-    `PYWATS_GREEN_TOKEN` and `PYWATS_GREEN_ACCEPT` are read: URL and token by the command line
-    alone; `PYWATS_GREEN_ACCEPT=any-2xx` lets every 2xx count as a receipt for a queued report
-    (see `QueueProcessor`).
+    Without `ca_bundle`, the first that is set of `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`,
+    `SSL_CERT_FILE` and `SSL_CERT_DIR` is used, else certifi's bundle.
+
+    These environment variables are read as well: `PYWATS_GREEN_DISABLE`; `PYWATS_GREEN_BASE_URL`
+    and `PYWATS_GREEN_TOKEN`, by the command line only; and `PYWATS_GREEN_ACCEPT`, where `any-2xx`
+    makes every 2xx a receipt for a queued report (see `QueueProcessor`).
 
     Args:
         **changes: Settings by name.

@@ -14,15 +14,15 @@ annotators: tuple[Annotator, ...] = ()
 
 
 def annotate_with(annotator: Annotator) -> Callable[[], None]:
-    """Have a function called with each context that is captured, to note something in it.
+    """Call a function with each captured context, so that it can set variables in it.
 
     Args:
-        annotator: Called in the greenlet of the capture. It must be quick and must not block.
+        annotator: Called in the capturing greenlet. Must be fast and must not block.
 
     Returns:
-        A function that ends it; called again, it does nothing.
+        A function that cancels this; calling it again has no effect.
     """
-    global annotators  # noqa: PLW0603  # with `cancel` the one place that writes it
+    global annotators  # noqa: PLW0603  # only written here and in `cancel`
 
     def annotate(captured: Context) -> object:
         return annotator(captured)
@@ -31,12 +31,12 @@ def annotate_with(annotator: Annotator) -> Callable[[], None]:
         global annotators  # noqa: PLW0603
         annotators = tuple(other for other in annotators if other is not annotate)
 
-    annotators = (*annotators, annotate)  # `annotate`, because one function may be given twice
+    annotators = (*annotators, annotate)  # not `annotator`, which may be passed twice
     return cancel
 
 
 def capture() -> Context:
-    """Copy the context of a Pool call, for `carry`."""
+    """Copy the current context, for `carry`."""
     captured = copy_context()
     for annotate in annotators:
         annotate(captured)
@@ -47,7 +47,7 @@ def carry(target: greenlet, captured: Context) -> None:
     """Give a greenlet that has not started its own copy of a context.
 
     Args:
-        target: The greenlet; what it sets later stays its own.
+        target: The greenlet; variables it sets do not affect others.
         captured: The context to copy, from `capture` or `contextvars.copy_context()`.
     """
     target.gr_context = captured.copy()

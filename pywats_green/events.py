@@ -1,6 +1,6 @@
-"""One event for each call of a green client, for whoever listens: profilers, metrics, traces.
+"""Events for the calls of green clients, for profilers, metrics and tracing.
 
-Nobody listens as a rule, and then a call pays for one look at an empty tuple.
+Without listeners, as usual, a call only checks an empty tuple.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pywats_green.arguments import require_callable
+
 if TYPE_CHECKING:
     from typing_extensions import Self  # in typing from Python 3.11
 
@@ -18,23 +20,23 @@ logger = logging.getLogger("pywats_green.events")
 
 
 class RequestEvent:
-    """One call of a client, from its begin to its end; a context manager around the call.
+    """A call of a client; also the context manager in which the call is made.
 
     Attributes:
         method: HTTP method.
-        endpoint: Path, as the caller gave it to the client.
-        params: Query parameters, as the caller gave them, or None.
+        endpoint: Path, as passed to the client.
+        params: Query parameters, as passed to the client, or None.
         server: The server's base URL without user info.
-        started: By `time.perf_counter()`, in seconds.
-        elapsed: Seconds from begin to end, all waits included.
-        waited: Of those, how many it waited to be sent: for the rate limit, or a closed gate.
-        attempts: Requests that this call sent by itself. 0: a cache, another call or a batch
-            answered, or nothing could be sent.
-        cache: "hit", "miss", "coalesced" (another call's request answered) or "stale"; None:
-            the cache was not asked.
-        is_batched: Whether a query answered that was sent for several calls.
-        status: HTTP status of the answer; None: there is none.
-        error: What the call raised, or None.
+        started: Start of the call, by `time.perf_counter()`.
+        elapsed: Duration in seconds, including all waits.
+        waited: Seconds of `elapsed` spent waiting to be sent: for the rate limit, or a closed gate.
+        attempts: Requests sent by this call itself. 0: answered by the cache, another call or a
+            batch, or nothing could be sent.
+        cache: "hit", "miss", "coalesced" (answered by another call's request) or "stale". None:
+            the cache was not used.
+        is_batched: Whether it was answered by a query for several calls.
+        status: HTTP status. None: there was no response.
+        error: The exception raised by the call, or None.
     """
 
     __slots__ = (
@@ -99,16 +101,19 @@ current: ContextVar[RequestEvent | None] = ContextVar("pywats_green.event", defa
 
 
 def subscribe(listener: Listener) -> Callable[[], None]:
-    """Have a function called with each event, in the greenlet of its call, when it has ended.
+    """Call a function with the event of each call, in its greenlet, when the call has ended.
 
     Args:
-        listener: Must be quick and must not block. What it raises is logged, and reaches no
-            caller.
+        listener: Must be fast and must not block. Its errors are logged and never reach a caller.
 
     Returns:
-        A function that ends the subscription; called again, it does nothing.
+        A function that cancels the subscription; calling it again has no effect.
+
+    Raises:
+        ArgumentTypeError: `listener` is not callable.
     """
-    global listeners  # noqa: PLW0603  # with `cancel` the one place that writes it
+    require_callable("listener", listener, "a RequestEvent")
+    global listeners  # noqa: PLW0603  # only written here and in `cancel`
 
     def call(event: RequestEvent) -> object:
         return listener(event)
@@ -117,5 +122,5 @@ def subscribe(listener: Listener) -> Callable[[], None]:
         global listeners  # noqa: PLW0603
         listeners = tuple(other for other in listeners if other is not call)
 
-    listeners = (*listeners, call)  # `call`, because one function may subscribe twice
+    listeners = (*listeners, call)  # not `listener`, which may subscribe twice
     return cancel

@@ -1,10 +1,10 @@
-"""Every error this package raises. One root, so that one `except` clause can catch them all."""
+"""All errors raised by this package, with a common base class."""
 
 
 class PywatsGreenError(Exception):
-    """Root of all errors raised by pywats_green itself.
+    """Base class of all errors raised by pywats_green itself.
 
-    Errors of a WATS call are not ours: they stay the exceptions of pywats.
+    Errors of WATS calls remain the exceptions of pywats.
     """
 
 
@@ -13,15 +13,15 @@ class ImportOrderError(PywatsGreenError, ImportError):
 
 
 class ImportOrderWarning(RuntimeWarning):
-    """Something was imported or started before pywats_green that works better after it."""
+    """Something was imported or started before pywats_green that should come after it."""
 
 
 class UnsupportedPywatsError(PywatsGreenError, ImportError):
-    """The installed pywats-api has not the seams that this version was built for."""
+    """The installed pywats-api is not one that this version of pywats_green supports."""
 
 
 class SettingsError(PywatsGreenError, ValueError):
-    """A setting does not exist or its value is out of range."""
+    """A setting does not exist, or its value is invalid."""
 
 
 class InvalidArgumentError(PywatsGreenError, ValueError):
@@ -33,11 +33,11 @@ class ArgumentTypeError(PywatsGreenError, TypeError):
 
 
 class EventLoopRequiredError(PywatsGreenError, RuntimeError):
-    """A coroutine awaited something that only a running asyncio event loop can finish."""
+    """A coroutine awaited something that needs a running asyncio event loop."""
 
 
 class NativeThreadError(PywatsGreenError, RuntimeError):
-    """A client was used from another operating system thread than the one it belongs to."""
+    """A client was used from a native thread other than its own."""
 
 
 class AdmissionTimeoutError(PywatsGreenError, TimeoutError):
@@ -52,11 +52,11 @@ class CacheKeyError(PywatsGreenError, TypeError):
 
 
 class CacheRecursionError(PywatsGreenError, RecursionError):
-    """The load of a cache key asked for that same key; it would have waited for itself."""
+    """The load of a cache key asked for the same key, which would have been a deadlock."""
 
 
 class UnreadableReportError(PywatsGreenError, ValueError):
-    """A queued file holds nothing that could be sent: torn JSON, nothing, not an object."""
+    """A queued file has no report: it is empty, truncated, or not a JSON object."""
 
 
 class UnfinishedReportError(UnreadableReportError):
@@ -66,10 +66,10 @@ class UnfinishedReportError(UnreadableReportError):
 class ForeignAnswerError(PywatsGreenError):
     """A report was answered with success, but not by WATS: a login page, an empty body.
 
-    A callable of a queue may raise it, too: nothing is spent, and the drain pauses.
+    The `submit` callable of a queue may raise it, too: the drain pauses, and no attempt is counted.
 
     Attributes:
-        response: The answer, as pywats gives it.
+        response: The pywats `Response`.
     """
 
     def __init__(self, text: str, response: object) -> None:
@@ -78,14 +78,14 @@ class ForeignAnswerError(PywatsGreenError):
 
 
 class TransportError(PywatsGreenError):
-    """An exchange with the server broke off.
+    """An exchange with the server failed.
 
-    Users do not see it: the green client translates it into the exception that upstream raises.
+    Internal: the green client translates it into the exception that upstream raises.
 
     Attributes:
-        system: Whether the text is the operating system's. Upstream's asyncio client has words of
-            its own for those, its blocking client shows them.
-        is_away: Whether it means that the server, or the way to it, is down.
+        system: Whether the message is the operating system's. Upstream's asyncio client replaces
+            those with its own, its blocking client shows them.
+        is_away: Whether it means that the server, or the path to it, is down.
         is_unsent: Whether no byte of the request was written.
     """
 
@@ -99,7 +99,7 @@ class TransportError(PywatsGreenError):
 
 
 class TransportConnectError(TransportError):
-    """No connection was made: refused, unreachable, name not resolved, TLS refused."""
+    """No connection could be made: refused, unreachable, name not resolved, TLS failure."""
 
 
 class TransportTimeoutError(TransportError, TimeoutError):
@@ -115,11 +115,11 @@ class TransportDecodeError(TransportError):
 
 
 class ConverterImportError(PywatsGreenError, ImportError):
-    """A child process cannot import the converter that it is to run."""
+    """A child process cannot import its converter."""
 
 
 class QueueBusyError(PywatsGreenError, RuntimeError):
-    """A queue processor was told to start while it runs already."""
+    """A queue processor was started while already running."""
 
 
 class QueueFolderError(PywatsGreenError, OSError):
@@ -131,4 +131,4 @@ class QueueFullError(QueueFolderError):
 
 
 class QueueItemError(PywatsGreenError, LookupError):
-    """A queue has no such item, or not in a state in which that can be done to it."""
+    """A queue has no such item, or its state does not allow the operation."""

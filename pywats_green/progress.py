@@ -1,4 +1,4 @@
-"""A progress bar on stderr, or the caller's own function: both are (completed, total) -> None."""
+"""Progress callbacks, (completed, total) -> None: a bar on stderr, or the caller's own."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import TextIO
 ProgressCallback = Callable[[int, int], object]
 
 _WIDTH = 30
-_INTERVAL = 0.1  # seconds between two drawings; more would cost calls
+_INTERVAL = 0.1  # seconds between redraws
 
 
 class Bar:
-    """Draws a bar; on something that is no terminal, only its last state as one line.
+    """Draws a progress bar; if the stream is not a terminal, only one line at the end.
 
     Args:
         label: What is being counted.
         stream: Where to draw. None: stderr.
-        clock: Seconds, monotonic.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -52,7 +52,8 @@ def reporter(progress: bool | ProgressCallback | None) -> ProgressCallback | Non
     """Return the function to call after each item.
 
     Args:
-        progress: True for a bar on stderr, a function of (completed, total), None or False.
+        progress: True for a bar on stderr, or a callable of (completed, total). None or False: no
+            progress is reported.
     """
     if progress is True:
         return Bar()

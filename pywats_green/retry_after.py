@@ -1,4 +1,4 @@
-"""Reads the Retry-After header of an answer (RFC 9110, 10.2.3)."""
+"""Parses the Retry-After header (RFC 9110, 10.2.3)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ WATS counts requests by the minute, so whoever asks for more is mistaken (a wron
 between) or hostile. Where it is neither, what comes too early is a call or two each time.
 """
 
-# What float() reads beyond this ("nan", "inf", "1_000") would stop every timer, or nobody meant.
+# float() also accepts "nan", "inf" and "1_000", which would stop every timer or are not meant.
 _SECONDS = re.compile(r"\s*[+-]?[0-9]+(\.[0-9]*)?\s*")
 
 
 def seconds_asked(value: str | None, date: str | None, now: float) -> float | None:
-    """Return the seconds for which an answer asks to be left alone.
+    """Return the seconds to wait before a retry.
 
     Args:
-        value: Its Retry-After header: seconds or an HTTP date; None: there is none.
-        date: Its Date header; None: there is none.
-        now: Seconds since 1970, for an answer without a date of its own.
+        value: The Retry-After header: seconds or an HTTP date. None: there is none.
+        date: The Date header. None: there is none.
+        now: Seconds since the epoch, for a response without Date.
 
     Returns:
-        Seconds, from 0 to `LONGEST`; None: it does not ask, or not legibly.
+        Seconds, from 0 to `LONGEST`. None: the header is missing or invalid.
     """
     if value is None:
         return None
@@ -36,7 +36,7 @@ def seconds_asked(value: str | None, date: str | None, now: float) -> float | No
         until = _seconds_since_1970(value)
         if until is None:
             return None
-        # The server's own clock, where it shows it: ours may be wrong.
+        # Use the server's clock if it is known, because the local one may be wrong.
         sent = _seconds_since_1970(date or "")
         seconds = until - (now if sent is None else sent)
     return min(max(seconds, 0.0), LONGEST)
@@ -47,6 +47,6 @@ def _seconds_since_1970(date: str) -> float | None:
         when = parsedate_to_datetime(date)
     except (TypeError, ValueError, OverflowError):
         return None
-    if when.tzinfo is None:  # "-0000", or the old form of asctime: UTC, and never our own zone
+    if when.tzinfo is None:  # "-0000", or the asctime form: UTC, not the local time zone
         when = when.replace(tzinfo=timezone.utc)
     return when.timestamp()

@@ -1,4 +1,4 @@
-"""Shared by all tests. Its first import is the start button, as in a user's program."""
+"""Shared by all tests. Imports pywats_green first, like a user's program."""
 
 import pywats_green  # isort: split
 
@@ -19,7 +19,7 @@ assert pywats_green.is_active()
 
 @pytest.fixture(scope="session")
 def shared_server() -> Iterator[WatsServer]:
-    """One embedded server for all tests of a worker; use `server`, which resets it."""
+    """An embedded server for all tests of a worker; use `server`, which resets it."""
     with WatsServer(record=True) as server:
         yield server
 
@@ -33,7 +33,7 @@ def server(shared_server: WatsServer) -> WatsServer:
 
 @pytest.fixture(autouse=True)
 def unthrottled() -> None:
-    """Upstream's default of 500 requests a minute would be what every test measures."""
+    """Turn off upstream's limit of 500 requests a minute, which would slow every test down."""
     configure_throttling(enabled=False)
 
 
@@ -45,7 +45,7 @@ def api(server: WatsServer) -> Iterator[pyWATS]:
 
 @pytest.fixture
 def run_python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a script in a process of its own, with warnings as errors unless told otherwise."""
+    """Run a script in a separate process, by default with warnings as errors."""
 
     def run(
         source: str, *args: str, env: dict[str, str] | None = None, warnings: str = "error"

@@ -1,4 +1,4 @@
-"""Imports only point down, and upstream's private names stand in one room alone."""
+"""Imports only point down, and upstream's private names are used in one package only."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ import pywats_green
 
 PACKAGE = Path(pywats_green.__file__).parent
 
-# From the leaves up. A room may import the rooms of the lines above its own, and itself.
+# From the leaves up. A package may import those in the lines above its own, and itself.
 FLOORS = [
     {"_version", "arguments", "config", "exceptions", "typing", "progress", "retry_after"},
     {"patching", "bridge", "context", "events", "admission_time"},
@@ -24,9 +24,9 @@ FLOORS = [
 ]
 # Siblings of this floor meet through arguments.
 SIBLINGS = FLOORS[2]
-# The rooms inside upstream, likewise: the calls of hooks enter the client, never the other way.
+# The packages inside upstream, likewise: hooks call the client, never vice versa.
 UPSTREAM_FLOORS = ["tables", "client", "hooks", "features"]
-# What a room sees of the start button: the public names, as any program does.
+# What a package may import from the top level: public names, like any program.
 USES_THE_SHOP_WINDOW = {"cli", "testing", "__main__"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -41,13 +41,13 @@ def _floor(room: str) -> int:
 
 
 def _imported_names(path: Path) -> Iterator[list[str]]:
-    """The parts of the names that a module imports from this package, without its own."""
+    """Yield the names that a module imports from this package, split into parts."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno}: relative import"
-            # `from pywats_green import pool` names a room, `from pywats_green import Pool` not.
+            # `from pywats_green import pool` imports a package, `... import Pool` does not.
             names = [node.module or ""]
             if node.module == "pywats_green":
                 names = [f"pywats_green.{alias.name}" for alias in node.names]

@@ -4,6 +4,7 @@ import time
 import gevent
 import pytest
 from gevent.event import AsyncResult
+from waiting import turn
 
 from pywats_green.bridge import MAY_BLOCK, drive
 from pywats_green.exceptions import EventLoopRequiredError
@@ -96,7 +97,7 @@ def test_a_kill_passes_through_and_closes_the_coroutine() -> None:
             raise
 
     greenlet = gevent.spawn(drive, holds(), 30)
-    gevent.sleep(0)
+    turn()
     greenlet.kill()
     assert ended == [gevent.GreenletExit]
 
@@ -138,7 +139,7 @@ def test_a_sleep_that_needs_a_loop_is_named() -> None:
 
 
 def test_a_sleep_while_another_greenlet_runs_a_loop_is_named_too() -> None:
-    """asyncio keeps the running loop per thread, so here the sleep finds that of the other."""
+    """asyncio keeps the running loop per thread, so the sleep finds the other greenlet's."""
 
     async def sleeps() -> None:
         await asyncio.sleep(0.01)

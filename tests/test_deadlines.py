@@ -1,4 +1,4 @@
-"""Deadlines on the real hub; what is asserted is who was hit and in which order, never when."""
+"""Deadlines on the real hub. Tests assert which greenlets are hit, and their order, not times."""
 
 import math
 
@@ -10,7 +10,7 @@ from pywats_green.bridge import DeadlineExceeded, set_deadline
 
 
 def _hit(seconds: float) -> bool:
-    """Wait for ever with a deadline; True: its own hit."""
+    """Wait for ever with a deadline; return whether it was hit by its own."""
     deadline = set_deadline(seconds)
     try:
         Event().wait()

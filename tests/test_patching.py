@@ -1,4 +1,4 @@
-"""Each import order in a process of its own, because a patch cannot be undone."""
+"""Each import order in a separate process, because a patch cannot be undone."""
 
 import sys
 
@@ -110,7 +110,7 @@ def test_a_program_that_patched_itself_gets_no_warning(run_python) -> None:  # t
 
 
 def test_a_program_that_left_the_queue_unpatched_gets_it_patched(run_python) -> None:  # type: ignore[no-untyped-def]
-    """Else ThreadPoolExecutor, and upstream's parallel_execute with it, freezes the hub."""
+    """Otherwise ThreadPoolExecutor, and so upstream's parallel_execute, blocks the hub."""
     done = run_python(
         "from gevent import monkey\nmonkey.patch_all(queue=False)\nimport pywats_green\n"
         "from concurrent.futures import ThreadPoolExecutor\n"
@@ -154,12 +154,14 @@ def test_a_variable_that_does_not_fit_ends_the_import_with_its_name(run_python) 
 
 def test_disabled_native_threads_share_a_cache(run_python) -> None:  # type: ignore[no-untyped-def]
     done = run_python(
-        INERT + "import time\nfrom concurrent.futures import ThreadPoolExecutor\n"
-        "calls = []\n"
+        INERT + "import threading\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "calls, together = [], threading.Barrier(8)\n"
         "@cached()\n"
-        "def slow(key):\n    calls.append(key)\n    time.sleep(0.05)\n    return key\n"
+        "def load(key):\n    calls.append(key)\n    return key\n"
+        "def read_with_others(key):\n    together.wait(60)\n    return load(key)\n"
         "with ThreadPoolExecutor(8) as pool:\n"
-        "    print(sorted(pool.map(slow, ['a', 'b'] * 8)) == ['a'] * 8 + ['b'] * 8, len(calls))\n",
+        "    read = pool.map(read_with_others, ['a', 'b'] * 8)\n"
+        "    print(sorted(read) == ['a'] * 8 + ['b'] * 8, len(calls))\n",
         env={"PYWATS_GREEN_DISABLE": "1"},
     )
     assert done.stdout == "True 2\n", done.stderr

@@ -1,4 +1,4 @@
-"""What Retry-After may say."""
+"""Valid and invalid values of Retry-After."""
 
 import pytest
 

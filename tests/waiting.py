@@ -1,4 +1,4 @@
-"""Waits of tests: for a condition or for company. The bound is a failure, never a success."""
+"""Waiting in tests: for a condition, a turn, or other calls. Reaching the limit is a failure."""
 
 import json
 from collections.abc import Callable
@@ -8,20 +8,28 @@ import gevent
 from gevent.event import Event
 from transport.servers import Seen, reply
 
-BOUND = 60.0  # seconds; a machine with a load of 16 gets there, too
+BOUND = 60.0  # seconds; enough even at a load of 16
 
 
-def until(condition: Callable[[], object], *, every: float = 0.01) -> None:
-    """Let other greenlets run until the condition holds."""
-    with gevent.Timeout(BOUND, AssertionError(f"waited for {BOUND:g} s")):
+def until(condition: Callable[[], object], what: str = "", *, every: float = 0.002) -> None:
+    """Let other greenlets run until a condition holds."""
+    with gevent.Timeout(BOUND, AssertionError(f"waited {BOUND:g} s {what and 'for ' + what}")):
         while not condition():
             gevent.sleep(every)
 
 
-class Rendezvous:
-    """Products for a `transport.servers.Server`; the first is answered when `count` wait at once.
+def turn() -> None:
+    """Let all greenlets that are ready run once, those just spawned among them.
 
-    So it takes that many calls in flight for one to end, however slow the machine is.
+    The hub runs them in the order in which they became ready, so this involves no clock.
+    """
+    gevent.sleep(0)
+
+
+class Rendezvous:
+    """Products for a `transport.servers.Server`; none is answered until `count` are in flight.
+
+    So no call ends before that many are in flight, however slow the machine is.
     """
 
     def __init__(self, count: int) -> None:

@@ -1,4 +1,4 @@
-"""Tells whether HEAD is slower than BASE, and is believed.
+"""Decides, reliably, whether HEAD is slower than BASE.
 
 Both are revisions of this repository, or directories. They run with the dependencies of this
 Python, and take turns, A/B/B/A, in new processes for every repetition, against one embedded server.
@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import pywats_green  # isort: split  # noqa: F401  # the start button first
+import pywats_green  # isort: split  # noqa: F401  # must be first
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -27,8 +27,8 @@ from gate.report import as_json, markdown, summary
 from gate.revisions import GateError, check_out
 from stage import pinned_server
 
-COULD_NOT_MEASURE = 2  # as argparse has it for a wrong command line
-# Below, even from the least to the greatest of them is no interval of 95 % for the median.
+COULD_NOT_MEASURE = 2  # argparse's status for a usage error
+# With fewer, even minimum to maximum is not a 95 % interval for the median.
 FEWEST = 6
 EXIT = {
     Verdict.PASS: 0,

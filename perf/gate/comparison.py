@@ -1,4 +1,4 @@
-"""BASE and HEAD in turns, until the numbers decide."""
+"""Runs BASE and HEAD in turns, until the result is clear."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from machine import fingerprint
 
 
 class Metric(NamedTuple):
-    """What is timed: a play of workload.py, its text in the report, the calls of a round."""
+    """A metric: a play of workload.py, its label in the report, the calls per round."""
 
     name: str
     text: str
     calls: int
 
 
-# Rounds of some 20 ms: shorter than the spells in which a shared machine is slow, so that both
-# neighbours of a pair fall into the same one.
+# Rounds of some 20 ms: shorter than the slow phases of a shared machine, so that both rounds of a
+# pair are in the same one.
 METRICS = (
     Metric("sequential", "get_product, one after another", 60),
     Metric("concurrent", "get_product, 50 at a time", 100),
@@ -44,7 +44,7 @@ MISSING = "MissingError: "
 
 
 class Verdict(str, enum.Enum):
-    """What the gate says of one row, or of all."""
+    """The gate's verdict on a row, or on all."""
 
     PASS = "pass"  # noqa: S105
     FAIL = "FAIL"
@@ -53,7 +53,7 @@ class Verdict(str, enum.Enum):
 
 
 def judge(ratio: Estimate, tolerance: float) -> Verdict:
-    """Fail only what is slower beyond doubt, pass only what is not.
+    """Fail only what is clearly slower, pass only what is clearly not.
 
     Args:
         ratio: HEAD / BASE.
@@ -65,7 +65,7 @@ def judge(ratio: Estimate, tolerance: float) -> Verdict:
 
 
 def overall(verdicts: Iterable[Verdict]) -> Verdict:
-    """One failure fails; else one doubt leaves doubt; what was not compared has no voice."""
+    """Fail if any fails, else inconclusive if any is; ignore what was not compared."""
     found = set(verdicts)
     ranked = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS)
     return next((verdict for verdict in ranked if verdict in found), Verdict.NOT_COMPARED)
@@ -73,7 +73,7 @@ def overall(verdicts: Iterable[Verdict]) -> Verdict:
 
 @dataclass
 class Timing:
-    """One metric by one clock: a value of each repetition, BASE and HEAD in seconds a call."""
+    """A metric by one clock: a value per repetition, for BASE and HEAD in seconds per call."""
 
     metric: Metric
     clock: str
@@ -82,10 +82,9 @@ class Timing:
     ratios: list[float] = field(default_factory=list)
 
     def add(self, laps: dict[str, list[Lap]]) -> None:
-        """Take in the rounds of a repetition as one number, the median of the pairs' ratios.
+        """Add the rounds of a repetition as a single number, the median of the pairs' ratios.
 
-        The rounds of one process share its place in memory, so twice as many of them do not tell
-        twice as much.
+        The rounds of a process share its memory layout, so they are not independent.
         """
         base, head = ([CLOCKS[self.clock](lap) for lap in laps[side]] for side in SIDES)
         self.base.append(statistics.median(base))
@@ -98,12 +97,12 @@ class Timing:
 
 
 class Plan(NamedTuple):
-    """How strict, and how long.
+    """Tolerance and repetitions.
 
     Attributes:
         tolerance: How much slower HEAD may be: 0.10 is 10 %.
-        repetitions: Of every metric; of those in doubt half as many more at a time, and three
-            times as many at most. A look at the numbers is a chance to err, so there are few.
+        repetitions: Repetitions of every metric; if inconclusive, half as many more at a time, up
+            to three times as many. Each look at the results can err, so there are few.
     """
 
     tolerance: float = 0.10
@@ -112,17 +111,17 @@ class Plan(NamedTuple):
 
 @dataclass
 class Comparison:
-    """What was measured, and what it says.
+    """The measurements and their verdict.
 
     Attributes:
         base: BASE.
         head: HEAD.
-        plan: How strict.
+        plan: The plan.
         timings: By metric and clock.
-        requests: Requests a call by metric: BASE's and HEAD's; no chance is in them.
-        missing: Metrics that one side lacks: text of the metric -> which side, and what it lacks.
-        seconds: How long it took.
-        machine: Where, when and under what load it began.
+        requests: Requests per call by metric, BASE's and HEAD's; these are exact.
+        missing: Metrics that one side lacks: label -> which side, and what it lacks.
+        seconds: Duration.
+        machine: Machine, time and load at the start.
     """
 
     base: Revision
@@ -142,14 +141,14 @@ class Comparison:
         return Verdict.FAIL if head > base else Verdict.PASS
 
     def verdict(self) -> Verdict:
-        """Of all rows together."""
+        """The verdict on all rows."""
         return overall(
             [self.verdict_of(timing) for timing in self.timings]
             + [self.verdict_of_requests(text) for text in self.requests]
         )
 
     def in_doubt(self, timings: Iterable[Timing]) -> bool:
-        """Whether more would tell more; what failed by one clock has failed."""
+        """Whether more repetitions could help; a metric that failed by one clock has failed."""
         return overall(map(self.verdict_of, timings)) is Verdict.INCONCLUSIVE
 
 
@@ -159,15 +158,15 @@ Tell = Callable[[str], None]
 def compare(
     base: Revision, head: Revision, plan: Plan, server: Any, scratch: Path, tell: Tell
 ) -> Comparison:
-    """Repeat all metrics, and those in doubt until they decide or the cap is reached.
+    """Repeat all metrics, and inconclusive ones until they are clear or the maximum is reached.
 
     Args:
         base: BASE.
         head: HEAD.
-        plan: How strict, and how long.
+        plan: The plan.
         server: The embedded server.
         scratch: A directory for files.
-        tell: Is told of progress, in short lines.
+        tell: Called with short progress messages.
 
     Raises:
         GateError: A side failed.
@@ -201,10 +200,9 @@ def compare(
 def repetition(
     found: Comparison, metrics: list[Metric], server: Any, scratch: Path, number: int
 ) -> dict[Metric, Cell]:
-    """Play the metrics in two new processes, which take turns A B B A.
+    """Run the metrics in two new processes, which take turns A B B A.
 
-    New ones each time, because where a process happens to lie in memory is an error that no
-    number of rounds in it averages out.
+    New ones each time, because no number of rounds averages out the memory layout of a process.
     """
     cells = {}
     with ExitStack() as stack:
@@ -214,7 +212,7 @@ def repetition(
         }
         for metric in metrics:
             players = [Player(side, sides[side], metric.name, metric.calls) for side in SIDES]
-            # The other way round in every other repetition.
+            # In reverse in every other repetition.
             players = players[:: -1 if number % 2 else 1]
             cell = take_turns(Cell("gate", metric.text, {}), players, rounds=ROUNDS, seconds=0)
             cells[metric] = cell

@@ -1,6 +1,6 @@
-"""Proves the gate: equal revisions stay quiet, an injected slow-down is caught.
+"""Proves the gate: equal revisions pass, and an injected slow-down is caught.
 
-The result goes into docs/development/performance.md, so that nobody types it.
+The result is written to docs/development/performance.md.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from gate.comparison import Comparison, Plan, Tell, Timing, Verdict, compare
 from gate.report import percent, summary
 from gate.revisions import ROOT, GateError, Revision, check_out
 
-BEYOND = 1.5  # the slow copy is slower by so many times the tolerance
+BEYOND = 1.5  # how many times the tolerance the slow copy is slower
 DOCUMENT = ROOT / "docs" / "development" / "performance.md"
 BEGIN, END = "<!-- gate:begin -->", "<!-- gate:end -->"
 
 # Appended to the package of the slow copy. It does useless work in upstream's own methods, which
-# every call of the workload passes whatever our way looks like; the kind of call tells how much.
+# are part of every call whatever this package does; the amount depends on the kind of call.
 INJECTION = """
 
 def _burn_in_every_call() -> None:
@@ -56,7 +56,7 @@ if not _disabled:
 
 
 def loops_a_second() -> float:
-    """How often a loop that does nothing goes round in a second of this processor."""
+    """Return how many iterations an empty loop makes per second of CPU time."""
     count = 200_000
     best = float("inf")
     for _ in range(5):
@@ -68,9 +68,9 @@ def loops_a_second() -> float:
 
 
 def burns(timings: list[Timing], share: float, speed: float) -> dict[str, int]:
-    """How many loops make a call cost so much more CPU time: a share of its quickest repetition's.
+    """Return how many iterations add a fraction of a call's CPU time in its fastest repetition.
 
-    What else the machine does can only add to that.
+    The fastest, because other load on the machine can only add to it.
     """
     return {
         timing.metric.name: round(share * min(timing.base + timing.head) * speed)
@@ -80,7 +80,7 @@ def burns(timings: list[Timing], share: float, speed: float) -> dict[str, int]:
 
 
 def inject(tree: Path, loops: dict[str, int]) -> None:
-    """Slow a tree down, by so many loops in a call of each metric."""
+    """Slow a tree down by a number of iterations per call of each metric."""
     package = tree / "pywats_green" / "__init__.py"
     text = package.read_text(encoding="utf-8")
     package.write_text(text + INJECTION.format(loops=loops), encoding="utf-8")
@@ -92,7 +92,7 @@ def prove(
     """Compare a revision with itself, then with a slower copy of itself.
 
     Raises:
-        GateError: It could not be measured.
+        GateError: The measurement failed.
     """
     base = check_out(name, folder / "tree-a")
     same = check_out(name, folder / "tree-b")
@@ -105,7 +105,7 @@ def prove(
 
 
 def proven(quiet: Comparison, caught: Comparison) -> bool:
-    """Whether the gate is to be believed: no false alarm, and every metric caught."""
+    """Return whether the gate works: no false alarm, and every metric caught."""
     slow = {t.metric for t in caught.timings if caught.verdict_of(t) is Verdict.FAIL}
     all_of_them = {timing.metric for timing in caught.timings}
     return quiet.verdict() is not Verdict.FAIL and slow == all_of_them != set()
@@ -115,7 +115,7 @@ def write_block(quiet: Comparison, caught: Comparison, document: Path = DOCUMENT
     """Put both tables between the markers of a document.
 
     Raises:
-        GateError: It has no such markers.
+        GateError: It has no markers.
     """
     before, begin, rest = document.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)

@@ -1,4 +1,4 @@
-"""What the gate found, as Markdown for people and JSON for machines."""
+"""The gate's results as Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from gate.comparison import Comparison, Verdict
 from tables import number, table
 
-# The workflow finds its own comment by this line.
+# The workflow recognises its comment by this line.
 COMMENT_MARKER = "<!-- pywats-green-gate -->"
 HEADINGS = ("metric", "base", "head", "ratio", "95 % interval", "verdict")
 
 
 def percent(share: float) -> str:
-    """0.05 is 5 %."""
+    """Format a fraction: 0.05 is "5 %"."""
     return f"{share * 100:g} %"
 
 
@@ -33,7 +33,7 @@ def rows(found: Comparison) -> Iterator[tuple[str, ...]]:
 
 
 def summary(found: Comparison) -> list[str]:
-    """The verdict, the table and what it depends on."""
+    """Return the verdict, the table and its conditions."""
     machine = found.machine
     repetitions = max((len(timing.ratios) for timing in found.timings), default=0)
     conditions = (
@@ -47,13 +47,13 @@ def summary(found: Comparison) -> list[str]:
 
 
 def markdown(found: Comparison) -> str:
-    """The comment on a pull request."""
+    """Return the comment for a pull request."""
     heading = f"### Performance gate: {found.verdict().value}"
     return "\n".join([COMMENT_MARKER, heading, "", *summary(found)]) + "\n"
 
 
 def as_json(found: Comparison) -> str:
-    """Everything, the ratio of every repetition included."""
+    """Return everything, including the ratio of every repetition."""
     timings = [
         {
             "metric": timing.metric.name, "clock": timing.clock,

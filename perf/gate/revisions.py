@@ -1,4 +1,4 @@
-"""Two revisions as trees of files, each with its contestant."""
+"""Revisions as file trees, and their contestants."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ NOT_COPIED = shutil.ignore_patterns(".*", "build", "dist", "__pycache__", "*.egg
 
 
 class GateError(Exception):
-    """The gate cannot measure; the text says why."""
+    """The gate cannot measure; the message says why."""
 
 
 class Revision(NamedTuple):
-    """A revision of the repository, or a directory, and where its files are."""
+    """A revision of the repository, or a directory, and the location of its files."""
 
     name: str
     tree: Path
 
 
 def git(root: Path, *arguments: str) -> str | None:
-    """What git answers; None where it fails."""
+    """Return git's output, or None if it fails."""
     command = ["git", "-C", str(root), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else None
 
 
 def check_out(name: str, target: Path, *, root: Path = ROOT) -> Revision:
-    """Put the files of a revision, or else of a directory, into a new directory.
+    """Copy the files of a revision, or of a directory, to a new directory.
 
     Raises:
-        GateError: The name is neither.
+        GateError: The name is neither of the two.
     """
     commit = None
     if not name.startswith("-"):
@@ -57,18 +57,18 @@ def check_out(name: str, target: Path, *, root: Path = ROOT) -> Revision:
 
 
 def contestant(revision: Revision, server: Any, scratch: Path, seed: int) -> Contestant:
-    """Start a process that plays the workload with the package of a revision.
+    """Start a process that runs the workload with the package of a revision.
 
-    Its tree comes first on the path of this very Python: both sides have the same dependencies,
-    and nothing has to be installed.
+    It uses this Python, with the revision's tree first on the path, so both sides have the same
+    dependencies and nothing has to be installed.
 
     Args:
-        revision: Whose package is imported.
+        revision: The revision whose package is imported.
         server: The embedded server.
         scratch: A directory for files.
-        seed: Python's hash seed: the same for the two sides of a pair.
+        seed: Python's hash seed; the same for both sides of a pair.
     """
-    # Neither the tree in which the gate stands nor the user's settings belong to a revision.
+    # Neither the gate's own tree nor the user's settings are part of a revision.
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PYWATS"))}
     tree, folder = str(revision.tree), str(scratch)
     environment |= {"PYTHONPATH": tree, "PYTHONHASHSEED": str(seed), "GATE_TREE": tree}

@@ -1,6 +1,6 @@
-"""What the gate times: plays of contestant.py, for the package of either revision.
+"""The gate's workload: plays for contestant.py that run with either revision.
 
-They run with old revisions, too: they may only use what was public from the start.
+They must run with old revisions as well, so they only use what was public from the start.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ KEYS = [f"PN-{number:05d}" for number in range(1000)]
 
 
 class MissingError(Exception):
-    """This revision does not have what is timed."""
+    """The revision lacks what is to be timed."""
 
 
 def spend(values: Iterable[object]) -> None:
-    """Use values up without keeping them: the garbage collector would walk what is kept."""
+    """Consume values without keeping them, which would give the garbage collector more work."""
     deque(values, maxlen=0)
 
 
@@ -39,9 +39,9 @@ def client(setting: Setting, metric: str, *, cache: bool) -> pyWATS:
     product = api.product.get_product(KEYS[0])
     if product is None or product.part_number != KEYS[0]:
         raise RuntimeError(f"{KEYS[0]} was answered with {product!r}")
-    pywats_green.gate_metric = metric  # the slow copy of the proof looks at it
+    pywats_green.gate_metric = metric  # used by the slow copy of the proof
     gc.collect()
-    gc.freeze()  # or every collection walks all modules, which takes longer than a round
+    gc.freeze()  # otherwise every collection walks all modules, which takes longer than a round
     return api
 
 
@@ -67,7 +67,7 @@ def drain(setting: Setting) -> Play:
     api, folders = client(setting, "drain", cache=False), [Path()]
 
     def prepare(reports: int) -> None:
-        folders[0] = Path(tempfile.mkdtemp())  # in a folder that the gate removes
+        folders[0] = Path(tempfile.mkdtemp())  # inside a folder that the gate removes
         for number in range(reports):
             report = {"id": str(uuid.uuid4()), "type": "T", "pn": KEYS[0], "sn": str(number)}
             (folders[0] / f"{number:06d}.queued").write_text(json.dumps(report), "utf-8")

@@ -1,4 +1,4 @@
-"""Gathers single look-ups that are made at once, so that they can travel as one query."""
+"""Batches concurrent single look-ups into queries."""
 
 from pywats_green.batching.batcher import Batcher
 from pywats_green.batching.learned import Learned

@@ -1,4 +1,4 @@
-"""One query on its way, and those who wait for it."""
+"""A query in flight, and its waiters."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from pywats_green.context import carry
 logger = logging.getLogger("pywats_green.batching")
 
 MISSING: Any = object()
-"""Stands for an answer where there is none: the single call has to be made."""
+"""Marks a missing answer: the single call must be made."""
 
 
 class Waiter:
-    """One who waits for an answer.
+    """A caller waiting for an answer.
 
     Args:
-        context: Of who waits.
+        context: Context of the caller.
 
     Attributes:
-        batch: The query that it waits for; None: not sent yet, or nothing for this one.
+        batch: The query it is part of. None: not sent yet, or released to its single call.
         answer: What the query found, or `MISSING`.
-        proof: Set where its single call shall prove the route; takes the outcome of that call.
+        proof: Receives the outcome of the single call, if that is to prove the route.
     """
 
     __slots__ = ("_called", "answer", "batch", "context", "proof")
@@ -43,24 +43,24 @@ class Waiter:
         self._called = Event()
 
     def wait(self) -> None:
-        """Wait to be called."""
+        """Wait until woken."""
         self._called.wait()
 
     def call(self) -> None:
-        """Wake who waits: with an answer, or to make the single call."""
+        """Wake the caller, with an answer or to make its single call."""
         self._called.set()
 
 
 class Batch:
-    """One query on its way.
+    """A query in flight.
 
-    It runs in a greenlet of its own, so that none who waits for it can take it along when it is
-    killed; when all have gone, the query goes too.
+    It runs in its own greenlet, so killing a waiter does not kill the query, unless it was the
+    last one.
 
     Args:
-        source: Who asks.
-        learned: What is known of the route; a batch of a route without proof brings it.
-        waiters: Those who wait, by key.
+        source: Sends the query.
+        learned: What is known about the route. If it is not proven yet, this batch proves it.
+        waiters: The waiters by key.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Batch:
                 waiter.batch = self
 
     def start(self) -> None:
-        """Send the query, in the context of the first who waits for it."""
+        """Send the query, in the context of its first waiter."""
         if not self._learned.is_proven:
             self._learned.is_being_proven = True
             self._greenlet.rawlink(lambda _: self._learned.end_proof())
@@ -88,7 +88,7 @@ class Batch:
         self._greenlet.start()
 
     def leave(self, key: Key, waiter: Waiter) -> None:
-        """One who waited was killed."""
+        """Remove a waiter that was killed."""
         if waiter.proof is not None:
             waiter.proof.set(None)
         waiting = self._waiters.get(key)
@@ -101,11 +101,11 @@ class Batch:
             self._greenlet.kill(block=False)
 
     def came_back(self, waiter: Waiter, single: Any) -> None:
-        """One whom the query did not answer has made its single call.
+        """Record the single call of a waiter that the query did not answer.
 
         Args:
-            waiter: Whose.
-            single: The outcome; None where it raised.
+            waiter: The waiter.
+            single: Outcome of the call. None: it raised.
         """
         if waiter.proof is not None:
             waiter.proof.set(single)
@@ -130,12 +130,12 @@ class Batch:
         except QueryRefusedError:
             self._is_refused = True
             self._learned.refused(len(self._waiters))
-        except Exception as exc:  # noqa: BLE001  # whoever waits gets the error of the single call
-            logger.debug("A query failed, its keys are asked for singly: %s", exc)
+        except Exception as exc:  # noqa: BLE001  # the waiters make their single calls
+            logger.debug("A query failed; its keys are looked up singly: %s", exc)
         return {}
 
     def _prove(self, found: Mapping[Key, Any]) -> bool:
-        """Have one of those who wait make its single call, and compare."""
+        """Let one waiter make its single call, and compare the results."""
         candidates = [key for key in found if key in self._waiters]
         if not candidates:
             return False

@@ -1,4 +1,4 @@
-"""Gathers look-ups of one kind for a window of time, and sends them as queries."""
+"""Collects look-ups of one kind during a time window, and sends them as queries."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from pywats_green.batching.learned import Learned
 from pywats_green.batching.source import Key, Source
 from pywats_green.batching.splitting import first_part
 
-_PAIR = 2  # look-ups that are worth a query
+_PAIR = 2  # the fewest look-ups worth a query
 
 
 class _WaitingKey(NamedTuple):
-    """A key that waits to be sent."""
+    """A key waiting to be sent."""
 
     size: int
     waiters: list[Waiter]
 
 
 class Batcher:
-    """Gathers the look-ups of one kind that one client makes in one `batching()` block.
+    """Collects the look-ups of one kind that one client makes in one `batching()` block.
 
     Args:
-        source: Knows the look-ups.
-        learned: What the client knows of the route; shared by all its batchers for it.
-        window: Seconds that look-ups are gathered, from the first; a full query does not wait.
-            0: those that are ready to run now.
-        most: Upper bound of keys in one query. None: what is learned.
+        source: Makes the queries.
+        learned: What the client knows about the route; shared by all its batchers for it.
+        window: Seconds to collect look-ups, from the first one; a full query is sent at once. 0:
+            only those that are ready to run now.
+        most: Maximum keys per query. None: what has been learned.
     """
 
     def __init__(self, source: Source, learned: Learned, window: float, most: int | None) -> None:
@@ -45,17 +45,17 @@ class Batcher:
         self._timer: gevent.Greenlet[..., None] | None = None
 
     def get(self, key: Key, single: Callable[[], Any]) -> Any:
-        """Look a key up, together with others where that is possible.
+        """Look up a key, batched with others if possible.
 
         Args:
-            key: What to look up.
+            key: The key.
             single: Makes the single call, in this greenlet.
 
         Returns:
-            What the single call gives.
+            What the single call would return.
 
         Raises:
-            BaseException: What the single call raises.
+            BaseException: Whatever the single call raises.
         """
         size = self._source.size(key)
         if self._is_closed or self._allowed() < _PAIR or size > self._source.room:
@@ -84,11 +84,11 @@ class Batcher:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits to be sent; then it holds nothing that a new one would not."""
+        """Whether nothing waits to be sent, so that a new batcher could replace it."""
         return not self._waiting
 
     def close(self) -> None:
-        """Send what still waits, and gather nothing any more."""
+        """Send what is waiting, and stop collecting."""
         self._is_closed = True
         self._window_over()
 
@@ -129,7 +129,7 @@ class Batcher:
         self._send(everything=self._timer is None)
 
     def _send(self, *, everything: bool) -> None:
-        """Send the queries that are full, or everything."""
+        """Send full queries, or everything."""
         while self._waiting:
             allowed = self._allowed()
             if allowed < _PAIR:
@@ -153,7 +153,7 @@ class Batcher:
         Batch(self._source, self._learned, waiters).start()
 
     def _let_go(self, keys: list[Key]) -> None:
-        """Let look-ups make their single calls."""
+        """Release look-ups to make their single calls."""
         for key in keys:
             for waiter in self._waiting.pop(key).waiters:
                 waiter.call()

@@ -1,4 +1,4 @@
-"""What one client has learned of one route: how much a query may hold, and whether to trust it."""
+"""What a client has learned about a route: how many keys a query may have, and if it is proven."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from pywats_green.admission_time import AdmissionTime
 
 logger = logging.getLogger("pywats_green.batching")
 
-# After so many queries in a row that were of little use, a route rests for so many seconds: a
-# server that cannot do better is not asked twice for everything, and one bad hour is not for ever.
+# After `_PATIENCE` useless queries in a row, a route is not batched for `_REST` seconds: not every
+# look-up should cost two requests, but one bad hour should not last for ever.
 _PATIENCE = 2
 _REST = 300.0
 
-_PAIR = 2  # keys that are worth a query
+_PAIR = 2  # the fewest keys worth a query
 
 
 class Learned:
-    """What one client has learned of one route.
+    """What a client has learned about a route.
 
     Args:
-        name: Of the route, for the log.
-        limit: Keys in one query at first.
-        clock: In seconds.
+        name: Name of the route, for the log.
+        limit: Initial maximum of keys per query.
+        clock: Monotonic clock, in seconds.
 
     Attributes:
-        limit: Keys that one query may have.
-        is_proven: A query gave what the single call gave.
-        is_being_proven: A query is on its way that shall prove it; the others wait for it.
-        admission: While a query waits to be admitted, all who wait for one do.
+        limit: Maximum keys per query.
+        is_proven: Whether a query has returned the same as the single call.
+        is_being_proven: Whether the proving query is in flight; others wait for it.
+        admission: While a query waits for admission, so does everyone waiting for one.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Learned:
         self.admission = AdmissionTime()
 
     def allows(self, most: int | None) -> int:
-        """Return how many keys a query may have now, within a bound; less than 2: do not batch."""
+        """Return how many keys a query may have now, at most `most`. Below 2: do not batch."""
         if self._is_refuted:
             return 0
         if self._rests_until is not None:
@@ -60,36 +60,36 @@ class Learned:
         return self.limit if most is None else min(self.limit, most)
 
     def after_proof(self, go_on: Callable[[], None]) -> None:
-        """Have `go_on` called, once, when the proof that is on its way has ended."""
+        """Call `go_on` once the proof in flight has ended."""
         self._deferred[go_on] = None
 
     def end_proof(self) -> None:
-        """The query that was to prove the route has ended, whether or not it did."""
+        """Record that the proving query has ended, successfully or not."""
         self.is_being_proven = False
         deferred, self._deferred = self._deferred, {}
         for go_on in deferred:
             go_on()
 
     def refute(self) -> None:
-        """A query gave something else than the single call: never batch this route."""
+        """Record that a query disagreed with the single call: never batch this route again."""
         self._is_refuted = True
         self._warn("its query returns other JSON than the single call")
 
     def refused(self, keys: int) -> None:
-        """A query of so many keys was refused as such."""
-        # Of several that were under way at once, each would halve it; they say the same.
+        """Record that the server refused a query with this many keys."""
+        # Based on `keys`, so that several refusals in flight halve the limit only once.
         self.limit = min(self.limit, max(keys // 2, 1))
         if self.limit < _PAIR:
-            # Not for its size then, and maybe for one key that it cannot stand.
+            # So size was not the reason; perhaps a single key was.
             self.limit = self._first_limit
             self._rest("the server refuses its queries")
 
     def judge(self, answered: int, missed: int) -> None:
-        """Take note of how useful a query was.
+        """Record how useful a query was.
 
         Args:
-            answered: Look-ups that it answered.
-            missed: Those that it left unanswered and that the single call then answered.
+            answered: Look-ups it answered.
+            missed: Look-ups it did not answer but the single call did.
         """
         if answered and answered >= missed:
             self._useless = 0

@@ -1,4 +1,4 @@
-"""Tells the look-ups made in a block to travel together."""
+"""`batching()` blocks."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _native_thread_id: Any = monkey.get_original("threading", "get_ident")
 
 
 class Scope:
-    """One `batching()` block, of the native thread that makes it.
+    """A `batching()` block; it belongs to the native thread that opened it.
 
     Args:
-        window: Seconds that look-ups are gathered, from the first.
-        max_batch: Upper bound of keys in one query; None: what is learned.
+        window: Seconds to collect look-ups, from the first one.
+        max_batch: Maximum keys per query. None: what has been learned.
     """
 
     def __init__(self, window: float, max_batch: int | None) -> None:
@@ -34,23 +34,23 @@ class Scope:
 
     @property
     def counts_here(self) -> bool:
-        """Whether it is open, and of this native thread: a query would use its connections."""
+        """Whether it is open and belongs to this native thread, whose connections queries use."""
         return self.is_open and bool(self._thread_id == _native_thread_id())
 
     def batcher(self, key: Hashable, make: Callable[[Scope], Batcher]) -> Batcher:
-        """Return the batcher under a key, made where there is none yet."""
+        """Return the batcher for a key, creating it if necessary."""
         batcher = self._batchers.get(key)
         if batcher is None:
             batcher = self._batchers[key] = make(self)
         return batcher
 
     def release(self, key: Hashable, batcher: Batcher) -> None:
-        """Forget a batcher if it is idle: it holds its client, and a block may last for long."""
+        """Drop a batcher if it is idle: it keeps its client alive, and a block may last long."""
         if batcher.is_idle and self._batchers.get(key) is batcher:
             del self._batchers[key]
 
     def close(self) -> None:
-        """End the block: what still waits is sent at once, and nothing is gathered any more."""
+        """End the block: send what is waiting at once, and stop collecting."""
         self.is_open = False
         for batcher in self._batchers.values():
             batcher.close()
@@ -61,14 +61,14 @@ _scope: ContextVar[Scope | None] = ContextVar("pywats_green.batching", default=N
 
 
 innermost_scope = _scope.get
-"""Returns the innermost block of this context, which may not count here any more; None: outside."""
+"""Returns the innermost block of this context, even if it has ended. None: outside of any."""
 
 
 def current_scope() -> Scope | None:
     """Return the innermost block of this context.
 
     Returns:
-        None outside, after its end, and in another native thread that was given the context.
+        The block. None: outside of any, after its end, or in another native thread.
     """
     scope = _scope.get()
     return scope if scope is not None and scope.counts_here else None
@@ -76,27 +76,27 @@ def current_scope() -> Scope | None:
 
 @contextmanager
 def batching(*, window: float = 0.002, max_batch: int | None = None) -> Iterator[None]:
-    """Let single look-ups that are made at the same time travel as one query.
+    """Combine single look-ups that are made concurrently into queries.
 
-    It reaches the calls of this greenlet and those made through a `pywats_green.Pool` that is used
-    inside the block, until the block ends. Results and errors stay those of the single calls: what
-    a query does not return is asked for singly, and no query is trusted before one key, fetched
-    both ways, gave equal JSON. Without green clients it does nothing.
+    Applies to the calls of this greenlet and those made through a `pywats_green.Pool` used inside
+    the block, until the block ends. Results and errors are those of the single calls: keys that a
+    query does not return are looked up singly, and a query is trusted only after one key, fetched
+    both ways, gave equal JSON. Has no effect on clients that are not green.
 
-    Blocks can be nested; the settings of the inner one count inside it.
+    Blocks can be nested; inside the inner one, its settings apply.
 
     Args:
-        window: Seconds that look-ups are gathered, from the first; a full query does not wait.
-            0: those that are ready to run now.
-        max_batch: The most keys in one query, 1 or more. None: learned for each client and route,
-            from 18 on (8 where a key has two parts), halved when the server refuses a query.
+        window: Seconds to collect look-ups, from the first one; a full query is sent at once. 0:
+            only those that are ready to run now.
+        max_batch: Maximum keys per query, 1 or more. None: learned per client and route, starting
+            at 18 (8 if a key has two parts), and halved when the server refuses a query.
 
     Raises:
-        ArgumentTypeError: `window` is no number, or `max_batch` no whole number.
-        InvalidArgumentError: `window` is negative or endless, or `max_batch` less than 1.
+        ArgumentTypeError: `window` is not a number, or `max_batch` is not an integer.
+        InvalidArgumentError: `window` is negative or infinite, or `max_batch` is less than 1.
     """
     if require_seconds_or_zero("window", window) == math.inf:
-        raise InvalidArgumentError("window must be a time that ends, not inf")
+        raise InvalidArgumentError("window must be finite, not inf")
     if max_batch is not None:
         require_count("max_batch", max_batch)
     scope = Scope(window, max_batch)
@@ -106,6 +106,6 @@ def batching(*, window: float = 0.002, max_batch: int | None = None) -> Iterator
         yield
     finally:
         scope.close()
-        # Not by a token: a generator, such as a fixture, may end in another context than it began.
+        # No token: a generator, such as a fixture, may end in another context than it started in.
         if _scope.get() is scope:
             _scope.set(outer)

@@ -1,4 +1,4 @@
-"""What a batcher must be told about the look-ups that it gathers."""
+"""The interface through which a batcher makes its queries."""
 
 from __future__ import annotations
 
@@ -6,47 +6,47 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 Key = tuple[str, ...]
-"""What a look-up asks for: one text, or two where the thing has two keys."""
+"""The key of a look-up: one string, or two for a key with two parts."""
 
 
 class QueryRefusedError(Exception):
-    """The server refused a query as such (400): it may be too large for it."""
+    """The server refused a query (400), perhaps because it is too large."""
 
 
 class Source(Protocol):
-    """One kind of look-up of one client."""
+    """One kind of look-up by one client."""
 
     @property
     def room(self) -> int:
-        """Characters that the keys of one query may take."""
+        """Characters available for the keys of one query."""
 
     def size(self, key: Key) -> int:
-        """Characters that a key takes in a query."""
+        """Return how many characters a key takes in a query."""
 
     def query(self, keys: Sequence[Key]) -> dict[Key, Any]:
-        """Ask for several keys at once. May block.
+        """Query several keys. May block.
 
         Returns:
-            What was found without doubt.
+            By key, what was found unambiguously.
 
         Raises:
-            QueryRefusedError: It was refused as such.
-            Exception: It failed.
+            QueryRefusedError: The server refused the query.
+            Exception: The query failed.
         """
 
     def fullness(self, found: Any) -> int:
-        """How much there is in what a query found: the more, the better it can be compared."""
+        """Return how much data a result has: the more, the better the comparison."""
 
     def compare(self, single: Any, found: Any) -> bool | None:
-        """Tell whether a query found what the single call gave.
+        """Return whether a query found what the single call returned.
 
         Returns:
-            None where the comparison says nothing: the single call found nothing, or so little
-            that a query which leaves things out would look the same.
+            None if inconclusive: the single call found nothing, or so little that a query with
+            missing data would look the same.
         """
 
     def exists(self, single: Any) -> bool:
-        """Tell whether the single call found something."""
+        """Return whether the single call found something."""
 
     def answer(self, found: Any) -> Any:
-        """Make what the single call would give, an object of its own at each call."""
+        """Return what the single call would return; a new object on each call."""

@@ -1,4 +1,4 @@
-"""Divides keys into queries."""
+"""Splits keys into queries."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pywats_green.batching.source import Key
 
 
 def first_part(sizes: Iterable[tuple[Key, int]], most: int, room: int) -> tuple[list[Key], bool]:
-    """Take keys for one query, in their order.
+    """Take keys for one query, in order.
 
     Args:
-        sizes: The keys, each with the characters that it takes.
-        most: How many keys a query may have, 1 or more.
-        room: Characters that they may take; the first key is taken in any case.
+        sizes: The keys, each with the characters it takes.
+        most: Maximum keys per query, 1 or more.
+        room: Characters available; the first key is always taken.
 
     Returns:
         The keys, and whether the query is full.
@@ -30,7 +30,7 @@ def first_part(sizes: Iterable[tuple[Key, int]], most: int, room: int) -> tuple[
 
 
 def split(sizes: Mapping[Key, int], most: int, room: int) -> Iterator[list[Key]]:
-    """Divide keys into queries, in their order; the arguments are those of `first_part`."""
+    """Split keys into queries, in order. For the arguments, see `first_part`."""
     rest = dict(sizes)
     while rest:
         keys, _ = first_part(rest.items(), most, room)

@@ -1,4 +1,4 @@
-"""`@cached`: keeps what a function or method returned, by its arguments."""
+"""`@cached`: caches the return values of a function or method by its arguments."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _DEFAULT_TTL = 300.0
 
-# Sets functions and instances apart in a cache that they share; names are not enough.
+# Distinguishes functions and instances in a shared cache; names are not enough.
 _numbers = itertools.count()
 
 
@@ -32,29 +32,31 @@ def cached(
     cache: CacheManager | None = None,
     cache_none: bool = False,
 ) -> Callable[[Callable[P, T]], CachedFunction[P, T]]:
-    """Keep what a function or a method returns, by its arguments.
+    """Cache the return values of a function or method by its arguments.
 
-    Of several greenlets that call it with the same arguments, one runs it and the others wait.
-    Exceptions are never kept. Callers share the value that was returned, not copies of it.
+    If several greenlets call it with the same arguments, one runs it and the others wait.
+    Exceptions are never cached. Callers share the returned value itself, not copies of it.
 
-    A method keeps its values per instance: in the instance's `_cache` where that is a
-    `CacheManager`, else in a cache of its own that goes with the instance. The decorated function
-    has `invalidate(*args, **kwargs)`, which drops the value for these arguments, or, without
-    arguments, all of this function's (on an instance: of that instance).
+    The values of a method are cached per instance: in the instance's `_cache` if that is a
+    `CacheManager`, else in a separate cache that lives as long as the instance. The decorated
+    function has `invalidate(*args, **kwargs)`, which drops the value for these arguments or,
+    without arguments, all values of the function (on an instance: of that instance).
 
     Args:
-        ttl: Seconds that a value is kept. 0: it is not stored; None: the default of the cache
-            that it is kept in, 300 where that is the function's own.
-        key_func: Makes the key from the arguments (without `self`). None: they are the key
-            themselves, by value and type, and must be hashable.
-        cache: Keep the values here, those of all instances together.
-        cache_none: Whether a None is kept too.
+        ttl: Seconds for which a value is cached. 0: it is not stored. None: the default of the
+            cache, 300 for the function's own.
+        key_func: Makes the key from the arguments (without `self`). None: the arguments are the
+            key, by value and type, and must be hashable.
+        cache: The cache to use, shared by all instances. None: as above.
+        cache_none: Whether to cache None.
 
     Raises:
-        ArgumentTypeError: `ttl` is no number, `cache` no `CacheManager`, or what is decorated no
-            plain function: write `@staticmethod`, `@classmethod` and `@property` above `@cached`.
+        ArgumentTypeError: `ttl` is not a number, `cache` is not a `CacheManager`, or the decorated
+            object is not a plain function: put `@staticmethod`, `@classmethod` and `@property`
+            above `@cached`.
         InvalidArgumentError: `ttl` is negative.
-        CacheKeyError: When called: the key cannot be hashed.
+        CacheKeyError: When called, if the key is not hashable.
+        CacheRecursionError: When called, if the function calls itself with the same arguments.
     """
     if callable(ttl):
         raise ArgumentTypeError("write @cached() with parentheses; ttl is a number of seconds")
@@ -70,7 +72,7 @@ def cached(
 
 
 class _Place(NamedTuple):
-    """Where values are kept: the cache, what sets its keys apart, and the TTL to ask for."""
+    """Where values are cached: the cache, the scope of the keys, and the TTL."""
 
     cache: CacheManager
     scope: tuple[Hashable, ...]
@@ -78,7 +80,7 @@ class _Place(NamedTuple):
 
 
 class CachedFunction(Generic[P, T]):
-    """A function whose values are kept; see `cached`, which makes it."""
+    """A function with cached values, made by `cached`."""
 
     def __init__(
         self,
@@ -114,7 +116,11 @@ class CachedFunction(Generic[P, T]):
     @overload
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None: ...
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
-        """Drop what is kept for these arguments; without arguments, all of this function's."""
+        """Drop the value for these arguments; without arguments, all values of the function.
+
+        Raises:
+            CacheKeyError: The arguments cannot be made into a key.
+        """
         self._drop(self._place, args, kwargs)
 
     @overload
@@ -124,7 +130,7 @@ class CachedFunction(Generic[P, T]):
         self: CachedFunction[Concatenate[Any, Q], T], instance: object, owner: type | None = None
     ) -> BoundFunction[Q, T]: ...
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        """Bind to an instance, as a function does."""
+        """Bind to an instance, like a function."""
         if instance is None:
             return self
         return BoundFunction(self, instance)
@@ -188,7 +194,7 @@ class CachedFunction(Generic[P, T]):
 
 
 def _refuse_what_gives_no_value(func: Any) -> None:
-    """Refuse what a cache cannot keep: what is used up by its first reader, or no function."""
+    """Reject what cannot be cached: coroutines, generators, and anything but functions."""
     if inspect.iscoroutinefunction(func) or inspect.isasyncgenfunction(func):
         raise ArgumentTypeError("@cached keeps values, not coroutines: decorate what awaits it")
     if inspect.isgeneratorfunction(func):
@@ -204,7 +210,7 @@ def _refuse_what_gives_no_value(func: Any) -> None:
 
 
 class _Key(tuple[Any, ...]):
-    """A key whose text begins with its scope, so that `invalidate` finds it by that."""
+    """A key whose str starts with its scope, by which `invalidate` finds it."""
 
     __slots__ = ()
 
@@ -247,6 +253,10 @@ class BoundFunction(Generic[P, T]):
     @overload
     def invalidate(self, *args: P.args, **kwargs: P.kwargs) -> None: ...
     def invalidate(self, *args: Any, **kwargs: Any) -> None:
-        """Drop what is kept for these arguments; without arguments, all of this instance's."""
+        """Drop the value for these arguments; without arguments, all values of the instance.
+
+        Raises:
+            CacheKeyError: The arguments, or the instance, cannot be made into a key.
+        """
         function = self._function
         function._drop(function._place_of(self._instance), args, kwargs)  # noqa: SLF001  # one room

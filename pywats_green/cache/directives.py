@@ -1,4 +1,4 @@
-"""Tells the calls made in a block how to use the cache."""
+"""Controls how the calls in a block use the cache."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Directives(NamedTuple):
     Attributes:
         bypass: Neither read nor stored.
         refresh: Not read, but stored.
-        ttl: Seconds that an answer is cached for; 0: not stored. None: the default.
+        ttl: Seconds for which a response is cached. 0: not stored. None: the default.
     """
 
     bypass: bool = False
@@ -37,16 +37,16 @@ def cache_control(
 ) -> Iterator[None]:
     """Control how the calls made inside the block use the cache of their client.
 
-    It applies to the calls of this greenlet and to those made through a `pywats_green.Pool` that
-    is used inside the block. Blocks nest: what the inner one leaves unsaid, the outer one decides.
+    Applies to the calls of this greenlet and those made through a `pywats_green.Pool` used inside
+    the block. Blocks can be nested; what the inner one does not set is inherited.
 
     Args:
-        bypass: Neither read the cache nor store in it.
-        refresh: Ask the server, and store its answer.
-        ttl: Seconds that answers are cached for; 0: not stored. None: the default.
+        bypass: Whether to ignore the cache: neither read from it nor store in it.
+        refresh: Whether to ask the server, and store its response.
+        ttl: Seconds for which responses are cached. 0: not stored. None: the default.
 
     Raises:
-        ArgumentTypeError: `ttl` is no number.
+        ArgumentTypeError: `ttl` is not a number.
         InvalidArgumentError: `ttl` is negative.
     """
     if ttl is not None:

@@ -1,8 +1,8 @@
-"""What a cache holds: a cachetools `LRUCache` whose entries have a TTL each, and the counters.
+"""The entries of a cache: a cachetools `LRUCache` with a TTL per entry, and counters.
 
-cachetools' own `TTLCache` and `TLRUCache` drop all that has expired in one go, within the next
-call, and nobody else in the thread runs meanwhile: 200,000 entries that expired together held it
-up for a third of a second. Here each call drops a few.
+cachetools' own `TTLCache` and `TLRUCache` drop everything that has expired within the next call,
+which blocks the thread: for a third of a second when 200,000 entries expired together. Here, each
+call drops a few.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
 
 MISSING: Any = object()
 
-# How many entries are looked at to find expired ones: by each `put`, before a live entry is
-# evicted, and by the statistics. The last is more than most caches hold, so their size is exact.
+# How many entries are checked for expiry: by each `put`, before a live entry is evicted, and for
+# the statistics. The last is more than most caches have, so their size is exact.
 _LOOKS_OF_A_PUT = 4
 _LOOKS_BEFORE_EVICTION = 16
 _LOOKS_OF_STATISTICS = 1000
@@ -31,7 +31,7 @@ def checked_ttl(ttl: float) -> float:
     """Return a TTL.
 
     Raises:
-        ArgumentTypeError: It is no number.
+        ArgumentTypeError: It is not a number.
         InvalidArgumentError: It is negative.
     """
     if not isinstance(ttl, (int, float)) or isinstance(ttl, bool):
@@ -42,20 +42,20 @@ def checked_ttl(ttl: float) -> float:
 
 
 class CacheStats(TypedDict):
-    """What a cache has done since it was made.
+    """The statistics of a cache since its creation.
 
     Attributes:
-        size: Entries.
-        max_size: The bound in entries.
-        bytes: Their size; None where there is no bound in bytes.
-        max_bytes: The bound in bytes; None: there is none.
+        size: Number of entries.
+        max_size: Maximum number of entries.
+        bytes: Size of the entries in bytes. None: there is no maximum in bytes.
+        max_bytes: Maximum size in bytes. None: there is none.
         hits: Reads served from an entry.
         misses: Reads that were not.
-        coalesced: Reads that waited for the load of another.
+        coalesced: Reads that waited for another load.
         stale_served: Reads served from an entry beyond its TTL.
         hit_rate: From 0 to 1; coalesced reads count as hits.
-        evictions: Entries that had to make room.
-        expirations: Entries that were dropped after their time.
+        evictions: Entries evicted to make room.
+        expirations: Entries dropped after their expiry.
     """
 
     size: int
@@ -76,9 +76,9 @@ class Entry:
 
     Attributes:
         value: What was stored.
-        expires_at: Clock reading from which on it is expired.
-        size: Its size in bytes, where there is a bound in bytes.
-        link: Its place among those that are kept for as long; None: it is kept for ever.
+        expires_at: Clock reading at which it expires.
+        size: Its size in bytes, if there is a maximum in bytes.
+        link: Its link in the queue of entries kept equally long. None: it is kept for ever.
     """
 
     __slots__ = ("expires_at", "link", "size", "value")
@@ -91,17 +91,16 @@ class Entry:
 
 
 class Link:
-    """A place in a queue of entries that are kept for equally long.
+    """A link in a queue of entries that are kept equally long, so they expire in order.
 
-    They have to go in the order in which they were stored. A linked list, as in cachetools'
-    `TTLCache`, because an `OrderedDict` of that size takes long to grow. It holds no value, or what
-    a cache held would outlive it until the next run of the garbage collector.
+    A linked list, as in cachetools' `TTLCache`, because growing a large `OrderedDict` takes long.
+    It does not refer to the value, which would otherwise outlive the cache until the next garbage
+    collection.
 
     Attributes:
-        key: Of the entry.
-        kept_for: Seconds that it is kept, from when it was stored: its TTL, and longer where it
-            may be served stale.
-        keep_until: Clock reading from which on it is dropped.
+        key: Key of the entry.
+        kept_for: Seconds for which it is kept: its TTL, or longer if it may be served stale.
+        keep_until: Clock reading at which it is dropped.
     """
 
     __slots__ = ("after", "before", "keep_until", "kept_for", "key")
@@ -123,20 +122,20 @@ class Link:
 
 
 class Entries(LRUCache[Hashable, Entry]):
-    """Entries with TTLs and bounds, and the counters. The cache holds its lock around each method.
+    """Entries with TTLs and bounds, and counters. Each method needs the lock of the cache.
 
     Args:
-        max_size: Bound in entries. 0: nothing is stored.
-        max_bytes: Bound in bytes. None: no such bound.
+        max_size: Maximum number of entries. 0: nothing is stored.
+        max_bytes: Maximum size in bytes. None: no limit.
         timer: The clock, in seconds.
 
     Attributes:
         hits: Reads served from an entry.
         misses: Reads that were not.
-        coalesced: Reads that waited for the load of another.
+        coalesced: Reads that waited for another load.
         stale_served: Reads served from an entry beyond its TTL.
-        evictions: Entries that had to make room.
-        expirations: Entries that were dropped after their time.
+        evictions: Entries evicted to make room.
+        expirations: Entries dropped after their expiry.
     """
 
     def __init__(self, max_size: int, max_bytes: int | None, timer: Callable[[], float]) -> None:
@@ -171,7 +170,7 @@ class Entries(LRUCache[Hashable, Entry]):
     def put(self, key: Hashable, value: Any, ttl: float, window: float = 0.0) -> None:
         """Store a value for `ttl` seconds, and keep it for `window` more.
 
-        With a TTL of 0, or larger than the whole bound, it leaves the key without a value.
+        If the TTL is 0 or the value exceeds the whole bound, the key has no value afterwards.
         """
         now = self._timer()
         self._drop_expired(now, _LOOKS_OF_A_PUT)
@@ -195,7 +194,7 @@ class Entries(LRUCache[Hashable, Entry]):
             self._append(link)
 
     def drop(self, key: Hashable) -> bool:
-        """Drop a key; tell whether it had a value."""
+        """Drop a key; return whether it had a value."""
         if key not in self:
             return False
         link = Cache.__getitem__(self, key).link
@@ -206,7 +205,7 @@ class Entries(LRUCache[Hashable, Entry]):
         return False
 
     def popitem(self) -> tuple[Hashable, Entry]:
-        """Make room: drop what has expired, or else what was not used for longest."""
+        """Make room: drop expired entries, or else the least recently used one."""
         expired = self._drop_expired(self._timer(), _LOOKS_BEFORE_EVICTION)
         if expired is not None:
             return expired
@@ -221,7 +220,7 @@ class Entries(LRUCache[Hashable, Entry]):
             self._remove(link)
 
     def clear(self) -> None:
-        """Drop all keys; neither evictions nor expirations."""
+        """Drop all keys, without counting evictions or expirations."""
         counted = self.evictions, self.expirations
         super().clear()  # by `popitem`, in cachetools before 7
         self.evictions, self.expirations = counted
@@ -247,9 +246,9 @@ class Entries(LRUCache[Hashable, Entry]):
         }
 
     def _drop_expired(self, now: float, looks: int) -> tuple[Hashable, Entry] | None:
-        """Drop entries that have expired, looking at no more than `looks`; return the last one.
+        """Drop expired entries, checking at most `looks`; return the last one.
 
-        One at a time, so that what a call costs does not depend on how many are due.
+        So the cost of a call does not depend on how many have expired.
         """
         queues, dropped, live = self._queues, None, 0
         while looks and live < len(queues):
@@ -281,9 +280,9 @@ class Entries(LRUCache[Hashable, Entry]):
 
 
 def _size_of(value: Any) -> int:
-    """Measure what is cheap to measure: bytes and text by length, the rest without its parts.
+    """Return a cheap estimate of a size: the length of bytes and str; other values are shallow.
 
-    At least 1, or a value of no size would escape the bound.
+    At least 1, or values of size 0 would escape the bound.
     """
     if isinstance(value, (bytes, bytearray, str)):
         return max(len(value), 1)

@@ -18,9 +18,9 @@ D = TypeVar("D")
 
 _FRESH_ONLY = StaleRules()
 
-# The lock keeps native threads apart, so it is the native one. Greenlets do not switch while it is
-# held, unless user code makes them: the `__eq__` of a key, the `__del__` of a value. That is why it
-# can be entered again: another kind would then wait for ever, and the whole thread with it.
+# The lock is for native threads, so it is a native one. Greenlets do not switch while it is held,
+# unless user code makes them: the `__eq__` of a key, the `__del__` of a value. Such code may use
+# the cache again, so the lock is reentrant: otherwise, the whole thread would deadlock.
 _new_lock: Callable[[], AbstractContextManager[Any]] = monkey.get_original("_thread", "RLock")
 
 
@@ -29,23 +29,22 @@ def _is_not_none(value: object) -> bool:
 
 
 class CacheManager:
-    """A bounded cache that greenlets and threads share.
+    """A bounded cache that greenlets and threads can share.
 
-    The entry that was not used for longest leaves first when a bound is reached, after those that
-    have expired. Expired entries are dropped a few at a time, so that no call takes long when many
-    are due; they are never served. No lock is held while a loader runs. When the clock goes
-    backwards, entries are fresh until it passes their expiry again.
+    When a bound is reached, expired entries are evicted first, then the least recently used.
+    Expired entries are never served, and are dropped a few at a time, so that no call is slow when
+    many expire at once. No lock is held while a loader runs. If the clock goes backwards, entries
+    are fresh until it passes their expiry again.
 
     Args:
-        max_size: Bound in entries. 0: nothing is stored.
-        default_ttl: The TTL of an entry that is given none, in seconds. 0: it is not stored;
-            `inf`: it never expires.
-        max_bytes: Bound in bytes (of bytes and text their length; of other values what
-            `sys.getsizeof` says, or their attribute `cache_size`). None: no such bound.
+        max_size: Maximum number of entries. 0: nothing is stored.
+        default_ttl: Default TTL in seconds. 0: nothing is stored. `inf`: entries never expire.
+        max_bytes: Maximum size in bytes (the length of bytes and str; for other values, their
+            attribute `cache_size`, or `sys.getsizeof`). None: no limit.
         timer: The clock, in seconds.
 
     Raises:
-        ArgumentTypeError: A size is no whole number, or the TTL no number.
+        ArgumentTypeError: A size is not an integer, or the TTL is not a number.
         InvalidArgumentError: A size or the TTL is negative.
     """
 
@@ -69,7 +68,7 @@ class CacheManager:
     # --- values ---------------------------------------------------------------------------------
 
     def get(self, key: Hashable, default: Any = None) -> Any:
-        """Return the value of a key, or `default` where there is none or it has expired."""
+        """Return the value of a key, or `default` if there is none or it has expired."""
         with self._lock:
             value = self._entries.fresh(key)
             if value is MISSING:
@@ -78,23 +77,23 @@ class CacheManager:
             return value
 
     def hit(self, key: Hashable) -> Any:
-        """Return the value of a key, or `MISSING`, which counts as no read: a load will follow."""
+        """Return the value of a key, or `MISSING`. Does not count a miss, since a load follows."""
         with self._lock:
             return self._entries.fresh(key)
 
     def set(self, key: Hashable, value: Any, ttl: float | None = None) -> None:
         """Store a value.
 
-        A value larger than the whole bound is not stored, and the key has no value then.
+        A value larger than the whole bound is not stored, and the key has no value afterwards.
 
         Args:
-            key: Hashable.
-            value: Anything, None too.
-            ttl: Seconds until it expires. None: the default; 0: it is not stored, and the key has
-                no value then.
+            key: Any hashable object.
+            value: Any object, including None.
+            ttl: Seconds until it expires. None: the default. 0: it is not stored, and the key has
+                no value afterwards.
 
         Raises:
-            ArgumentTypeError: `ttl` is no number.
+            ArgumentTypeError: `ttl` is not a number.
             InvalidArgumentError: `ttl` is negative.
         """
         ttl = self._default_ttl if ttl is None else checked_ttl(ttl)
@@ -103,21 +102,21 @@ class CacheManager:
             self._entries.put(key, value, ttl)
 
     def delete(self, key: Hashable) -> bool:
-        """Drop a key; tell whether it had a value."""
+        """Drop a key; return whether it had a value."""
         with self._lock:
             self._loads.overtake(key)
             return self._entries.drop(key)
 
     def invalidate(self, pattern: str | None = None) -> int:
-        """Drop the keys whose text contains `pattern`, as upstream's `invalidate_cache` does.
+        """Drop the keys whose str contains `pattern`, like upstream's `invalidate_cache`.
 
-        A load of such a key that is under way is not stored, and nobody joins it any more.
+        A load in flight for such a key is neither stored nor joined by later readers.
 
         Args:
-            pattern: Looked for in `str(key)`. None: all keys.
+            pattern: Searched for in `str(key)`. None: all keys.
 
         Returns:
-            How many values were dropped; 0 when none matches.
+            The number of values dropped.
         """
         with self._lock:
             # The texts of keys are user code, which must not run under the lock.
@@ -131,7 +130,7 @@ class CacheManager:
             return sum(self._entries.drop(key) for key in keys)
 
     def clear(self) -> None:
-        """Drop everything; the statistics stay."""
+        """Drop everything except the statistics."""
         with self._lock:
             for key in self._loads.under_way():
                 self._loads.overtake(key)
@@ -149,27 +148,27 @@ class CacheManager:
         stale: StaleRules = _FRESH_ONLY,
         refresh: bool = False,
     ) -> T:
-        """Return the value of a key, loading it if need be, once for all who ask meanwhile.
+        """Return the value of a key, loading it if necessary, once for all concurrent readers.
 
-        An error of the loader reaches all who wait, at once, and is not stored. When the greenlet
-        that loads is killed, one of those who wait loads instead, with its own loader. Who waits
-        may be killed or time out without harm to the load. Each native thread loads for itself.
+        An error of the loader is raised in all waiting readers and not cached. If the loading
+        greenlet is killed, one of the waiting ones takes over with its own loader. Readers can be
+        killed or time out without affecting the load. Each native thread loads for itself.
 
         Args:
-            key: Hashable.
+            key: Any hashable object.
             loader: Loads the value; no lock is held while it runs.
-            ttl: Seconds until a loaded value expires. None: the default; 0: it is not stored.
-            keep: Tells whether a loaded value may be stored. By default None is not.
-            stale: When a value may be served beyond its TTL. By default never.
-            refresh: Whether to load it whatever is kept, and to join no load under way.
+            ttl: Seconds until a loaded value expires. None: the default. 0: it is not stored.
+            keep: Returns whether a loaded value may be stored. By default, None is not stored.
+            stale: When a value may be served beyond its TTL. By default, never.
+            refresh: Whether to load it even if it is cached, without joining a load in flight.
 
         Returns:
-            The value; the same object for all.
+            The value; the same object for all readers.
 
         Raises:
-            Exception: What the loader raises.
+            Exception: Whatever the loader raises.
             CacheRecursionError: The load of this key asks for this key.
-            ArgumentTypeError: `ttl` is no number.
+            ArgumentTypeError: `ttl` is not a number.
             InvalidArgumentError: `ttl` is negative.
         """
         ttl = self._default_ttl if ttl is None else checked_ttl(ttl)
@@ -177,7 +176,7 @@ class CacheManager:
         return get(key, Load(loader, ttl, keep, stale))  # type: ignore[no-any-return]
 
     def has_stale(self, key: Hashable, window: float) -> bool:
-        """Tell whether a key has a value whose TTL ended less than `window` seconds ago."""
+        """Return whether a key has a value whose TTL ended less than `window` seconds ago."""
         if not window:
             return False
         with self._lock:
@@ -187,24 +186,24 @@ class CacheManager:
 
     @property
     def default_ttl(self) -> float:
-        """The TTL of an entry that is given none, in seconds."""
+        """The default TTL in seconds."""
         return self._default_ttl
 
     @property
     def size(self) -> int:
-        """How many entries there are, as upstream's caches call it; see `get_stats`."""
+        """Number of entries; the name is that of upstream's caches. See `get_stats`."""
         return int(self.get_stats()["size"])
 
     def get_stats(self) -> CacheStats:
-        """Return the statistics since the cache was made.
+        """Return the statistics since the creation of the cache.
 
-        It drops up to 1,000 expired entries first. Where more are due, size and bytes count the
-        rest, and expirations does not yet.
+        First drops up to 1,000 expired entries. If there are more, size and bytes include the rest,
+        and expirations does not.
 
         Returns:
-            size and max_size (entries), bytes and max_bytes (None where there is no such bound),
-            hits, misses, coalesced (reads that waited for the load of another), stale_served,
-            hit_rate (0 to 1; coalesced reads count as hits), evictions, expirations.
+            size and max_size (entries), bytes and max_bytes (None if there is no limit), hits,
+            misses, coalesced (reads that waited for another load), stale_served, hit_rate (0 to 1;
+            coalesced reads count as hits), evictions, expirations.
         """
         with self._lock:
             return self._entries.statistics()
@@ -215,6 +214,6 @@ class CacheManager:
 
 def _check_size(name: str, size: int) -> None:
     if not isinstance(size, int) or isinstance(size, bool):
-        raise ArgumentTypeError(f"{name} must be a whole number, not {size!r}")
+        raise ArgumentTypeError(f"{name} must be an integer, not {size!r}")
     if size < 0:
-        raise InvalidArgumentError(f"{name} must be a whole number, 0 or more, not {size!r}")
+        raise InvalidArgumentError(f"{name} must be an integer, 0 or more, not {size!r}")

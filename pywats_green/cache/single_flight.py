@@ -1,8 +1,8 @@
-"""Single-flight: of many readers of one missing key, one loads and the others wait for it.
+"""Single-flight: of many readers of a missing key, one loads it and the others wait.
 
-When the one that loads is killed, another takes over; meanwhile, and where a load fails, a stale
-value may be served. Greenlets wait for each other within one native thread; those of another load
-for themselves, because a hub that nothing else keeps busy cannot wait for another hub.
+If the loading greenlet is killed, another takes over. During a load, or if it fails, a stale value
+may be served. Only greenlets of the same native thread wait for each other, because an otherwise
+idle hub cannot wait for another hub.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from pywats_green.exceptions import CacheRecursionError
 
 logger = logging.getLogger(__name__)
 
-# Who may wait for each other: the greenlets of one thread; all threads, where nothing is patched.
+# Identifies readers that can wait for each other: greenlets of one thread; if nothing is patched,
+# all threads.
 _native_thread_id: Callable[[], int] = (
     monkey.get_original("_thread", "get_ident")
     if monkey.is_module_patched("threading")
@@ -38,11 +39,11 @@ class StaleRules(NamedTuple):
     """When a value may be served beyond its TTL.
 
     Attributes:
-        if_error: Seconds beyond its TTL in which a value stands in when its load fails.
-        while_revalidate: Seconds beyond its TTL in which a value is served at once while one
-            load in the background renews it.
-        is_failure: Tells whether what a load gave means that the server is away.
-        errors: The exceptions that mean it.
+        if_error: Seconds beyond its TTL for which a value is served if its load fails.
+        while_revalidate: Seconds beyond its TTL for which a value is served at once, while it is
+            revalidated in the background.
+        is_failure: Returns whether a loaded value means that the server is unreachable.
+        errors: The exceptions that mean the same.
     """
 
     if_error: float = 0.0
@@ -56,8 +57,8 @@ class Load(NamedTuple):
 
     Attributes:
         loader: Loads the value.
-        ttl: Seconds that it is stored for.
-        keep: Tells whether it may be stored.
+        ttl: Seconds for which it is stored.
+        keep: Returns whether it may be stored.
         stale: When it may be served beyond its TTL.
     """
 
@@ -68,7 +69,7 @@ class Load(NamedTuple):
 
 
 class Follower:
-    """A reader that waits for the load of another."""
+    """A reader that waits for another reader's load."""
 
     __slots__ = ("_called", "leads")
 
@@ -77,26 +78,27 @@ class Follower:
         self.leads = False
 
     def call(self, *, leads: bool) -> None:
-        """Wake it: to lead from now on, or because the flight has landed."""
+        """Wake it, to take the lead or because the flight has landed."""
         self.leads = leads
         self._called.set()
 
     def wait(self) -> bool:
-        """Wait to be called; tell whether it leads now."""
+        """Wait until woken; return whether it has the lead."""
         self._called.wait()
         return self.leads
 
 
 class Flight(AdmissionTime):
-    """One load under way. Its methods are called under the lock of the cache.
+    """A load in flight. Its methods need the lock of the cache.
 
     While its load waits to be admitted, those who wait for it do, too.
 
     Attributes:
-        thread_id: Of the native thread that loads.
-        overtaken: The key was written or invalidated since the load began: not to be stored.
-        value: What was loaded.
-        error: What the load raised.
+        thread_id: Id of the loading native thread.
+        overtaken: Whether the key was written or invalidated since the load started, so the value
+            must not be stored.
+        value: The loaded value.
+        error: The error raised by the load.
     """
 
     __slots__ = ("_followers", "_traceback", "error", "overtaken", "thread_id", "value")
@@ -110,13 +112,13 @@ class Flight(AdmissionTime):
         self._followers: deque[Follower] = deque()
 
     def join(self) -> Follower:
-        """Queue up."""
+        """Add a follower."""
         follower = Follower()
         self._followers.append(follower)
         return follower
 
     def leave(self, follower: Follower) -> bool:
-        """Give up waiting; False: it was just handed the lead, and nobody can take it."""
+        """Stop waiting. False: the follower was given the lead, and nobody else can take it."""
         if follower.leads:  # it was called, be it awake yet or not
             return self.hand_over()
         if follower in self._followers:
@@ -124,14 +126,14 @@ class Flight(AdmissionTime):
         return True
 
     def hand_over(self) -> bool:
-        """Let the next follower lead; False: there is none."""
+        """Give the next follower the lead. False: there is none."""
         if not self._followers:
             return False
         self._followers.popleft().call(leads=True)
         return True
 
     def land(self, value: Any, error: Exception | None) -> None:
-        """Give all followers the value or the error, at once."""
+        """Wake all followers with the value or the error."""
         self.value, self.error = value, error
         if error is not None:
             self._traceback = error.__traceback__
@@ -147,11 +149,11 @@ class Flight(AdmissionTime):
 
 
 class SingleFlight:
-    """The loads under way.
+    """The loads in flight.
 
     Args:
-        entries: What the cache holds.
-        lock: Held around every step on it, never while a loader runs or a follower waits.
+        entries: The entries of the cache.
+        lock: Held while accessing them, but never while a loader runs or a follower waits.
     """
 
     def __init__(self, entries: Entries, lock: AbstractContextManager[Any]) -> None:
@@ -161,10 +163,11 @@ class SingleFlight:
         self._says_stale = True
 
     def renewed(self, key: Hashable, load: Load) -> Any:
-        """Load a key whatever is kept of it, and keep the new value.
+        """Load a key even if it is cached, and store the new value.
 
-        It joins no load under way, which may have begun to read before; who comes meanwhile joins
-        this one. What may not be kept makes the old value go, unless it stands in for a failure.
+        It does not join a load in flight, which may have started too early; later readers join
+        this one. If the new value may not be stored, the old one is dropped, unless it is served
+        instead.
         """
         with self._lock:
             self.overtake(key)
@@ -174,7 +177,7 @@ class SingleFlight:
         return self._lead(key, flight, load)
 
     def get(self, key: Hashable, load: Load) -> Any:
-        """Return the value of a key, loading it if need be; see `CacheManager.get_or_load`."""
+        """Return the value of a key, loading it if necessary; see `CacheManager.get_or_load`."""
         follower: Follower | None = None
         with self._lock:
             entries = self._entries
@@ -208,13 +211,13 @@ class SingleFlight:
         return self._lead(key, flight, load)
 
     def under_way(self) -> list[Hashable]:
-        """Return the keys that are being loaded. Called under the lock."""
+        """Return the keys being loaded. Needs the lock."""
         return [key for flights in self._flights.values() for key in flights]
 
     def overtake(self, key: Hashable) -> None:
-        """Let a load finish for those who wait, but neither store nor be joined.
+        """Let a load finish for its waiting readers, but neither store it nor let others join.
 
-        Called under the lock, when the key gets another value or none.
+        Needs the lock. Called when the key is set or dropped.
         """
         for flights in list(self._flights.values()):
             flight = flights.get(key)
@@ -223,7 +226,7 @@ class SingleFlight:
                 self._forget(key, flight)
 
     def _wait(self, key: Hashable, flight: Flight, follower: Follower) -> bool:
-        """Wait for a flight; True: this greenlet leads it now."""
+        """Wait for a flight. True: this greenlet now has the lead."""
         try:
             with flight.followed():
                 return follower.wait()
@@ -234,12 +237,12 @@ class SingleFlight:
             raise
 
     def _lead(self, key: Hashable, flight: Flight, load: Load) -> Any:
-        """Load, store, and give what came of it to all who wait."""
+        """Load and store the value, and wake all followers with the outcome."""
         token = affected.set(affected.get() | {flight})
         try:
             value = load.loader()
             keeps = load.keep(value)
-            failed = load.stale.is_failure(value)
+            failed = not keeps and load.stale.is_failure(value)
         except Exception as error:
             stand_in = (
                 self._stand_in(key, load) if isinstance(error, load.stale.errors) else MISSING
@@ -286,7 +289,7 @@ class SingleFlight:
                 del self._flights[flight.thread_id]
 
     def _stand_in(self, key: Hashable, load: Load) -> Any:
-        """Return the last good value, if it may stand in for a failed load; or MISSING."""
+        """Return the last good value if it may be served instead of a failed load, or MISSING."""
         with self._lock:
             value = self._entries.stale(key, load.stale.if_error)
             if value is MISSING:
@@ -298,7 +301,7 @@ class SingleFlight:
         return value
 
     def _renew(self, key: Hashable, flight: Flight, load: Load) -> None:
-        """Lead a flight in a greenlet of its own."""
+        """Lead a flight in a separate greenlet."""
 
         def renew() -> None:
             try:

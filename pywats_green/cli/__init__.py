@@ -1,1 +1,1 @@
-"""The command line: one module for each command, one table of them, nothing else imports it."""
+"""The command line: a module per command, and a table of them. Nothing else imports it."""

@@ -1,4 +1,4 @@
-"""The client that the commands measure with."""
+"""The client that the commands use."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from pywats import pyWATS
 
 
 def new_client(base_url: str, token: str) -> Any:
-    """Make a client without cache, so that each call is a request.
+    """Make a client without a cache, so that each call is a request.
 
     Args:
-        base_url: Of the server.
+        base_url: Base URL of the server.
         token: The API token.
 
     Returns:
-        A `pyWATS`; `Any`, because the type stubs that pywats ships lack arguments and methods
-        that it has.
+        A `pyWATS`; typed as `Any`, because pywats' type stubs lack some arguments and methods.
     """
     make: Any = pyWATS
     return make(base_url=base_url, token=token, enable_cache=False)

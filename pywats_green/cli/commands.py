@@ -1,4 +1,4 @@
-"""The table of commands, and the way from the words of a command line to one of them."""
+"""The table of commands, and their dispatch."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 class CommandModule(Protocol):
-    """What the module of a command holds."""
+    """The interface of a command's module."""
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Describe the options."""
+        """Add the command's arguments."""
 
     def execute(self, options: argparse.Namespace) -> int:
-        """Do the work and return the exit status."""
+        """Run the command and return the exit status."""
 
 
 class Command(NamedTuple):
     """One row of the table.
 
     Attributes:
-        name: The word on the command line, and the module's name in `pywats_green.cli`.
+        name: Name of the command, and of its module in `pywats_green.cli`.
         summary: One line for `--help`.
-        is_script: Whether the first word that is no option ends our options, and signals and
-            errors are those of the user's script.
+        is_script: Whether it runs a user's script: the first positional argument ends the options,
+            and signals and errors are left to the script.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Command(NamedTuple):
     is_script: bool = False
 
     def load(self) -> CommandModule:
-        """Import the module; only the command that runs is imported."""
+        """Import the module. Only the command that runs is imported."""
         return cast("CommandModule", importlib.import_module(f"pywats_green.cli.{self.name}"))
 
 
@@ -59,16 +59,16 @@ COMMANDS = (
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the command that `argv` names.
+    """Run the command named in `argv`.
 
     Args:
-        argv: The words after the program.
+        argv: The arguments after the program name.
 
     Returns:
         The exit status.
 
     Raises:
-        SystemExit: After `--help`, `--version`, wrong use and Ctrl-C.
+        SystemExit: After `--help`, `--version`, a usage error and Ctrl-C.
     """
     own, rest = split_script(argv)
     parser = _parser(own[0] if own else "")
@@ -89,19 +89,19 @@ def main(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         if command.is_script:
             raise
-        # Whoever read our output has left; what is still buffered must not raise at exit.
+        # Nobody reads stdout any more; flushing its buffer must not raise at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
 def split_script(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Part our own words from those that belong to a script.
+    """Separate this program's arguments from those of a script.
 
     Args:
-        argv: The words after the program.
+        argv: The arguments after the program name.
 
     Returns:
-        What argparse may see, up to and with the script; what the script gets, untouched.
+        The arguments for argparse, up to and including the script; those for the script, unchanged.
     """
     words = list(argv)
     if words and any(command.is_script and command.name == words[0] for command in COMMANDS):
@@ -132,9 +132,9 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
 
 @contextmanager
 def quiet_interrupt() -> Iterator[None]:
-    """Let Ctrl-C unwind the command and end it with status 130, without a traceback.
+    """Let Ctrl-C end the command with status 130, without a traceback.
 
-    KeyboardInterrupt would do it too, but gevent's hub prints a traceback of that one.
+    A KeyboardInterrupt would make gevent's hub print a traceback.
     """
 
     def leave(_signum: int, _frame: FrameType | None) -> NoReturn:
@@ -142,7 +142,7 @@ def quiet_interrupt() -> Iterator[None]:
 
     try:
         before = signal.signal(signal.SIGINT, leave)
-    except ValueError:  # not in the main thread: then Ctrl-C is not ours
+    except ValueError:  # not in the main thread, so Ctrl-C is somebody else's
         yield
         return
     try:

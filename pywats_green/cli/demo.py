@@ -1,4 +1,4 @@
-"""`demo`: what green buys, measured on the embedded server or read from the user's own."""
+"""`demo`: measures what green gains, on the embedded server or, read-only, on the user's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pywats.core.throttle import configure_throttling
 from pywats_green.cli import options as option
 from pywats_green.cli import workload
 from pywats_green.cli.clients import new_client
-from pywats_green.cli.demo_output import Outcome, as_json, as_text
+from pywats_green.cli.demo_output import DemoResult, as_json, as_text
 from pywats_green.cli.embedded import embedded_server, without_proxy
 from pywats_green.cli.errors import WRONG_USE, CommandError, redact
 from pywats_green.cli.measuring import Comparison, Job, Run, green, one_by_one
@@ -24,7 +24,7 @@ from pywats_green.upstream.hooks.seams import is_installed
 
 SAMPLE = 15
 
-# On a server that others use too: 3 listings, and 3 jobs of 10 calls one by one and 40 green.
+# On a shared server: 3 listings, and 3 jobs of 10 calls one by one and 40 green.
 OWN_SAMPLE = 10
 OWN_READS = 40
 
@@ -32,22 +32,22 @@ LABEL_WIDTH = 27
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
+    """Add the command's arguments."""
     parser.epilog = (
         "With PYWATS_GREEN_BASE_URL and PYWATS_GREEN_TOKEN set, it only reads, from that server: "
         "fewer than 200 requests, within upstream's limit of 500 a minute."
     )
     parser.add_argument(
         "--reports", type=option.positive_int, default=300, metavar="N",
-        help="reports to submit and things to read, embedded server only (%(default)s)",
+        help="reports to submit and objects to read, embedded server only (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--concurrency", type=option.positive_int, default=50, metavar="N",
-        help="green calls at once (%(default)s)",
+        help="green calls in flight (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--latency", type=option.seconds, default=0.05, metavar="SECONDS",
-        help="what the embedded server waits before each answer (%(default)s)",
+        help="delay of each answer of the embedded server (%(default)s)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -56,24 +56,24 @@ def execute(options: argparse.Namespace) -> int:
     """Measure and print.
 
     Returns:
-        0 when every call succeeded and the server holds what it should; else 1.
+        0 if every call succeeded and the server has every report once, else 1.
 
     Raises:
-        CommandError: It cannot start, or the server cannot be read from.
+        CommandError: It cannot start, or reading from the server fails.
     """
     if not is_installed():
         raise CommandError("PYWATS_GREEN_DISABLE switches pywats_green off: unset it", WRONG_USE)
     own = own_server(os.environ)
-    outcome = _on_own_server(*own, options) if own else _on_embedded_server(options)
-    print(json.dumps(as_json(outcome)) if options.json else "\n" + as_text(outcome))
-    return 0 if outcome.ok else 1
+    result = _on_own_server(*own, options) if own else _on_embedded_server(options)
+    print(json.dumps(as_json(result)) if options.json else "\n" + as_text(result))
+    return 0 if result.ok else 1
 
 
 def own_server(environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return base URL and token of the user's own server; None: there is none.
+    """Return base URL and token of the user's own server. None: none is configured.
 
     Raises:
-        CommandError: One is set without the other.
+        CommandError: Only one of the two is set.
     """
     names = ("PYWATS_GREEN_BASE_URL", "PYWATS_GREEN_TOKEN")
     url, token = (environ.get(name, "").strip() for name in names)
@@ -89,7 +89,7 @@ def own_server(environ: Mapping[str, str]) -> tuple[str, str] | None:
     return None
 
 
-def _on_embedded_server(options: argparse.Namespace) -> Outcome:
+def _on_embedded_server(options: argparse.Namespace) -> DemoResult:
     count, sample = options.reports, min(SAMPLE, options.reports)
     with without_proxy(), embedded_server(latency=options.latency) as server:
         with _unthrottled_client(server) as api:
@@ -108,12 +108,12 @@ def _on_embedded_server(options: argparse.Namespace) -> Outcome:
                 ]
 
             before = _sampled(jobs(sample))
-            server.reset()  # so that what it holds and counts at the end is the green run's alone
+            server.reset()  # at the end, its state and counters are those of the green run alone
             measured = jobs(count)
             after = _measured_green(measured, options.concurrency)
         accepted, highest = server.reports(), server.stats()["highest_concurrency"]
     expected = {str(report.id).lower() for report in measured[0].items}
-    return Outcome(
+    return DemoResult(
         comparisons=_paired(measured, before, after),
         concurrency=options.concurrency,
         latency=options.latency,
@@ -124,17 +124,17 @@ def _on_embedded_server(options: argparse.Namespace) -> Outcome:
     )
 
 
-def _on_own_server(url: str, token: str, options: argparse.Namespace) -> Outcome:
+def _on_own_server(url: str, token: str, options: argparse.Namespace) -> DemoResult:
     with new_client(url, token) as api:
         jobs = [job for job in workload.reading(api, *_listed(api, OWN_READS)) if job.items]
         if not jobs:
             raise CommandError(
-                "the server answers, but shows no product, asset or report to read: check what "
-                "the token may see"
+                "the server answers, but has no product, asset or report to read: check the "
+                "permissions of the token"
             )
         before = _sampled([job._replace(items=job.items[:OWN_SAMPLE]) for job in jobs])
         after = _measured_green(jobs, options.concurrency)
-    return Outcome(
+    return DemoResult(
         comparisons=_paired(jobs, before, after),
         concurrency=options.concurrency,
         own_url=redact(url),
@@ -142,7 +142,7 @@ def _on_own_server(url: str, token: str, options: argparse.Namespace) -> Outcome
 
 
 def _unthrottled_client(server: WatsServer) -> Any:
-    # The limiter is taken over by the client when it is made; all others keep upstream's default.
+    # A client takes the limiter that is configured when it is created.
     configure_throttling(enabled=False)
     try:
         return new_client(server.url, server.token)
@@ -156,7 +156,7 @@ def _listed(api: Any, count: int) -> tuple[list[str], list[str], list[str]]:
     except Exception as exc:
         reason = str(getattr(exc, "message", exc)).rstrip(".")
         raise CommandError(
-            f"the server cannot be read from: {reason}. Check its address and the token"
+            f"cannot read from the server: {reason}. Check its address and the token"
         ) from exc
 
 
@@ -174,7 +174,7 @@ def _sampled(jobs: Sequence[Job]) -> list[Run]:
 
 
 def _shifted(bar: ProgressCallback, before: int, total: int) -> ProgressCallback:
-    """Show the progress of one job as a part of the whole."""
+    """Show the progress of one job as part of the total."""
     return lambda done, _: bar(before + done, total)
 
 

@@ -1,4 +1,4 @@
-"""What the demo found, as text and as JSON."""
+"""The results of the demo, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from pywats_green.upstream.hooks.versions import DISTRIBUTION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """Everything the demo found.
+class DemoResult:
+    """The results of the demo.
 
     Attributes:
         comparisons: One for each job.
-        concurrency: Green calls at once, at most.
-        own_url: The user's server, without user info. None: the embedded one, and the rest holds.
+        concurrency: Maximum green calls in flight.
+        own_url: The user's server, without user info. None: the embedded server, to which the
+            other attributes apply.
         latency: Seconds that the embedded server waits before each answer.
         reports_sent: How many reports the green run submitted.
-        reports_held: How many the server holds.
-        each_once: Whether those are the very same, each accepted once.
-        highest_concurrency: The most requests at once, as the server saw them.
+        reports_held: How many the server has.
+        each_once: Whether they are the same reports, each accepted once.
+        highest_concurrency: Most requests in flight at once, as seen by the server.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -45,25 +46,25 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Whether every call succeeded and the server holds what it should."""
+        """Whether every call succeeded and the server has every report once."""
         return self.each_once and not self.errors
 
 
-def as_text(outcome: Outcome) -> str:
+def as_text(result: DemoResult) -> str:
     """Return the lines to print."""
-    lines = [*_heading(outcome), "", *_table(outcome), ""]
-    if outcome.errors:
-        lines.append(f"First error: {redact(outcome.errors[0])}")
-    lines.append(_closing(outcome))
+    lines = [*_heading(result), "", *_table(result), ""]
+    if result.errors:
+        lines.append(f"First error: {redact(result.errors[0])}")
+    lines.append(_closing(result))
     return "\n".join(lines)
 
 
-def as_json(outcome: Outcome) -> dict[str, Any]:
-    """Return the same as an object for JSON; times are seconds."""
+def as_json(result: DemoResult) -> dict[str, Any]:
+    """Return the results for JSON; times are in seconds."""
     found: dict[str, Any] = {
         "versions": _versions(),
-        "server": outcome.own_url or "embedded",
-        "concurrency": outcome.concurrency,
+        "server": result.own_url or "embedded",
+        "concurrency": result.concurrency,
         "jobs": [
             {
                 "name": job.name,
@@ -72,19 +73,19 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
                 "speed_up": round(job.speed_up, 2),
                 "errors": len(job.errors),
             }
-            for job in outcome.comparisons
+            for job in result.comparisons
         ],
     }
-    if outcome.own_url is None:
-        found["latency"] = outcome.latency
+    if result.own_url is None:
+        found["latency"] = result.latency
         found["check"] = {
-            "reports_sent": outcome.reports_sent,
-            "reports_held": outcome.reports_held,
-            "each_once": outcome.each_once,
-            "highest_concurrency": outcome.highest_concurrency,
+            "reports_sent": result.reports_sent,
+            "reports_held": result.reports_held,
+            "each_once": result.each_once,
+            "highest_concurrency": result.highest_concurrency,
         }
-    found["first_error"] = redact(outcome.errors[0]) if outcome.errors else None
-    found["ok"] = outcome.ok
+    found["first_error"] = redact(result.errors[0]) if result.errors else None
+    found["ok"] = result.ok
     return found
 
 
@@ -105,27 +106,27 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _heading(outcome: Outcome) -> list[str]:
-    sample = max(job.one_by_one.calls for job in outcome.comparisons)
-    if outcome.own_url is None:
+def _heading(result: DemoResult) -> list[str]:
+    sample = max(job.one_by_one.calls for job in result.comparisons)
+    if result.own_url is None:
         server = (
-            f"Embedded WATS server, {outcome.latency * 1000:g} ms latency; "
+            f"Embedded WATS server, {result.latency * 1000:g} ms latency; "
             "pywats' limit of 500 requests a minute is off for it."
         )
     else:
-        server = f"Reading from {outcome.own_url}; pywats' limit of 500 requests a minute is on."
+        server = f"Reading from {result.own_url}; pywats' limit of 500 requests a minute is on."
     return [
         ", ".join(f"{name} {version}" for name, version in _versions().items()),
         server,
         f"One by one: a plain loop over a sample of {sample} calls for each job.",
-        f"Green: pywats_green.Pool({outcome.concurrency}), all calls. Speed-up compares calls/s.",
+        f"Green: pywats_green.Pool({result.concurrency}), all calls. Speed-up compares calls/s.",
     ]
 
 
-def _table(outcome: Outcome) -> list[str]:
+def _table(result: DemoResult) -> list[str]:
     columns = ["calls", "seconds", "calls/s"]
     rows = [["job", *columns, *columns, "speed-up", "errors"]]
-    for job in outcome.comparisons:
+    for job in result.comparisons:
         speed_up, errors = f"{job.speed_up:.1f}x", str(len(job.errors))
         rows.append([job.name, *_cells(job.one_by_one), *_cells(job.green), speed_up, errors])
     lines = aligned(rows)
@@ -143,15 +144,15 @@ def _cells(run: Run) -> list[str]:
     return [str(run.calls), f"{run.seconds:.2f}", f"{run.rate:,.0f}"]
 
 
-def _closing(outcome: Outcome) -> str:
-    if outcome.own_url is not None:
+def _closing(result: DemoResult) -> str:
+    if result.own_url is not None:
         return "Nothing was written to the server."
-    if not outcome.each_once:
+    if not result.each_once:
         return (
-            f"CHECK FAILED: {outcome.reports_sent} reports were sent green, the server holds "
-            f"{outcome.reports_held}, not each of them exactly once."
+            f"CHECK FAILED: {result.reports_sent} reports were sent green, the server holds "
+            f"{result.reports_held}, not each of them exactly once."
         )
     return (
-        f"Checked: the server holds exactly the {outcome.reports_sent} reports sent green, each "
-        f"once; it saw up to {outcome.highest_concurrency} requests at once."
+        f"Checked: the server holds exactly the {result.reports_sent} reports sent green, each "
+        f"once; it saw up to {result.highest_concurrency} requests at once."
     )

@@ -15,8 +15,8 @@ Findings = Sequence[tuple[str, Sequence[Row]]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
-    parser.epilog = "Exit status: 0 when nothing fails (warnings are allowed), else 1."
+    """Add the command's arguments."""
+    parser.epilog = "Exit status: 0 if nothing fails (warnings are allowed), else 1."
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -24,7 +24,7 @@ def execute(options: argparse.Namespace) -> int:
     """Check and print.
 
     Returns:
-        0 when nothing fails, else 1.
+        0 if nothing fails, else 1.
     """
     findings = [
         (section.title, [row for check in section.checks for row in check()])
@@ -54,7 +54,7 @@ def as_json(findings: Findings) -> str:
 
 
 def as_text(findings: Findings) -> str:
-    """Return the lines to print: a section is a heading and its rows, advice below a row."""
+    """Return the text to print: for each section, a heading and its rows with their advice."""
     lines = []
     for title, rows in findings:
         lines.append(title)

@@ -1,4 +1,4 @@
-"""`drain`: send the reports waiting in a folder."""
+"""`drain`: sends the reports waiting in a folder."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _URL, _TOKEN = "PYWATS_GREEN_BASE_URL", "PYWATS_GREEN_TOKEN"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
+    """Add the command's arguments."""
     parser.epilog = (
         f"Server and token are read from {_URL} and {_TOKEN}; {ACCEPT}={ANY_2XX} is the same as "
         f"--accept {ANY_2XX}. Ctrl-C and SIGTERM let reports in flight finish (up to "
@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept",
         choices=[ANY_2XX],
-        help="what counts as delivered: every 2xx, even without a receipt of WATS",
+        help="what counts as delivered: every 2xx, even without a receipt from WATS",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON, one line")
 
@@ -130,7 +130,7 @@ def _server(environ: Mapping[str, str]) -> tuple[str, str]:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise CommandError(
-            f"{_URL} is no address: give it as https://your-company.wats.com", NOT_CONFIGURED
+            f"{_URL} is not a URL: set it to https://your-company.wats.com", NOT_CONFIGURED
         )
     return url, token
 
@@ -139,7 +139,7 @@ def _drain(processor: QueueProcessor, options: argparse.Namespace) -> DrainSumma
     bar = LiveBar() if sys.stderr.isatty() else None
 
     def stop(hurry: bool) -> None:
-        # Not here: stop waits for the end, and a second signal is to be heard meanwhile.
+        # In a greenlet, because stop blocks, and a second signal must still be handled.
         gevent.spawn(processor.stop, 0.0 if hurry else STOP_TIMEOUT)
 
     with stopping_on_signals(stop):

@@ -1,4 +1,4 @@
-"""The embedded server as the commands start it."""
+"""The embedded server, as started by the commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOOPBACK = "127.0.0.1"
 
 @contextmanager
 def embedded_server(**options: Any) -> Iterator[WatsServer]:
-    """Run an embedded server for the length of the block.
+    """Run an embedded server during the block.
 
     Args:
         **options: Those of `WatsServer`.
@@ -34,7 +34,7 @@ def embedded_server(**options: Any) -> Iterator[WatsServer]:
 
 @contextmanager
 def without_proxy() -> Iterator[None]:
-    """Keep a proxy of the environment out of the way to the loopback, within the block."""
+    """Bypass the environment's proxies for the loopback during the block."""
     names = ("no_proxy", "NO_PROXY")  # requests reads the first that is set
     before = {name: os.environ[name] for name in names if name in os.environ}
     for name in before or names:

@@ -1,4 +1,4 @@
-"""What ends a command with one line on stderr, and what must never stand in such a line."""
+"""Errors that end a command with one line on stderr, and the redaction of such lines."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
 
 
 class CommandError(PywatsGreenError):
-    """A command cannot go on; its text says in one line what to do.
+    """A command cannot continue; the message says in one line what to do.
 
     Args:
-        message: That line.
+        message: The message.
         status: The exit status.
     """
 
@@ -30,10 +30,10 @@ def redact(text: object) -> str:
     """Return a text as one line without secrets.
 
     Args:
-        text: An error or a text, of ours or of others.
+        text: An error or a string.
 
     Returns:
-        The text, without user info in URLs, with "***" for the token of the environment.
+        The text without user info in URLs, and with "***" for the token from the environment.
     """
     line = _USER_INFO.sub("", " ".join(str(text).split()))
     token = os.environ.get("PYWATS_GREEN_TOKEN", "").strip()

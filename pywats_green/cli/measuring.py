@@ -1,4 +1,4 @@
-"""Measures a job twice: a sample one by one, all of it in a green pool."""
+"""Measures a job twice: a sample of it one by one, all of it in a green Pool."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 from pywats_green.progress import ProgressCallback
 from pywats_green.upstream.features.pool import Pool
 
-CALL_TIMEOUT = 60.0  # seconds for one call, so that a server that hangs ends the command
+CALL_TIMEOUT = 60.0  # seconds per call, in case the server hangs
 
 
 class Job(NamedTuple):
     """Calls of one kind.
 
     Attributes:
-        name: What it does.
-        call: Makes one call; None and an exception are errors.
-        items: What to call it with.
+        name: Description of the job.
+        call: Makes one call; None and exceptions are errors.
+        items: The arguments of the calls.
     """
 
     name: str
@@ -29,12 +29,12 @@ class Job(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What was measured of one job in one way.
+    """One measurement of a job.
 
     Attributes:
-        calls: How many calls were made.
-        seconds: From the first call to the last answer.
-        errors: What went wrong, a text for each call that failed.
+        calls: Number of calls made.
+        seconds: Time from the first call to the last answer.
+        errors: Messages of the failed calls.
     """
 
     calls: int
@@ -43,13 +43,13 @@ class Run:
 
     @property
     def rate(self) -> float:
-        """Calls a second."""
+        """Calls per second."""
         return self.calls / self.seconds if self.seconds else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Both ways of one job."""
+    """Both measurements of a job."""
 
     name: str
     one_by_one: Run
@@ -57,12 +57,12 @@ class Comparison:
 
     @property
     def speed_up(self) -> float:
-        """How many times as many calls a second the green way made."""
+        """The ratio of the rates, green to one by one."""
         return self.green.rate / self.one_by_one.rate if self.one_by_one.rate else 0.0
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """The errors of both ways."""
+        """The errors of both measurements."""
         return self.one_by_one.errors + self.green.errors
 
 
@@ -74,7 +74,7 @@ def one_by_one(job: Job, progress: ProgressCallback) -> Run:
         progress: Called with (completed, total) after each call.
 
     Returns:
-        What was measured.
+        The measurement.
     """
     errors = []
     started = time.perf_counter()
@@ -82,7 +82,7 @@ def one_by_one(job: Job, progress: ProgressCallback) -> Run:
         try:
             if job.call(item) is None:
                 errors.append(f"nothing was found for {item}")
-        except Exception as exc:  # noqa: BLE001  # whatever a call raises is counted and shown
+        except Exception as exc:  # noqa: BLE001  # counted and reported
             errors.append(str(exc))
         progress(done, len(job.items))
     return Run(len(job.items), time.perf_counter() - started, tuple(errors))
@@ -93,11 +93,11 @@ def green(job: Job, concurrency: int, progress: ProgressCallback) -> Run:
 
     Args:
         job: The job.
-        concurrency: The size of the pool.
+        concurrency: Size of the pool.
         progress: Called with (completed, total) after each call.
 
     Returns:
-        What was measured.
+        The measurement.
     """
     started = time.perf_counter()
     with Pool(concurrency) as pool:

@@ -1,4 +1,4 @@
-"""`run`: a script as `__main__`, as if Python had been started with it, but green."""
+"""`run`: runs a script as `__main__`, as if started by Python, but green."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ import gevent
 from pywats_green.cli.errors import WRONG_USE, CommandError
 from pywats_green.upstream.hooks.seams import is_installed
 
-# The interpreter goes on writing into the namespace of the module it started with, without holding
-# on to it: were it freed once another takes its place, the process would crash at its end.
+# The interpreter keeps a borrowed reference to the namespace of the original `__main__`, and would
+# crash at exit if that were freed after its replacement.
 _started_with = sys.modules["__main__"]
 
 BYTECODE_SUFFIXES = tuple(importlib.machinery.BYTECODE_SUFFIXES)
 
 
 class Program(NamedTuple):
-    """What is to be executed.
+    """The program to execute.
 
     Attributes:
-        code: The code.
-        attributes: What `__main__` holds beside it.
-        path_entry: The first entry of `sys.path`.
+        code: Its code.
+        attributes: Attributes of `__main__`.
+        path_entry: First entry of `sys.path`.
     """
 
     code: CodeType
@@ -40,13 +40,13 @@ class Program(NamedTuple):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the options."""
+    """Add the command's arguments."""
     parser.usage = "python -m pywats_green run SCRIPT [ARGS ...]"
     parser.add_argument(
         "script", metavar="SCRIPT", help="a Python file, or a folder or zip with a __main__.py"
     )
     parser.add_argument_group(
-        "ARGS", "All that follows SCRIPT goes to the script, options too, as with `python SCRIPT`."
+        "ARGS", "Everything after SCRIPT, even options, goes to the script, as in `python SCRIPT`."
     )
 
 
@@ -54,17 +54,17 @@ def execute(options: argparse.Namespace) -> int:
     """Run the script in this process.
 
     Returns:
-        0, when the script came to its end.
+        0 if the script ran to its end.
 
     Raises:
         CommandError: There is nothing to run at that path.
-        BaseException: What the script raises, SystemExit and KeyboardInterrupt among it. The
+        BaseException: Whatever the script raises, including SystemExit and KeyboardInterrupt. The
             interpreter turns it into the exit status; the traceback it prints starts in the
             script.
     """
     script: str = options.script
     if is_installed():
-        # The hub would print a traceback of its own where Ctrl-C meets it.
+        # Otherwise, the hub prints a traceback of its own on Ctrl-C.
         hub = gevent.get_hub()
         hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)
     sys.argv[:] = [script, *options.script_args]
@@ -89,10 +89,10 @@ def execute(options: argparse.Namespace) -> int:
 
 
 def _load(script: str) -> Program:
-    """Compile the script, or find what a folder or an archive holds.
+    """Compile a script, or load the `__main__` of a folder or an archive.
 
     Raises:
-        CommandError: Nothing can be run there.
+        CommandError: There is nothing to run.
         SyntaxError: The script does not compile.
     """
     file = _absolute(script)
@@ -109,7 +109,7 @@ def _load(script: str) -> Program:
     except OSError as exc:
         raise CommandError(
             f"can't open file {file!r}: [Errno {exc.errno}] {exc.strerror}. "
-            "Name an existing Python script",
+            "Give an existing Python script",
             WRONG_USE,
         ) from exc
     attributes = {"__file__": file, "__cached__": None, "__loader__": loader, "__package__": None}
@@ -124,7 +124,7 @@ def _load_container(path: str) -> Program:
     code = None if loader is None else loader.get_code("__main__")
     if spec is None or code is None:
         raise CommandError(
-            f"can't find '__main__' module in {path!r}. Name a script, or add a __main__.py"
+            f"can't find '__main__' module in {path!r}. Give a script, or add a __main__.py"
         )
     attributes = {
         "__file__": spec.origin, "__cached__": spec.cached, "__loader__": loader,
@@ -134,17 +134,17 @@ def _load_container(path: str) -> Program:
 
 
 def _absolute(script: str) -> str:
-    """Return the path as the interpreter writes it into `__file__`."""
+    """Return the path as the interpreter would set it as `__file__`."""
     if os.name != "posix":
         return os.path.abspath(script)  # noqa: PTH100
-    return os.path.join(os.getcwd(), script)  # noqa: PTH109, PTH118  # Path would tidy it up
+    return os.path.join(os.getcwd(), script)  # noqa: PTH109, PTH118  # Path would normalise it
 
 
 def _hide_own_frames(script_globals: dict[str, Any]) -> None:
-    """Cut our frames off the traceback that the interpreter will print.
+    """Remove this package's frames from the traceback that the interpreter will print.
 
-    Done in `sys.excepthook`, around the one that the script may have set: the error itself must
-    go up through our frames, so that the interpreter settles exit status and signals.
+    Done in `sys.excepthook`, wrapping one that the script may have set: the error itself must
+    propagate, so that the interpreter handles exit status and signals.
     """
     hook = sys.excepthook
 

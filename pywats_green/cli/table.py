@@ -1,4 +1,4 @@
-"""Columns of text that line up."""
+"""Aligned columns of text."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ GAP = "  "
 
 
 def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
-    """Return the rows as lines whose columns line up.
+    """Return rows as lines with aligned columns.
 
     Args:
-        rows: Cells; all rows have as many.
-        left: How many columns, from the first, stand to the left; the rest to the right.
+        rows: Rows of cells, all of the same length.
+        left: How many of the first columns are left-aligned; the others are right-aligned.
 
     Returns:
-        One line a row, without blanks at its end.
+        A line per row, without trailing blanks.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

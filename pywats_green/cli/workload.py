@@ -1,4 +1,4 @@
-"""The demo's jobs: real reports built with pywats' own API, and what is read back."""
+"""The demo's jobs: submitting real reports built with pywats' API, and reading back."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ LOW_LIMIT, HIGH_LIMIT = 4.75, 5.25  # volts
 
 
 def build_reports(api: Any, count: int, part_numbers: Sequence[str]) -> list[UUTReport]:
-    """Build UUT reports as a test station does; the same ones each time but for their ids.
+    """Build UUT reports as a test station does; the same each time, except for their ids.
 
     Args:
-        api: The client, whose report API builds them.
-        count: How many.
-        part_numbers: Of which products, in turn.
+        api: The client whose report API builds them.
+        count: Number of reports.
+        part_numbers: Part numbers to use in turn.
 
     Returns:
-        The reports, each with a serial number of its own.
+        The reports, each with its own serial number.
     """
     parts = islice(cycle(part_numbers), count)
     return [_build_report(api, number, part) for number, part in enumerate(parts, start=1)]
@@ -70,7 +70,7 @@ def reading(
     asset_serials: Sequence[str],
     report_serials: Sequence[str],
 ) -> list[Job]:
-    """Return the jobs that read, one call for each key."""
+    """Return the jobs that read, with one call per key."""
 
     def headers_of(serial_number: str) -> Any:
         return api.report.get_headers_by_serial(serial_number) or None
@@ -83,17 +83,17 @@ def reading(
 
 
 def list_keys(api: Any, count: int) -> tuple[list[str], list[str], list[str]]:
-    """Ask the server for things to read, with one call for each kind.
+    """Ask the server for keys to read, with one call per kind.
 
     Args:
         api: The client.
-        count: How many of each, at most.
+        count: Maximum of each.
 
     Returns:
         Part numbers of products, serial numbers of assets, serial numbers of reports.
 
     Raises:
-        Exception: What the calls raise.
+        Exception: Whatever the calls raise.
     """
     products = api.product.query_products(top=count)
     assets = api.asset.get_assets(top=count)

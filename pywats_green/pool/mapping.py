@@ -1,4 +1,4 @@
-"""One call of a mapping: its items, and the workers that pull them."""
+"""A mapping: items, and the workers that pull them."""
 
 from __future__ import annotations
 
@@ -12,40 +12,42 @@ import gevent
 from gevent.event import Event
 
 from pywats_green.config import settings
+from pywats_green.patching import timeouts
 from pywats_green.pool.raised import Raised
 from pywats_green.pool.slots import Slots
 from pywats_green.pool.worker import Worker
 
 _HAND_OVER = 0.005
-"""Seconds after which workers whose items never wait let the rest of the program run."""
+"""Seconds after which workers whose items never block yield to the rest of the program."""
 
 
 class Mapping:
-    """Items, and the workers that pull them: at most as many as the pool has slots.
+    """Items, and the workers that pull them: at most one per slot of the pool.
 
-    There are no more workers than items. One that finds nothing left ends, as does one whose slot
-    somebody else waits for; one that takes an item while others are left has more started. None
+    There are never more workers than items. A worker ends when no items are left or its slot is
+    wanted by somebody else; one that takes an item while others are left starts more workers. None
     starts after `stop`.
 
     Args:
-        slots: The pool's.
-        func: Called with each item, in a copy of the context of its own.
+        slots: Slots of the pool.
+        func: Called with each item, in its own copy of the context.
         captured: The context to copy.
-        keep: Called with an item's index and its value or `Raised`.
-        stops: Tells which value, or `Raised`, stops the mapping. None: none does.
-        is_watched: Whether `news` comes of every item; else of failures and of the end alone.
+        keep: Called with an item's index, and its value or `Raised`.
+        stops: Returns whether a value or `Raised` stops the mapping. None: none does.
+        is_watched: Whether `wait` returns after every item; otherwise only after failures and at
+            the end.
 
     Attributes:
-        workers: Those that have not ended.
-        offered: Items that came in so far.
-        taken: Of those, how many were started, or cancelled.
-        finished: Of those, how many ran to their end.
-        handed: How many values the reader of an `imap` was given.
-        has_failed: Whether an item did.
-        fatal: What ends the program, or must: a KeyboardInterrupt or SystemExit of an item.
-        cancelled: What is kept for an item that never ran.
+        workers: Workers that have not ended.
+        offered: Number of items received so far.
+        taken: Of those, how many were started or cancelled.
+        finished: Of those, how many have ended.
+        handed: How many values the consumer of an `imap` has received.
+        has_failed: Whether an item has failed.
+        fatal: A KeyboardInterrupt or SystemExit raised by an item, or an internal error.
+        cancelled: The result of an item that never ran.
         is_in_line: Whether it waits for a slot.
-        source_error: What the source raised.
+        source_error: The error raised by the source.
     """
 
     __slots__ = (
@@ -71,7 +73,7 @@ class Mapping:
         self._keep = keep
         self._stops = stops
         self._most = slots.size
-        self._reuse = settings().pool_reuse
+        self._reuse = settings().pool_reuse and timeouts.are_watched()
         self._buffer: deque[Any] = deque()
         self._take: Callable[[], Any] = self._buffer.popleft
         self._news = Event()
@@ -93,7 +95,7 @@ class Mapping:
         slots.mappings.append(self)
 
     def offer_all(self, items: Sequence[Any]) -> None:
-        """Let the workers pull the items of a sequence, which nobody changes meanwhile."""
+        """Let the workers pull the items of a sequence, which must not change meanwhile."""
         self._take = iter(items).__next__
         self.offered = len(items)
         self._is_over = True
@@ -102,14 +104,14 @@ class Mapping:
     def offer_from(
         self, source: Iterable[Any], has_room: Callable[[], bool], low: int | None = None
     ) -> None:
-        """Read a source to its end, in this greenlet, as there is room.
+        """Consume a source in this greenlet, as far ahead as `has_room` allows.
 
-        What the source raises is kept in `source_error`; the items before it still run.
+        An error of the source is stored as `source_error`; the items before it still run.
 
         Args:
-            source: It may block, and raise.
-            has_room: Asked before each item is read; `make_room` has it asked again.
-            low: How few items that wait for a worker have it asked again, too. None: no number.
+            source: The items; may block and raise.
+            has_room: Called before each item is read, and again after `make_room`.
+            low: Also call it again when this few items are left for the workers. None: do not.
         """
         items = iter(source)
         try:
@@ -123,7 +125,7 @@ class Mapping:
                     item = next(items)
                 except StopIteration:
                     return
-                except Exception as error:  # noqa: BLE001  # raised by who reads the values
+                except Exception as error:  # noqa: BLE001  # raised to the consumer
                     self.source_error = Raised(error)
                     return
                 self._offer(item)
@@ -132,7 +134,7 @@ class Mapping:
             self._go_on()
 
     def make_room(self) -> None:
-        """Have `has_room` asked again."""
+        """Make the feeder call `has_room` again."""
         self._room.set()
 
     def _offer(self, item: Any) -> None:
@@ -147,11 +149,11 @@ class Mapping:
 
     @property
     def is_done(self) -> bool:
-        """Whether the source is at its end, and no worker is left."""
+        """Whether the source is exhausted and no worker is left."""
         return self._is_over and self.taken == self.offered and not self.workers
 
     def wait(self) -> None:
-        """Wait for news; they may have been there before.
+        """Wait for a change of state; returns at once if there was one since the last call.
 
         Raises:
             BaseException: `fatal`.
@@ -162,7 +164,7 @@ class Mapping:
             raise self.fatal
 
     def stop(self) -> None:
-        """Start no further item. Those that run go on; the others are cancelled."""
+        """Start no more items. Running ones continue; the others are cancelled."""
         if self.is_stopped:
             return
         self.is_stopped = True
@@ -174,25 +176,25 @@ class Mapping:
         self._go_on()
 
     def kill(self) -> None:
-        """Stop, and kill the items that run."""
+        """Stop, and kill the running items."""
         self.stop()
         if self.workers:
             gevent.killall(list(self.workers))
 
     def __enter__(self) -> None:
-        """Stop with the block, unless that ends because of the source."""
+        """Stop when the block is left, except after an error of the source."""
 
     def __exit__(self, *_: object) -> None:
         if self.source_error is None:
             self.stop()
 
     def use_free_slot(self) -> None:
-        """Start a worker if an item is left for it, and nobody waits for the slot."""
+        """Start a worker if an item is left and a slot is free."""
         if self.taken < self.offered and self._slots.is_free():
             self._grow()
 
     def _go_on(self) -> None:
-        """Start a worker if one is needed; say so when none ever will be."""
+        """Start workers if needed; otherwise leave the line, and clean up at the end."""
         if self.taken < self.offered:
             self._grow()
             return
@@ -201,7 +203,7 @@ class Mapping:
             self._slots.step_out(self._start_in_turn)
         if (self.is_stopped or self.is_done) and self in self._slots.mappings:
             self._slots.mappings.remove(self)
-        if self.is_done:  # the frames of an error that an item raised lead here
+        if self.is_done:  # the traceback of an item's error keeps this object alive
             self._take, self._keep = _nothing, _nothing
         self._news.set()
 
@@ -230,15 +232,15 @@ class Mapping:
 
     def _work(self, worker: Worker) -> None:
         self._starting -= 1
-        # Items that wait need as many workers as there are slots. Those that do not are all taken
-        # by the first worker, and any more start in vain.
+        # Items that block need a worker per slot. If they do not, the first worker takes them all,
+        # and any more start in vain.
         in_vain = self.taken == self.offered
         self._at_once = max(self._at_once - 1, 1) if in_vain else min(self._at_once + 1, self._most)
         try:
             self._pull(worker)
         except BaseException as error:
-            # Killed between two items, it is replaced. Else gevent prints the error, and hands what
-            # ends the program to the main greenlet.
+            # A worker killed between two items is replaced. Otherwise, gevent prints the error, and
+            # raises KeyboardInterrupt and SystemExit in the main greenlet.
             if not (worker.is_killed or isinstance(error, gevent.GreenletExit)):
                 self.fatal = error
                 self.stop()
@@ -262,10 +264,10 @@ class Mapping:
             except (KeyboardInterrupt, SystemExit) as error:
                 self._settle(index, Raised(error))
                 raise
-            except BaseException as error:  # noqa: BLE001  # raised again where it is read
+            except BaseException as error:  # noqa: BLE001  # raised to the consumer
                 value = Raised.in_worker(error)
             self._settle(index, value)
-            item = value = None  # not kept while the next one runs
+            item = value = None  # do not keep them alive while the next item runs
             if worker.armed:
                 worker.disarm()
             if worker.is_killed or not self._reuse or (waiting() and self._slots.is_wanted(self)):
@@ -285,7 +287,7 @@ class Mapping:
             self._news.set()
 
     def _ended(self, worker: Worker) -> None:
-        """Called in the hub, when the slot of the worker is free again."""
+        """Clean up after a worker; called in the hub, once its slot is free again."""
         self.workers.discard(worker)
         if worker.is_leaving:
             self._slots.leaving -= 1
@@ -295,4 +297,4 @@ class Mapping:
 
 
 def _nothing(*_: object) -> None:
-    """Stands where the items and the values were."""
+    """Replaces the references to items and values at the end."""

@@ -1,4 +1,4 @@
-"""The Pool itself: gevent's, with the caller's context in every item."""
+"""The Pool: gevent's, with every item in the caller's context."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from pywats_green.pool.mapping import Mapping
 from pywats_green.pool.prefetch import Prefetch
 from pywats_green.pool.raised import Raised, attempt, limited
 from pywats_green.pool.slots import Slots
-from pywats_green.pool.worker import watch_timeouts
 from pywats_green.progress import ProgressCallback, reporter
 
 if TYPE_CHECKING:
@@ -34,12 +33,12 @@ _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
 
 
 class PoolStats(TypedDict):
-    """The live Pools of this process, added up.
+    """Totals over the live Pools of this process.
 
     Attributes:
-        pools: How many there are.
-        size: How many greenlets they may run at once.
-        running: How many they run now.
+        pools: Number of Pools.
+        size: Maximum number of greenlets running at once.
+        running: Number of greenlets running now.
     """
 
     pools: int
@@ -48,7 +47,7 @@ class PoolStats(TypedDict):
 
 
 def pool_statistics() -> PoolStats:
-    """Return the statistics of the live Pools of this process."""
+    """Return the totals over the live Pools of this process."""
     pools = list(_pools)
     return {
         "pools": len(pools),
@@ -61,20 +60,19 @@ _FOLLOW_SIZE: Any = object()
 
 
 class Pool(gevent.pool.Pool):
-    """The part of the public Pool that knows nothing of pywats.
+    """The part of the public Pool that is independent of pywats.
 
     Args:
-        size: How many greenlets may run at once, 1 or more.
+        size: Maximum number of greenlets running at once, 1 or more.
 
     Raises:
-        ArgumentTypeError: `size` is no whole number.
+        ArgumentTypeError: `size` is not an integer.
         InvalidArgumentError: `size` is less than 1.
     """
 
     def __init__(self, size: int = 50) -> None:
         super().__init__(require_count("size", size))
         self._slots = Slots(self)
-        watch_timeouts()
         _pools.add(self)
 
     def __enter__(self) -> Self:
@@ -96,12 +94,12 @@ class Pool(gevent.pool.Pool):
             raise
 
     def kill(self, *args: Any, **kwargs: Any) -> None:
-        """Kill what runs, as gevent's. What its mappings have not started never is."""
+        """Kill what is running, as in gevent. Items that have not started never will."""
         for running in list(self._slots.mappings):
             running.stop()
         super().kill(*args, **kwargs)
 
-    def _discard(self, greenlet: Any) -> None:  # gevent's own hook: gives the slot back
+    def _discard(self, greenlet: Any) -> None:  # gevent's own hook; frees the slot
         super()._discard(greenlet)  # type: ignore[misc]
         self._slots.freed()
 
@@ -111,7 +109,7 @@ class Pool(gevent.pool.Pool):
         """Start `func(*args, **kwargs)` in a greenlet, waiting for a free slot.
 
         Returns:
-            The greenlet; `get()` gives its value or raises its error.
+            The greenlet; `get()` returns its value or raises its error.
         """
         greenlet: Any = self.greenlet_class(func, *args, **kwargs)
         carry(greenlet, capture())
@@ -130,10 +128,10 @@ class Pool(gevent.pool.Pool):
     ) -> T:
         """Call `func(*args, **kwds)` in a greenlet of this pool and wait for it.
 
-        Called from a greenlet of this pool it runs at once, in that greenlet, as gevent's.
+        If called from a greenlet of this pool, it runs at once in that greenlet, as in gevent.
 
         Raises:
-            BaseException: What `func` raises.
+            BaseException: Whatever `func` raises.
         """
         args, kwds = args or (), kwds or {}
         if self._apply_immediately():  # type: ignore[attr-defined]  # gevent's own hook
@@ -148,23 +146,23 @@ class Pool(gevent.pool.Pool):
 
         Args:
             func: Called with one item.
-            iterable: Anything but a list, tuple or range is read in this greenlet, at most `size`
-                items ahead.
+            iterable: The items. Anything but a list, tuple or range is consumed in this greenlet,
+                at most `size` items ahead.
 
         Returns:
-            The values, in the order of the items; for a killed item its `gevent.GreenletExit`.
+            The values, in the order of the items; a killed item's is its `gevent.GreenletExit`.
 
         Raises:
-            BaseException: The first error in that order, after all items were started; or at once
-                what the iterable raises. Items that still run go on, as with gevent's (leave a
-                `with` block to kill them), and so do those read before the iterable raised.
+            BaseException: The first error in that order, once all items were started; or, at once,
+                whatever the iterable raises. As in gevent, running items continue (leaving a
+                `with` block kills them), and so do those read before the iterable raised.
         """
         values: list[Any] = []
         size = self._slots.size
         running = Mapping(self._slots, func, capture(), values.__setitem__)
         known = 0
         with running:
-            # Their iterators never wait, as one of a subclass might.
+            # Exact types only: the iterator of a subclass might block.
             if isinstance(iterable, (list, tuple, range)) and type(iterable) in _AT_HAND:
                 values.extend([running.cancelled] * len(iterable))
                 running.offer_all(list(iterable) if isinstance(iterable, list) else iterable)
@@ -198,19 +196,19 @@ class Pool(gevent.pool.Pool):
     def imap(
         self, func: Callable[..., T], *iterables: Iterable[Any], maxsize: int | None = _FOLLOW_SIZE
     ) -> Iterator[T]:
-        """Call `func` for the items and give the values in order, as they are asked for.
+        """Call `func` for each item, and yield the values in order.
 
         Args:
             func: Called with one item of each iterable.
-            *iterables: Read in step, in a greenlet of its own.
-            maxsize: How many items may be read and not yet handed out. Left out: the size of the
-                pool. None: no bound.
+            *iterables: The items; consumed in step, in a separate greenlet.
+            maxsize: Maximum items that are consumed before their values are. Default: the size of
+                the pool. None: no limit.
 
         Returns:
-            An iterator; where an item failed, it raises, and can be asked for the next.
+            An iterator. It raises the error of a failed item, and can then be continued.
 
         Raises:
-            ArgumentTypeError: `maxsize` is no whole number.
+            ArgumentTypeError: `maxsize` is not an integer.
             InvalidArgumentError: `maxsize` is less than 1.
         """
         return self._prefetch(True, func, iterables, maxsize)
@@ -228,7 +226,11 @@ class Pool(gevent.pool.Pool):
     def imap_unordered(
         self, func: Callable[..., T], *iterables: Iterable[Any], maxsize: int | None = _FOLLOW_SIZE
     ) -> Iterator[T]:
-        """As `imap`, but gives each value as soon as it is there."""
+        """Like `imap`, but yields each value as soon as it is available.
+
+        Raises:
+            ArgumentTypeError, InvalidArgumentError: As `imap`.
+        """
         return self._prefetch(False, func, iterables, maxsize)
 
     def _prefetch(
@@ -245,7 +247,7 @@ class Pool(gevent.pool.Pool):
         return Prefetch(
             self._slots,
             lambda args: func(*args),
-            zip(*iterables),  # noqa: B905  # the shortest ends it, as with the builtin map
+            zip(*iterables),  # noqa: B905  # stops at the shortest, as the builtin map
             capture(),
             is_ordered=is_ordered,
             maxsize=maxsize,
@@ -261,25 +263,26 @@ class Pool(gevent.pool.Pool):
         is_failure: Callable[[T | Raised], bool] = lambda value: isinstance(value, Raised),
         progress: bool | ProgressCallback | None = None,
     ) -> list[T | Raised]:
-        """Call `func` for each item and say what became of each, never raising for one.
+        """Call `func` for each item and return its value or error.
 
         Args:
             func: Called with one item.
-            iterable: The items; read to its end before the first call.
-            timeout: Seconds for each item from its start; waiting for a slot does not count.
+            iterable: The items; consumed completely before the first call.
+            timeout: Seconds for each item, from its start; waiting for a slot does not count.
                 None: no limit.
-            fail_fast: Whether the first failure cancels all that has not finished.
-            is_failure: What counts as a failure for that.
-            progress: True for a bar on stderr, or called in this greenlet with (completed, total).
+            fail_fast: Whether the first failure cancels everything unfinished.
+            is_failure: Decides what is a failure for `fail_fast`.
+            progress: True for a bar on stderr, or a callable of (completed, total), called in this
+                greenlet.
 
         Returns:
             The value or the error of each item, in order.
 
         Raises:
-            ArgumentTypeError: `timeout` is no number.
+            ArgumentTypeError: `timeout` is not a number.
             InvalidArgumentError: `timeout` is not positive.
-            KeyboardInterrupt: An item raised it; SystemExit likewise. Nothing is left running.
-            Exception: What the iterable or `progress` raises; nothing is left running.
+            KeyboardInterrupt: An item raised it, or SystemExit; nothing is left running.
+            Exception: Whatever the iterable or `progress` raises; nothing is left running.
         """
         if timeout is not None:
             func = limited(func, require_seconds("timeout", timeout))
@@ -309,17 +312,17 @@ class Pool(gevent.pool.Pool):
 
 
 def _noted(iterable: Iterable[X], values: list[Any], value: object) -> Iterator[X]:
-    """Yield the items, and make room for the value of each."""
+    """Yield the items, appending a placeholder to `values` for each."""
     for item in iterable:
         values.append(value)
         yield item
 
 
 def _raise_first(values: list[Any], start: int, unknown: object) -> int:
-    """Raise the first error from an index on; what was killed is none.
+    """Raise the first error from `start` on; a killed item is not an error.
 
     Returns:
-        The index of the first value that is not known yet, or the end.
+        The index of the first value that is not known yet, or the length.
     """
     for index in range(start, len(values)):
         value = values[index]

@@ -1,4 +1,4 @@
-"""Lazy results: a feeder reads items as the values of those before them are handed out."""
+"""Lazy mappings: a feeder consumes the source as the values are consumed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from pywats_green.pool.slots import Slots
 
 
 class Prefetch(Iterator[Any]):
-    """Iterator over the values of a mapping whose source a feeder reads.
+    """Iterator over the values of a mapping whose source is consumed by a feeder greenlet.
 
-    The feeder is a greenlet of its own, so a source that waits, even for what the reader does with
-    the values, keeps nobody from reading what is there. It goes with the iterator.
+    With a separate greenlet, a source that blocks, even on what the consumer does with the values,
+    never delays values that are available. The feeder ends with the iterator.
 
     Args:
-        slots: The pool's.
+        slots: Slots of the pool.
         func: Called with each item.
         source: The items.
-        captured: The context in which the source is read, and of the items.
-        is_ordered: Whether the values come in the order of the source, or as they are there.
-        maxsize: How many items may be read and not yet handed out. None: no bound.
+        captured: Context in which the source is consumed and the items run.
+        is_ordered: Whether values are yielded in the order of the source, or as they become
+            available.
+        maxsize: Maximum items that are consumed before their values are. None: no limit.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Prefetch(Iterator[Any]):
         self._by_index: dict[int, Any] = {}
         self._arrived: deque[Any] = deque()
         self._is_ordered = is_ordered
-        arrived = self._arrived  # not self, which must be free to go
+        arrived = self._arrived  # a reference to self would keep it alive
         keep = self._by_index.__setitem__ if is_ordered else lambda _, value: arrived.append(value)
         self._mapping = Mapping(slots, func, captured, keep, is_watched=True)
         self._feeder = gevent.Greenlet(_feed, self._mapping, iter(source), maxsize)
@@ -56,14 +57,14 @@ class Prefetch(Iterator[Any]):
             if mapping.is_done:
                 error, mapping.source_error = mapping.source_error, None
                 raise StopIteration if error is None else error.give_up()
-            mapping.wait()  # a timeout of the reader loses nothing
+            mapping.wait()  # safe against a timeout in the consumer
         value = self._by_index.pop(mapping.handed) if self._is_ordered else self._arrived.popleft()
         mapping.handed += 1
         mapping.make_room()
         if type(value) is not Raised:
             return value
         if value.is_cancelled:
-            return value.error  # as gevent's own `get` of a killed greenlet
+            return value.error  # like gevent's `get` of a killed greenlet
         raise value.give_up()
 
     def _is_there(self) -> bool:
@@ -75,7 +76,7 @@ class Prefetch(Iterator[Any]):
         feeder = getattr(self, "_feeder", None)
         if feeder is not None:
             self._mapping.stop()
-            feeder.kill(block=False)  # it may wait for room that nobody makes any more
+            feeder.kill(block=False)  # it may wait for room for ever
 
 
 def _feed(mapping: Mapping, source: Iterator[Any], maxsize: int | None) -> None:

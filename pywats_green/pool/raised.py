@@ -1,4 +1,4 @@
-"""An item's error as a value, and the calls that may end in one."""
+"""Errors of items as values."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pywats_green.bridge import set_deadline
 T = TypeVar("T")
 X = TypeVar("X")
 
-_GIVEN_UP = RuntimeError("raised by now")
+_GIVEN_UP = RuntimeError("already raised")
 
 
 class Raised:
-    """An item's error, carried as a value.
+    """The error of an item, as a value.
 
     Attributes:
-        error: What the item raised, a `gevent.Timeout` when its time was over, a
-            `gevent.GreenletExit` when it was killed or never started.
+        error: What the item raised; a `gevent.Timeout` if it timed out; a `gevent.GreenletExit` if
+            it was killed or never started.
     """
 
     __slots__ = ("error",)
@@ -31,7 +31,7 @@ class Raised:
 
     @classmethod
     def in_worker(cls, error: BaseException) -> Raised:
-        """Keep an error without its first frame, the worker's, which outlives the item."""
+        """Wrap an error, dropping its first frame: the worker's, which outlives the item."""
         traceback = error.__traceback__
         return cls(error.with_traceback(None if traceback is None else traceback.tb_next))
 
@@ -41,30 +41,30 @@ class Raised:
         return isinstance(self.error, gevent.GreenletExit)
 
     def give_up(self) -> BaseException:
-        """Return the error and forget it, so that raising it makes no cycle through its frames."""
+        """Return and drop the error, so that raising it makes no cycle through its frames."""
         error, self.error = self.error, _GIVEN_UP
         return error
 
 
 def attempt(func: Callable[[], T]) -> T | Raised:
-    """Call `func` and carry its error as a value, so that the hub prints no traceback of it."""
+    """Call `func` and return its error as a value, so that the hub prints no traceback."""
     try:
         return func()
     except (gevent.GreenletExit, KeyboardInterrupt, SystemExit):
-        raise  # a kill, or the end of the program: gevent knows what to do with these
-    except BaseException as error:  # noqa: BLE001  # raised again where it is read
+        raise  # left to gevent
+    except BaseException as error:  # noqa: BLE001  # raised to the consumer
         return Raised(error)
 
 
 def limited(func: Callable[[X], T], timeout: float) -> Callable[[X], T]:
-    """Return `func` with a limit for each item, in which waits to be admitted do not count.
+    """Return `func` with a timeout for each call, excluding waits for admission.
 
     Args:
         func: Called with the item.
-        timeout: Seconds, from the start of the item.
+        timeout: Seconds, from the start of the call.
 
     Returns:
-        A function that raises a `gevent.Timeout` when the time is over.
+        A function that raises a `gevent.Timeout` after that time.
     """
 
     def call(item: X) -> T:

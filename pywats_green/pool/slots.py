@@ -1,4 +1,4 @@
-"""The slots of a pool, and who gets the next one."""
+"""The slots of a pool, and their fair distribution."""
 
 from __future__ import annotations
 
@@ -12,55 +12,55 @@ if TYPE_CHECKING:
 
 
 class Slots:
-    """What the mappings of a pool know of each other and of those who wait for a slot.
+    """Distributes the slots of a pool among its mappings and other waiters.
 
-    gevent's semaphore keeps one line, first come first served, for all: for `spawn` and `apply`,
-    and for mappings that have no worker, or fewer than their share.
+    gevent's semaphore keeps a single FIFO line for everybody: for `spawn` and `apply`, and for
+    mappings with no worker or fewer than their share.
 
     Args:
-        pool: Whose slots they are.
+        pool: The pool.
 
     Attributes:
-        pool: The same.
-        size: How many there are.
-        mappings: Those that have not ended.
-        leaving: Workers that have ended and whose slots are not free yet.
+        pool: The pool.
+        size: Number of slots.
+        mappings: Mappings that have not ended.
+        leaving: Number of workers that have ended but still hold their slot.
     """
 
     __slots__ = ("_semaphore", "leaving", "mappings", "pool", "size", "waiting")
 
     def __init__(self, pool: gevent.pool.Pool) -> None:
         self.pool = pool
-        self.size: int = pool.size  # type: ignore[assignment]  # gevent's alone may have no bound
+        self.size: int = pool.size  # type: ignore[assignment]  # never None here
         self.mappings: list[Mapping] = []
         self.leaving = 0
-        self._semaphore: Any = pool._semaphore  # type: ignore[attr-defined]  # noqa: SLF001  # whose line it is
-        self.waiting: Callable[[], int] = self._semaphore.linkcount  # asked for each item
+        self._semaphore: Any = pool._semaphore  # type: ignore[attr-defined]  # noqa: SLF001  # has the line
+        self.waiting: Callable[[], int] = self._semaphore.linkcount  # called for each item
 
     def is_free(self) -> bool:
-        """Tell whether a slot is free that nobody waits for."""
+        """Return whether there is a free slot that nobody is waiting for."""
         return bool(self._semaphore.counter > self.waiting())
 
     def is_wanted(self, mapping: Mapping) -> bool:
-        """Tell whether somebody else waits for a slot that only a worker can give up."""
+        """Return whether somebody else waits for a slot that only a worker can free."""
         others = self.waiting() - mapping.is_in_line
         return bool(others > self._semaphore.counter + self.leaving)
 
     def share(self) -> int:
-        """How many workers a mapping may have at the cost of the other mappings, at least 1."""
+        """Return a mapping's fair share of workers, at least 1."""
         workers = sum(len(mapping.workers) for mapping in self.mappings)
         available = self.size - (len(self.pool) - workers)
         return max(1, available // max(1, len(self.mappings)))
 
     def freed(self) -> None:
-        """Let mappings that could use a slot have the one that became free."""
+        """Offer a slot that became free to the mappings."""
         for mapping in self.mappings:
             mapping.use_free_slot()
 
     def line_up(self, callback: Callable[[object], None]) -> None:
-        """Have a function called, once and in the hub, when its turn has come and a slot is free.
+        """Call `callback` once, in the hub, when it is first in line and a slot is free.
 
-        If it does not take the slot, the next in the line gets it.
+        If it does not take the slot, the next in line gets it.
         """
         self._semaphore.rawlink(callback)
 

@@ -1,4 +1,4 @@
-"""Records the calls of a block and finds those that could be spared."""
+"""Records the calls of a block and finds avoidable ones."""
 
 from pywats_green.profiler.advice import Adviser, BatchAdvice
 from pywats_green.profiler.call import Call, Caller

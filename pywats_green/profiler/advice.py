@@ -1,4 +1,4 @@
-"""What the findings ask of those who know pywats."""
+"""The interface through which findings use knowledge of pywats."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pywats_green.profiler.call import Call
 
 
 class BatchAdvice(NamedTuple):
-    """How look-ups can be asked for together.
+    """How look-ups can be batched.
 
     Attributes:
-        limit: How many fit into one query.
+        limit: Maximum per query.
         code: The call to use instead.
     """
 
@@ -21,25 +21,25 @@ class BatchAdvice(NamedTuple):
 
 
 class Adviser(Protocol):
-    """Knows pywats: its routes, its methods, and what to call instead."""
+    """Knows pywats' routes, its methods, and what to call instead."""
 
     def route_of(self, endpoint: str) -> str:
         """Return the route template of a path."""
 
     def name_of(self, service: CodeType) -> str:
-        """Name a method, such as "api.product.get_product"; one that users cannot call, bare."""
+        """Return a name such as "api.product.get_product"; a bare one for internal methods."""
 
     def is_write(self, call: Call) -> bool:
-        """Tell whether a call may have changed what others read."""
+        """Return whether a call may have changed what others read."""
 
     def can_fan_out(self, call: Call) -> bool:
-        """Tell whether such calls can be made side by side: not by a method that makes several."""
+        """Return whether such calls can run concurrently: not if one method makes several."""
 
     def batch(self, calls: list[Call]) -> BatchAdvice | None:
-        """Say how calls of one route can be asked for together; None: not at all."""
+        """Return how to batch calls of one route. None: they cannot be batched."""
 
     def fan_out(self, calls: list[Call]) -> str:
-        """Say how to make calls from one place side by side."""
+        """Return the code to run calls from one place concurrently."""
 
     def once(self, call: Call) -> str:
-        """Say how to make a call once, where it is made again and again."""
+        """Return the code to make a repeated call only once."""

@@ -1,4 +1,4 @@
-"""A recorded call, as people read it."""
+"""A recorded call in readable form."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pywats_green.profiler.callers import Place, line_of
 
 
 class Caller(NamedTuple):
-    """A place in the user's code, written "file:line".
+    """A place in the user's code; its str is "file:line".
 
     Attributes:
-        file: As Python knows the file.
-        line: Counted from 1; 0: unknown.
-        function: Its name; "<module>" outside of functions.
+        file: File name, as in tracebacks.
+        line: Line number, from 1. 0: unknown.
+        function: Name of the function; "<module>" at module level.
     """
 
     file: str
@@ -33,23 +33,22 @@ class Call:
         method: HTTP method.
         route: Route template, such as "/api/Product/{part_number}".
         endpoint: The path.
-        params: Query parameters; those that are None are not sent, and not here.
+        params: Query parameters, without those that are None, which are not sent.
         server: The server's base URL without user info.
-        caller: The innermost place outside pywats, this package, gevent and the standard
-            library's threads; in a greenlet of a Pool without such a place, that of the Pool call;
-            None where neither is known.
-        service: The method of pywats that was called, such as "api.product.get_product"; None for
-            a call of the HTTP client itself.
-        started: Seconds from the beginning of the profile.
-        elapsed: Seconds from begin to end, all waits included.
-        attempts: Requests that it sent. 0: the cache, another call or a batch answered, or
-            nothing could be sent.
-        cache: "hit", "miss", "coalesced" (another call's request answered) or "stale"; None: the
-            cache was not asked.
-        is_batched: Whether a query answered that was sent for several calls.
-        status: HTTP status of the answer; None: there is none.
-        error: Name of the type of what it raised; None: it raised nothing.
-        through_pool: Whether a `pywats_green.Pool` made it.
+        caller: The innermost frame outside pywats, this package, gevent and the standard library's
+            threads; in a Pool greenlet without one, the place of the Pool call. None: unknown.
+        service: The pywats method called, such as "api.product.get_product". None: the HTTP client
+            itself was called.
+        started: Seconds since the start of the profile.
+        elapsed: Duration in seconds, including all waits.
+        attempts: Requests sent. 0: answered by the cache, another call or a batch, or nothing
+            could be sent.
+        cache: "hit", "miss", "coalesced" (answered by another call's request) or "stale". None:
+            the cache was not used.
+        is_batched: Whether it was answered by a query for several calls.
+        status: HTTP status. None: there was no response.
+        error: Type name of the exception raised. None: there was none.
+        through_pool: Whether it was made by a `pywats_green.Pool`.
         in_batching: Whether it was made inside `pywats_green.batching()`.
         waited: Of `elapsed`, the seconds that it waited to be sent: for the rate limit, or while
             its server was left alone.
@@ -75,12 +74,12 @@ class Call:
 
     @property
     def ended(self) -> float:
-        """Seconds from the beginning of the profile."""
+        """Seconds since the start of the profile."""
         return self.started + self.elapsed
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
-        """The same for calls that ask the same of the same server."""
+        """Equal for identical requests to the same server."""
         params = sorted((name, repr(value)) for name, value in self.params.items())
         return self.server, self.method, self.endpoint, repr(params)
 
@@ -90,7 +89,7 @@ class Call:
 
 
 def caller_at(place: Place | None) -> Caller | None:
-    """Return a place as people read it."""
+    """Return a place in readable form."""
     if place is None:
         return None
     code, _ = place

@@ -1,7 +1,7 @@
 """Finds the place in the user's code that a call comes from.
 
-The greenlets of a Pool may hold no line of the user's, as in `pool.map(api.product.get_product,
-keys)`. So while a profile is recorded, the place of a Pool call travels along in its context.
+The stack of a Pool greenlet may contain no user code, as in `pool.map(api.product.get_product,
+keys)`. So while a profile is recorded, the place of a Pool call is stored in its context.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from types import CodeType, FrameType
 from typing import TypeAlias
 
 Place: TypeAlias = tuple[CodeType, int]
-"""A place in the user's code: the code of a function, and the offset of an instruction in it.
+"""A place in the user's code: a code object and the offset of an instruction in it.
 
-The line is worked out when somebody asks. A plain tuple, because those cost the garbage collector
-nothing once it has seen them, and a profile keeps very many.
+The line number is only computed when needed. A plain tuple, because the garbage collector untracks
+those, and a profile keeps very many.
 """
 
 Way: TypeAlias = tuple[Place | None, CodeType | None]
-"""How the user's code came to a call: from which place, and by which service method."""
+"""How the user's code reached a call: the place, and the service method."""
 
 pool_place: ContextVar[Place | None] = ContextVar("pywats_green.pool_place", default=None)
-"""Where the Pool was called that runs this greenlet; only known while a profile is recorded."""
+"""Where the Pool that runs this greenlet was called; only set while a profile is recorded."""
 
-# Who runs a function in a greenlet or a thread: never the caller that is meant.
+# Packages that run functions in greenlets or threads, and are never the caller to report.
 _RUNNERS = frozenset({"pywats_green", "gevent", "greenlet", "threading", "concurrent"})
 
 _OUTSIDE, _BETWEEN, _SERVICE = range(3)
 
 
 def line_of(place: Place) -> int:
-    """Return the line of a place in its file; 0 where the compiler noted none."""
+    """Return the line number of a place. 0: the compiler recorded none."""
     code, offset = place
     for start, end, line in code.co_lines():
         if start <= offset < end:
@@ -40,11 +40,11 @@ def line_of(place: Place) -> int:
 
 
 class CallerFinder:
-    """Tells the user's frames from those of a client library.
+    """Distinguishes the user's frames from those of a client library.
 
     Args:
-        library: The top-level package of that library.
-        services: What the names of the modules begin with whose methods users call.
+        library: Top-level package of the library.
+        services: Prefix of the modules whose methods users call.
     """
 
     def __init__(self, library: str, services: str) -> None:
@@ -53,15 +53,14 @@ class CallerFinder:
         self._kinds: dict[str, int] = {}  # by file
 
     def way_in(self, frame: FrameType | None) -> Way:
-        """Find by which way the user's code came here.
+        """Find how the user's code reached a frame.
 
         Args:
-            frame: Where to begin.
+            frame: The frame to start from.
 
         Returns:
-            The innermost place outside the library, this package, gevent and the threads of the
-            standard library, None where there is none; and the outermost code of the library's
-            services before it.
+            The innermost place outside the library, this package, gevent and the standard
+            library's threads, or None; and the outermost service method of the library below it.
         """
         service = None
         while frame is not None:
@@ -76,7 +75,7 @@ class CallerFinder:
         return None, service
 
     def note_place(self, captured: Context) -> None:
-        """Note in the context of a Pool call where it is made."""
+        """Store the place of a Pool call in its context."""
         place, _ = self.way_in(current_frame(1))
         if place is not None:
             captured.run(pool_place.set, place)
@@ -88,6 +87,6 @@ class CallerFinder:
             kind = _OUTSIDE
         else:
             kind = _SERVICE if module.startswith(self._services) else _BETWEEN
-        if not file.startswith("<"):  # generated code shares such names
+        if not file.startswith("<"):  # generated code shares names
             self._kinds[file] = kind
         return kind

@@ -1,4 +1,4 @@
-"""Finds the calls that could be spared, and those that could be made side by side."""
+"""Finds avoidable calls, and those that could run concurrently."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pywats_green.profiler.advice import Adviser
 from pywats_green.profiler.call import Call, Caller
 
 FEWEST = 5
-"""Calls from one place, with different keys, that make a finding."""
+"""Minimum of calls from one place, with different keys, for a finding."""
 
 PER_MINUTE = 500
-"""Requests that a WATS server allows in a minute, as upstream documents it."""
+"""Requests per minute that a WATS server allows, according to upstream's documentation."""
 
 SIDE_BY_SIDE = 50
-"""The size of the Pool that is advised."""
+"""Size of the suggested Pool."""
 
 _READS = frozenset({"GET", "HEAD"})
 _TOO_MANY, _SERVER_ERROR = 429, 500
@@ -32,22 +32,22 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True)
 class Finding:
-    """Calls that could be spared, or made side by side.
+    """Calls that could be avoided or run concurrently.
 
     Attributes:
-        kind: "n_plus_one": one route asked for thing after thing, from one place. "duplicate":
-            the same asked again, and nothing was written in between. "sequential": different
-            routes from one place, one call after another.
+        kind: "n_plus_one": one route called from one place for one key after another. "duplicate":
+            the same request repeated with no write in between. "sequential": different routes
+            called from one place, one after another.
         method: HTTP method.
-        route: Route template; of several, the first ones.
+        route: Route template; if there are several, the first ones.
         callers: The places of the calls.
-        count: How many calls.
-        requests: How many requests they sent, retries included.
-        seconds: How long at least one of them was under way.
-        requests_after: Requests that are left with the advice.
-        seconds_after: Estimate of the seconds that they take, from the median of these calls.
+        count: Number of calls.
+        requests: Number of requests they sent, retries included.
+        seconds: Time during which at least one of them was in flight.
+        requests_after: Number of requests if the advice is followed.
+        seconds_after: Estimated time they take, from the median of these calls.
         advice: The call to use instead, as code.
-        is_sequential: Whether they were made one after another, and could be made side by side.
+        is_sequential: Whether they were made one after another and could run concurrently.
         example: One of the calls.
     """
 
@@ -66,24 +66,24 @@ class Finding:
 
     @property
     def caller(self) -> Caller:
-        """The place of the calls; of several, the first."""
+        """The place of the calls; if there are several, the first."""
         return self.callers[0]
 
     @property
     def share(self) -> float:
-        """Percentage of the requests of a minute that these were."""
+        """These requests as a percentage of those allowed per minute."""
         return 100 * self.requests / PER_MINUTE
 
 
 def find(calls: list[Call], adviser: Adviser) -> list[Finding]:
-    """Find what can be done better.
+    """Find what can be improved.
 
     Args:
-        calls: In the order of their starts.
+        calls: The calls, ordered by start.
         adviser: Knows pywats.
 
     Returns:
-        The findings, those that spare most requests first.
+        The findings, those that save most requests first.
     """
     sent = [call for call in calls if call.attempts and not call.is_batched]
     many = list(_n_plus_one(sent, adviser))
@@ -101,7 +101,7 @@ def _n_plus_one(sent: list[Call], adviser: Adviser) -> Iterator[Finding]:
         one_by_one = [call for call in group if not call.through_pool]
         if _overlap(one_by_one):  # fanned out without a Pool
             one_by_one = []
-        # Fanned out inside `batching()` they were offered to a query, and it could not take them.
+        # Those fanned out inside `batching()` were offered to a query, which could not take them.
         ungathered = group
         if len(one_by_one) < len(group):
             ungathered = [call for call in group if not call.in_batching]
@@ -123,7 +123,7 @@ def _duplicates(calls: list[Call], sent: list[Call], adviser: Adviser) -> Iterat
         if call.method in _READS
         and call.status is not None
         and call.status < _SERVER_ERROR
-        and call.status != _TOO_MANY  # after those, asking again is right
+        and call.status != _TOO_MANY  # repeating those is right
         and not adviser.is_write(call)
     ]
     same = _grouped(
@@ -197,12 +197,12 @@ def busy(calls: Iterable[Call]) -> float:
 
 
 def _overlap(calls: list[Call]) -> bool:
-    """Tell whether any two of some calls were under way at once; they come by their starts."""
+    """Return whether any two calls overlap; they must be ordered by start."""
     return any(later.started < earlier.ended for earlier, later in pairwise(calls))
 
 
 def _are_many(calls: list[Call]) -> bool:
-    return len(calls) >= FEWEST and (  # what was written is not known: each may differ
+    return len(calls) >= FEWEST and (  # bodies are not recorded, so each write may differ
         calls[0].method not in _READS or len({call.identity for call in calls}) >= FEWEST
     )
 
@@ -212,7 +212,7 @@ def _callers(calls: Iterable[Call]) -> tuple[Caller, ...]:
 
 
 def _edges(writes: Iterable[Call]) -> defaultdict[str, list[float]]:
-    """Return by server when writes began and ended, in order: what was read before may differ."""
+    """Return the starts and ends of writes by server, in order; reads may change across them."""
     edges: defaultdict[str, list[float]] = defaultdict(list)
     for write in writes:
         edges[write.server] += (write.started, write.ended)

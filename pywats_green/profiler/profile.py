@@ -1,4 +1,4 @@
-"""What was recorded, in the forms in which people ask for it: as objects, text and JSON."""
+"""A recording as objects, text and JSON."""
 
 from __future__ import annotations
 
@@ -29,16 +29,15 @@ class RouteSummary:
     Attributes:
         method: HTTP method.
         route: Route template.
-        calls: How many there were.
-        requests: How many requests they sent, retries included.
-        cached: How many the cache, or another call's request, answered.
-        batched: How many a query answered that was sent for several calls.
-        failed: How many raised, or were answered with a status of 400 or more.
-        seconds: Their times, added up.
-        waited: Of those, the seconds in which they waited to be sent: for the rate limit, or
-            while the server was left alone.
-        median: Of their times, in seconds.
-        longest: Of their times, in seconds.
+        calls: Number of calls.
+        requests: Number of requests they sent, retries included.
+        cached: How many were answered by the cache or another call's request.
+        batched: How many were answered by a query for several calls.
+        failed: How many raised or got a status of 400 or more.
+        seconds: Sum of their durations.
+        waited: Seconds of those spent waiting to be sent: for the rate limit, or a closed gate.
+        median: Median duration in seconds.
+        longest: Longest duration in seconds.
     """
 
     method: str
@@ -57,11 +56,11 @@ class RouteSummary:
 class QueryProfile:
     """The calls of a `profile_queries()` block.
 
-    It can be asked at any time, also while the block runs; each answer is of what has ended by
-    then. The calls stay as long as the profile does.
+    It can be used at any time, even while the block runs, and covers the calls that have ended.
+    The calls live as long as the profile.
 
     Args:
-        recording: What is written down.
+        recording: The recorded calls.
         adviser: Knows pywats.
     """
 
@@ -73,7 +72,7 @@ class QueryProfile:
 
     @property
     def calls(self) -> list[Call]:
-        """All recorded calls, in the order in which they began."""
+        """All recorded calls, ordered by start."""
         for values in self._recording.rows[len(self._read) :]:
             self._read.append(self._call(Row(*values)))
         return sorted(self._read, key=lambda call: call.started)
@@ -85,31 +84,31 @@ class QueryProfile:
 
     @property
     def request_count(self) -> int:
-        """How many requests were sent; retries count, and so do calls that found no room."""
+        """Number of requests sent, including retries and those of dropped calls."""
         return self._recording.sent
 
     @property
     def share(self) -> float:
-        """Percentage of the requests of a minute, 500 by default, that these were."""
+        """These requests as a percentage of those allowed per minute, 500."""
         return 100 * self.request_count / PER_MINUTE
 
     @property
     def dropped(self) -> int:
-        """How many calls are not recorded, because 100,000 are."""
+        """Number of calls not recorded, because there were 100,000 already."""
         return self._recording.dropped
 
     @property
     def seconds(self) -> float:
-        """How long the block ran; until now, while it runs."""
+        """Duration of the block in seconds; so far, if it is still running."""
         ended = self._recording.ended
         return (perf_counter() if ended is None else ended) - self._recording.started
 
     def by_route(self) -> dict[str, RouteSummary]:
-        """Sum the calls up by route.
+        """Summarise the calls by route.
 
         Returns:
-            By method and template, such as "GET /api/Product/{part_number}"; the one with most
-            requests first.
+            Summaries by method and template, such as "GET /api/Product/{part_number}"; those with
+            most requests first.
         """
         groups: defaultdict[tuple[str, str], list[Call]] = defaultdict(list)
         for call in self.calls:
@@ -120,7 +119,7 @@ class QueryProfile:
 
     @property
     def findings(self) -> list[Finding]:
-        """What can be done better, that which spares most requests first."""
+        """What can be improved; findings that save most requests first."""
         recorded = len(self._recording.rows)
         if self._found[0] != recorded:
             self._found = recorded, find(self.calls, self._adviser)
@@ -128,27 +127,27 @@ class QueryProfile:
 
     @property
     def n_plus_one(self) -> list[Finding]:
-        """The findings where one route was asked for thing after thing."""
+        """Findings of one route called for one key after another."""
         return [found for found in self.findings if found.kind == "n_plus_one"]
 
     @property
     def duplicates(self) -> list[Finding]:
-        """The findings where the same was asked again."""
+        """Findings of repeated identical requests."""
         return [found for found in self.findings if found.kind == "duplicate"]
 
     @property
     def sequential(self) -> list[Finding]:
-        """The findings of calls that could be made side by side; some of them N+1, too."""
+        """Findings of calls that could run concurrently; some of them are N+1 as well."""
         return [found for found in self.findings if found.is_sequential]
 
     def report(self) -> str:
-        """Write the totals, the routes and the findings as a text."""
+        """Return totals, routes and findings as text."""
         return _as_text(self)
 
     def to_json(self) -> str:
-        """Write totals, routes, findings and calls as JSON; docs/guides/profiling.md has the keys.
+        """Return totals, routes, findings and calls as JSON; docs/guides/profiling.md has the keys.
 
-        Parameters that are neither texts nor numbers are written as texts.
+        Parameters that JSON cannot represent are converted to strings.
         """
         return _as_json(self)
 
@@ -198,10 +197,10 @@ def _summary(method: str, route: str, calls: list[Call]) -> RouteSummary:
 
 
 def _as_text(profile: QueryProfile) -> str:
-    """Write a profile for people."""
+    """Format a profile as text."""
     lines = [_total_line(profile)]
     if profile.dropped:
-        lines.append(f"{profile.dropped:,} more calls are not recorded: there was no room for them")
+        lines.append(f"{profile.dropped:,} more calls were not recorded: the profile is full")
     routes = profile.by_route()
     waited = sum(route.waited for route in routes.values())
     if waited >= _SHOWN:
@@ -229,7 +228,7 @@ def _as_text(profile: QueryProfile) -> str:
 
 
 def as_time(value: float) -> str:
-    """Write a time in the unit that fits it."""
+    """Format a time in a suitable unit."""
     if value < 0.001:  # noqa: PLR2004
         return f"{value * 1e6:.0f} us"
     return f"{value * 1e3:.1f} ms" if value < 1 else f"{value:.2f} s"
@@ -252,7 +251,7 @@ def _total_line(profile: QueryProfile) -> str:
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a table: numbers to the right, the last column as it is."""
+    """Yield the lines of a table: right-aligned, except for the last column."""
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     for row in (heads, *rows):
         cells = [cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=False)]
@@ -281,7 +280,7 @@ def _counted(count: int, thing: str) -> str:
 
 
 def _as_json(profile: QueryProfile) -> str:
-    """Write a profile for programs."""
+    """Format a profile as JSON."""
     content = {
         "totals": _totals(profile),
         "routes": [asdict(route) for route in profile.by_route().values()],

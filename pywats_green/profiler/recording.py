@@ -1,4 +1,4 @@
-"""Writes down the calls of a block: as little as possible while they run, the rest when asked."""
+"""Records the calls of a block, deferring as much work as possible until they are read."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pywats_green.events import RequestEvent, subscribe
 from pywats_green.profiler.callers import CallerFinder, Place, pool_place
 
 MOST_CALLS = 100_000
-"""Calls that one recording keeps, of about 400 bytes each; later ones are only counted."""
+"""Calls that a recording keeps, about 400 bytes each; later ones are only counted."""
 
 
 class Row(NamedTuple):
-    """What is noted of a call; kept as a plain tuple, in this order.
+    """The record of a call; stored as a plain tuple with these fields.
 
-    No error stands in it: that would hold the frames it was raised in, and all that is in them.
+    It has no reference to an exception, which would keep alive its frames and their variables.
     """
 
     method: str
@@ -47,15 +47,15 @@ class Recording:
 
     Args:
         finder: Finds the callers.
-        scope: Asked in the context of a call; gives None where look-ups are not gathered.
-        most: Calls that are kept.
+        scope: Called in the context of a call; returns None outside of `batching()`.
+        most: Maximum number of calls to keep.
 
     Attributes:
-        rows: Of the calls, in the order of their ends; each has the fields of a `Row`.
-        sent: Requests sent, retries and those of dropped calls included.
-        dropped: Calls that found no room.
-        started: By `time.perf_counter()`, in seconds.
-        ended: Likewise; None while the block runs.
+        rows: The calls, ordered by end; each has the fields of a `Row`.
+        sent: Requests sent, including retries and those of dropped calls.
+        dropped: Number of calls not kept.
+        started: Start of the block, by `time.perf_counter()`.
+        ended: End of the block, likewise. None: it is still running.
     """
 
     __slots__ = ("_most", "dropped", "ended", "finder", "rows", "scope", "sent", "started")
@@ -73,7 +73,7 @@ class Recording:
         self._most = most
 
     def add(self, row: tuple[Any, ...], attempts: int) -> None:
-        """Keep a call; after the end of the block, none."""
+        """Record a call, unless the block has ended."""
         if self.ended is not None:
             return
         self.sent += attempts
@@ -87,7 +87,7 @@ _open: ContextVar[tuple[Recording, ...]] = ContextVar("pywats_green.recordings",
 
 
 def _note(event: RequestEvent) -> None:
-    """Write down a call. This is what a profile costs a call, hence the plain tuple."""
+    """Record a call. This is the overhead of a profile per call, hence the plain tuple."""
     recordings = _open.get()
     if not recordings:
         return
@@ -105,7 +105,7 @@ def _note(event: RequestEvent) -> None:
 
 
 class _Listening:
-    """One subscription for all recordings of the process, while there are any."""
+    """A subscription shared by all recordings of the process, held while there are any."""
 
     def __init__(self) -> None:
         self._recordings = 0
@@ -130,7 +130,7 @@ _listening = _Listening()
 def record_calls(
     finder: CallerFinder, scope: Callable[[], object], most: int = MOST_CALLS
 ) -> Iterator[Recording]:
-    """Record the calls of this context while the block runs; see `Recording` for the arguments."""
+    """Record the calls of this context during the block. For the arguments, see `Recording`."""
     found = Recording(finder, scope, most)
     _open.set((*_open.get(), found))
     _listening.begin(finder)
@@ -139,5 +139,5 @@ def record_calls(
     finally:
         found.ended = time.perf_counter()
         _listening.end()
-        # Not by a token: a fixture may end in another context than it began in.
+        # No token: a fixture may end in another context than it started in.
         _open.set(tuple(other for other in _open.get() if other is not found))

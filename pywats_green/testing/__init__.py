@@ -1,4 +1,4 @@
-"""A WATS server for tests: real sockets, a process of its own, nothing to install."""
+"""A WATS server for tests: a separate process on real sockets, with nothing to install."""
 
 from __future__ import annotations
 

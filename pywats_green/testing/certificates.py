@@ -1,4 +1,4 @@
-"""A certificate authority for one server, in files that live as long as it does."""
+"""A temporary certificate authority for one server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Certificates:
-    """Makes a CA and a server certificate for the loopback with `trustme`.
+    """Makes a CA and a server certificate for the loopback, with `trustme`.
 
     Raises:
         ImportError: `trustme` is not installed.
@@ -20,7 +20,7 @@ class Certificates:
             import trustme  # noqa: PLC0415 (only TLS needs it)
         except ImportError as exc:
             raise ImportError(
-                "WatsServer(tls=True) makes its certificate with trustme: pip install trustme"
+                "WatsServer(tls=True) needs trustme for its certificate: pip install trustme"
             ) from exc
         authority = trustme.CA()
         certificate = authority.issue_cert("127.0.0.1", "localhost")
@@ -31,7 +31,7 @@ class Certificates:
         certificate.private_key_and_cert_chain_pem.write_to_path(self.server_file)
 
     def client_context(self) -> ssl.SSLContext:
-        """A context that trusts the server."""
+        """Return a context that trusts the server."""
         return ssl.create_default_context(cafile=self.ca_file)
 
     def remove(self) -> None:

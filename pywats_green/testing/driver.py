@@ -1,4 +1,4 @@
-"""What a test asks of a server that runs, and what it is told."""
+"""The methods by which a test drives a running server, and their results."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class ServerStats(TypedDict):
     """What `WatsServer.stats` returns.
 
     Attributes:
-        requests: Requests by route template, such as "GET /api/Product/{partNumber}". Paths and
-            methods that no route has stand under "unknown", query strings that IIS would refuse
-            under "rejected".
-        statuses: Answers by status, the status as text.
+        requests: Requests by route template, such as "GET /api/Product/{partNumber}"; "unknown"
+            for paths and methods without a route, "rejected" for query strings that IIS would
+            reject.
+        statuses: Responses by status, as a string.
         total: All requests.
-        in_flight: Requests that wait for their answer now.
-        highest_concurrency: The most requests in flight at once.
-        connections_opened: Connections since the start or the last `reset`.
-        connections_open: Connections that are open now.
+        in_flight: Requests in flight now.
+        highest_concurrency: Most requests in flight at once.
+        connections_opened: Connections opened since the start or the last `reset`.
+        connections_open: Connections open now.
         faults: How often a planted fault has struck.
     """
 
@@ -42,8 +42,8 @@ class RecordedRequest(NamedTuple):
     Attributes:
         method: The method.
         target: The request target, undecoded.
-        headers: Names and values in the order and the case in which they came.
-        body: The body, its chunks joined.
+        headers: Names and values, in their original order and case.
+        body: The body, with chunks joined.
     """
 
     method: str
@@ -58,53 +58,51 @@ def check_options(
     rate_limit: tuple[int, float] | None = None,
     **_: Any,
 ) -> None:
-    """Check times and limits; other settings are left to the server.
+    """Check times and limits; other settings are checked by the server.
 
     Raises:
-        ValueError: A time is negative, or the rate limit is no pair of positive numbers.
+        ValueError: A time is negative, or the rate limit is not a pair of positive numbers.
     """
     if latency < 0 or jitter < 0:
-        raise ValueError("latency and jitter are seconds, 0 or more")
+        raise ValueError("latency and jitter must be seconds, 0 or more")
     if rate_limit is None:
         return
     most, window = rate_limit
     if most < 1 or window <= 0:
-        raise ValueError("rate_limit is a pair: requests (1 or more), window in seconds")
+        raise ValueError("rate_limit must be a pair: requests (1 or more), window in seconds")
 
 
 def check_fault(mode: str, times: int | None) -> None:
-    """Check how a fault is to strike, and how often.
+    """Check the mode and the number of times of a fault.
 
     Raises:
         ValueError: The mode is unknown, or `times` is less than 1.
     """
     if mode not in MODES:
-        raise ValueError(f"mode is one of {', '.join(sorted(MODES))}, not {mode!r}")
+        raise ValueError(f"mode must be one of {', '.join(sorted(MODES))}, not {mode!r}")
     if times is not None and times < 1:
-        raise ValueError("times is 1 or more, or None for ever")
+        raise ValueError("times must be 1 or more, or None for no limit")
 
 
 class Driver(ABC):
-    """The methods of `WatsServer` that talk to its process; they are neither counted nor delayed.
+    """The methods of `WatsServer` that talk to its process. They are neither counted nor delayed.
 
     Raises:
-        RuntimeError: By any of them: the server is not running, or refuses the call.
+        ValueError: The server rejects the arguments.
+        RuntimeError: From any of them: the server is not running.
     """
 
     def stats(self) -> ServerStats:
-        """The counters; control calls such as this one are not counted.
-
-        Returns:
-            The counters since the start or the last `reset`.
+        """Return the counters since the start or the last `reset`.
 
         Raises:
-            RuntimeError: The server is not running or refused the call.
+            RuntimeError: The server is not running.
         """
         counters: ServerStats = self._control("stats")
         return counters
 
     def reports(self) -> dict[str, int]:
-        """The reports that were submitted: id in lower case -> times accepted.
+        """Return how often each submitted report was accepted, by lower-case id.
 
         Raises:
             RuntimeError: The server is not running.
@@ -123,25 +121,26 @@ class Driver(ABC):
         delay: float = 0.0,
         location: str | None = None,
     ) -> None:
-        """Plant a fault; several on one route strike in the order in which they were planted.
+        """Plant a fault. Several faults on one route strike in the order they were planted.
 
         Args:
-            route: A template such as "GET /api/Product/{partNumber}", which is matched exactly; a
-                prefix such as "GET /api/Product", "/api/Product" or, where a template has the
-                same name, "GET /api/Asset*"; or "*" for every request.
-            status: The status of the modes "status" (None: 503) and "redirect" (None: 302).
-            times: How often it strikes; None for ever.
-            retry_after: Seconds for a Retry-After header; None for no such header.
-            mode: "status": that status, the request unprocessed. "reset": RST. "close": closed
-                without an answer. "hang": never answered. "html": 200 with a page. "redirect": to
-                `location`. These leave the state alone; the rest process the request first:
-                "cut": half a body, then closed. "close_after": answered, then closed a moment
-                later, unannounced. "delay": answered late.
-            delay: Seconds of latency on top of the server's.
-            location: Where "redirect" leads: a path or a URL.
+            route: A template such as "GET /api/Product/{partNumber}", matched exactly; a prefix
+                such as "GET /api/Product", "/api/Product" or, if it is also a template,
+                "GET /api/Asset*"; or "*" for every request.
+            status: Status for the modes "status" (None: 503) and "redirect" (None: 302).
+            times: How often it strikes. None: no limit.
+            retry_after: Seconds for a Retry-After header. None: no such header.
+            mode: "status": answers with that status. "reset": sends RST. "close": closes without
+                an answer. "hang": never answers. "html": answers 200 with a page. "redirect":
+                redirects to `location`. These do not process the request. The others do:
+                "cut": sends half the body, then closes. "close_after": answers, and closes without
+                notice a moment later. "delay": answers late.
+            delay: Seconds added to the server's latency.
+            location: Target of "redirect": a path or a URL.
 
         Raises:
-            ValueError: The mode is unknown, or `times` is less than 1.
+            ValueError: The mode is unknown, `times` is less than 1, or no request can fit the
+                route; the text names those that are near it.
             RuntimeError: The server is not running.
         """
         check_fault(mode, times)
@@ -167,7 +166,7 @@ class Driver(ABC):
         self._control("clear_faults")
 
     def requests(self) -> list[RecordedRequest]:
-        """The requests so far, if the server was made with `record=True`, in their order.
+        """Return the requests so far, in order. The server needs `record=True`.
 
         Raises:
             RuntimeError: The server is not running.
@@ -191,7 +190,7 @@ class Driver(ABC):
         self._control("clear_requests")
 
     def reset(self) -> None:
-        """Back to the seeded state and the options of the start; counters and faults cleared.
+        """Restore the seeded state and the initial options; clear counters and faults.
 
         Raises:
             RuntimeError: The server is not running.
@@ -202,45 +201,47 @@ class Driver(ABC):
         """Change settings of the running server.
 
         Args:
-            **settings: `latency`, `jitter`, `rate_limit` as in the constructor; `lightweight`
-                (as `lightweight_query`); `default_top`: rows of a query without $top (1,000 at
-                the start); `max_top`: the most rows of any query, None for no cap;
-                `ignore_filter`: True serves queries as if they had no $filter.
+            **settings: `latency`, `jitter`, `rate_limit` as in the constructor; `lightweight`, as
+                `lightweight_query` there; `default_top`, rows of a query without $top (initially
+                1,000); `max_top`, maximum rows of any query (None: no limit); `ignore_filter`,
+                whether to ignore $filter.
 
         Raises:
-            ValueError: A time is negative, or the rate limit is no pair of positive numbers.
-            RuntimeError: The server is not running, or a name is unknown.
+            ValueError: A time is negative, the rate limit is not a pair of positive numbers, or a
+                name is unknown.
+            RuntimeError: The server is not running.
         """
         check_options(**settings)
         self._control("configure", **settings)
 
     def seed_products(self, count: int) -> None:
-        """Replace all products by `count` seeded ones, "PN-00000" first."""
+        """Replace all products with `count` seeded ones, from "PN-00000"."""
         self._control("seed", kind="products", count=count)
 
     def seed_assets(self, count: int) -> None:
-        """Replace all assets by `count` seeded ones, "AS-00000" first."""
+        """Replace all assets with `count` seeded ones, from "AS-00000"."""
         self._control("seed", kind="assets", count=count)
 
     def seed_units(self, count: int) -> None:
-        """Replace all units by `count` seeded ones, "SN-00000" first."""
+        """Replace all units with `count` seeded ones, from "SN-00000"."""
         self._control("seed", kind="units", count=count)
 
     def put_state(self, kind: str, objects: Iterable[Mapping[str, Any]]) -> None:
-        """Add objects as they are; the same exact key replaces, a key in another case does not.
+        """Add objects unchanged, replacing those with the same key, compared case-sensitively.
 
         Args:
             kind: A table of the server: "products", "assets", "units", "reports", "headers",
-                "tickets", "packages", "users", "definitions", and others of `app.state.State`.
+                "tickets", "packages", "users", "definitions", or another of `app.state.State`.
             objects: JSON objects as the server sends them, with the key of their table.
 
         Raises:
-            RuntimeError: The server is not running, the kind is unknown, or a key is missing.
+            ValueError: The kind is unknown, or a key is missing.
+            RuntimeError: The server is not running.
         """
         self._control("put_state", kind=kind, objects=[dict(item) for item in objects])
 
     def get_state(self, kind: str) -> list[dict[str, Any]]:
-        """All objects of a table; `kind` as for `put_state`."""
+        """Return all objects of a table. For `kind`, see `put_state`."""
         objects: list[dict[str, Any]] = self._control("get_state", kind=kind)
         return objects
 
@@ -248,14 +249,14 @@ class Driver(ABC):
         """Close all idle connections.
 
         Args:
-            reset: True closes with RST, False with FIN.
+            reset: Whether to close with RST instead of FIN.
 
         Returns:
-            How many were closed.
+            The number of connections closed.
         """
         dropped: int = self._control("drop_connections", reset=reset)
         return dropped
 
     @abstractmethod
     def _control(self, command: str, **arguments: Any) -> Any:
-        """Send a command and return its decoded answer."""
+        """Send a command and return its decoded response."""

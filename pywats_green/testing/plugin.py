@@ -1,8 +1,9 @@
 """A pytest plugin: the fixture `max_requests`, which fails a test that sends too many requests.
 
-Importing it imports pywats_green, which patches the process. So it is no entry point, which would
-do that to every pytest run of the environment; a project asks for it, before anything else is
-imported, in its pytest settings: `addopts = "-p pywats_green.testing.plugin"`.
+Importing it imports pywats_green, which patches the process. So it is not registered as an entry
+point, which would patch every pytest run in the environment. A project enables it with
+`addopts = "-p pywats_green.testing.plugin"` in its pytest settings, so that it is imported before
+everything else.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from pywats_green.upstream.features.profiling import profile_queries
 
 
 class RequestLimit:
-    """Counts requests, and fails the test where they are too many.
+    """Counts requests, and fails the test if there are too many.
 
-    It counts from the moment it is made: to the end of the test, or, used in a `with`, to the end
-    of that block.
+    It counts from its creation to the end of the test or, as a context manager, to the end of the
+    block.
 
     Args:
-        most: Requests that may be sent, retries included; what the cache or a batch answers is
-            none.
+        most: Maximum number of requests, including retries. Calls answered by the cache or a batch
+            send none.
 
     Attributes:
-        profile: What was recorded so far.
-        is_block: Whether it was used in a `with`, and so is not looked at again.
+        profile: What has been recorded so far.
+        is_block: Whether it was used as a context manager, and needs no check at the end.
     """
 
     def __init__(self, most: int) -> None:
@@ -50,18 +51,18 @@ class RequestLimit:
         trace: TracebackType | None,
     ) -> None:
         self.end()
-        if error is None:  # what the block raised says more
+        if error is None:  # the block's own error is more useful
             self.check()
 
     def end(self) -> None:
-        """Count no more."""
+        """Stop counting."""
         self._block.close()
 
     def check(self) -> None:
         """Fail the test if there were too many.
 
         Raises:
-            pytest.fail.Exception: With the report of the profile.
+            pytest.fail.Exception: There were; the message has the profile's report.
         """
         __tracebackhide__ = True
         sent = self.profile.request_count
@@ -82,8 +83,8 @@ _LIMITS = pytest.StashKey[list[RequestLimit]]()
 def max_requests(request: pytest.FixtureRequest) -> Iterator[MaxRequests]:
     """Fail the test if green clients send more requests than allowed.
 
-    `max_requests(10)` counts to the end of the test, `with max_requests(10):` to the end of the
-    block. Counted is what `pywats_green.profile_queries()` records; its report is the message.
+    `max_requests(10)` counts until the end of the test, `with max_requests(10):` until the end of
+    the block. It counts what `pywats_green.profile_queries()` records, whose report is the message.
     """
     limits = request.node.stash[_LIMITS] = []
 
@@ -99,7 +100,7 @@ def max_requests(request: pytest.FixtureRequest) -> Iterator[MaxRequests]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Look at the limits when the test has passed: a fixture could only report an error."""
+    """Check the limits once the test has passed; a fixture could only report an error."""
     result = yield
     for limit in item.stash.get(_LIMITS, []):
         if not limit.is_block:

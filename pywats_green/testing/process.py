@@ -1,4 +1,4 @@
-"""The child process: started, asked, ended; only ever by its own handle."""
+"""The server's child process; controlled only through its own handle."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ START_TIMEOUT = 30.0
 STOP_TIMEOUT = 5.0
 CONTROL_TIMEOUT = 60.0
 OK = 200
+BAD_ARGUMENTS = 400
 
 
 class ServerProcess:
     """A running server.
 
-    Its standard input stays open for as long as it is wanted: the child exits when that ends,
-    so it never outlives a parent that dies.
+    The child exits when its standard input is closed, so it never outlives its parent.
 
     Args:
-        options: What the child is told, as JSON on its standard input.
-        certificates: Those of the server; None where it speaks plain HTTP.
+        options: Options sent to the child as JSON on its standard input.
+        certificates: The server's certificates. None: plain HTTP.
 
     Raises:
-        RuntimeError: The process ended before it listened.
+        RuntimeError: The process exited before it was listening.
     """
 
     def __init__(self, options: dict[str, Any], certificates: Certificates | None) -> None:
@@ -57,7 +57,7 @@ class ServerProcess:
         process = self._process
         if process.stdin is None or process.stdout is None:
             raise RuntimeError("the WATS server process has no pipes")
-        # A process that never speaks would hold the read for ever; killing it ends the read.
+        # A silent process would block the read for ever; killing it ends the read.
         watchdog = threading.Timer(START_TIMEOUT, process.kill)
         watchdog.daemon = True
         watchdog.start()
@@ -71,22 +71,23 @@ class ServerProcess:
             watchdog.cancel()
         if not line.strip().isdigit():
             raise RuntimeError(
-                "the WATS server process ended before it listened; its error stands on stderr"
+                "the WATS server process exited before it was listening; see its error on stderr"
             )
         return int(line)
 
     def call(self, command: str, **arguments: Any) -> Any:
-        """Send one command over a connection of its own.
+        """Send a command over a new connection.
 
         Args:
             command: The command.
-            **arguments: Its arguments, as JSON.
+            **arguments: Its arguments, sent as JSON.
 
         Returns:
-            The decoded answer.
+            The decoded response.
 
         Raises:
-            RuntimeError: The server does not answer, or refuses the command.
+            ValueError: The server rejects the arguments.
+            RuntimeError: The server does not answer, or does not know the command.
         """
         connection = self._connection()
         try:
@@ -97,8 +98,10 @@ class ServerProcess:
             raise RuntimeError(f"the WATS server does not answer: {exc}") from exc
         finally:
             connection.close()
+        if response.status == BAD_ARGUMENTS:
+            raise ValueError(body.get("Message"))
         if response.status != OK:
-            raise RuntimeError(f"the WATS server refused '{command}': {body.get('Message')}")
+            raise RuntimeError(f"the WATS server rejected '{command}': {body.get('Message')}")
         return body
 
     def _connection(self) -> http.client.HTTPConnection:
@@ -110,11 +113,11 @@ class ServerProcess:
         )
 
     def end(self) -> None:
-        """End the process and wait until it is gone; a stubborn one is killed."""
+        """Stop the process and wait for it; kill it if it does not exit."""
         process = self._process
         try:
             if process.stdin is not None:
-                # A broken pipe says that the process is gone already.
+                # A broken pipe means that the process has already exited.
                 with contextlib.suppress(BrokenPipeError):
                     process.stdin.close()
             try:
@@ -128,7 +131,7 @@ class ServerProcess:
 
 
 def _environment() -> dict[str, str]:
-    """The child is never patched, and finds this very package wherever it was imported from."""
+    """Return the child's environment: not patched, and importing this copy of the package."""
     root = str(Path(__file__).resolve().parents[2])
     known = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([root, known]) if known else root

@@ -1,4 +1,4 @@
-"""The handle by which a test starts, drives and stops the server process."""
+"""The handle with which a test starts, drives and stops the server process."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 
 class WatsServer(Driver):
-    """A WATS server double in a process of its own, on a free port of the loopback.
+    """A WATS server double in a separate process, on a free port of the loopback.
 
-    A context manager; `start` and `stop` do the same by hand. It works in a plain process and
-    under gevent, where all its waiting is cooperative. Its content is the same for the same seed:
-    products "PN-00000" to "PN-04999" with revisions A and B, assets "AS-00000" to "AS-01999",
-    units "SN-00000" to "SN-04999" (of product "PN-" number modulo 1,000), and some reports.
+    A context manager; alternatively, call `start` and `stop`. It works in a plain process and
+    under gevent, where it blocks cooperatively. The seed determines its content: products
+    "PN-00000" to "PN-04999" with revisions A and B, assets "AS-00000" to "AS-01999", units
+    "SN-00000" to "SN-04999" (of product "PN-" number modulo 1,000), and some reports.
 
     Args:
         latency: Seconds that the server waits before each answer.
-        jitter: The most seconds that chance, seeded, adds to each latency.
-        rate_limit: Requests allowed in a window of seconds, as a pair; more are answered with 429
-            and Retry-After. None is no limit.
-        tls: True serves HTTPS with a certificate made for the occasion; needs `trustme`.
-        seed: Decides the content and all chance.
-        lightweight_query: True strips products in query answers of description, XML, revisions
-            and tags; False answers the same objects as single requests do.
-        record: True keeps every request for `requests`.
-        port: The port; 0 takes a free one.
+        jitter: Maximum seconds added at random to each latency.
+        rate_limit: A pair: requests allowed, and the window in seconds. More are answered with
+            429 and Retry-After. None: no limit.
+        tls: Whether to serve HTTPS, with a generated certificate; needs `trustme`.
+        seed: Seed of the content and of all random choices.
+        lightweight_query: Whether products in query results lack description, XML, revisions and
+            tags; otherwise they equal those of single requests.
+        record: Whether to keep every request for `requests`.
+        port: The port. 0: a free one.
 
     Raises:
         ValueError: A time is negative, or the rate limit is not a pair of positive numbers.
@@ -82,7 +82,7 @@ class WatsServer(Driver):
         self.stop()
 
     def __repr__(self) -> str:
-        """Where the server listens, never its token."""
+        """Return where the server listens, never its token."""
         return f"WatsServer({'stopped' if self._process is None else self.url})"
 
     @property
@@ -96,23 +96,23 @@ class WatsServer(Driver):
 
     @property
     def ca_file(self) -> str | None:
-        """The certificate to trust, as a PEM file that lives until `stop`; None without TLS."""
+        """The CA certificate, a PEM file that exists until `stop`. None: no TLS."""
         return None if self._certificates is None else self._certificates.ca_file
 
     @property
     def pid(self) -> int | None:
-        """The id of the server's process; None where it is not running."""
+        """The id of the server's process. None: it is not running."""
         return None if self._process is None else self._process.pid
 
     def start(self) -> Self:
-        """Start the server; nothing where it runs already.
+        """Start the server. Does nothing if it is already running.
 
         Returns:
             This handle.
 
         Raises:
-            ImportError: `tls` without `trustme` installed.
-            RuntimeError: The process ended before it listened.
+            ImportError: `tls` was given, but `trustme` is not installed.
+            RuntimeError: The process exited before it was listening.
         """
         if self._process is not None:
             return self
@@ -129,7 +129,7 @@ class WatsServer(Driver):
         return self
 
     def stop(self) -> None:
-        """Stop the server and remove its certificates; nothing where it is stopped already."""
+        """Stop the server and remove its certificates. Does nothing if it is already stopped."""
         process, self._process = self._process, None
         certificates, self._certificates = self._certificates, None
         try:

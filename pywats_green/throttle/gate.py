@@ -178,16 +178,14 @@ class Gate:
         Args:
             cause: Why, for people.
             permit: The request's. None: it had none, because there was no gate.
-            seconds: Until the next probe, as the server asks for them, at most 300. None: it does
-                not ask; pauses grow with each probe that fails.
+            seconds: Until the next probe, as the server asks, at most 300. None: pauses grow.
             longest: Upper bound of such a pause in seconds.
             is_limit: Whether a limit of the server's own is used up, which others use, too, or
                 which it does not name. Then the first pause, where it is not asked for, is as long
                 as what was needed within the last minute; and two are in flight for a minute.
 
         Returns:
-            Whether the server told something new: False for what was in flight when the gate
-            closed.
+            Whether that was news: not of what was in flight when the gate closed.
         """
         now = self._clock()
         counts = self._give_back(permit) if permit is not None else not self.is_closed
@@ -217,7 +215,7 @@ class Gate:
     def close_from_afar(
         self, cause: str, *, seconds: float | None, longest: float, is_limit: bool
     ) -> None:
-        """Close it for what another native thread's gate has met, or put its probe off."""
+        """Close it for what another native thread met, or put its probe off."""
         now = self._clock()
         if self._closure is None:
             self._shut(now, cause, seconds, longest, is_limit=is_limit)

@@ -1,4 +1,4 @@
-"""The way to the server: requests owns the pools, urllib3's connections carry the calls."""
+"""The HTTP transport: requests owns the pools, urllib3's connections carry the calls."""
 
 from pywats_green.transport.answers import Answer
 from pywats_green.transport.transport import Transport

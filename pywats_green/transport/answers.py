@@ -1,4 +1,4 @@
-"""An answer, and what httpx makes of its headers and its body."""
+"""A response, with headers and body decoded as in httpx."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import urllib3
 
 from pywats_green.exceptions import TransportDecodeError
 
-PIECE = 1_048_576  # bytes to read or to decode before the other greenlets get their turn
-# Seconds. Not 0: gevent runs fifty such turns before it looks at sockets and timers again.
+PIECE = 1_048_576  # bytes to read or decode before letting other greenlets run
+# Seconds. Not 0, because gevent runs fifty such switches before it polls sockets and timers again.
 MOMENT = 1e-6
 
 
 class Answer(NamedTuple):
-    """What the server answered.
+    """A response as read by the transport.
 
     Attributes:
         status: HTTP status code.
-        headers: By lower-case name; values of a repeated header are joined by ", ".
-        content: The body, content encodings undone.
-        head: As it came; empty where requests has read it.
+        headers: By lower-case name; the values of a repeated header are joined by ", ".
+        content: The decoded body.
+        head: The head as received; empty if requests read it.
     """
 
     status: int
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
 
 
 def as_utf8(fields: dict[str, str]) -> dict[str, str]:
-    """Take the values for UTF-8 if all of them are that, as httpx does, else leave them Latin-1."""
+    """As httpx does, decode the values as UTF-8 if all of them are, else leave them Latin-1."""
     try:
         return {name: value.encode("latin-1").decode() for name, value in fields.items()}
     except UnicodeDecodeError:
@@ -40,15 +40,15 @@ def as_utf8(fields: dict[str, str]) -> dict[str, str]:
 
 
 def decoded(content: bytes, encoding: str) -> bytes:
-    """Undo the content encodings of a body.
+    """Decode the content encodings of a body.
 
     Raises:
-        TransportDecodeError: It is not encoded as it says.
+        TransportDecodeError: It is not encoded as declared.
     """
     response = urllib3.HTTPResponse(
         io.BytesIO(content), headers={"content-encoding": encoding}, preload_content=False
     )
-    whole = io.BytesIO()  # which gives what it holds without another copy
+    whole = io.BytesIO()  # its `getvalue` does not copy
     try:
         for piece in response.stream(PIECE):
             if whole.tell():

@@ -1,4 +1,4 @@
-"""Connections, hung into urllib3: cooperative, resolved once per origin, closed by every error."""
+"""urllib3 connections with cached name resolution that close on every error."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ resolver = Resolver()
 
 
 class GreenConnection(HTTPConnection):
-    """Has a wire while it is connected, and knows a dead one without a switch to the hub."""
+    """Has a `Wire` while connected, and detects a dead one without switching to the hub."""
 
     idle_since = 0.0
     wire: Wire | None = None
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the first address that answers.
+        """Connect to the first address that responds.
 
         Raises:
-            OSError: None did. A TimeoutError when the time is over, a `socket.gaierror` when the
-                name does not resolve.
+            OSError: None did; a TimeoutError after a timeout, a `socket.gaierror` if the name does
+                not resolve.
         """
         host, port = self._dns_host, self.port
         deadline = None if self.timeout is None else time.monotonic() + self.timeout
@@ -50,23 +50,23 @@ class GreenConnection(HTTPConnection):
     def _connect_to(self, address: Address, timeout: float | None) -> socket.socket:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
         try:
-            # Headers and body are two writes; a proxy too shall not wait in between.
+            # Head and body may be two writes, which Nagle's algorithm would delay.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(timeout)
             sock.connect(address.sockaddr)
-        except BaseException:  # a kill too must not leave the descriptor behind
+        except BaseException:  # a kill must not leak the descriptor either
             sock.close()
             raise
         return sock
 
     def connect(self) -> None:
-        """Connect, with TLS and through a proxy where that is asked for."""
+        """Connect, with TLS and through a proxy if configured."""
         super().connect()
         self.wire = Wire(self.sock)
 
     @property
     def is_connected(self) -> bool:
-        """Whether the server has kept it open; urllib3 asks before it lends a connection."""
+        """Whether the server has kept it open; urllib3 checks before reusing a connection."""
         return self.wire is not None and not self.wire.has_come()
 
     def close(self) -> None:
@@ -76,14 +76,14 @@ class GreenConnection(HTTPConnection):
             wire.close()
         super().close()
 
-    # What reads any answer where requests itself sends.
+    # Reads the response if requests itself sends the request.
     response_class = Response
 
 
 class GreenTLSConnection(GreenConnection, HTTPSConnection):
-    """The same over TLS."""
+    """A `GreenConnection` over TLS."""
 
 
 def _share(deadline: float | None, left: int) -> float | None:
-    """Divide what is left of the time among the addresses that are left, in seconds."""
+    """Divide the remaining time among the remaining addresses, in seconds."""
     return None if deadline is None else max((deadline - time.monotonic()) / left, 0.001)

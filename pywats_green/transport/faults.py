@@ -1,7 +1,7 @@
-"""Translates foreign errors into our three transport errors, with httpx's words.
+"""Translates foreign errors into the three transport errors, with httpx's messages.
 
-Upstream puts the text of httpx's error into its own, so the words are part of what users see.
-Texts of the operating system are marked, because httpx under asyncio does not pass them on.
+Upstream includes the message of httpx's error in its own, so users see it. Messages of the
+operating system are marked, because httpx under asyncio does not pass them on.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _TUNNEL = "Tunnel connection failed: "
 
 
 def connect_fault(exc: Exception) -> TransportError:
-    """Return our error for one that kept a connection from being made.
+    """Return the transport error for a failure to connect.
 
     Args:
-        exc: What resolving, connecting, the proxy or the TLS handshake raised.
+        exc: The error from name resolution, connecting, the proxy or the TLS handshake.
 
     Returns:
         The error to raise from `exc`.
@@ -38,7 +38,7 @@ def connect_fault(exc: Exception) -> TransportError:
     if isinstance(exc, TimeoutError):
         return TransportTimeoutError(text, system=True, is_away=True, is_unsent=True)
     if isinstance(exc, http.client.HTTPException) or text.startswith(_TUNNEL):
-        return TransportError(text.removeprefix(_TUNNEL))  # the proxy refused to connect us
+        return TransportError(text.removeprefix(_TUNNEL))  # the proxy refused
     has_own_words = isinstance(exc, (socket.gaierror, ssl.SSLError, ValueError))
     return TransportConnectError(
         text, system=not has_own_words, is_away=_is_away(exc), is_unsent=True
@@ -46,10 +46,10 @@ def connect_fault(exc: Exception) -> TransportError:
 
 
 def exchange_fault(exc: OSError | http.client.HTTPException) -> TransportError:
-    """Return our error for one that broke off an exchange over an open connection.
+    """Return the transport error for a failure on an open connection.
 
     Args:
-        exc: What writing the request or reading the answer raised.
+        exc: The error from sending the request or reading the response.
 
     Returns:
         The error to raise from `exc`.

@@ -1,6 +1,6 @@
-"""Heads of answers: where they end, what cannot become one, what is mended, what the words are.
+"""Heads of responses: finding their end, rejecting them early, repairs, and error messages.
 
-All here is for answers that came in pieces, are preceded by interim ones, or that llhttp refused.
+Used only for responses that arrive in pieces, follow interim ones, or are rejected by llhttp.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from httptools import HttpParserError
 
 from pywats_green.exceptions import TransportError
 
-_LIMIT = 262_144  # bytes, interim answers included; upstream's library fails above 80,000
+_LIMIT = 262_144  # bytes, including interim responses; upstream's library fails above 80,000
 _MOST_LINES = 10_000
-LONG = 2 * _MOST_LINES  # bytes; a shorter head keeps all bounds
+LONG = 2 * _MOST_LINES  # bytes; a shorter head is within all bounds
 
 _END = b"\r\n\r\n"
 _START = b"HTTP/1."
@@ -31,14 +31,14 @@ _FOLD = re.compile(rb"\r\n[ \t]+")
 _LENGTH_LINE = re.compile(rb"content-length:", re.IGNORECASE)
 
 _BARE = "a line of the head ends without a carriage return"
-_TOO_LONG = "Receive buffer too long"  # the words of upstream's library
+_TOO_LONG = "Receive buffer too long"  # the message of upstream's library
 
-# Where a head begins, with interim answers before it, and where it ends; 0: not received yet.
+# Start of the final head, after any interim responses, and its end; 0: not received yet.
 Head: TypeAlias = tuple[int, int]
 
 
 def receive_head(receive: Callable[[], bytes], received: bytes) -> tuple[bytes, Head]:
-    """Receive until there is a whole head, with interim answers before it."""
+    """Receive until a final head is complete."""
     head, known = find_head(received), 0
     while not head[1]:
         _check_beginning(received, head[0], known)
@@ -54,10 +54,10 @@ def receive_head(receive: Callable[[], bytes], received: bytes) -> tuple[bytes, 
 
 
 def find_head(received: bytes, begin: int = 0) -> Head:
-    """Return where the head of the answer is, from `begin` on.
+    """Locate the final head, starting at `begin`.
 
     Raises:
-        TransportError: What stands there is no HTTP, or switches to something else.
+        TransportError: It is not HTTP, or switches to another protocol.
     """
     while True:
         end = received.find(_END, begin) + len(_END)
@@ -71,14 +71,14 @@ def find_head(received: bytes, begin: int = 0) -> Head:
         if line is None:
             raise no_status_line(received[begin:end])
         if line[1] == _SWITCHING:
-            raise TransportError("the server switched to a protocol that nobody asked for")
-        if _BARE_LINE_FEED.search(received, begin, end):  # another end, perhaps
+            raise TransportError("the server switched to a protocol that was not requested")
+        if _BARE_LINE_FEED.search(received, begin, end):  # other parsers may see another end
             raise TransportError(_BARE)
         begin = end
 
 
 def _check_beginning(received: bytes, begin: int, known: int) -> None:
-    """Refuse at once what cannot become a head, rather than wait for its end."""
+    """Reject what cannot become a head at once, rather than waiting for its end."""
     if received.find(b"\n", begin) < 0:
         is_possible = _START.startswith(received[begin : begin + len(_START)])
     else:
@@ -90,13 +90,13 @@ def _check_beginning(received: bytes, begin: int, known: int) -> None:
 
 
 def no_status_line(received: bytes) -> TransportError:
-    """Return the error for what begins with no status line."""
+    """Return the error for a response without a valid status line."""
     line = bytearray(received[:1_000].split(b"\r\n")[0])
     return TransportError(f"illegal status line: {line!r}")
 
 
 def joined(head: bytes) -> dict[str, str]:
-    """Read the headers of a head that was found sound, where some of them come twice."""
+    """Read the headers of a valid head, joining repeated ones."""
     fields: dict[str, str] = {}
     for line in head.decode("latin-1").split("\r\n")[1:-2]:
         name, _, value = line.partition(":")
@@ -106,24 +106,24 @@ def joined(head: bytes) -> dict[str, str]:
 
 
 def check_length(received: bytes, end: int) -> None:
-    """Refuse a head, ending there, that is beyond the bounds.
+    """Reject a head, ending at `end`, that exceeds the bounds.
 
     Raises:
-        TransportError: It is.
+        TransportError: It does.
     """
     if end > _LIMIT or received.count(b"\n", 0, end) > _MOST_LINES:
         raise TransportError(_TOO_LONG)
 
 
 def mended(received: bytes, end: int) -> bytes:
-    """Unfold the header lines before `end`, and say a length once that is said twice."""
+    """Unfold the header lines before `end`, and merge repeated equal Content-Lengths."""
     heads = received[:end].split(_END)[:-1]
     return b"".join([*(_mended_head(head) + _END for head in heads), received[end:]])
 
 
 def _mended_head(head: bytes) -> bytes:
     status_line, separator, rest = head.partition(b"\r\n")
-    # The first of them continues nothing: where it begins with a blank, it stays and is refused.
+    # A first line that starts with a blank continues nothing; it is left and rejected.
     lines = _FOLD.sub(b" ", rest).split(b"\r\n")
     places = [place for place, line in enumerate(lines) if _LENGTH_LINE.match(line)]
     said = b",".join(lines[place].partition(b":")[2] for place in places)
@@ -136,7 +136,7 @@ def _mended_head(head: bytes) -> bytes:
 
 
 def refusal(head: bytes, exc: HttpParserError) -> TransportError:
-    """Say what is wrong with a head, in the words of upstream's library where it has any."""
+    """Return the error for a rejected head, with upstream's library's message if it has one."""
     lines = head[: -len(_END)].split(b"\r\n")[1:]
     for line in lines:
         if not _HEADER_LINE.fullmatch(line):

@@ -1,4 +1,4 @@
-"""Pools of connections, one for each origin, hung into requests by the hooks meant for that."""
+"""Connection pools, one per origin, plugged into requests by its own extension points."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from pywats_green.transport.faults import connect_fault, exchange_fault
 from pywats_green.transport.tls import make_context
 from pywats_green.transport.writing import Message
 
-_ORIGINS = 1_000  # more are only reached by redirects without end
+_ORIGINS = 1_000  # only endless redirects could need more
 
 
 class IdleConnections:
-    """The idle connections of an origin, last used first; what urllib3 calls the pool's queue.
+    """The idle connections of an origin, most recently used first; urllib3's pool queue.
 
-    It has no bound: as many connections stay as were used at once, and those that were not used
-    for `keepalive_expiry` are closed when another one comes or goes. Appending to a deque and
-    popping from it cannot be interrupted by another greenlet, so it needs no lock.
+    Unbounded: as many connections are kept as were in use at once. Those idle for longer than
+    `keepalive_expiry` are closed when another one is put or taken. Deque operations cannot be
+    interrupted by another greenlet, so it needs no lock.
     """
 
     def __init__(self, maxsize: int) -> None:
-        del maxsize  # urllib3 gives its own bound; see above
+        del maxsize  # urllib3's bound; unused, see above
         self._idle: deque[GreenConnection] = deque()
         self._expiry = config.in_force.keepalive_expiry
 
     def put(self, connection: GreenConnection | None, block: bool = False) -> None:  # noqa: ARG002  # urllib3's call
-        """Take a connection back; one that is closed, or None, is forgotten."""
+        """Take a connection back. A closed one, or None, is dropped."""
         if connection is None or connection.sock is None:
             return
         connection.idle_since = time.monotonic()
@@ -50,12 +50,12 @@ class IdleConnections:
             self._expire(oldest)
 
     def get(self, block: bool = False, timeout: float | None = None) -> GreenConnection:  # noqa: ARG002
-        """Hand out the connection that was used last.
+        """Return the most recently used connection.
 
         Raises:
             queue.Empty: There is none; urllib3 then makes a new one.
         """
-        self._expiry = config.in_force.keepalive_expiry  # the next `put` goes by it, too
+        self._expiry = config.in_force.keepalive_expiry  # also for the next `put`
         oldest = time.monotonic() - self._expiry
         if self._idle and self._idle[0].idle_since <= oldest:
             self._expire(oldest)
@@ -77,11 +77,11 @@ class IdleConnections:
 
 
 class GreenPool(HTTPConnectionPool):
-    """Lends a connection to each exchange, and only takes a sound one back."""
+    """Provides a connection for each exchange, and takes only reusable ones back."""
 
     ConnectionCls = GreenConnection
     QueueCls = IdleConnections  # type: ignore[assignment]
-    forwards = False  # whether it leads to a proxy that wants to be told the whole URL
+    forwards = False  # whether it leads to a forwarding proxy, which needs the absolute URL
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -93,19 +93,19 @@ class GreenPool(HTTPConnectionPool):
         Args:
             message: The request.
             timeout: Seconds for each phase (connect, write, read). None: no limit.
-            deadline: When a timer will kill this greenlet, by `time.monotonic()`. None: there is
-                none.
+            deadline: When a timer will kill this greenlet, on the `time.monotonic()` clock. None:
+                never.
 
         Raises:
             TransportError: As `Transport.request`.
         """
-        # Each address of a host has its share of the time to connect, so that one counts anyway.
+        # Kept even if the deadline comes first: it is divided among the addresses of the host.
         connect_timeout = timeout
         if timeout is not None and deadline is not None:
             now = time.monotonic()
-            if now < deadline <= now + timeout:  # one that is over has no timer any more
-                timeout = None  # no phase can end later
-        # urllib3's own `_get_conn` and `_put_conn` do the same with more calls, in every request.
+            if now < deadline <= now + timeout:  # a past deadline has no timer any more
+                timeout = None  # the deadline ends every phase
+        # urllib3's `_get_conn` and `_put_conn` do the same with more calls per request.
         try:
             connection: Any = self.pool.get()  # type: ignore[union-attr]  # not closed while in use
         except queue.Empty:
@@ -113,14 +113,14 @@ class GreenPool(HTTPConnectionPool):
         try:
             wire = connection.wire
             if wire is None or wire.has_come():
-                connection.close()  # where it is stale
+                connection.close()  # if it is stale
                 self._connect(connection, connect_timeout)
                 wire = connection.wire
             answer, can_go_on = wire.exchange(message, timeout)
         except (OSError, http.client.HTTPException) as exc:
             connection.close()
             raise exchange_fault(exc) from exc
-        except BaseException:  # a kill too: nobody may find what is left of its answer
+        except BaseException:  # also a kill: the next exchange must not read this one's response
             connection.close()
             raise
         if can_go_on and self.pool is not None:
@@ -131,12 +131,12 @@ class GreenPool(HTTPConnectionPool):
 
     @property
     def idle(self) -> int:
-        """How many connections wait for their next exchange."""
+        """Number of idle connections."""
         idle: Any = self.pool  # None: closed
         return 0 if idle is None else len(idle)
 
     def close_idle(self) -> None:
-        """Close the idle connections; the pool goes on."""
+        """Close the idle connections; the pool can still be used."""
         if self.pool is not None:
             self.pool.clear()  # type: ignore[attr-defined]
 
@@ -152,7 +152,7 @@ class GreenPool(HTTPConnectionPool):
 
 
 class GreenTLSPool(GreenPool, HTTPSConnectionPool):
-    """The same over TLS."""
+    """A `GreenPool` over TLS."""
 
     ConnectionCls = GreenTLSConnection
 
@@ -164,9 +164,9 @@ class TransportStats(TypedDict):
     """The connections of this process.
 
     Attributes:
-        origins: Servers and proxies that live clients are connected with; each client counts.
-        idle: Connections that wait for their next exchange.
-        opened: Connections that were opened so far.
+        origins: Servers and proxies that live clients use, counted per client.
+        idle: Idle connections.
+        opened: Connections opened so far.
     """
 
     origins: int
@@ -175,7 +175,7 @@ class TransportStats(TypedDict):
 
 
 def transport_statistics() -> TransportStats:
-    """Return the statistics of the connections of this process's live clients."""
+    """Return the connection statistics of this process's live clients."""
     pools = list(_pools)
     return {
         "origins": len(pools),
@@ -185,7 +185,7 @@ def transport_statistics() -> TransportStats:
 
 
 class GreenAdapter(HTTPAdapter):
-    """requests' own adapter, on the pools above, for direct connections and through proxies.
+    """requests' adapter on green pools, for direct and proxied connections.
 
     Args:
         verify: Whether to verify TLS certificates.
@@ -199,21 +199,21 @@ class GreenAdapter(HTTPAdapter):
         super().__init__(pool_connections=_ORIGINS, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make requests' pool manager, with our pools in it."""
+        """Make requests' pool manager, with green pools."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self.pool_classes
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Make requests' manager for a proxy, with our pools in it.
+        """Make requests' manager for a proxy, with green pools.
 
         Raises:
-            InvalidSchema: The proxy speaks SOCKS, which upstream does not support either.
+            InvalidSchema: It is a SOCKS proxy, which upstream does not support either.
         """
         if proxy.lower().startswith("socks"):
-            raise InvalidSchema("SOCKS proxies are not supported: name an HTTP proxy")
+            raise InvalidSchema("SOCKS proxies are not supported: use an HTTP proxy")
         if proxy.lower().startswith("https"):
             context = self._context(self._verify, None)
-            # The second name is for older urllib3, where the first counts for tunnels alone.
+            # The second is for older urllib3, where the first applies to tunnels only.
             kwargs |= {"proxy_ssl_context": context, "ssl_context": context}
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = self.pool_classes
@@ -222,17 +222,17 @@ class GreenAdapter(HTTPAdapter):
     def build_connection_pool_key_attributes(
         self, request: Any, verify: Any, cert: Any = None
     ) -> Any:
-        """Name host and TLS context of a request; requests' hook for contexts of one's own."""
+        """Return host and TLS context of a request; requests' hook for custom contexts."""
         if verify != self._verify:
             self._verify = verify
-            self.proxy_manager.clear()  # which hold the context for the proxy itself
+            self.proxy_manager.clear()  # they hold the context for the proxy itself
         host, _ = super().build_connection_pool_key_attributes(request, verify, None)
         if host["scheme"] != "https":
             return host, {}
         return host, {"ssl_context": self._context(verify, cert)}
 
     def _context(self, verify: Any, cert: Any) -> ssl.SSLContext:
-        """Return the one context for all connections; pools, and their connections, go by it."""
+        """Return the context for these settings, shared by all connections; a part of pool keys."""
         current = config.settings()
         key = (verify, repr(cert), current.ca_bundle, current.client_cert, current.client_key)
         if key not in self._contexts:
@@ -240,17 +240,17 @@ class GreenAdapter(HTTPAdapter):
         return self._contexts[key]
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
-        """Leave the pool as it is: its context says whom we trust, and requests would add to it."""
+        """Do nothing: the pool's context is complete, and requests would add to it."""
 
     def close(self) -> None:
-        """Close all idle connections; files of certificates are read again afterwards."""
+        """Close all idle connections; certificate files are read again afterwards."""
         super().close()
         self.proxy_manager.clear()
         self._contexts.clear()
 
 
 def _forget_connections() -> None:
-    """Close this process's copies of the idle connections, which the parent goes on using."""
+    """Close a forked process's copies of the idle connections; the parent keeps using them."""
     resolver.clear()
     for pool in list(_pools):
         with contextlib.suppress(OSError):

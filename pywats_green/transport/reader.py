@@ -1,9 +1,9 @@
-"""Reads answers: llhttp says what is one, and refuses what two readers could take differently.
+"""Reads responses with llhttp, which rejects whatever two parsers could read differently.
 
-Its word is final, with two exceptions that upstream's HTTP library takes: a folded header line,
-and a length that is said twice. They are mended in the head, before a byte of the body was handed
-out, and the head is judged once more. What llhttp leaves to its caller is done here: bounds,
-answers that end with the connection or have no body by their request, and what follows them.
+Its errors are final, except for two that upstream's HTTP library accepts: folded header lines and
+a repeated Content-Length. These are fixed in the head before any of the body is handed out, and
+the head is parsed again. What llhttp leaves to its caller is done here: bounds, responses that end
+with the connection or have no body because of their request, and surplus bytes.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from pywats_green.transport.heads import (
 )
 
 _MOST_NAMES = 1_000
-_IDLE_LIMIT = 262_144  # bytes in a row that bring nothing of a body: chunk extensions, trailers
+_IDLE_LIMIT = 262_144  # consecutive bytes outside the body: chunk extensions, trailers
 
 _END = b"\r\n\r\n"
 _USUAL_START = re.compile(rb"HTTP/1\.[01] [2-9]")  # of a final answer
-_TAIL = 8  # bytes, in which the end of a chunked body shows
-_FIRST_FINAL = 200  # status; what is below is an interim answer
+_TAIL = 8  # bytes; enough to recognise the end of a chunked body
+_FIRST_FINAL = 200  # lower statuses are interim responses
 
 _USUAL_REASONS = frozenset(reason.encode() for reason in http.client.responses.values())
-_REASON = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")  # llhttp lets all pass
+_REASON = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")  # llhttp accepts anything
 
 _CUT_BODY = "peer closed connection without sending complete message body ({})"
 
 
 class _Names(dict[bytes, str]):
-    """The names of headers as they came, and in lower case; a server has its few."""
+    """Maps header names to lower case; a server uses only a few."""
 
     def __missing__(self, name: bytes) -> str:
         text = name.decode("latin-1").lower()
@@ -58,25 +58,25 @@ _names = _Names()
 
 
 class Reader:
-    """Reads the answers of one connection, one after another.
+    """Reads the responses on one connection, one after another.
 
-    While an answer is waited for, nothing is held for it but the state of the parser. After an
-    error the reader must not be used any more.
+    While waiting for a response, it holds nothing but the parser's state. After an error, it must
+    not be used again.
     """
 
     _status: int  # 0: not known yet
     _found: dict[bytes, bytes]
     _is_whole: bool
-    _is_followed: bool  # by bytes that belong to no answer
+    _is_followed: bool  # by surplus bytes
     _keeps: bool
-    _count: int  # of its pieces
+    _count: int  # pieces of the body
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
-        self._big: io.BytesIO | None = None  # the pieces before them, of a big body
+        self._big: io.BytesIO | None = None  # earlier pieces of a big body
         self._headers: dict[bytes, bytes] = {}
-        # llhttp calls these with no code of ours between. Of a header that comes twice the last
-        # one stays: the head tells.
+        # llhttp calls these directly, with no Python function in between. Of a repeated header only
+        # the last is kept; `_fields` notices.
         self._reasons: list[bytes] = []
         self.on_body = self._pieces.append
         self.on_status = self._reasons.append
@@ -87,11 +87,11 @@ class Reader:
         self._parser = HttpResponseParser(self)
 
     def close(self) -> None:
-        """Let go of the parser, which holds the reader in turn."""
+        """Drop the parser, which refers back to the reader."""
         del self._parser
 
     def on_headers_complete(self) -> None:
-        """Note what is known now and not later; called by llhttp."""
+        """Record what is not available later; called by llhttp."""
         status = self._parser.get_status_code()
         if self._is_whole:
             self._is_followed = True
@@ -102,26 +102,25 @@ class Reader:
         self._headers.clear()
 
     def on_message_complete(self) -> None:
-        """Note the end of the answer; called by llhttp."""
+        """Record the end of the response; called by llhttp."""
         if self._status and not self._is_whole:
             self._is_whole = True
             self._count = len(self._pieces)
 
     def read(self, receive: Callable[[], bytes], method: str) -> tuple[Answer, bool]:
-        """Read an answer to its end.
+        """Read a complete response.
 
         Args:
-            receive: Returns what comes next, nothing at the end of the stream.
-            method: Of the request.
+            receive: Returns the next bytes received; b"" at the end of the stream.
+            method: Method of the request.
 
         Returns:
-            The answer, its content encodings not undone; whether another answer can come after
-            it on the same connection.
+            The response, its content not decoded, and whether the connection can be reused.
 
         Raises:
-            TransportError: It is no answer, or damaged, or its body was cut.
-            http.client.RemoteDisconnected: Its head was cut.
-            OSError: The connection broke off or the time is over.
+            TransportError: It is malformed, or its body is truncated.
+            http.client.RemoteDisconnected: Its head is truncated.
+            OSError: The connection failed or timed out.
         """
         received = receive()
         head = 0, received.find(_END) + len(_END) if _USUAL_START.match(received) else 0
@@ -146,27 +145,27 @@ class Reader:
     def _content(self) -> bytes:
         pieces, big = self._pieces, self._big
         if self._is_whole and len(pieces) > self._count:
-            del pieces[self._count :]  # they belong to what came behind
+            del pieces[self._count :]  # surplus bytes
         if big is not None:
             self._big = None
             big.writelines(pieces)
-            content = big.getvalue()  # without another copy
+            content = big.getvalue()  # does not copy
         else:
             content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         return content
 
     def _read_head(self, received: bytes, head: Head) -> tuple[Answer, bool]:
-        """Read the answer to HEAD, which has no body, whatever it says."""
+        """Read the response to HEAD, which has no body, whatever its headers say."""
         surplus = received[head[1] :]
         received, (begin, _) = self._begin(received[: head[1]], head)
-        self._renew()  # this one waits for a body
+        self._renew()  # the parser expects a body
         head_alone = received[begin:]
         answer = Answer(self._status, self._fields(head_alone), b"", head_alone)
         return answer, self._keeps and not surplus
 
     def _begin(self, received: bytes, head: Head) -> tuple[bytes, Head]:
-        """Have a head judged, with what has come behind it; return both, mended if need be."""
+        """Parse a head and what was received with it; return both, the head repaired if needed."""
         self._is_whole = self._is_followed = False
         self._status = 0
         self._headers.clear()  # of trailers
@@ -180,7 +179,7 @@ class Reader:
             if sound == received:
                 raise refusal(received[head[0] : head[1]], exc) from exc
             self._renew()
-            return self._begin(sound, find_head(sound))  # where nothing is left to mend
+            return self._begin(sound, find_head(sound))  # nothing left to repair there
         if not self._status:  # below 100
             raise no_status_line(received[head[0] :])
         return received, head
@@ -202,7 +201,7 @@ class Reader:
     def _go_on(
         self, receive: Callable[[], bytes], last: bytes, end: int, fields: dict[str, str]
     ) -> tuple[bytes, int]:
-        """Read the rest of a body; return the last of it, and how much was received in all."""
+        """Read the rest of a body; return its last bytes, and how many were received in total."""
         pieces, total = self._pieces, len(last)
         together = idle = 0
         while not self._is_whole:
@@ -219,18 +218,18 @@ class Reader:
                 raise TransportError(str(exc)) from exc
             idle = idle + len(piece) if len(pieces) == count else 0
             if idle > _IDLE_LIMIT:
-                raise TransportError("too much between the pieces of a body, or behind it")
+                raise TransportError("too many bytes between the chunks of a body, or after it")
             together += len(piece)
             if together > PIECE and not self._is_whole:
                 together = 0
                 self._big = self._big or io.BytesIO()
                 self._big.writelines(pieces)
                 pieces.clear()
-                gevent.sleep(MOMENT)  # a quick sender would never let the others run
+                gevent.sleep(MOMENT)  # a fast sender would starve other greenlets
         return last, total
 
     def _check_end(self, count: int, fields: dict[str, str]) -> None:
-        """Refuse the end of the stream where it is not the end of the body."""
+        """Raise unless the end of the stream is the end of the body."""
         if "transfer-encoding" in fields:
             raise TransportError(_CUT_BODY.format("incomplete chunked read"))
         if "content-length" in fields:
@@ -241,7 +240,7 @@ class Reader:
         try:
             self._parser.feed_data(data)
         except HttpParserCallbackError as exc:
-            raise exc.__context__ or exc from None  # a KeyboardInterrupt, say
+            raise exc.__context__ or exc from None  # such as a KeyboardInterrupt
         except HttpParserError:
             if not self._is_whole:
                 raise
@@ -249,7 +248,7 @@ class Reader:
 
 
 def _is_end(received: bytes) -> bool:
-    """Tell whether a chunked body, or its trailers, ends here, and not some bytes before."""
+    """Return whether a chunked body, or its trailers, ends exactly here."""
     if received.endswith(b"0\r\n\r\n"):
         return True
     return received.endswith(_END) and received[-6:-4] != b"\r\n"

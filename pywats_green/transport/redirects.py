@@ -12,20 +12,20 @@ from pywats_green.transport.writing import Body, root_of
 MAX_REDIRECTS = 20
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_SEE_OTHER = frozenset({302, 303})  # asked for with GET, whatever it was
+_SEE_OTHER = frozenset({302, 303})  # change the method to GET
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Step(NamedTuple):
-    """One request of a chain of redirects.
+    """One request in a chain of redirects.
 
     Attributes:
         method: HTTP method.
         root: Scheme and authority, such as `https://wats.example:8080`.
         target: Path and query.
-        headers: To send.
-        body: To send; a list in chunks.
-        is_trusted: Whether all the way here may see the token.
+        headers: Headers to send.
+        body: Body to send; a list is sent in chunks.
+        is_trusted: Whether every step so far may see the token.
         is_first: Whether it is the caller's own request.
     """
 
@@ -38,22 +38,22 @@ class Step(NamedTuple):
     is_first: bool = True
 
     def __repr__(self) -> str:
-        return f"Step({self.method} {self.root})"  # the token is among the headers
+        return f"Step({self.method} {self.root})"  # the headers contain the token
 
 
 def next_step(step: Step, status: int, headers: dict[str, str]) -> Step | None:
-    """Return the request that a redirect asks for.
+    """Return the request that follows a redirect.
 
     Args:
         step: The request that was answered.
-        status: The answer's status code.
-        headers: The answer's headers, by lower-case name.
+        status: Status code of the response.
+        headers: Headers of the response, by lower-case name.
 
     Returns:
-        The next request; None when the answer is no redirect.
+        The next request. None: the response is not a redirect.
 
     Raises:
-        TransportError: It leads to what is no http or https URL.
+        TransportError: Its location is not an http or https URL.
     """
     if status not in REDIRECTS or "location" not in headers:
         return None
@@ -88,7 +88,7 @@ def _destination(here: httpx.URL, location: str) -> httpx.URL:
 
 
 def _may_keep_token(old: httpx.URL, new: httpx.URL) -> bool:
-    """Only the same origin, or the same host moved from http to https, may see the token."""
+    """Return whether to keep the token: only for the same origin, or an upgrade to https."""
     if old.host != new.host:
         return False
     ports = tuple(url.port or _DEFAULT_PORTS.get(url.scheme) for url in (old, new))

@@ -1,7 +1,7 @@
-"""Name resolution, once per host and port.
+"""Cached name resolution, with one look-up in flight per host and port.
 
-gevent resolves names in native threads. Asking for every new connection, a burst of calls grew
-them from 1 to 11; so an answer is kept for a while, and one asker per name does the asking.
+gevent resolves names in native threads. With a look-up for every new connection, a burst of calls
+grew the pool from 1 thread to 11.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class Address(NamedTuple):
     """One address to connect to.
 
     Attributes:
-        family: As `socket.socket` takes it.
-        sockaddr: As `socket.connect` takes it; its host is numeric.
+        family: Address family, for `socket.socket`.
+        sockaddr: Address, for `socket.connect`; its host is numeric.
     """
 
     family: int
@@ -27,10 +27,10 @@ class Address(NamedTuple):
 
 
 class Resolver:
-    """Resolves host names and keeps the answers.
+    """Resolves host names and caches the results.
 
-    The asking is done by a greenlet of its own: whoever waits for it can be killed or run out of
-    time alone, and all who wait get the one answer or the one error.
+    Each look-up runs in its own greenlet and is shared by all callers that wait for it, so any of
+    them can be killed or time out without affecting the others.
 
     Args:
         lookup: As `socket.getaddrinfo`.
@@ -47,7 +47,7 @@ class Resolver:
         self.clear()
 
     def clear(self) -> None:
-        """Forget all answers and questions, as a forked process must."""
+        """Forget all results and running look-ups, as a forked process must."""
         self._answers: dict[tuple[str, int], tuple[float, list[Address]]] = {}
         self._asking: dict[Any, gevent.Greenlet[..., Any]] = {}
 
@@ -57,49 +57,50 @@ class Resolver:
         """Return the addresses of a host.
 
         Args:
-            host: A name, or an IP address, which asks nobody.
+            host: A host name, or an IP address, which needs no look-up.
             port: The port.
-            ttl: Seconds for which an answer may be reused. 0: ask every time.
-            timeout: Seconds to wait for the answer. None: no limit.
+            ttl: Seconds for which a result may be reused. 0: look up every time.
+            timeout: Seconds to wait for the result. None: no limit.
 
         Returns:
             At least one address, in the order in which to try them.
 
         Raises:
-            OSError: The name does not resolve (`socket.gaierror`), or not in time (TimeoutError).
+            OSError: The name does not resolve (`socket.gaierror`), or not in time
+                (`TimeoutError`).
         """
         literal = _literal(host, port)
         if literal is not None:
             return [literal]
         try:
-            host.encode("idna")  # as the look-up does, but where the error can be caught quietly
-        except UnicodeError as exc:  # no name can be like that
+            host.encode("idna")  # fails here rather than in the look-up greenlet
+        except UnicodeError as exc:  # cannot be a host name
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from exc
         asked_at, addresses = self._answers.get((host, port), (0.0, []))
         if addresses and self._clock() - asked_at < ttl:
             return addresses
-        # Greenlets of two native threads cannot wait for each other; each thread has its hub.
+        # Greenlets of different native threads, and so hubs, cannot wait for each other.
         question = (gevent.get_hub(), host, port)
         asking = self._asking.get(question)
         if asking is None:
             asking = self._asking[question] = gevent.spawn(self._ask, question)
         asking.join(timeout)
         if not asking.ready():
-            raise TimeoutError("timed out")  # as a socket says it
+            raise TimeoutError("timed out")  # the message of a socket
         answer = asking.value
         if isinstance(answer, list):
             return answer
         raise socket.gaierror(*getattr(answer, "args", ()))
 
     def prefer(self, host: str, port: int, address: Address) -> None:
-        """Try this address first from now on, because another one did not answer."""
+        """Try this address first from now on, because another one failed."""
         asked_at, addresses = self._answers.get((host, port), (0.0, []))
         if address in addresses:
             others = [other for other in addresses if other != address]
             self._answers[host, port] = (asked_at, [address, *others])
 
     def forget(self, host: str, port: int) -> None:
-        """Ask again next time, because a connection to the kept answer failed."""
+        """Look up again next time, because the cached addresses failed."""
         self._answers.pop((host, port), None)
 
     def _ask(self, question: tuple[Any, str, int]) -> list[Address] | Exception:

@@ -1,4 +1,4 @@
-"""The answers that urllib3 and requests read, where a session is sent by them: the same reader."""
+"""Lets urllib3 and requests read responses with this package's reader."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 
 from pywats_green.transport.reader import Reader
 
-_INTERIM = frozenset(range(100, 200)) - {101}  # 101 is the last of its connection
+_INTERIM = frozenset(range(100, 200)) - {101}  # after 101 the protocol changes
 
-RECEIVED = 65_536  # bytes at most with one system call; most answers come with one
+RECEIVED = 65_536  # maximum bytes per system call; most responses need only one
 
 
 class Response(http.client.HTTPResponse):
-    """An answer as the standard library shows it, read to its end when it begins.
+    """A standard library response that is read completely by `begin`.
 
-    What a proxy answers to CONNECT has no body and is read by the standard library, line by line.
+    A proxy's response to CONNECT has no body, and is read line by line by the standard library.
 
     Args:
-        sock: Connected.
-        method: Of the request.
+        sock: The connected socket.
+        method: Method of the request.
     """
 
     _method: str | None  # the standard library's
@@ -31,7 +31,7 @@ class Response(http.client.HTTPResponse):
         self._sock = sock
 
     def _read_status(self) -> tuple[str, int, str]:
-        """Read the status line of a proxy's answer, with interim answers skipped."""
+        """Read the status line of a proxy's response, skipping interim responses."""
         while True:
             version, status, reason = super()._read_status()  # type: ignore[misc]
             if status not in _INTERIM:
@@ -40,12 +40,12 @@ class Response(http.client.HTTPResponse):
                 pass
 
     def begin(self) -> None:
-        """Read the answer.
+        """Read the response.
 
         Raises:
-            TransportError: It is damaged.
-            http.client.HTTPException: It was cut.
-            OSError: The connection broke off or the time is over.
+            TransportError: It is malformed.
+            http.client.HTTPException: It is truncated.
+            OSError: The connection failed or timed out.
         """
         reader = Reader()
         try:
@@ -63,10 +63,10 @@ class Response(http.client.HTTPResponse):
 
 
 def message_of(head: bytes) -> http.client.HTTPMessage:
-    """Make what the standard library reads headers, and cookies, from.
+    """Make the message from which the standard library reads headers and cookies.
 
     Args:
-        head: Of an answer, found sound.
+        head: The valid head of a response.
     """
     message = http.client.HTTPMessage()
     for line in head.decode("latin-1").split("\r\n")[1:-2]:

@@ -1,8 +1,7 @@
-"""The requests session that owns a client's configuration, and the way through what it may hold.
+"""The requests session that holds a client's configuration, and the fallback that honours it all.
 
-The quick way goes from an origin straight to a pool of ours. A session on which the user has put
-more than that way reads (an adapter of another kind, hooks, authentication, parameters) sends by
-itself.
+The fast path goes from an origin straight to a green pool. A session with more than that path
+supports (foreign adapters, hooks, authentication, parameters) sends the requests itself.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ from pywats_green.transport.redirects import Step
 state_of: Any = attrgetter(
     "verify", "cert", "trust_env", "auth", "params", "proxies", "adapters", "hooks"
 )
-"""Returns what the routes of a session are made from, as it is now and as it will be changed."""
+"""Returns the live objects that determine where and how a session connects."""
 
 
 class Session(requests.Session):
-    """A session that begins with nothing but adapters of ours.
+    """A session with green adapters and no default headers.
 
     Args:
-        adapter: For http and https.
+        adapter: The adapter for http and https.
         verify: Whether to verify TLS certificates.
     """
 
@@ -47,16 +46,16 @@ class Session(requests.Session):
         self.mount("http://", adapter)
 
     def snapshot(self) -> tuple[Any, ...]:
-        """Return a state that stays as it is, to be compared with a later one."""
+        """Return a copy of the state, to compare with later ones."""
         *values, hooks = state_of(self)
         hooks = {event: [*called] for event, called in hooks.items()}
         return (*(dict(each) if isinstance(each, Mapping) else each for each in values), hooks)
 
     def pool(self, root: str) -> GreenPool | None:
-        """Return the pool of an origin; None where the session must send by itself.
+        """Return the pool of an origin. None: the session must send the requests itself.
 
         Raises:
-            TransportError: The proxy cannot be used, or a file of certificates not be read.
+            TransportError: The proxy cannot be used, or a certificate file cannot be read.
         """
         adapter = self.get_adapter(f"{root}/")
         if not isinstance(adapter, GreenAdapter):
@@ -74,13 +73,13 @@ class Session(requests.Session):
         else:
             pool.forwards = pool.proxy is not None and root.startswith("http://")
             return pool  # type: ignore[no-any-return]
-        # Outside the handler, because the errors there show the proxy's URL with its password.
+        # Outside the handler, because the errors above show the proxy's URL with its password.
         raise TransportError(
-            f"the proxy that the session or the environment names cannot be used: {reason}"
+            f"the proxy set on the session or in the environment cannot be used: {reason}"
         )
 
     def own_headers(self) -> dict[str, str]:
-        """Return the headers that are set, as text; None means none, as in requests."""
+        """Return the session's headers as str; as in requests, None removes a header."""
         given: Any = self.headers.items()
         return {
             name: value.decode("latin-1") if isinstance(value, bytes) else value
@@ -89,10 +88,10 @@ class Session(requests.Session):
         }
 
     def exchange(self, step: Step, timeout: float | None) -> Answer:
-        """Make an exchange as requests makes it, without redirects.
+        """Let requests send a request, without following redirects.
 
-        The session's parameters belong to the caller's own request, and its authentication to
-        where the token may go, as with requests.
+        As in requests, the session's parameters apply to the caller's own request only, and its
+        authentication only where the token may be sent.
 
         Args:
             step: The request.
@@ -105,13 +104,13 @@ class Session(requests.Session):
         params = self.params if step.is_first else None
         request = requests.PreparedRequest()
         data: Any = iter(body) if isinstance(body, list) else body
-        # Without `prepare_request`, which would let a .netrc take the place of the token.
+        # Not `prepare_request`, which would let a .netrc replace the token.
         request.prepare(step.method, url, step.headers, data=data, params=params)
         if not params:
-            request.url = url  # not escaped once more
+            request.url = url  # not escaped again
         if step.is_trusted:
             request.prepare_auth(self.auth)  # after the URL, which it may sign
-        request.prepare_hooks(self.hooks)  # behind those of the authentication
+        request.prepare_hooks(self.hooks)  # after those of the authentication
         found, current = self._found(step.root), settings()
         if self.verify is True and current.ca_bundle:
             found["verify"] = current.ca_bundle
@@ -126,7 +125,7 @@ class Session(requests.Session):
         return Answer(response.status_code, received, response.content)
 
     def _found(self, root: str) -> dict[str, Any]:
-        """Ask requests what session and environment say; may look up names, on Windows."""
+        """Let requests merge session and environment settings; may resolve names on Windows."""
         return {**self.merge_environment_settings(root, {}, False, self.verify or False, None)}
 
 
@@ -141,7 +140,7 @@ def _fault(exc: requests.RequestException) -> TransportError:
     if isinstance(reason, urllib3.exceptions.ProxyError):
         reason = reason.original_error
     elif isinstance(reason, urllib3.exceptions.ProtocolError):
-        reason = reason.args[-1]  # where our connections raise what the system says
+        reason = reason.args[-1]  # the underlying OSError of green connections
     if isinstance(exc, requests.Timeout) or isinstance(reason, TimeoutError):
         return TransportTimeoutError(str(exc))
     could_not_connect = isinstance(reason, _NOT_CONNECTED)

@@ -1,4 +1,4 @@
-"""What TLS is set up with: whom we trust and who we are."""
+"""TLS contexts: trusted certificates and the client certificate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pywats_green.exceptions import TransportSetupError
 
 
 class _Socket(ssl.SSLSocket):
-    """Closes itself when its handshake is broken off; gevent's does only after an OSError."""
+    """Closes itself when its handshake is aborted; gevent's does so only after an OSError."""
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: ARG002  # gevent's takes none
         try:
@@ -30,16 +30,16 @@ def make_context(
     """Make the TLS context of a client from the settings and the environment.
 
     Args:
-        verify: Whether to verify the server's certificate and its name. A text: by the CA bundle
-            at that path.
-        identity: Path of the client certificate, or of it and its key. None: that of the
+        verify: Whether to verify the server's certificate and host name. A string is the path of
+            the CA bundle to verify with.
+        identity: Path of the client certificate, or paths of certificate and key. None: use the
             settings.
 
     Returns:
         The context.
 
     Raises:
-        TransportSetupError: A file of certificates cannot be read; the text names it.
+        TransportSetupError: A certificate file cannot be read; the message names it.
     """
     context = _verifying_context(verify) if verify else _trusting_context()
     context.sslsocket_class = _Socket
@@ -48,8 +48,8 @@ def make_context(
         cert, key = (identity, None) if isinstance(identity, str) else identity
     if cert is not None:
         try:
-            # An empty password fails where the key has one; without it, OpenSSL would ask for it
-            # on the terminal and everything would stand still.
+            # If the key is encrypted, an empty password fails; without one, OpenSSL would prompt on
+            # the terminal and block everything.
             context.load_cert_chain(cert, key, password="")
         except OSError as exc:
             raise TransportSetupError(f"client certificate {cert}: {exc}") from exc
@@ -79,7 +79,7 @@ class _Bundle(TypedDict, total=False):
 
 
 def _ca_bundle(named: str | None = None) -> _Bundle:
-    """Choose the named, then our setting, then requests' variables, httpx's, certifi's."""
+    """Choose the CA bundle: argument, setting, requests' variables, httpx's variables, certifi."""
     environ = os.environ.get
     named = named or settings().ca_bundle
     named = named or environ("REQUESTS_CA_BUNDLE") or environ("CURL_CA_BUNDLE")

@@ -1,4 +1,4 @@
-"""One client's exchanges with its server, cooperative, over requests' own connection pools."""
+"""A client's cooperative HTTP exchanges, over requests' connection pools."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from pywats_green.transport.session import Session, state_of
 from pywats_green.transport.writing import Body, Origin, Writer
 
 _STANDING_HEADERS = {
-    # Only what urllib3 can decode here is offered.
+    # Only the encodings that urllib3 can decode in this installation.
     "Accept-Encoding": make_headers(accept_encoding=True)["accept-encoding"].replace(",", ", "),
     "Connection": "keep-alive",
     "User-Agent": f"pywats-green/{__version__}",
 }
 
-_SHORTEST = 0.001  # seconds; 0 would make sockets non-blocking instead of impatient
+_SHORTEST = 0.001  # seconds; a timeout of 0 would make sockets non-blocking
 
 
 class Transport:
-    """Exchanges requests for answers with the server of one client.
+    """Sends the requests of one client and reads the responses.
 
-    The connections belong to it, are kept per origin and follow the number of calls at once. What
-    requests would read from a `.netrc` is not asked for, so nothing overrides the token.
+    It owns its connections, keeps them per origin, and opens as many as there are concurrent
+    calls. A `.netrc` is ignored, so nothing overrides the token.
 
     Args:
-        base_url: Of the server.
+        base_url: Base URL of the server.
         verify: Whether to verify TLS certificates.
 
     Attributes:
-        session: What the user may configure: proxies, certificates, headers, adapters.
+        session: The user's configuration: proxies, certificates, headers, adapters.
     """
 
     def __init__(self, base_url: str, *, verify: bool = True) -> None:
@@ -55,9 +55,9 @@ class Transport:
         self._merged: dict[str, str] = {}
 
     def close(self) -> None:
-        """Close all idle connections; those in use close when their exchange ends.
+        """Close all idle connections; those in use are closed when their exchange ends.
 
-        The next request opens new ones and starts without cookies, as with upstream's client.
+        As with upstream's client, the next request opens new ones and starts without cookies.
         """
         self._forget()
         self.session.cookies.clear()
@@ -73,31 +73,31 @@ class Transport:
         timeout: float | None,
         deadline: float | None = None,
     ) -> Answer:
-        """Send a request, follow redirects, read the whole answer.
+        """Send a request, follow redirects, and read the whole response.
 
         Args:
             method: HTTP method.
-            endpoint: Path below the base URL, not escaped.
-            params: Query parameters, none of them None. None: those of the endpoint.
-            headers: The caller's headers; not changed any more once they were given.
+            endpoint: Unescaped path below the base URL.
+            params: Query parameters, none of them None. None: those in the endpoint.
+            headers: The caller's headers; must not be modified afterwards.
             body: The encoded body; a list is sent in chunks.
             timeout: Seconds for each phase (connect, write, read). None: no limit.
-            deadline: When a timer will kill this greenlet, by `time.monotonic()`. None: there is
-                none.
+            deadline: When a timer will kill this greenlet, on the `time.monotonic()` clock. None:
+                never.
 
         Returns:
-            The answer, whatever its status.
+            The response, whatever its status.
 
         Raises:
-            TransportConnectError: No connection was made.
+            TransportConnectError: No connection could be made.
             TransportTimeoutError: A phase took too long.
-            TransportError: The exchange broke off in another way, or too many redirects.
-            httpx.InvalidURL: The base URL or the endpoint cannot be written as a URL.
+            TransportError: The exchange failed otherwise, or there were too many redirects.
+            httpx.InvalidURL: The base URL or endpoint is not a valid URL.
         """
         if timeout is not None and timeout < _SHORTEST:
             timeout = _SHORTEST
         if body == b"":
-            body = None  # as with httpx: a length of 0 only where a body is expected
+            body = None  # as in httpx: send a length of 0 only if the method expects a body
         origin = self._origin
         if origin is None:
             origin = self._origin = Origin(self._base_url)
@@ -116,9 +116,9 @@ class Transport:
         raise TransportError("Exceeded maximum allowed redirects.")
 
     def _merge(self, headers: dict[str, str], origins: dict[str, str]) -> None:
-        """Add the standing headers; those of a client come as the same object, call after call."""
+        """Add the standing headers; a client passes the same `headers` object on every call."""
         own = self.session.own_headers()
-        self._given = {} if own else headers  # they may change: for this call alone
+        self._given = {} if own else headers  # the session's may change, so merge for each call
         self._merged = {**_over(_over(_STANDING_HEADERS, own), headers), **origins}
 
     def _exchange(self, step: Step, timeout: float | None, deadline: float | None) -> Answer:
@@ -129,7 +129,7 @@ class Transport:
         if pool is None and step.root not in self._pools:
             pool = self._find_pool(step.root)
         method, root, target, headers, body, *_ = step
-        if session.cookies._cookies:  # type: ignore[attr-defined]  # noqa: SLF001  # seldom
+        if session.cookies._cookies:  # type: ignore[attr-defined]  # noqa: SLF001  # rare
             cookie = self._cookies.header(root + target)
             headers = headers if cookie is None else _over({"Cookie": cookie}, headers)
         if pool is None:
@@ -149,8 +149,8 @@ class Transport:
         self._forget()
 
     def _find_pool(self, root: str) -> GreenPool | None:
-        """Return the pool of an origin; None where the session sends by itself."""
-        pool = self.session.pool(root)  # may wait: another may have been quicker
+        """Return the pool of an origin. None: the session itself sends the requests."""
+        pool = self.session.pool(root)  # may switch, so another greenlet may have been first
         return self._pools.setdefault(root, pool)
 
     def __repr__(self) -> str:
@@ -158,6 +158,6 @@ class Transport:
 
 
 def _over(standing: dict[str, str], headers: dict[str, str]) -> dict[str, str]:
-    """Put headers over standing ones; names are one, however they are written."""
+    """Override standing headers; names are case-insensitive."""
     given = {name.lower() for name in headers}
     return {**{k: v for k, v in standing.items() if k.lower() not in given}, **headers}

@@ -1,4 +1,4 @@
-"""The wire of an open connection: sends a request, waits, hands what comes to the reader."""
+"""Sends requests over an open connection, and feeds what is received to the reader."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from pywats_green.transport.reader import Reader
 from pywats_green.transport.responses import RECEIVED
 from pywats_green.transport.writing import Message
 
-_TOGETHER = 16_384  # bytes; a body up to here is copied behind its head and sent with it
+_TOGETHER = 16_384  # bytes; a smaller body is copied and sent together with its head
 
-# gevent's poll switches to the hub even for a timeout of 0; the native one is a system call.
-# Windows has no poll; its select has no limit on the number of the descriptor.
+# gevent's poll switches to the hub even with a timeout of 0; the native one is just a system call.
+# Windows has no poll, but its select has no limit on descriptor numbers.
 _has_poll = hasattr(select, "poll")
 _native_poll = monkey.get_original("select", "poll" if _has_poll else "select")
 
 
 def look_at(sock: Any) -> Callable[[], Any]:
-    """Return what tells, without waiting, whether there is something to read, be it the end."""
+    """Return a non-blocking function that returns whether a socket is readable or at its end."""
     if not _has_poll:
         return lambda: _native_poll([sock.fileno()], [], [], 0)[0]
     poll = _native_poll()
@@ -34,16 +34,16 @@ def look_at(sock: Any) -> Callable[[], Any]:
 
 
 class Wire:
-    """A connected socket, with what is kept for its exchanges.
+    """A connected socket, with the state that its exchanges share.
 
-    A plain socket is waited for by its own watcher and then used below gevent's methods, which
-    would try first, fail, and look up watcher and hub in each call. TLS goes through them.
+    For a plain socket, this waits on the socket's watcher and then bypasses gevent's methods, which
+    would first try, fail, and look up watcher and hub on every call. TLS sockets use them.
 
     Args:
-        sock: gevent's, its TLS socket, or urllib3's for TLS inside TLS.
+        sock: A socket or TLS socket of gevent's, or urllib3's for TLS in TLS.
 
     Attributes:
-        has_come: Tells, without waiting, whether there is something to read, be it the end.
+        has_come: Returns, without blocking, whether the socket is readable or at its end.
     """
 
     def __init__(self, sock: Any) -> None:
@@ -59,24 +59,24 @@ class Wire:
         self._timeout: float | None = None
 
     def close(self) -> None:
-        """Let go of what refers to the wire in turn; the socket is the connection's."""
+        """Break reference cycles. The socket is closed by the connection."""
         self._reader.close()
         del self._receive
 
     def exchange(self, message: Message, timeout: float | None) -> tuple[Answer, bool]:
-        """Send a request and read the whole answer.
+        """Send a request and read the whole response.
 
         Args:
             message: The request.
             timeout: Seconds for each wait. None: no limit.
 
         Returns:
-            The answer; whether the connection can be used again.
+            The response, and whether the connection can be reused.
 
         Raises:
-            TransportError: The answer is damaged.
-            OSError: The connection broke off or the time is over.
-            http.client.HTTPException: The answer was cut.
+            TransportError: The response is malformed.
+            OSError: The connection failed or timed out.
+            http.client.HTTPException: The response was truncated.
         """
         self._timeout = timeout
         was_sent = self._send(message)
@@ -87,7 +87,7 @@ class Wire:
         return answer, was_sent and can_go_on
 
     def _send(self, message: Message) -> bool:
-        """Send a request; return False if the server did not want to read it to its end."""
+        """Send a request. Returns False if the server closed before reading all of it."""
         data, body = message.head, message.body
         if len(body) < _TOGETHER:
             data, body = data + body, b""
@@ -97,7 +97,7 @@ class Wire:
                     sent = self._plain.send(data)
                 except BlockingIOError:
                     sent = 0
-                if sent == len(data):  # as a rule
+                if sent == len(data):  # the usual case
                     return True
                 data = data[sent:]
             self._sock.settimeout(self._timeout)
@@ -105,8 +105,8 @@ class Wire:
             if body:
                 self._sock.sendall(body)
         except ConnectionError:
-            # A server may answer early and close, without reading a body it does not want: the
-            # answer can still be read.
+            # A server may reject a body by answering early and closing; the response can still be
+            # read.
             return False
         return True
 
@@ -118,5 +118,5 @@ class Wire:
                 wait(self._watcher, self._timeout, TimeoutError("timed out"))
             try:
                 return self._plain.recv(RECEIVED)  # type: ignore[no-any-return]
-            except BlockingIOError:  # woken for nothing
+            except BlockingIOError:  # spurious wake-up
                 continue

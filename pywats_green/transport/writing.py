@@ -1,6 +1,6 @@
-"""Requests as they go to the socket: targets, byte for byte as httpx writes them, and messages.
+"""Serialises requests: targets, byte for byte as httpx does, and messages.
 
-The headers of a client come again and again, so their lines are kept.
+A client repeats its headers, so their lines are cached.
 """
 
 from __future__ import annotations
@@ -17,27 +17,26 @@ import httpx
 
 from pywats_green.exceptions import TransportConnectError, TransportError, TransportSetupError
 
-# Paths that httpx sends as they are: unreserved characters, no empty and no dot segment.
+# Paths that httpx sends unchanged: unreserved characters, no empty or dot segments.
 _PLAIN_PATH = re.compile(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]+)+")
-_LONG = 8_192  # characters; httpx refuses very long parts, so it is asked about long ones
+_LONG = 8_192  # characters; httpx rejects very long URLs, so long ones are left to it
 
 _LAST_PORT = 65_535
 
 
 class Origin:
-    """Where a client's requests go.
+    """The origin that a client's requests go to.
 
     Args:
         base_url: Scheme, host, and optionally user info, port and path prefix.
 
     Attributes:
         root: Scheme and authority, without user info.
-        headers: What the URL asks to be sent: with user info, that in the place of the token, as
-            httpx does.
+        headers: Headers implied by the URL: as in httpx, user info replaces the token.
 
     Raises:
         TransportSetupError: As `root_of`.
-        httpx.InvalidURL: It is no URL.
+        httpx.InvalidURL: It is not a valid URL.
     """
 
     def __init__(self, base_url: str) -> None:
@@ -54,15 +53,15 @@ class Origin:
         """Return path and query for an endpoint.
 
         Args:
-            endpoint: Path, starting with a slash; not escaped; may hold a query of its own.
-            params: Query parameters. None: keep the endpoint's own query. Anything else, also
-                an empty mapping, replaces it.
+            endpoint: Unescaped path, starting with a slash; may contain a query.
+            params: Query parameters. None: keep the endpoint's query. Anything else, even an empty
+                mapping, replaces it.
 
         Returns:
             The request target in origin form.
 
         Raises:
-            httpx.InvalidURL: The endpoint cannot be written as a URL.
+            httpx.InvalidURL: The endpoint is not a valid URL.
         """
         if _PLAIN_PATH.fullmatch(endpoint) and "?" not in self._prefix:
             target = self._prefix + endpoint
@@ -85,7 +84,7 @@ def root_of(url: httpx.URL) -> str:
 
     Raises:
         TransportSetupError: Its scheme is neither http nor https.
-        TransportConnectError: It has no host, or no possible port.
+        TransportConnectError: It has no host, or an invalid port.
     """
     if not url.scheme:
         # The first sentence is httpx's.
@@ -103,7 +102,7 @@ def root_of(url: httpx.URL) -> str:
 
 
 def without_user_info(base_url: str) -> str:
-    """Return a base URL as it may be shown: a user and password in it are secrets."""
+    """Return a base URL without user and password, which are secrets."""
     scheme, separator, rest = base_url.partition("://")
     authority, slash, path = rest.partition("/")
     return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
@@ -111,24 +110,24 @@ def without_user_info(base_url: str) -> str:
 
 @lru_cache(maxsize=256)
 def server_of(base_url: str) -> str:
-    """Name the server of a base URL, the same for all ways of writing it.
+    """Return a normalised base URL that identifies a server.
 
-    Two names of one host (an alias, an address) are two servers: nobody here can know.
+    Different names of the same host, such as an alias or its address, are different servers.
     """
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:
         return without_user_info(base_url)
     host = url.host.lower().removesuffix(".")
-    port = f":{url.port}" if url.port is not None else ""  # none where it is the scheme's own
+    port = f":{url.port}" if url.port is not None else ""  # None for the scheme's default
     return f"{url.scheme}://{host}{port}{url.path.rstrip('/')}"
 
 
 def sorted_query(params: Mapping[str, Any]) -> str:
-    """Write parameters as they go to the server, but in one order whatever theirs is.
+    """Encode parameters as they are sent, but in sorted order.
 
     Args:
-        params: Query parameters; those that are None are left out.
+        params: Query parameters; those that are None are omitted.
     """
     given = {name: value for name, value in params.items() if value is not None}
     return urlencode(sorted(_pairs(given)))
@@ -144,7 +143,7 @@ def _pairs(params: Mapping[str, Any]) -> Any:
 
 
 def _text(value: object) -> str:
-    """Write a query value as httpx does: JSON's true and false, nothing for None."""
+    """Encode a query value as httpx does: "true" and "false" for booleans, "" for None."""
     if value is True:
         return "true"
     if value is False:
@@ -154,9 +153,9 @@ def _text(value: object) -> str:
 
 Body: TypeAlias = "bytes | list[bytes] | None"  # a list is sent in chunks
 
-_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})  # say a length of 0 where they have none
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})  # send a length of 0 if there is no body
 
-# RFC 9110, 5.6.2 and 5.5, as the standard library checks them; a target is written by us.
+# RFC 9110, 5.6.2 and 5.5, as checked by the standard library; targets are made here.
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TARGET = re.compile(r"[\x21-\x7e]+")
 _NAME = re.compile(r"[^:\s][^:\r\n]*", re.ASCII)
@@ -169,7 +168,7 @@ class Message(NamedTuple):
     Attributes:
         method: HTTP method.
         head: Request line, headers and the empty line.
-        body: What follows, in chunks where the head says so; empty: nothing.
+        body: The body, chunked if the head says so; may be empty.
     """
 
     method: str
@@ -181,7 +180,7 @@ class Message(NamedTuple):
 
 
 class Writer:
-    """Writes the requests of one client, and keeps the last header lines it has written."""
+    """Serialises the requests of one client, caching the last header lines."""
 
     def __init__(self) -> None:
         self._root = ""
@@ -192,23 +191,23 @@ class Writer:
     def write(
         self, method: str, root: str, target: str, headers: dict[str, str], body: Body
     ) -> Message:
-        """Write a request.
+        """Serialise a request.
 
         Args:
             method: HTTP method.
             root: Scheme and authority of the origin.
-            target: As it shall stand in the request line, escaped.
-            headers: To send, besides Host and what says where the body ends; if they say that
-                themselves, it must fit.
+            target: The escaped request target.
+            headers: Headers to send. Host and the framing headers are added unless given; given
+                framing headers must match the body.
             body: The body; a list is sent in chunks.
 
         Raises:
-            TransportError: Something of it cannot stand in a request.
+            TransportError: Method, target or headers are illegal in HTTP.
         """
         if root != self._root or (headers is not self._headers and headers != self._headers):
             self._keep(root, headers)
         if not (_METHOD.fullmatch(method) and _TARGET.fullmatch(target)):
-            raise TransportError("the method or the path holds what HTTP does not allow in one")
+            raise TransportError("the method or the path contains characters illegal in HTTP")
         framing, content = "", b""
         if self._framing or isinstance(body, list):
             framing, content = self._framed(body)
@@ -226,17 +225,15 @@ class Writer:
             lines.append(f"Host: {root.partition('://')[2]}\r\n")
         for name, value in headers.items():
             if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value) and _is_latin(value)):
-                # The value may be the token: it is not shown.
-                raise TransportSetupError(
-                    "a header holds characters that HTTP does not allow in one"
-                )
+                # Not shown, because the value may be the token.
+                raise TransportSetupError("a header contains characters illegal in HTTP")
             lines.append(f"{name}: {value}\r\n")
         names = given.keys() & {"content-length", "transfer-encoding"}
         self._lines, self._framing = "".join(lines), {name: given[name] for name in names}
         self._root, self._headers = root, headers
 
     def _framed(self, body: Body) -> tuple[str, bytes]:
-        """Chunk a body, or refuse a length that would mix up requests."""
+        """Chunk a body, or reject a length that would desynchronise the connection."""
         pieces = body if isinstance(body, list) else [body or b""]
         if "transfer-encoding" in self._framing or not self._framing:
             chunks = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces if piece]
@@ -244,7 +241,7 @@ class Writer:
             return line, b"".join([*chunks, b"0\r\n\r\n"])
         content = b"".join(pieces)
         if self._framing["content-length"] != str(len(content)):
-            raise TransportError("the Content-Length header does not fit the body: leave it out")
+            raise TransportError("the Content-Length header does not match the body: omit it")
         return "", content
 
 

@@ -1,4 +1,4 @@
-"""The batcher by itself, with a source that a test holds in its hand."""
+"""The batcher alone, with a source that the test controls."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,13 +6,14 @@ from typing import Any
 import gevent
 import pytest
 from gevent.event import Event
+from waiting import turn, until
 
 from pywats_green.batching import Batcher, Learned, QueryRefusedError
 from pywats_green.batching.learned import _REST
 
 
 class Source:
-    """Answers what it is told to; counts what it is asked."""
+    """Gives prepared answers, and counts queries."""
 
     room = 100
 
@@ -49,7 +50,7 @@ class Source:
 
 
 class Bench:
-    """A batcher of routes that are proven, unless told otherwise."""
+    """A batcher whose route is proven unless stated otherwise."""
 
     def __init__(self, *, window: float = 0.0, is_proven: bool = True, limit: int = 4) -> None:
         self.now = 0.0
@@ -67,13 +68,11 @@ class Bench:
 
     def spawn(self, *names: str) -> list[Any]:
         calls = [gevent.spawn(self.get, name) for name in names]
-        gevent.sleep(0)
+        turn()
         return calls
 
     def wait_for_queries(self, count: int) -> None:
-        with gevent.Timeout(10):
-            while len(self.source.asked) < count:
-                gevent.sleep(0)
+        until(lambda: len(self.source.asked) >= count)
 
     def map(self, *names: str) -> list[Any]:
         calls = self.spawn(*names)
@@ -231,7 +230,7 @@ def test_the_last_to_leave_takes_the_query_along() -> None:
     calls[0].kill()
     assert not query[0].dead
     calls[1].kill()
-    gevent.sleep(0)
+    turn()
     assert query[0].dead
 
 
@@ -251,7 +250,7 @@ def test_waiters_that_leave_before_the_window_ends_leave_nothing() -> None:
     gevent.killall(calls)
     assert bench.batcher._timer is None
     assert not bench.batcher._waiting
-    gevent.sleep(0)
+    turn()
     assert timer is not None
     assert timer.dead
     assert bench.source.asked == []

@@ -6,6 +6,7 @@ import gevent
 import pytest
 from gevent.event import Event
 from pywats import Product
+from waiting import turn
 
 from pywats_green import (
     ArgumentTypeError,
@@ -74,7 +75,7 @@ def test_a_ttl_of_0_is_not_stored_but_calls_are_still_shared() -> None:
         return len(calls)
 
     readers = [gevent.spawn(slow) for _ in range(3)]
-    gevent.sleep(0)
+    turn()
     gate.set()
     assert [reader.get(timeout=5) for reader in readers] == [1, 1, 1]
     assert slow() == 2
@@ -322,7 +323,7 @@ def test_greenlets_wait_for_one_call() -> None:
     @cached()
     def slow(key: str) -> str:
         calls.append(key)
-        gevent.sleep(0)
+        turn()
         return key
 
     assert Pool(20).map(slow, ["k"] * 20) == ["k"] * 20

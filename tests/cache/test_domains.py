@@ -38,7 +38,7 @@ def family_of(path: str) -> str:
 
 
 def ttl_of(path: str, ttls: dict[str, float] | None = None) -> float | None:
-    """What a client made with upstream's defaults gets; None: its own `cache_ttl`."""
+    """Return the TTL for a client with upstream's defaults. None: its `cache_ttl`."""
     before = settings().ttl
     configure(ttl=ttls or {})
     try:
@@ -60,7 +60,7 @@ OLDEST = "0.5.0b6"
 
 
 class Placeholders(dict[str, Any]):
-    """Names for `eval`: those that are not known stand for a segment that varies."""
+    """Names for `eval`; unknown ones are placeholders for a variable segment."""
 
     def __missing__(self, name: str) -> str:
         return f"{{{name}}}"
@@ -88,7 +88,7 @@ def _is_client(node: ast.AST) -> bool:
 
 
 def _requests(tree: ast.AST) -> list[tuple[str, ast.Call]]:
-    """All requests below a node by verb; any other use of the client is not understood."""
+    """Return all requests below a node by verb; fails on any other use of the client."""
     found = [
         (node.func.attr, node)
         for node in ast.walk(tree)
@@ -118,7 +118,7 @@ def _endpoint(call: ast.Call) -> ast.expr:
 
 
 def _templates(endpoint: ast.expr, method: ast.AsyncFunctionDef) -> set[str]:
-    """Work out what an endpoint can be; local names by every assignment to them, in turn."""
+    """Return the possible values of an endpoint, trying every assignment to local names."""
     names = Placeholders(Routes=Routes, str=lambda value: value)
     used = {node.id for node in ast.walk(endpoint) if isinstance(node, ast.Name)}
     found = {_evaluate(endpoint, names)}
@@ -721,7 +721,7 @@ for _domain, _owner, _method in _service_methods():
 
 
 def _events_of(owner: str, name: str, above: frozenset[tuple[str, str]] = frozenset()) -> set[str]:
-    """What a service's method does, and all that it calls; in whatever order, for loops' sake."""
+    """Return the reads and writes of a service's method and all it calls, in any order."""
     events: set[str] = set()
     if (owner, name) in above:
         return events

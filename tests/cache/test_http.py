@@ -6,7 +6,7 @@ import functools
 import json
 import pickle
 import random
-from collections.abc import Callable
+import time
 from types import SimpleNamespace
 
 import gevent
@@ -14,6 +14,9 @@ import pytest
 from pywats import pyWATS
 from pywats.core.client import HttpClient, Response
 from pywats.core.exceptions import NotFoundError, PyWATSError, ServerError
+from pywats.core.exceptions import TimeoutError as WatsTimeoutError
+from pywats.core.retry import RetryConfig
+from waiting import turn, until
 
 import pywats_green
 from pywats_green import (
@@ -35,7 +38,7 @@ ROUTE = "GET /api/Product/{partNumber}"
 @pytest.fixture(autouse=True)
 def restored():  # type: ignore[no-untyped-def]
     before = settings()
-    epochs.unsettled.clear()  # the server is another one in each test, at the same address
+    epochs.unsettled.clear()  # each test has another server, possibly at the same address
     yield
     configure(
         ttl=before.ttl,
@@ -54,17 +57,10 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Turns the time of the caches that are made from now on."""
+    """Controls the clock of caches created from now on."""
     clock = Clock()
     monkeypatch.setattr(cache, "CacheManager", functools.partial(CacheManager, timer=clock))
     return clock
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Let others run until something is so."""
-    with gevent.Timeout(60):
-        while not condition():
-            gevent.sleep(0.002)
 
 
 def client(server: WatsServer, **options: object) -> pyWATS:
@@ -147,7 +143,7 @@ def test_writes_are_never_cached(api: pyWATS, server: WatsServer) -> None:
 
 
 def test_parameters_that_look_alike_are_told_apart(api: pyWATS, server: WatsServer) -> None:
-    """Upstream's key does not escape them and gives one the answer of the other."""
+    """Upstream's key does not escape them, so one would get the other's response."""
     from pywats.pywats import _run_sync
 
     for params in ({"a": "1&b=2"}, {"a": "1", "b": "2"}, {"a": ["1", "2"]}):
@@ -163,7 +159,7 @@ def test_the_caches_of_two_tokens_do_not_mix(server: WatsServer) -> None:
     second = pyWATS(base_url=server.url, token=server.second_token)
     manager = cache_of(first)
     assert manager is not None
-    second._http_client._green_caching.manager = manager  # a cache that two share
+    second._http_client._green_caching.manager = manager  # a cache shared by two clients
     first.product.get_product("PN-00001")
     second.product.get_product("PN-00001")
     assert asked(server) == 2
@@ -261,7 +257,7 @@ def test_processes_live_an_hour(api: pyWATS, server: WatsServer) -> None:
 
 
 def test_refresh_and_clear_of_the_processes_ask_the_server(api: pyWATS, server: WatsServer) -> None:
-    """Upstream serves both from the cache of its HTTP client again."""
+    """Upstream serves both from the cache of its HTTP client."""
     route = "GET /api/App/Processes"
     api.process.get_processes()
     api.process.get_processes()
@@ -589,8 +585,31 @@ def test_a_killed_write_invalidates(api: pyWATS, server: WatsServer) -> None:
     assert asked(server) == 2
 
 
+@pytest.mark.parametrize(("status", "requests"), [(500, 2), (502, 3), (504, 3)])
+def test_after_a_write_that_a_proxy_gave_up_nothing_is_kept(
+    server: WatsServer, status: int, requests: int
+) -> None:
+    """The server behind it may carry it out yet."""
+    with client(server, retry_config=RetryConfig(enabled=False)) as api:
+        product = api.product.get_product("PN-00001")
+        server.fail("PUT /api/Product", status)
+        with pytest.raises(PyWATSError):
+            api.product.update_product(product)
+        for _ in range(2):
+            api.product.get_product("PN-00001")
+    assert asked(server) == requests
+
+
+def test_a_short_time_limit_does_not_end_the_wait_for_a_long_one(server: WatsServer) -> None:
+    patient, quick = client(server, timeout=60), client(server, timeout=1)
+    for api in (patient, quick):
+        epochs.wrote(api._http_client, ["product"], WatsTimeoutError("lost"))
+    ((_, until),) = epochs.unsettled.items()
+    assert until > time.monotonic() + 30
+
+
 def test_what_reads_changes_and_writes_loses_no_update(api: pyWATS, server: WatsServer) -> None:
-    """Upstream reads through its cache: what another process wrote meanwhile is written over."""
+    """Upstream reads from its cache, and so overwrites what another process wrote meanwhile."""
     product = api.product.get_product("PN-00001").model_dump(by_alias=True, mode="json")
     product["description"] = "from another process"
     server.put_state("products", [product])
@@ -631,7 +650,7 @@ def test_no_reader_sees_a_value_older_than_the_last_finished_write(server: WatsS
             text = rng.choice(clients).product.get_product(key).description
             if text.isdigit() and int(text) < finished:
                 failures.append(f"{key}: {text} after {finished}")
-            gevent.sleep(0)
+            turn()
 
     for key in keys:
         server.put_state("products", [{**products[key].model_dump(by_alias=True, mode="json")}])

@@ -1,4 +1,4 @@
-"""The cache against a simple model, under a hand-turned clock."""
+"""The cache compared with a simple model, with a manual clock."""
 
 import math
 from collections import OrderedDict
@@ -45,7 +45,7 @@ TTLS = st.sampled_from([None, 0, 0.5, 1, 5, 20, math.inf])
 
 
 class CacheMachine(RuleBasedStateMachine):
-    """An ordered dict with expiries is what the cache must look like from outside."""
+    """From outside, the cache must look like an ordered dict with expiries."""
 
     @initialize(max_size=st.integers(0, 4), max_bytes=st.sampled_from([None, 10**9]))
     def start(self, max_size: int, max_bytes: int | None) -> None:
@@ -138,7 +138,7 @@ TestCacheMachine = CacheMachine.TestCase
 
 
 class CountedClock(Clock):
-    """Counts the entries whose time is compared, by the comparisons themselves."""
+    """Counts the entries that are checked, by counting comparisons of times."""
 
     looks = 0
 
@@ -149,7 +149,7 @@ class CountedClock(Clock):
 
 
 class Reading(float):
-    """A reading of the clock that counts what it is compared with."""
+    """A clock reading that counts its comparisons."""
 
     clock: CountedClock
 
@@ -257,7 +257,7 @@ def test_native_threads_may_share_a_cache() -> None:
 
 
 def test_user_code_that_switches_under_the_lock_blocks_nobody(cache: CacheManager) -> None:
-    """The lock is native, and a thread that waited for itself would hang."""
+    """The lock is native, so a thread waiting for itself would deadlock."""
     inside, gate = Event(), Event()
 
     class Key:
@@ -388,7 +388,7 @@ BAD_SIZES = [
 
 @pytest.mark.parametrize(("options", "error"), BAD_SIZES)
 def test_a_bad_size_is_refused(options: dict[str, int], error: type[Exception]) -> None:
-    with pytest.raises(error, match="whole number"):
+    with pytest.raises(error, match="must be an integer"):
         CacheManager(**options)  # type: ignore[arg-type]
 
 

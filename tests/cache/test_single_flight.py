@@ -5,6 +5,7 @@ import traceback
 import gevent
 import pytest
 from gevent.event import Event
+from waiting import turn, until
 
 from pywats_green import CacheManager, CacheRecursionError, Pool
 from pywats_green.cache import StaleRules
@@ -17,14 +18,12 @@ def cache() -> CacheManager:
 
 def _spawn(count, func, *args):  # type: ignore[no-untyped-def]
     greenlets = [gevent.spawn(func, *args) for _ in range(count)]
-    gevent.sleep(0)
+    turn()
     return greenlets
 
 
 def _until_nothing_loads(cache: CacheManager) -> None:
-    with gevent.Timeout(60):
-        while cache._loads.under_way():
-            gevent.sleep(0)
+    until(lambda: not cache._loads.under_way())
 
 
 def test_many_readers_of_a_cold_key_load_once(cache: CacheManager) -> None:
@@ -36,9 +35,7 @@ def test_many_readers_of_a_cold_key_load_once(cache: CacheManager) -> None:
         return "value"
 
     readers = Pool(50).map_async(lambda _: cache.get_or_load("k", loader), range(50))
-    with gevent.Timeout(60):
-        while cache.get_stats()["coalesced"] < 49:
-            gevent.sleep(0)
+    until(lambda: cache.get_stats()["coalesced"] == 49)
     gate.set()
     assert readers.get(timeout=60) == ["value"] * 50
     assert len(calls) == 1
@@ -72,7 +69,7 @@ def test_a_failure_reaches_all_at_once_and_is_not_kept(cache: CacheManager) -> N
 def test_other_keys_are_not_woken_or_held_up(cache: CacheManager) -> None:
     gate = Event()
     slow = gevent.spawn(cache.get_or_load, "slow", lambda: gate.wait() and "slow")
-    gevent.sleep(0)
+    turn()
     assert cache.get_or_load("quick", lambda: "quick") == "quick"
     gate.set()
     assert slow.get() == "slow"
@@ -91,7 +88,7 @@ def test_a_killed_leader_hands_over_to_one_follower(cache: CacheManager, kills: 
     for number in range(kills):
         assert len(started) == number + 1
         started[number].kill()
-        gevent.sleep(0)
+        turn()
     gate.set()
     survivors = [reader for reader in readers if reader not in started[:kills]]
     assert [reader.get(timeout=1) for reader in survivors] == ["value"] * (5 - kills)
@@ -144,7 +141,7 @@ def test_recursion_raises_instead_of_waiting_for_itself(cache: CacheManager, inn
 
 
 def test_what_a_load_started_may_read_its_key_later(cache: CacheManager) -> None:
-    """It carries the context of the load, but is no part of it any more when that has landed."""
+    """It has the context of the load, but is no longer part of it once that has landed."""
     late: list[gevent.Greenlet] = []  # type: ignore[type-arg]
     gate = Event()
 
@@ -161,7 +158,7 @@ def test_what_a_load_started_may_read_its_key_later(cache: CacheManager) -> None
     again = Event()
     (other,) = _spawn(1, cache.get_or_load, "k", lambda: again.wait() and "second")
     gate.set()
-    gevent.sleep(0)
+    turn()
     again.set()
     assert (other.get(timeout=1), late[0].get(timeout=1)) == ("second", "second")
 
@@ -206,7 +203,7 @@ def test_a_value_that_was_overtaken_is_handed_out_but_not_kept(
         "clear": cache.clear,
         "set": lambda: cache.set("key", "new"),
     }[how]()
-    # Who comes after must not join the load that began before.
+    # A later reader must not join a load that started before.
     assert cache.get_or_load("key", lambda: "new") == "new"
     gate.set()
     assert early.get(timeout=1) == "old"
@@ -300,7 +297,7 @@ def test_a_renewal_that_fails_is_tried_again_and_prints_no_traceback(
 
 
 def test_readers_writers_kills_and_expiry_never_show_an_older_value() -> None:
-    """A reader never sees a value older than the last write that finished before it began."""
+    """A reader never sees a value older than the last write that ended before it started."""
     rng = random.Random(7)
     ticks = itertools.count()
     cache = CacheManager(max_size=5, default_ttl=40, timer=lambda: next(ticks))

@@ -1,4 +1,4 @@
-"""How the tests start Python: with warnings as errors and none of our variables set."""
+"""How the tests start Python: with warnings as errors, and without PYWATS_GREEN variables."""
 
 import os
 import subprocess
@@ -13,6 +13,6 @@ Completed = subprocess.CompletedProcess[str]
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """The environment without our variables, but with `changes`."""
+    """Return the environment without PYWATS_GREEN variables, but with `changes`."""
     kept = {name: value for name, value in os.environ.items() if "PYWATS_GREEN" not in name}
     return {**kept, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8", **changes}

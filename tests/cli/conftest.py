@@ -1,4 +1,4 @@
-"""Runs commands in processes of their own."""
+"""Runs commands in separate processes."""
 
 import subprocess
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from commandline import COMMAND, PYTHON, TIMEOUT, Completed, environment
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Callable[..., Completed]:
-    """Run `python -m pywats_green` with these words."""
+    """Run `python -m pywats_green` with these arguments."""
 
     def run(*words: str, python: list[str] | None = None, **env: str) -> Completed:
         command = COMMAND if python is None else [*python, "-m", "pywats_green"]
@@ -31,7 +31,7 @@ def cli(tmp_path: Path) -> Callable[..., Completed]:
 
 @pytest.fixture
 def both(tmp_path: Path) -> Callable[..., tuple[Completed, Completed]]:
-    """Run a script plainly and with `run`, at the same time, and return both results."""
+    """Run a script with Python and with `run` concurrently, and return both results."""
 
     def run(*words: str, cwd: Path = tmp_path, **env: str) -> tuple[Completed, Completed]:
         options: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The table of commands and the way to it."""
+"""The table of commands and their dispatch."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`demo`: what it measures, what it checks, what it says when it cannot."""
+"""`demo`: what it measures, what it checks, and its errors."""
 
 import json
 import os
@@ -17,7 +17,7 @@ JOBS = ["submit UUT reports", "read products", "read assets", "read report heade
 
 @pytest.fixture
 def demo(monkeypatch, capsys):
-    """Run the demo in this process, which is quick, and return status, stdout and stderr."""
+    """Run the demo in this process, which is faster, and return status, stdout and stderr."""
 
     for name in ("PYWATS_GREEN_BASE_URL", "PYWATS_GREEN_TOKEN"):
         monkeypatch.delenv(name, raising=False)

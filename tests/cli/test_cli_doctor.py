@@ -1,4 +1,4 @@
-"""`doctor`: what it finds here, and in installations that have a fault."""
+"""`doctor`: its findings here, and in faulty installations."""
 
 import json
 import os
@@ -89,11 +89,11 @@ def test_what_ran_before_us(cli, tmp_path):
     assert result.returncode == 0
     checks = rows(result)
     assert checks["early-imports"]["status"] == "warn"
-    assert checks["native-threads"]["finding"] == "1 beside the main one"
+    assert checks["native-threads"]["finding"] == "1 besides the main one"
 
 
 def applying(**versions: str) -> list[str]:
-    """Which traps apply to an installation with these versions."""
+    """Return which traps apply to an installation with these versions."""
     found = [look(trap, versions.get) for trap in TRAPS]
     return [row.id for row in found if row.status != "ok"]
 

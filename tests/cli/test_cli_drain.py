@@ -1,4 +1,4 @@
-"""`drain`: what is sent, what stays, how it ends and what it says."""
+"""`drain`: what is sent, what stays, exit status and output."""
 
 import json
 import os
@@ -160,8 +160,8 @@ def test_any_2xx_by_the_environment(drain, queue, server):
         ({URL: ""}, f"set {URL} in"),
         ({TOKEN: " "}, f"set {TOKEN} in"),
         ({URL: "", TOKEN: ""}, f"set {URL} and {TOKEN} in"),
-        ({URL: "wats.example"}, f"{URL} is no address"),
-        ({URL: "http://"}, f"{URL} is no address"),
+        ({URL: "wats.example"}, f"{URL} is not a URL"),
+        ({URL: "http://"}, f"{URL} is not a URL"),
     ],
 )
 def test_not_configured(queue, env, told, monkeypatch, capsys):

@@ -33,7 +33,7 @@ def queue(tmp_path: Path) -> FolderQueue:
 
 @pytest.fixture
 def run(queue, capsys) -> Callable[..., tuple[int, str, str]]:
-    """Run in this process: its start would take longer than all of its work."""
+    """Run in this process, because starting another takes longer than the command."""
 
     def words(action: str, *rest: str) -> tuple[int, str, str]:
         status = main(["queue", action, str(queue.path), *rest])
@@ -158,7 +158,7 @@ def test_two_items_of_one_id(run, queue):
 
 @pytest.mark.parametrize("action", ["list", "show", "requeue", "discard"])
 def test_wrong_folders(cli, action, tmp_path):
-    """From a program of its own, which works switched off too."""
+    """In a separate process, which must also work when the package is disabled."""
     (tmp_path / "file").touch()
     item = [] if action == "list" else ["x"]
     done: Completed = cli("queue", action, "missing", *item, PYWATS_GREEN_DISABLE="1")

@@ -1,4 +1,4 @@
-"""`run` beside plain Python: the same output, the same errors, the same exit status."""
+"""`run` compared with plain Python: the same output, errors and exit status."""
 
 import os
 import py_compile
@@ -100,15 +100,12 @@ GREEN_ENDS = {
     """,
     "threads outlive main": """
         import threading, time
-        ending = threading.Event()
         def late():
-            ending.wait()
-            time.sleep(0.1)
+            threading.main_thread().join()
             print("late", __name__)
         threading.Thread(target=late).start()
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
         print("main ends")
-        ending.set()
     """,
     "hard exit": """
         import atexit, os
@@ -199,7 +196,7 @@ BROKEN = {
 @pytest.mark.parametrize("container", ["script.py", pytest.param("folder", marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_script_under_the_installed_command(tmp_path, name, container):
-    """Whose `__main__` is a file of pip's, which the script's takes the place of."""
+    """There, the original `__main__` is pip's entry script, which the user's script replaces."""
     command = write(
         tmp_path / "pywats-green",
         "import sys\nfrom pywats_green.__main__ import main\nsys.exit(main())\n",

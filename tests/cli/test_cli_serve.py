@@ -1,4 +1,4 @@
-"""`serve`: where it is, what it serves, how it ends."""
+"""`serve`: its address, its content, and how it ends."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def serving(*options: str, **env: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def refuses(url: str) -> bool:
-    """Whether nobody listens there any more."""
+    """Return whether nothing is listening there any more."""
     try:
         socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=TIMEOUT).close()
     except ConnectionRefusedError:

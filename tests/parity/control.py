@@ -1,4 +1,4 @@
-"""Talks to the servers from within a driver, on a connection of its own."""
+"""Talks to the servers from within a driver, on a separate connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-# What upstream writes of these is not promised; docs/upstream-differences.md says why.
+# Not compared; docs/upstream-differences.md says why.
 NOT_COMPARED = frozenset({"host", "user-agent", "connection", "accept-encoding"})
 
 

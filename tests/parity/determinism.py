@@ -1,4 +1,4 @@
-"""Makes what upstream takes from chance and from the clock the same in every run."""
+"""Makes upstream's use of randomness and time the same in every run."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _drawn = 0
 
 
 def freeze_uuids() -> None:
-    """Replace `uuid.uuid4`; to be called before pywats is imported, which copies it."""
+    """Replace `uuid.uuid4`. Call it before importing pywats, which keeps a reference."""
     uuid.uuid4 = _next_uuid
 
 
 def start_row(number: int) -> None:
-    """Begin a new sequence of ids, so that a row does not depend on those before it."""
+    """Start a new sequence of ids, so that a row does not depend on those before it."""
     global _row, _drawn
     _row, _drawn = number, 0
 
@@ -47,7 +47,7 @@ def _next_uuid() -> uuid.UUID:
 
 
 def freeze_clocks() -> None:
-    """Stop the clock of the modules of pywats that write the time into requests."""
+    """Stop the clock of pywats' modules that put the time into requests."""
     for name in _MODULES_WITH_A_CLOCK:
         module: Any = sys.modules.get(name)
         if module is not None:

@@ -1,4 +1,4 @@
-"""The differences that are meant, as data.
+"""The deliberate differences, as data.
 
 The table for readers is docs/upstream-differences.md; a test compares the two.
 """
@@ -12,13 +12,13 @@ from fnmatch import fnmatchcase
 
 @dataclass(frozen=True)
 class Difference:
-    """One difference.
+    """A difference.
 
     Attributes:
         key: As in the document.
-        rows: Where it shows: patterns of "pass/group/row/part".
-        green: A text that green's side of it holds.
-        kind: "a", "b" or "c", as the document has them; "words" where only they differ.
+        rows: Where it occurs: patterns of "pass/group/row/part".
+        green: Text contained in green's side.
+        kind: "a", "b" or "c", as in the document; "words" if only messages differ.
     """
 
     key: str
@@ -28,7 +28,7 @@ class Difference:
     kind: str
 
     def covers(self, where: str, plain: str, green: str) -> bool:
-        """Tell whether it accounts for a difference."""
+        """Return whether it accounts for a difference."""
         return self.green in green and any(fnmatchcase(where, row) for row in self.rows)
 
 
@@ -37,7 +37,7 @@ class MoreReads(Difference):
     """A difference in which green asks the server where upstream answers from its cache."""
 
     def covers(self, where: str, plain: str, green: str) -> bool:
-        """Tell whether all that green does besides upstream's requests is to read."""
+        """Return whether all of green's additional requests are reads."""
         if not super().covers(where, plain, green):
             return False
         left = json.loads(plain)

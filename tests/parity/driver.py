@@ -1,4 +1,4 @@
-"""Makes the calls of one pass and writes down what came of each.
+"""Makes the calls of a pass and records the outcome of each.
 
 `python -m parity.driver plain|green SERVERS.json OUT.json PASS...`, with `tests` on the path.
 The test runs it without pywats_green, with it, and with it on its optional transport, and compares
@@ -38,7 +38,7 @@ assert ("pywats_green" in sys.modules) == GREEN
 
 
 def main(servers_file: str, out_file: str, names: list[str]) -> None:
-    """Run the passes and write their records."""
+    """Run the passes and write their outcomes."""
     configure_throttling(enabled=False)
     determinism.freeze_clocks()
     servers: dict[str, Any] = json.loads(Path(servers_file).read_text(encoding="utf-8"))

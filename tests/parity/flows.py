@@ -1,4 +1,4 @@
-"""What takes more than one call: each function drives a client and returns what it saw."""
+"""Scenarios of several calls: each function drives a client and returns what it observed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNIT = ("SN-00001", "PN-00001")
 
 
 class Setting:
-    """What a flow works with.
+    """The setting of a flow.
 
     Args:
         servers: As the driver was given it.
@@ -345,7 +345,7 @@ def _log() -> Iterator[list[Any]]:
 
 
 def revisions_in_bulk(setting: Setting) -> Any:
-    """With the setting that sends them in one request, which upstream has not."""
+    """With the setting that sends them in one request, which upstream lacks."""
     ours = sys.modules.get("pywats_green")
     if ours is not None:
         ours.configure(bulk_writes=True)

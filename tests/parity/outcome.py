@@ -1,4 +1,4 @@
-"""What became of a call, as JSON: the same JSON wherever the same happened."""
+"""The outcome of a call as JSON: equal JSON for equal outcomes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONGEST_ITERATION = 1000
 
 
 def outcome_of(function: Callable[[], Any]) -> tuple[Any, dict[str, Any]]:
-    """Call a function and describe what came of it.
+    """Call a function and describe the outcome.
 
     Returns:
         Its result, None where it raised, and the description.
@@ -35,7 +35,7 @@ def outcome_of(function: Callable[[], Any]) -> tuple[Any, dict[str, Any]]:
 
 
 def described_error(exc: BaseException) -> dict[str, Any]:
-    """Describe an exception: type, text, and what it carries."""
+    """Describe an exception: type, message and attributes."""
     return {
         "type": _name(type(exc)),
         "text": _ADDRESS.sub("0x", str(exc)),
@@ -106,7 +106,7 @@ def _name(kind: type) -> str:
 
 
 def masked(text: str, masks: dict[str, str]) -> str:
-    """Replace what differs from run to run (ports, folders, durations, server time) by its name."""
+    """Replace what varies between runs (ports, folders, durations, server time) with names."""
     for found, name in masks.items():
         text = text.replace(found, name)
     return _SERVER_TIME.sub("{server time}", _DURATION.sub("0", text))

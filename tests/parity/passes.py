@@ -34,7 +34,7 @@ Records = dict[str, list[dict[str, Any]]]
 
 
 def public_methods(servers: dict[str, Any], _: Path) -> dict[str, list[str]]:
-    """Find every public method of every domain in the pywats that is installed."""
+    """Find every public method of every domain in the installed pywats."""
     with pyWATS(base_url=servers["wats"], token=servers["token"]) as api:
         services = {domain: type(getattr(api, domain)._async) for domain in DOMAINS}
     return {
@@ -127,7 +127,7 @@ def _faulty(
 
 
 def flows(servers: dict[str, Any], folder: Path) -> Records:
-    """Run what takes more than one call, each on the state that the server starts with."""
+    """Run the scenarios of several calls, each from the server's initial state."""
     return {
         "flows": [_flow(function, number, servers, folder) for number, function in enumerate(FLOWS)]
     }

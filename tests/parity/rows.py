@@ -1,4 +1,4 @@
-"""What a table of calls is made of."""
+"""The rows of a table of calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def guid(kind: int, number: int) -> str:
 
 @dataclass(frozen=True)
 class Kept:
-    """Stands for what an earlier row returned.
+    """A placeholder for the result of an earlier row.
 
     Attributes:
         path: The name that the row kept it under, then attributes and indexes, by dots.
@@ -28,13 +28,13 @@ class Kept:
 
 
 def kept(path: str, **changes: Any) -> Kept:
-    """Stand for the result of an earlier row, or for a part of it."""
+    """Return a placeholder for the result of an earlier row, or a part of it."""
     return Kept(path, changes)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One call of a public method.
+    """A call of a public method.
 
     Attributes:
         method: Its name.
@@ -50,12 +50,12 @@ class Row:
 
 
 def call(method: str, /, *args: Any, keep: str | None = None, **kwargs: Any) -> Row:
-    """Write a row down as the call that it stands for."""
+    """Make a row, written like the call it describes."""
     return Row(method, args, kwargs, keep)
 
 
 def fill_in(value: Any, found: dict[str, Any]) -> Any:
-    """Return an argument with every `Kept` in it replaced by what was kept."""
+    """Return an argument with every `Kept` in it replaced by its value."""
     if isinstance(value, Kept):
         name, *steps = value.path.split(".")
         value_kept = found[name]

@@ -1,4 +1,4 @@
-"""A server that misbehaves by the path it is asked for: `python -m parity.scripted CERTIFICATE`.
+"""A server whose misbehaviour depends on the path: `python -m parity.scripted CERTIFICATE`.
 
 It listens on loopback ports that it prints as one JSON line: two origins of the same behaviour,
 one with TLS, one that refuses, and one that neither accepts nor refuses. It ends with its stdin.
@@ -28,7 +28,7 @@ GREETING = b'{"ok":true,"text":"bl\xc3\xa5b\xc3\xa6r"}'
 
 
 def answer(status: int, body: bytes = b"", kind: str = JSON, *extra: str) -> bytes:
-    """Write an answer with its length."""
+    """Encode a response with its length."""
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
@@ -42,14 +42,14 @@ def answer(status: int, body: bytes = b"", kind: str = JSON, *extra: str) -> byt
 
 
 def chunked(*chunks: bytes, trailer: bytes = b"") -> bytes:
-    """Write an answer in chunks."""
+    """Encode a response in chunks."""
     head = f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: {JSON}\r\n\r\n"
     body = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
     return head.encode() + body + b"0\r\n" + trailer + b"\r\n"
 
 
 def compressed(body: bytes, coding: str) -> bytes:
-    """Write an answer in a content coding."""
+    """Encode a response with a content coding."""
     return answer(200, body, JSON, f"Content-Encoding: {coding}")
 
 
@@ -139,6 +139,7 @@ class Scripted(asyncio.Protocol):
 
     recorded: ClassVar[list[dict[str, Any]]] = []
     asked: ClassVar[Counter[str]] = Counter()
+    doomed: ClassVar[list[Any]] = []
     ports: ClassVar[dict[str, int]] = {}
 
     def __init__(self) -> None:
@@ -149,7 +150,7 @@ class Scripted(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer each request that is complete."""
+        """Answer complete requests."""
         self._buffer += data
         while b"\r\n\r\n" in self._buffer:
             head, _, rest = self._buffer.partition(b"\r\n\r\n")
@@ -208,6 +209,12 @@ class Scripted(asyncio.Protocol):
         if path.endswith("/requests"):
             self._write(answer(200, json.dumps(self.recorded).encode()))
             return
+        if path.endswith("/close"):
+            while self.doomed:
+                self.doomed.pop().close()
+            # Behind the closing of the sockets, so that who reads this finds them closed.
+            asyncio.get_running_loop().call_soon(self._write, answer(200, b"null"))
+            return
         self.recorded.clear()
         self.asked.clear()
         self._write(answer(200, b"null"))
@@ -226,7 +233,7 @@ class Scripted(asyncio.Protocol):
         self._write(answer(int(status)))
 
     def _on_flaky(self, status: str, times: str, *retry_after: str) -> None:
-        """Answer with a status so many times, then well."""
+        """Answer with a status a number of times, then successfully."""
         self.asked["flaky"] += 1
         if self.asked["flaky"] > int(times):
             self._on_anything()
@@ -235,7 +242,7 @@ class Scripted(asyncio.Protocol):
         self._write(answer(int(status), MESSAGE, JSON, *extra))
 
     def _on_falling(self, times: str) -> None:
-        """Close without an answer so many times, then answer well."""
+        """Close without an answer a number of times, then answer successfully."""
         self.asked["falling"] += 1
         if self.asked["falling"] > int(times):
             self._on_anything()
@@ -255,7 +262,7 @@ class Scripted(asyncio.Protocol):
         self._write(answer(int(status), MESSAGE, JSON, there))
 
     def _on_hops(self, left: str) -> None:
-        """Redirect so many times, then answer well."""
+        """Redirect a number of times, then answer successfully."""
         there = f"/hops/{int(left) - 1}" if int(left) else "/landed"
         self._write(answer(307, b"", JSON, f"Location: {there}"))
 
@@ -263,7 +270,7 @@ class Scripted(asyncio.Protocol):
         self._transport.close()
 
     def _on_early_hints(self, _: str) -> None:
-        """Send the final answer well after the early one."""
+        """Send the final response long after the early one."""
         self._write(EARLY)
         late = answer(200, b'{"late":true}')
         asyncio.get_running_loop().call_later(0.05, self._write, late)
@@ -288,10 +295,9 @@ class Scripted(asyncio.Protocol):
             self._write(answer(200, GREETING)[:-4])
 
     def _on_then_close(self) -> None:
-        """Answer, and close the connection that seemed to be kept."""
+        """Answer; the control request `close` then closes the connection despite keep-alive."""
         self._on_anything()
-        # Not at once: a client might meet the end together with the answer, or not.
-        asyncio.get_running_loop().call_later(0.03, self._transport.close)
+        self.doomed.append(self._transport)
 
     def _on_announced_close(self) -> None:
         self._write(answer(200, GREETING, JSON, "Connection: close"))
@@ -299,7 +305,7 @@ class Scripted(asyncio.Protocol):
 
 
 async def serve(certificate: str) -> None:
-    """Listen, print the ports, wait for the end of stdin."""
+    """Listen, print the ports, and wait until stdin is closed."""
     loop = asyncio.get_running_loop()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)

@@ -1,4 +1,4 @@
-"""Starts what a driver talks to, and the driver."""
+"""Starts a driver and its servers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def scripted_server(folder: Path) -> Iterator[dict[str, int]]:
 
 @contextmanager
 def driver(mode: str, folder: Path, passes: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a driver with servers of its own; it writes `out.json` and `stderr.txt`."""
+    """Start a driver with its own servers; it writes `out.json` and `stderr.txt`."""
     folder.mkdir()
     with (
         WatsServer(record=True) as wats,

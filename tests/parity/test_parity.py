@@ -35,7 +35,7 @@ SHOWN = 260
 
 
 class Found(NamedTuple):
-    """One difference between the two runs."""
+    """A difference between the two runs."""
 
     where: str
     plain: str
@@ -49,7 +49,7 @@ class Found(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What a driver wrote down."""
+    """What a driver recorded."""
 
     records: dict[str, Any]
     stderr: str
@@ -80,7 +80,7 @@ def runs(
 
 @pytest.fixture(scope="module")
 def found(runs: dict[str, Run]) -> list[Found]:
-    """What the green driver did differently."""
+    """Return what the green driver did differently."""
     green = runs["green"].records
     return [
         difference

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,11 @@ from parity.control import Control
 from parity.outcome import outcome_of
 from parity.tables.wire import ROWS, Exchange, Step
 
-MOMENT = 0.15
-"""Seconds in which a connection that the server closed shows as closed."""
-
 KINDS = ("pyWATS", "HttpClient")
 
 
 def exchanges(kind: str) -> Callable[[dict[str, Any], Path], dict[str, list[dict[str, Any]]]]:
-    """Make the pass that runs every row on one kind of client."""
+    """Make a pass that runs every row on one kind of client."""
 
     def run(servers: dict[str, Any], _: Path) -> dict[str, list[dict[str, Any]]]:
         with Control(servers["scripted"]) as control:
@@ -54,7 +50,7 @@ def _record(
     if client is None:
         return {**record, "made": made}
     try:
-        record["steps"] = [_outcome(client, step) for step in exchange.steps]
+        record["steps"] = [_outcome(client, step, control) for step in exchange.steps]
     finally:
         client.close()
     retry: RetryConfig = client.retry_config
@@ -63,16 +59,16 @@ def _record(
     return record
 
 
-def _outcome(client: _Client, step: Step) -> Any:
-    if step.verb == "wait":
-        time.sleep(MOMENT)
+def _outcome(client: _Client, step: Step, control: Control) -> Any:
+    if step.verb == "close":
+        control.send("close")
         return None
     _, outcome = outcome_of(lambda: client.call(step))
     return outcome
 
 
 class _Client:
-    """What a row needs of a client."""
+    """The interface to a client that a row needs."""
 
     retry_config: RetryConfig
 

@@ -1,4 +1,4 @@
-"""perf/ is a folder of scripts: its modules are found by their names."""
+"""perf/ is a folder of scripts, whose modules are imported by name."""
 
 import sys
 from pathlib import Path

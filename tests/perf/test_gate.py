@@ -1,4 +1,4 @@
-"""What the regression gate decides, on a made-up machine whose truth is known."""
+"""The decisions of the regression gate, on a simulated machine whose true speed is known."""
 
 import json
 import random
@@ -37,7 +37,7 @@ BASE, HEAD = Revision("main (0123456789)", Path()), Revision("abcdef0123", Path(
 
 
 class NoisyMachine:
-    """A shared machine in spells: its speed jumps to a third and back, and each round scatters.
+    """A shared machine with slow phases: its speed drops to a third and back, plus noise.
 
     Args:
         seed: Of all chance.
@@ -212,7 +212,7 @@ def test_what_is_neither_is_one_clear_error(repository: Path, tmp_path: Path, na
 def test_the_workload_plays_the_revision_that_it_is_given(
     server: WatsServer, tmp_path: Path
 ) -> None:
-    """The slow copy writes down each loop that it goes round: so many in every call of a metric."""
+    """The slow copy records each iteration: a fixed number per call of each metric."""
     tree = check_out(str(ROOT), tmp_path / "tree").tree
     loops = {metric.name: number + 1 for number, metric in enumerate(METRICS)}
     proof.inject(tree, loops)

@@ -1,4 +1,4 @@
-"""What contestants play, without a look at how long it takes."""
+"""The plays of the contestants, without timing."""
 
 import importlib.util
 
@@ -14,7 +14,7 @@ from pywats_green.testing import WatsServer
 
 @pytest.mark.parametrize("library", PLAYS)
 def test_other_libraries_read_what_we_read(server: WatsServer, library: str) -> None:
-    """In processes of their own, so that nothing of ours is patched into them."""
+    """In separate processes, so that nothing is patched."""
     if importlib.util.find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
     before = server.stats()["total"]

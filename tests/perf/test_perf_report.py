@@ -1,4 +1,4 @@
-"""From pytest-benchmark's JSON to the report; and the README says what the results say."""
+"""From pytest-benchmark's JSON to the report; the README matches the results."""
 
 import copy
 import importlib.util
@@ -24,7 +24,7 @@ AT_50 = ("concurrent", "50 at a time, 0 ms", {"concurrency": 50, "latency_ms": 0
 def bench(
     where: tuple[str, str, dict[str, Any]], who: str, seconds: list[float], cpu: float = 1.0
 ) -> dict[str, Any]:
-    """A contestant's rounds; `cpu` is its CPU time over its time on the wall."""
+    """Return a contestant's rounds; `cpu` is the ratio of CPU time to wall time."""
     group, cell, conditions = where
     return {
         "name": f"test[{who}]",

@@ -1,4 +1,4 @@
-"""How contestants take turns, who is noted as absent, and how rounds reach pytest-benchmark."""
+"""How contestants take turns, absent ones are recorded, and rounds reach pytest-benchmark."""
 
 import json
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ SPEED = 0.01  # seconds a call
 
 
 class Fake:
-    """A contestant that plays in no time, and writes down when it was its turn."""
+    """A contestant that takes no time, and records its turns."""
 
     def __init__(self, name: str, turns: list[str], *, breaks_at: int | None = None) -> None:
         self.name, self.turns, self.breaks_at, self.played = name, turns, breaks_at, 0
@@ -85,7 +85,7 @@ def test_who_fails_is_noted_and_the_others_play_on(breaks_at: int) -> None:
 
 
 class FakeBenchmark:
-    """As much of pytest-benchmark's fixture as a replay touches."""
+    """The part of pytest-benchmark's fixture that a replay uses."""
 
     def __init__(self, tape: Tape) -> None:
         self.tape, self.extra_info, self.data, self.group = tape, {}, [], ""

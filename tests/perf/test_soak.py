@@ -1,4 +1,4 @@
-"""What the soak calls growth, and a wave of it."""
+"""The soak's definition of growth, and one of its waves."""
 
 import random
 from pathlib import Path
@@ -10,7 +10,7 @@ from pywats_green.testing import WatsServer
 
 
 def run(growth: Sample, count: int = 30) -> list[Sample]:
-    """A warm-up in which all doubles, then waves that scatter and grow by so much each."""
+    """Return a warm-up in which everything doubles, then waves with noise and given growth."""
     chance = random.Random(1)
     samples = []
     for number in range(count):

@@ -1,4 +1,4 @@
-"""How the items of a mapping share greenlets, and a pool's slots with whoever else wants one."""
+"""How the items of a mapping share greenlets, and mappings share the slots of a pool."""
 
 import contextlib
 import gc
@@ -10,6 +10,7 @@ import gevent
 import pytest
 from gevent.event import Event
 from gevent.queue import SimpleQueue
+from waiting import turn, until
 
 import pywats_green
 from pywats_green import Pool
@@ -19,7 +20,7 @@ MAPPINGS = ["map", "imap", "imap_unordered", "map_results"]
 
 
 def _turn(item: Any) -> Any:
-    gevent.sleep(0)
+    turn()
     return item
 
 
@@ -36,7 +37,7 @@ def one_greenlet_each() -> Iterator[None]:
 
 @pytest.fixture
 def started() -> Iterator[Callable[..., Any]]:
-    """Start greenlets that may not outlive the test."""
+    """Start greenlets that are killed at the end of the test."""
     greenlets: list[Any] = []
 
     def start(func: Callable[..., Any], *args: Any) -> Any:
@@ -119,6 +120,26 @@ def test_a_timer_that_an_item_left_armed_never_hits_the_next(count: int) -> None
     assert Pool(1).map(work, range(2)) == [True, False]
 
 
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_nor_does_one_that_goes_off_where_the_package_is_uninstalled(is_installed: bool) -> None:
+    timers: list[gevent.Timeout] = []
+
+    def work(item: int) -> Any:
+        if item == 0:
+            timers.append(gevent.Timeout.start_new(0.001, KeyError))
+        else:
+            until(lambda: not timers[0].pending)
+        return gevent.getcurrent()
+
+    if not is_installed:
+        pywats_green.uninstall()
+    try:
+        first, second = Pool(1).map(work, range(2))
+    finally:
+        pywats_green.install()
+    assert (first is second) is is_installed
+
+
 def test_timers_started_and_closed_in_one_item_are_not_kept() -> None:
     def work(_: int) -> int:
         for _ in range(1_000):
@@ -142,7 +163,7 @@ def test_a_timer_of_an_item_that_runs_hits_it() -> None:
 
 
 def _beside_a_mapping(started: Any, size: int, call: Callable[[Pool], Any]) -> None:
-    """Make a call on a pool whose slots a mapping holds that ends only when the call has."""
+    """Make a call on a pool whose slots are held by a mapping that only ends after the call."""
     pool, is_under_way, is_over = Pool(size), Event(), Event()
 
     def work(item: int) -> int:
@@ -234,7 +255,7 @@ def test_items_that_never_wait_let_others_run(
         nonlocal turns
         while True:
             turns += 1
-            gevent.sleep(0)
+            turn()
 
     started(other)
     assert Pool(2).map(abs, range(1_000)) == list(range(1_000))
@@ -451,7 +472,7 @@ def test_items_read_before_a_source_of_map_raised_go_on() -> None:
 
     def source() -> Iterator[int]:
         yield from range(3)
-        gevent.sleep(0)
+        turn()
         raise LookupError("source")
 
     def work(item: int) -> None:

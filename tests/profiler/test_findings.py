@@ -1,4 +1,4 @@
-"""What is found, what is advised, and what is left alone."""
+"""Findings, advice, and what is not reported."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -67,7 +67,7 @@ def test_a_loop_of_look_ups(api: pyWATS) -> None:
 
 
 def test_the_advice_is_right(api: pyWATS) -> None:
-    """What is advised gives the same, with the requests that were promised, and is not flagged."""
+    """The advice has the same results, sends as many requests as promised, and has no findings."""
     with profile_queries() as profile:
         expected = [api.product.get_product(key) for key in KEYS]
     advice = only(profile).advice
@@ -180,7 +180,7 @@ def test_a_loop_inside_batching_gathers_nothing_and_is_found(api: pyWATS) -> Non
 
 
 def test_what_a_batch_could_not_answer_is_left_alone(api: pyWATS, server: WatsServer) -> None:
-    """A server whose queries are too empty: each is asked for singly, inside `batching()`."""
+    """The server's queries lack data, so each key is looked up singly, inside `batching()`."""
     server.fail("GET /api/Product/Query", status=500, times=None)
     with profile_queries() as profile, batching():
         Pool(20).map(api.product.get_product, KEYS[:20])

@@ -1,4 +1,4 @@
-"""The reports: what they say, that they can be read back, and what must not stand in them."""
+"""The reports: their content, reading them back, and what they must not contain."""
 
 import base64
 import json
@@ -141,5 +141,5 @@ def test_calls_without_room_are_told(api: pyWATS) -> None:
             api.product.get_product(key)
     profile = QueryProfile(recorded, _Adviser())
     assert (len(profile.calls), profile.dropped, profile.request_count) == (2, 3, 5)
-    assert "3 more calls are not recorded" in profile.report()
+    assert "3 more calls were not recorded" in profile.report()
     assert json.loads(profile.to_json())["totals"]["dropped"] == 3

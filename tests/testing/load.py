@@ -1,6 +1,6 @@
 """A raw-socket load generator: GETs over keep-alive connections, no pipelining.
 
-Run by hand, in a process of its own, against a server that runs already:
+Run by hand, in a separate process, against a running server:
 
     python tests/testing/load.py URL TOKEN [SECONDS [CONNECTIONS]]
 
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 
 def measure(url: str, token: str, seconds: float = 2.0, connections: int = 20) -> float:
-    """Load `GET /api/Product/{pn}` and return the answers a second."""
+    """Load `GET /api/Product/{pn}` and return the responses per second."""
     parts = urlsplit(url)
     host, port = str(parts.hostname), int(parts.port or 80)
     head = (

@@ -155,8 +155,34 @@ def test_latency_does_not_delay_control(wats: WatsServer) -> None:
 
 @pytest.mark.parametrize("arguments", [{"mode": "explode"}, {"times": 0}])
 def test_a_fault_that_cannot_be_is_refused(wats: WatsServer, arguments: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="mode is one of|times is 1"):
+    with pytest.raises(ValueError, match="mode must be one of|times must be 1"):
         wats.fail("*", **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("route", "near"),
+    [
+        ("no-such-route", ""),
+        ("/api/Produkt", "near it are .*'PUT /api/Product'"),
+        ("GET /api/Product/{partNumbr}", r"near it are 'GET /api/Product/\{partNumber\}'"),
+        ("POST /api/Product/{partNumber}", r"'GET /api/Product/\{partNumber\}'"),
+        ("GET /api/Product/PN-1/more/of/it", ""),
+        ("BREW /api/Product", "'PUT /api/Product'"),
+        ("GET api/Product", "'GET /api/Product/Query'"),
+    ],
+)
+def test_a_fault_on_no_route_is_refused(wats: WatsServer, route: str, near: str) -> None:
+    with pytest.raises(ValueError, match=f"no request can fit the route .*{near}"):
+        wats.fail(route)
+
+
+@pytest.mark.parametrize(
+    "route",
+    ["GET /api/Product/PN-", "/", "GET /", "/api/product/PN-1/", "get /api/Asset*", "/api/Pro",
+     "/api/Product/{part", "GET /api/Product/{partNumber}/{revision}"],
+)  # fmt: skip
+def test_a_fault_on_what_may_be_a_route_is_planted(wats: WatsServer, route: str) -> None:
+    wats.fail(route)
 
 
 @pytest.mark.parametrize("reset", [False, True])

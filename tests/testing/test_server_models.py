@@ -1,4 +1,4 @@
-"""Plain upstream accepts every answer."""
+"""Plain upstream accepts every response."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as the embedded server speaks it."""
+"""The embedded server's HTTP/1.1."""
 
 import gzip
 import http.client

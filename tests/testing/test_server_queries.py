@@ -1,4 +1,4 @@
-"""OData over HTTP: what a query answers, and what it is refused for."""
+"""OData over HTTP: results of queries, and rejected ones."""
 
 from typing import Any
 from urllib.parse import quote, urlencode

@@ -278,7 +278,7 @@ def test_state_can_be_seeded(wats: WatsServer, client: WireClient) -> None:
     assert len(wats.get_state("units")) == 1
     wats.put_state("reports", [report()])
     assert client.call("GET", f"/api/Report/Wsjf/{REPORT}").json()["sn"] == "SN-1"
-    with pytest.raises(RuntimeError, match="needs partNumber"):
+    with pytest.raises(ValueError, match="needs partNumber"):
         wats.put_state("products", [{"name": "no key"}])
-    with pytest.raises(RuntimeError, match="nonsense"):
+    with pytest.raises(ValueError, match="nonsense"):
         wats.put_state("nonsense", [])

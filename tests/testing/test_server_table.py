@@ -1,4 +1,4 @@
-"""Rows that are made one by one behave as if all had been made at once."""
+"""Rows made lazily behave as if all had been made at once."""
 
 from __future__ import annotations
 

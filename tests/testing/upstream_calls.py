@@ -1,4 +1,4 @@
-"""Calls every public method of the ten domains with plain upstream; run in a process of its own.
+"""Calls every public method of the ten domains with plain upstream; run in a separate process.
 
     python tests/testing/upstream_calls.py URL TOKEN
 
@@ -77,7 +77,7 @@ TAGS = [{"key": "colour", "value": "red"}]
 
 
 def guid(kind: int, number: int) -> str:
-    """The id of a seeded row."""
+    """Return the id of a seeded row."""
     return f"{kind:08x}-0000-4000-8000-{number:012x}"
 
 
@@ -614,7 +614,7 @@ CALLS: dict[str, Callable[[], dict[str, Call]]] = {
 
 
 def public_methods(api: pyWATS, domain: str) -> set[str]:
-    """The public methods of a domain that do I/O."""
+    """Return the public methods of a domain that do I/O."""
     service = getattr(api, domain)._async
     return {
         name
@@ -625,7 +625,7 @@ def public_methods(api: pyWATS, domain: str) -> set[str]:
 
 
 def main(url: str, token: str) -> dict[str, Any]:
-    """Call everything and say what went wrong."""
+    """Call everything and print what failed."""
     logging.disable(logging.CRITICAL)
     configure_throttling(enabled=False)
     assert "pywats_green" not in sys.modules

@@ -1,4 +1,4 @@
-"""A client that says exactly the bytes it is told, and reads exactly one answer at a time."""
+"""A client that sends exactly the given bytes, and reads one response at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Answer(NamedTuple):
 
 
 class WireClient:
-    """One connection to a server; names of headers come back in lower case."""
+    """A connection to a server; returns header names in lower case."""
 
     def __init__(self, server: WatsServer, timeout: float = 20.0) -> None:
         parts = urlsplit(server.url)
@@ -46,7 +46,7 @@ class WireClient:
     def request(
         self, method: str, target: str, body: bytes | Any = b"", headers: str = ""
     ) -> bytes:
-        """The bytes of a request; a body that is not bytes goes as JSON."""
+        """Return the bytes of a request; a body other than bytes is sent as JSON."""
         if not isinstance(body, bytes):
             body = json.dumps(body).encode()
         length = f"Content-Length: {len(body)}\r\n" if body else ""
@@ -76,7 +76,7 @@ class WireClient:
         return Answer(status, headers, body)
 
     def at_end(self) -> bool:
-        """Whether the server closes the connection with nothing left to say; waits for it."""
+        """Wait for the server, and return whether it closes the connection without sending more."""
         return not self.buffer and self.socket.recv(1) == b""
 
     def _until(self, mark: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Small servers for odd behaviour, each on port 0 of the loopback, in greenlets of the test."""
+"""Small servers with unusual behaviour, on a free loopback port, in greenlets of the test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BOUND = 10.0  # seconds after which a wait of a test has failed
 
 
 class Seen(NamedTuple):
-    """A request as it came; header names in lower case."""
+    """A request as received, with lower-case header names."""
 
     method: str
     target: str
@@ -47,7 +47,7 @@ def reply(
 
 
 def read_request(stream: Any) -> Seen | None:
-    """Read a request; None at the end of the stream."""
+    """Read a request. None: the stream has ended."""
     line = stream.readline()
     if not line:
         return None
@@ -63,7 +63,7 @@ def read_request(stream: Any) -> Seen | None:
 
 
 def reset(sock: socket.socket) -> None:
-    """Make the close of a socket an RST."""
+    """Close a socket with an RST."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(_LINGER, 1, 0))
 
 
@@ -144,16 +144,9 @@ class Server:
         self._server.stop(timeout=0)
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Let the other greenlets run until the condition holds."""
-    with gevent.Timeout(BOUND, AssertionError(f"waited {BOUND} s for: {what}")):
-        while not condition():
-            gevent.sleep(0.001)
-
-
 @contextlib.contextmanager
 def full_listener() -> Iterator[int]:
-    """A port at which connecting neither succeeds nor fails; skips where there is no such thing."""
+    """A port where connecting neither succeeds nor fails; skips the test if that is impossible."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(50):

@@ -1,4 +1,4 @@
-"""Answers of all shapes, whole and broken; httpx itself is the reference."""
+"""Responses of all kinds, complete and broken; httpx is the reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Big bodies pass without keeping the other greenlets waiting."""
+"""Big bodies do not starve other greenlets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import gevent
 import pytest
+from waiting import turn
 
 from pywats_green.transport import Transport
 
@@ -75,7 +76,7 @@ def url() -> Iterator[str]:
 
 @contextmanager
 def ticking() -> Iterator[list[float]]:
-    """Collect the gaps between the turns that another greenlet gets.
+    """Collect the gaps between the runs of another greenlet.
 
     In seconds of this thread's processor time: what else the machine does is not ours.
     """
@@ -92,7 +93,7 @@ def ticking() -> Iterator[list[float]]:
             note()
 
     ticker = gevent.spawn(tick)
-    gevent.sleep(0)
+    turn()
     try:
         yield gaps
     finally:

@@ -1,4 +1,4 @@
-"""The pool of connections: it follows the calls, and finds what died before it is used."""
+"""The connection pool: its size follows the calls, and dead connections are not reused."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import gevent
 import pytest
 from gevent.event import Event
 from gevent.pool import Pool
+from waiting import until
 
 from pywats_green import configure
 from pywats_green.exceptions import TransportError
 from pywats_green.testing import WatsServer
 from pywats_green.transport import Answer, Transport
 
-from .servers import Seen, Server, read_request, reply, reset, wait_until
+from .servers import Seen, Server, read_request, reply, reset
 
 Connect = Callable[..., Transport]
 PRODUCT = "/api/Product/PN-00001"
@@ -89,7 +90,7 @@ def test_idle_connections_expire(connect: Connect) -> None:
         configure(keepalive_expiry=0.0)  # a change reaches live clients, idle connections too
         call(transport)
         assert server.opened == 2
-        wait_until(lambda: server.closed == 2, "both connections to be closed")
+        until(lambda: server.closed == 2, "both connections to be closed")
         call(transport)
         assert server.opened == 3
 
@@ -99,7 +100,7 @@ def test_close_closes_the_idle_and_the_transport_goes_on(connect: Connect) -> No
         transport = connect(server.url)
         call(transport)
         transport.close()
-        wait_until(lambda: server.closed == 1, "the idle connection to be closed")
+        until(lambda: server.closed == 1, "the idle connection to be closed")
         assert call(transport).status == 200
         assert server.opened == 2
         transport.close()
@@ -123,7 +124,7 @@ def test_a_call_in_flight_survives_close_and_then_closes(connect: Connect) -> No
         assert call(transport).content == b"/x"
         may_answer.set()
         assert slow.get().content == b"/slow"
-        wait_until(lambda: server.closed == 1, "the connection of the slow call to be closed")
+        until(lambda: server.closed == 1, "the connection of the slow call to be closed")
         assert call(transport).status == 200
         assert server.opened == 2
 
@@ -136,7 +137,7 @@ def test_a_connection_closed_while_idle_is_found_before_it_is_used(
     transport = connect(server.url)
     headers = {"Authorization": f"Basic {server.token}", "Content-Type": "application/json"}
     get(transport, server)
-    wait_until(lambda: server.stats()["connections_open"] == 0, "the server to close")
+    until(lambda: server.stats()["connections_open"] == 0, "the server to close")
     body = None if method == "GET" else b"[]"
     path = PRODUCT if method == "GET" else "/api/App/YieldData"
     server.clear_requests()
@@ -149,7 +150,7 @@ def test_a_connection_reset_while_idle_is_found_too(connect: Connect, server: Wa
     transport = connect(server.url)
     get(transport, server)
     assert server.drop_connections(reset=True) == 1
-    wait_until(lambda: server.stats()["connections_open"] == 0, "the server to close")
+    until(lambda: server.stats()["connections_open"] == 0, "the server to close")
     assert get(transport, server).status == 200
 
 

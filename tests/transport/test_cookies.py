@@ -1,4 +1,4 @@
-"""Cookies are kept for their client alone, and sent back by httpx's rules."""
+"""Cookies are stored per client, and sent back by httpx's rules."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def ask(transport: Transport, path: str = "/") -> None:
 
 
 def sent(server: Server) -> list[str | None]:
-    """The cookies of each request; their order is httpx's own choice, and means nothing."""
+    """Return the cookies of each request; httpx's order is arbitrary."""
     headers = [seen.headers.get("cookie") for seen in server.seen]
     return [header and "; ".join(sorted(header.split("; "))) for header in headers]
 
 
 def setting(*cookies: str) -> Callable[[Seen], bytes]:
-    """Set cookies in answer to /set, and none otherwise."""
+    """Return a handler that sets cookies only for /set."""
 
     def answer(seen: Seen) -> bytes:
         if not seen.target.startswith("/set"):

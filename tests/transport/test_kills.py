@@ -1,4 +1,4 @@
-"""A killed or timed-out call leaves nothing behind that another call could find."""
+"""A killed or timed-out call leaves nothing behind that affects other calls."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ import pytest
 import trustme
 from gevent.event import Event
 from gevent.pool import Pool
+from waiting import until
 
 from pywats_green import configure
 from pywats_green.testing import WatsServer
 from pywats_green.transport import Transport
 
-from .servers import BOUND, Server, full_listener, read_request, reply, wait_until
+from .servers import BOUND, Server, full_listener, read_request, reply
 
 Connect = Callable[..., Transport]
 DESCRIPTORS = Path("/proc/self/fd")
@@ -82,8 +83,8 @@ def test_calls_killed_at_random_points_disturb_no_other(
     for number in range(50):  # and the pool still works
         ask(3 * number + 2)
     transport.close()
-    wait_until(lambda: open_descriptors() <= before, "all descriptors to be closed")
-    wait_until(lambda: server.stats()["connections_open"] == 0, "the server to see it")
+    until(lambda: open_descriptors() <= before, "all descriptors to be closed")
+    until(lambda: server.stats()["connections_open"] == 0, "the server to see it")
 
 
 CHUNKED = reply(200, b'{"a": 1}', [("Set-Cookie", "sid=1")]).replace(
@@ -132,7 +133,7 @@ def test_killed_after_any_byte_of_the_answer(how: str, whole: bytes, connect: Co
                     asking.get()
             answer = transport.request("GET", "/whole", None, {}, None, 5.0)
             assert answer.content == b'{"a": 1}'
-            wait_until(lambda: server.opened - server.closed <= 1, "the cut connection to close")
+            until(lambda: server.opened - server.closed <= 1, "the cut connection to close")
 
 
 @needs_proc
@@ -143,7 +144,7 @@ def test_killed_while_it_connects(connect: Connect) -> None:
         asking = [
             gevent.spawn(transport.request, "GET", "/x", None, {}, None, None) for _ in range(20)
         ]
-        wait_until(lambda: open_descriptors() >= before + 20, "all of them to connect")
+        until(lambda: open_descriptors() >= before + 20, "all of them to connect")
         gevent.killall(asking)
         assert open_descriptors() == before
 
@@ -166,17 +167,16 @@ def test_killed_during_the_handshake(connect: Connect) -> None:
         asking = gevent.spawn(transport.request, "GET", "/x", None, {}, None, None)
         greeted.wait()
         asking.kill()
-        wait_until(lambda: server.closed == 1, "the server to see it")
-        wait_until(lambda: open_descriptors() == before, "the descriptors to be closed")
+        until(lambda: server.closed == 1, "the server to see it")
+        until(lambda: open_descriptors() == before, "the descriptors to be closed")
 
 
-def test_killed_while_requests_itself_reads(connect: Connect) -> None:
-    asked, gone = Event(), Event()
+def test_killed_while_requests_itself_reads(connect: Connect, head_read: Event) -> None:
+    gone = Event()
 
     def handle(sock: socket.socket) -> None:
         sock.recv(10_000)
         sock.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n")
-        asked.set()
         if not sock.recv(1):
             gone.set()
 
@@ -184,7 +184,6 @@ def test_killed_while_requests_itself_reads(connect: Connect) -> None:
         transport = connect(server.url)
         transport.session.hooks["response"].append(lambda r, **_: None)
         asking = gevent.spawn(transport.request, "GET", "/x", None, {}, None, None)
-        asked.wait(BOUND)
-        gevent.sleep(0.02)  # the head is read by then
+        assert head_read.wait(BOUND)
         asking.kill()
         assert gone.wait(BOUND)

@@ -1,4 +1,4 @@
-"""Many calls leave no more behind than a few."""
+"""Many calls leave no more objects behind than a few."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 
-import gevent
 import pytest
 from gevent.pool import Pool
 from greenlet import greenlet
+from waiting import until
 
 from pywats_green.testing import WatsServer
 from pywats_green.transport import Transport
@@ -61,9 +61,7 @@ def test_a_forgotten_transport_closes_its_connections() -> None:
         for _ in range(5):
             Transport(server.url).request("GET", "/x", None, {}, None, 5.0)
         gc.collect()  # a warning of an unclosed socket would be an error here
-        with gevent.Timeout(5):
-            while server.closed < 5:
-                gevent.sleep(0.001)
+        until(lambda: server.closed == 5)
 
 
 def test_a_closed_transport_keeps_no_pools() -> None:

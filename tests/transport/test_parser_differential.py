@@ -1,4 +1,4 @@
-"""The reader of answers against h11, with which upstream reads: they agree, or it is listed why.
+"""The reader compared with h11, which upstream uses: they agree, or the difference is listed.
 
 Streams are made of sound and broken parts, cut anywhere. Where both take an answer it is the same
 one. Where one of them refuses, the reason is listed below.
@@ -48,7 +48,7 @@ _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 
 
 class Read(NamedTuple):
-    """What an answer was read as."""
+    """The result of reading a response."""
 
     status: int
     headers: dict[str, str]
@@ -56,7 +56,7 @@ class Read(NamedTuple):
 
 
 def by_h11(pieces: list[bytes], method: str) -> tuple[Read | str, bool]:
-    """Read as httpcore does; also whether it would use the connection again."""
+    """Read like httpcore; also return whether it would reuse the connection."""
     connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=100 * 1024)
     connection.send(h11.Request(method=method, target="/", headers=[("Host", "x")]))
     connection.send(h11.EndOfMessage())
@@ -116,7 +116,7 @@ def compare(stream: bytes, method: str, cuts: list[int]) -> None:
 
 
 def as_compared(headers: dict[str, str]) -> dict[str, str]:
-    """Leave out what h11 writes in another way: it lowers the transfer coding."""
+    """Normalise what h11 changes: it lower-cases the transfer coding."""
     return {k: v.lower() if k == "transfer-encoding" else v for k, v in headers.items()}
 
 
@@ -149,7 +149,7 @@ METHODS = ("GET", "GET", "GET", "POST", "HEAD")
 
 
 def streams(seed: int) -> Iterator[tuple[bytes, str, random.Random]]:
-    """Make streams of sound parts and of broken ones, without end."""
+    """Yield streams of valid and broken parts, endlessly."""
     chance = random.Random(seed)
     seeds = [*WHOLE.values(), *BROKEN.values(), *STRICTER.values()]
     while True:

@@ -1,4 +1,4 @@
-"""Proxies of the environment; the token goes to the origin alone."""
+"""Proxies from the environment; the token is only sent to the origin."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def call(transport: Transport, method: str = "GET", body: bytes | None = None) -
 
 
 class Tunnel:
-    """A proxy that connects whoever asks with CONNECT, or answers what it is told to."""
+    """A proxy that accepts every CONNECT, or gives a fixed answer."""
 
     def __init__(self, answer: bytes = b"HTTP/1.1 200 Connected\r\n\r\n") -> None:
         self.answer = answer
@@ -223,7 +223,7 @@ def test_a_proxy_that_cannot_be_used_is_told_without_its_password(
     error: BaseException | None = caught.value
     while error is not None:
         assert "word" not in f"{error!r}"
-        assert "SOCKS" not in str(error) or "name an HTTP proxy" in str(error)
+        assert "SOCKS" not in str(error) or "use an HTTP proxy" in str(error)
         error = error.__cause__ or error.__context__
 
 

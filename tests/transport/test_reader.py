@@ -1,4 +1,4 @@
-"""The reader: what its words are, where answers end, what they may weigh."""
+"""The reader: its error messages, the end of responses, and memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .test_answers import BODY, BROKEN, CHUNKED, STRICTER, WHOLE, head
 
 
 class Wire:
-    """What an answer is received from; fails where more is asked for than the answer needs."""
+    """The source of a response; fails if the reader asks for more than the response needs."""
 
     def __init__(self, *pieces: bytes, ends: bool = True) -> None:
         self._pieces = iter([piece for piece in pieces if piece])

@@ -1,4 +1,4 @@
-"""Redirects go where httpx goes, rule by rule; httpx itself is the reference."""
+"""Redirects follow httpx's rules, one by one; httpx is the reference."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BODY = b'{"a":1}'
 
 
 def redirect(status: int, location: str) -> Callable[[Seen], bytes]:
-    """Answer requests for /start with a redirect, and all others plainly."""
+    """Return a handler that redirects /start, and answers all other requests."""
 
     def answer(seen: Seen) -> bytes:
         if seen.target.startswith("/start"):
@@ -62,7 +62,7 @@ def essence(seen: Seen) -> tuple[Any, ...]:
 def compare(
     connect: Callable[..., Transport], server: Server, method: str, path: str, *others: Server
 ) -> list[Seen]:
-    """Make the same call with httpx and with ours; return what the servers saw of ours."""
+    """Make the same call with httpx and green; return what the servers saw of green's."""
     servers = (server, *others)
     expected = by_httpx(server.url, method, path)
     theirs = [[essence(seen) for seen in each.seen] for each in servers]

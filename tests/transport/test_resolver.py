@@ -1,4 +1,4 @@
-"""Names are resolved once per origin, by one asker, in a native thread at most."""
+"""Names are resolved once per origin, by a single look-up, in at most one native thread."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ STATUS = Path("/proc/self/status")
 
 
 def address(host: str = "127.0.0.1", port: int = 1) -> tuple[Any, ...]:
-    """An answer as `socket.getaddrinfo` gives it."""
+    """Return an entry as from `socket.getaddrinfo`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sockaddr = (host, port, 0, 0) if ":" in host else (host, port)
     return (family, socket.SOCK_STREAM, 6, "", sockaddr)
 
 
 class Names:
-    """Stands for `socket.getaddrinfo`; answers when told to."""
+    """Replaces `socket.getaddrinfo`; returns when told to."""
 
     def __init__(self, *answers: Any) -> None:
         self.asked: list[tuple[str, int]] = []
@@ -150,7 +150,7 @@ def test_a_name_that_cannot_be_one_is_a_connect_error(connect: Connect) -> None:
 
 @pytest.fixture
 def resolve_to(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Names]]:
-    """Let all names resolve to what a test says."""
+    """Let all names resolve to given addresses."""
 
     def arrange(*answers: Any) -> Names:
         names = Names(*answers)

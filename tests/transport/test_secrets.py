@@ -1,4 +1,4 @@
-"""The token and the passwords of URLs appear in no text that a user may log."""
+"""Tokens and passwords in URLs never appear in anything that may be logged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PASSWORD = "pass-word"
 
 
 def texts_of(error: BaseException) -> str:
-    """What repr, str and the traceback show of an error and of all that led to it."""
+    """Return repr, str and traceback of an error and its causes."""
     seen: list[str] = []
     todo: list[BaseException | None] = [error]
     while todo:
@@ -107,7 +107,7 @@ def test_a_token_that_cannot_be_sent(
     caplog.set_level(logging.DEBUG)
     with Server() as server:
         headers = {"Authorization": f"Basic {TOKEN}{mark}x"}
-        with pytest.raises(TransportError, match="characters that HTTP does not allow") as caught:
+        with pytest.raises(TransportError, match="characters illegal in HTTP") as caught:
             connect(server.url).request("GET", "/x", None, headers, None, 5.0)
         assert server.seen == []
     check(caplog, texts_of(caught.value))

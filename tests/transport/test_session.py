@@ -1,4 +1,4 @@
-"""Whatever a user configures on the session is honoured."""
+"""All configuration of the session is honoured."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-import gevent
 import pytest
 import requests
 import trustme
@@ -16,6 +15,7 @@ from pywats import AsyncWATS, pyWATS
 from pywats.core.client import HttpClient
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from waiting import until
 
 from pywats_green import configure, session_of
 from pywats_green.exceptions import (
@@ -26,7 +26,7 @@ from pywats_green.exceptions import (
 )
 from pywats_green.transport import Transport
 
-from .servers import BOUND, Seen, Server, reply, reset, wait_until
+from .servers import BOUND, Seen, Server, reply, reset
 
 Connect = Callable[..., Transport]
 
@@ -36,7 +36,7 @@ def call(transport: Transport, method: str = "GET", body: Any = None, **headers:
 
 
 class Counting(HTTPAdapter):
-    """An adapter of a user's own."""
+    """A user's adapter."""
 
     sent = 0
 
@@ -171,18 +171,18 @@ def mount(session: requests.Session) -> None:
 def test_faults_by_way_of_the_session(
     send_by: Callable[[requests.Session], None], connect: Connect
 ) -> None:
-    def late(seen: Seen) -> bytes:
+    def never(seen: Seen) -> bytes:
         del seen
-        gevent.sleep(1)
+        Event().wait()
         return reply()
 
     def broken(sock: Any) -> None:
         sock.recv(1000)
         reset(sock)
 
-    with Server(late) as slow, Server(handle=broken) as breaking:
+    with Server(never) as silent, Server(handle=broken) as breaking:
         for url, error in (
-            (slow.url, TransportTimeoutError),
+            (silent.url, TransportTimeoutError),
             (breaking.url, TransportError),
             ("http://127.0.0.1:1", TransportConnectError),
         ):
@@ -221,13 +221,15 @@ def test_a_proxy_out_of_reach_is_a_connect_error_by_way_of_the_session(
         call(transport)
 
 
-def test_an_answer_that_ends_its_connection_by_way_of_the_session(connect: Connect) -> None:
+def test_an_answer_that_ends_its_connection_by_way_of_the_session(
+    connect: Connect, head_read: Event
+) -> None:
     gone = Event()
 
     def handle(sock: Any) -> None:
         sock.recv(10_000)
         sock.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n")
-        gevent.sleep(0.02)  # the head is read by then
+        assert head_read.wait(BOUND)
         sock.sendall(b"hello")
         if not sock.recv(1):
             gone.set()
@@ -300,7 +302,7 @@ def test_a_change_leaves_no_connections_behind(connect: Connect) -> None:
         for number in range(6):
             transport.session.verify = path if number % 2 else False
             call(transport)
-        wait_until(lambda: server.opened - server.closed == 1, "the others to be closed")
+        until(lambda: server.opened - server.closed == 1, "the others to be closed")
 
 
 def test_credentials_of_the_session_go_to_no_other_origin(connect: Connect) -> None:

@@ -1,4 +1,4 @@
-"""Request targets are httpx's, byte for byte; httpx itself is the reference."""
+"""Request targets equal httpx's, byte for byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS: whom we trust, and how the refusals read. Every warning is an error here."""
+"""TLS: trust, and error messages. Every warning is an error here."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_verify_false_of_one_client_says_nothing_for_another(
 
 @pytest.fixture
 def demanding(authority: Authority) -> Iterator[Server]:
-    """A server that wants to see a client certificate."""
+    """A server that requires a client certificate."""
     context = server_context(authority)
     context.verify_mode = ssl.CERT_REQUIRED
     context.maximum_version = ssl.TLSVersion.TLSv1_2  # which refuses within the handshake

@@ -1,6 +1,6 @@
-"""The types of the cache, as a user's program sees them. Checked by mypy, never run.
+"""The types of the cache as a user's program sees them: read by mypy and pyright, never run.
 
-Each ignored error is one that a type checker must find: mypy reports those that it does not.
+Each ignored error is one that a type checker must find: both report those that they do not.
 """
 
 from pywats import Product, pyWATS

@@ -1,4 +1,4 @@
-"""The types of `configure`, `settings` and `stats` as a user's program sees them; never run."""
+"""The types of settings and statistics as a program sees them: read by mypy and pyright only."""
 
 from typing_extensions import assert_type
 

@@ -1,4 +1,4 @@
-"""Shared by the tests of what knows pywats."""
+"""Fixtures for the tests of `upstream`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,15 +16,15 @@ from upstream.lookups import ENDLESS, QUERY, SINGLE, Counts, part_numbers
 
 @pytest.fixture(autouse=True)
 def nothing_unsettled() -> None:
-    """Forget the writes that other tests killed: for a while, nothing they touch is cached."""
+    """Forget the writes killed by other tests, after which nothing is cached for a while."""
     epochs.unsettled.clear()
 
 
 @pytest.fixture(autouse=True)
 def windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A window of batching ends when all other greenlets wait, however slow the machine is.
+    """Make batching windows end when all other greenlets wait, however slow the machine is.
 
-    So what is asked for at once always travels together. A window of a minute does not end.
+    So concurrent look-ups are always batched. A window of a minute does not end.
     """
 
     def spawn_later(seconds: float, function: Callable[[], Any]) -> gevent.Greenlet:
@@ -46,7 +46,7 @@ def counts(server: WatsServer) -> Counts:
 
 @pytest.fixture
 def proven(api: pyWATS, counts: Counts) -> pyWATS:
-    """A client that has proven the route of products."""
+    """A client for which the products' route is proven."""
     with batching(window=0.0):
         Pool(2).map(api.product.get_product, part_numbers(2))
     assert counts.new() == {QUERY: 1, SINGLE: 1}

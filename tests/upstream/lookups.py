@@ -1,4 +1,4 @@
-"""What tests of look-ups share: keys, outcomes that can be compared, counts of requests."""
+"""Helpers for tests of look-ups: keys, comparable outcomes, counts of requests."""
 
 import gc
 from collections.abc import Callable, Iterable
@@ -17,10 +17,10 @@ ENDLESS = 60.0
 
 
 def outcome(function: Callable[[], Any]) -> Any:
-    """What a call gives, in a form that can be compared."""
+    """Return the outcome of a call in comparable form."""
     try:
         value = function()
-    except Exception as exc:  # noqa: BLE001  # whatever it is, it is compared
+    except Exception as exc:  # noqa: BLE001  # errors are outcomes
         return type(exc).__name__, str(exc)
     return value.model_dump() if hasattr(value, "model_dump") else value
 
@@ -30,7 +30,7 @@ def outcomes(function: Callable[[Any], Any], keys: Iterable[Any], size: int = 10
 
 
 def greenlets() -> int:
-    """How many greenlets have not ended."""
+    """Return how many greenlets have not ended."""
     gc.collect()
     return sum(isinstance(item, gevent.Greenlet) and not item.dead for item in gc.get_objects())
 
@@ -40,7 +40,7 @@ def part_numbers(count: int, start: int = 0) -> list[str]:
 
 
 def planted(part_number: str, name: str = "planted") -> dict[str, Any]:
-    """A product as the server keeps it."""
+    """Return a product as stored by the server."""
     return {
         "partNumber": part_number,
         "name": name,
@@ -55,7 +55,7 @@ def planted(part_number: str, name: str = "planted") -> dict[str, Any]:
 
 
 class Counts:
-    """How often the server was asked by which route, since the last look."""
+    """Counts requests by route since the last call."""
 
     def __init__(self, server: WatsServer) -> None:
         self._server = server

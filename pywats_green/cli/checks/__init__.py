@@ -1,4 +1,4 @@
-"""What the doctor looks at: sections of checks, each of which gives rows."""
+"""The doctor's checks, by section; each yields rows."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pywats_green.cli.checks.row import Row
 
 
 class Section(NamedTuple):
-    """Checks that belong together.
+    """Related checks.
 
     Attributes:
-        title: What they look at.
-        checks: Functions that look, in this order.
+        title: Their heading.
+        checks: The checks, in order.
     """
 
     title: str
@@ -44,7 +44,7 @@ SECTIONS = (
             surroundings.limiter,
         ),
     ),
-    # Last, because it starts what the checks above look for.
+    # Last, because it starts threads that the checks above look for.
     Section("Live", (live.calls_run_green,)),
 )
 

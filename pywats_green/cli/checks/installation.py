@@ -1,4 +1,4 @@
-"""What is installed, and what of it is patched."""
+"""Checks of what is installed and patched."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ OLDEST_GEVENT = "25.9.1"
 
 
 def python() -> Iterator[Row]:
-    """Python itself."""
+    """The Python version."""
     yield Row("python", "ok", f"{platform.python_version()} on {platform.system()}")
 
 
 def gevent() -> Iterator[Row]:
-    """The version of gevent; before, urllib3's pool could deadlock (gevent#1957, #2139)."""
+    """The gevent version; in older ones, urllib3's pool can deadlock (gevent#1957, #2139)."""
     version = installed("gevent") or "unknown"
     if parsed(version) >= parsed(OLDEST_GEVENT):
         yield Row("gevent", "ok", version)
@@ -37,7 +37,7 @@ def gevent() -> Iterator[Row]:
 
 
 def pywats() -> Iterator[Row]:
-    """The version of pywats and the range that is supported."""
+    """The pywats version, and the supported range."""
     version, wanted = installed(DISTRIBUTION), f">={OLDEST},<{BELOW}"
     if version is not None and is_supported(version):
         yield Row("pywats", "ok", f"{DISTRIBUTION} {version}; supported: {wanted}")
@@ -52,7 +52,7 @@ def pywats() -> Iterator[Row]:
 def active() -> Iterator[Row]:
     """Whether this process runs green."""
     if is_installed():
-        yield Row("active", "ok", f"pywats_green {__version__} is at work")
+        yield Row("active", "ok", f"pywats_green {__version__} is active")
     else:
         yield Row(
             "active", "fail", f"pywats_green {__version__} is switched off",
@@ -61,7 +61,7 @@ def active() -> Iterator[Row]:
 
 
 def standard_library() -> Iterator[Row]:
-    """What gevent has patched of what a green client needs."""
+    """Whether gevent has patched the modules that a green client needs."""
     missing = [name for name in PATCHED_MODULES if not monkey.is_module_patched(name)]
     if not missing:
         yield Row("patched", "ok", ", ".join(PATCHED_MODULES))

@@ -1,4 +1,4 @@
-"""Whether calls to the embedded server run green, as the server saw it."""
+"""Checks that calls to the embedded server run green, as seen by the server."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pywats_green.cli.measuring import Job, Run, green
 from pywats_green.upstream.hooks.seams import is_installed
 
 CALLS = 20
-LATENCY = 0.25  # seconds; a busy machine sends half the calls within it
+LATENCY = 0.25  # seconds; even a busy machine sends half the calls within it
 ONE_BY_ONE = CALLS * LATENCY
 
 _ADVICE = "see the rows above; if all are ok, report it with this output"
 
 
 def calls_run_green() -> Iterator[Row]:
-    """Make calls at once, and ask the server how many it saw at once."""
+    """Make concurrent calls, and ask the server how many were in flight at once."""
     if not is_installed():
         yield Row("calls", "warn", "not tried: pywats_green is switched off")
         return
@@ -51,8 +51,8 @@ def _judged(run: Run, highest: int) -> Row:
 
 
 def _measure() -> tuple[Run, int, int]:
-    """Return what was measured, the server's highest concurrency, and new native threads."""
-    # Imported here, because pywats may be broken, which other rows report.
+    """Return the run, the server's highest concurrency, and the number of new native threads."""
+    # Imported here, because pywats may be broken, which other checks report.
     from pywats_green.cli.clients import new_client  # noqa: PLC0415
 
     with without_proxy(), embedded_server(latency=LATENCY) as server:
@@ -62,7 +62,7 @@ def _measure() -> tuple[Run, int, int]:
                 api.product.get_product,
                 [f"PN-{number:05d}" for number in range(CALLS)],
             )
-            job.call(job.items[0])  # the first call builds models; that is not what is measured
+            job.call(job.items[0])  # the first call builds models
             before = thread_count()
             run = green(job, CALLS, lambda _done, _total: None)
             grown = thread_count() - before

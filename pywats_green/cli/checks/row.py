@@ -1,4 +1,4 @@
-"""One row of what the doctor says."""
+"""A row of the doctor's output."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class Row(NamedTuple):
     """One finding.
 
     Attributes:
-        id: Names the check; stays the same between versions, so that a CI job can look for it.
-        status: "ok"; "warn": works, but mind it; "fail": pywats does not run green here.
-        finding: What was found, one line.
-        advice: What to do, one line; empty where there is nothing to do.
+        id: Name of the check; stable between versions, so that CI jobs can rely on it.
+        status: "ok"; "warn": works, with a caveat; "fail": pywats does not run green here.
+        finding: What was found, in one line.
+        advice: What to do, in one line; empty if there is nothing to do.
     """
 
     id: str

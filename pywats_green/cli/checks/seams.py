@@ -1,4 +1,4 @@
-"""Whether each seam of pywats holds what it should."""
+"""Checks of the seams in pywats."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def replaced() -> Iterator[Row]:
             yield Row(seam.name, "ok", state)
         elif state == "foreign":
             yield Row(
-                seam.name, "fail", "something else stands in place of ours",
+                seam.name, "fail", "replaced again by something else",
                 "find what else patches pywats, and remove it",
             )  # fmt: skip
         elif state == "expected" and not is_installed():
@@ -30,7 +30,7 @@ def replaced() -> Iterator[Row]:
 
 
 def relied_on() -> Iterator[Row]:
-    """The seams that are called, not replaced."""
+    """The seams that are relied on, but not replaced."""
     found = states()
     for seam in RELIED_ON:
         if found[seam.name] == "expected":

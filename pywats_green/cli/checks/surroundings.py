@@ -1,4 +1,4 @@
-"""What surrounds the package in this process: environment, threads, early imports."""
+"""Checks of this process: environment, threads, early imports."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pywats_green.config import ACCEPT, ENVIRONMENT_PREFIX, Settings, accepts_an
 from pywats_green.exceptions import SettingsError
 from pywats_green.patching import too_early
 
-# Beside the settings; see `pywats_green.configure`.
+# In addition to the settings; see `pywats_green.configure`.
 OTHER_VARIABLES = ("DISABLE", "BASE_URL", "TOKEN", "ACCEPT")
 
 
 def environment() -> Iterator[Row]:
-    """Our environment variables: names that do not exist, halves of a pair. Never a value."""
+    """This package's environment variables: unknown names, incomplete pairs. Never a value."""
     known = {field.name.upper() for field in dataclasses.fields(Settings)} | {*OTHER_VARIABLES}
     names = sorted(
         name.removeprefix(ENVIRONMENT_PREFIX)
@@ -49,7 +49,7 @@ def environment() -> Iterator[Row]:
 
 
 def proxy() -> Iterator[Row]:
-    """Whether calls go through a proxy. Never its address, which may hold a password."""
+    """Whether calls go through a proxy. Never its URL, which may contain a password."""
     schemes = sorted({"http", "https", "all"} & getproxies().keys())
     if schemes:
         yield Row("proxy", "ok", f"the system sets a proxy for: {', '.join(schemes)}")
@@ -58,7 +58,7 @@ def proxy() -> Iterator[Row]:
 
 
 def early_imports() -> Iterator[Row]:
-    """Whether something was imported, or running, before the patch."""
+    """Whether anything was imported or running before the patch."""
     early = too_early()
     if early:
         yield Row(
@@ -70,33 +70,33 @@ def early_imports() -> Iterator[Row]:
 
 
 def native_threads() -> Iterator[Row]:
-    """Native threads beside this one; a busy one takes two thirds of the green throughput."""
+    """Other native threads; a busy one costs two thirds of the green throughput."""
     others = thread_count() - 1
     if others:
         yield Row(
-            "native-threads", "warn", f"{others} beside the main one",
+            "native-threads", "warn", f"{others} besides the main one",
             "find what starts them; a busy one slows every green call",
         )  # fmt: skip
     else:
-        yield Row("native-threads", "ok", "none beside the main one")
+        yield Row("native-threads", "ok", "none besides the main one")
 
 
 def thread_count() -> int:
-    """Count the native threads that run Python; `threading` shows greenlets once patched."""
-    return len(sys._current_frames())  # noqa: SLF001  # documented, for just such uses
+    """Count the native threads that run Python; once patched, `threading` shows greenlets."""
+    return len(sys._current_frames())  # noqa: SLF001  # documented
 
 
 def limiter() -> Iterator[Row]:
-    """What upstream's limiter allows, which 1,000 look-ups run into."""
+    """The limit of upstream's rate limiter."""
     try:
         from pywats.core.throttle import get_default_limiter  # noqa: PLC0415  # may be broken
 
         default = get_default_limiter()
-    except Exception as exc:  # noqa: BLE001  # a broken pywats is reported by other rows
+    except Exception as exc:  # noqa: BLE001  # other checks report a broken pywats
         yield Row("limiter", "warn", f"unknown: {type(exc).__name__}", "repair pywats-api")
         return
     if default.enabled:
         allowed = f"{default.max_requests} requests in {default.window_seconds:g} s"
-        yield Row("limiter", "ok", f"pywats lets through {allowed}, then calls wait")
+        yield Row("limiter", "ok", f"pywats allows {allowed}, then calls wait")
     else:
         yield Row("limiter", "ok", "off")

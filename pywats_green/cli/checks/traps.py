@@ -1,4 +1,4 @@
-"""Known traps of versions that work badly together; the table is data."""
+"""Known incompatibilities between versions."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pywats_green.cli.checks.versions import PYTHON, Version, installed, parsed
 
 
 class Trap(NamedTuple):
-    """One row of the table.
+    """A known incompatibility.
 
     Attributes:
-        id: Names the trap.
-        package: Whose version decides.
-        applies: Whether a version walks into it.
-        status: How bad that is.
+        id: Name of the trap.
+        package: The affected package.
+        applies: Returns whether a version is affected.
+        status: Status of the row if it applies.
         finding: What happens then.
         advice: What to do.
-        also: Another package and whether its version walks into it; both must.
+        also: Another package and whether its version is affected; both must be.
     """
 
     id: str
@@ -56,7 +56,7 @@ TRAPS = (
     ),
     Trap(
         "threads-at-exit", PYTHON, lambda v: v >= (3, 13), "warn",
-        "with this gevent, a thread that waits for an exit hook never ends (gevent#2188)",
+        "with this gevent, a thread waiting for an exit hook never ends (gevent#2188)",
         "pip install 'gevent>=26.9'",
         also=("gevent", lambda v: v < (26, 9)),
     ),
@@ -64,20 +64,20 @@ TRAPS = (
 
 
 def of_versions() -> Iterator[Row]:
-    """Each trap of the table."""
+    """The traps in the table."""
     for trap in TRAPS:
         yield look(trap, installed)
 
 
 def look(trap: Trap, version_of: Callable[[str], str | None]) -> Row:
-    """Tell whether a trap applies.
+    """Check whether a trap applies.
 
     Args:
         trap: The trap.
-        version_of: Gives the version of a package; None: not installed.
+        version_of: Returns the version of a package, or None if it is not installed.
 
     Returns:
-        A row with status "ok" unless it does.
+        A row; its status is "ok" unless the trap applies.
     """
     version = version_of(trap.package)
     if version is None:
@@ -88,18 +88,18 @@ def look(trap: Trap, version_of: Callable[[str], str | None]) -> Row:
         applies = condition(parsed(version_of(other) or ""))
     if applies:
         return Row(trap.id, trap.status, f"{trap.package} {version}: {trap.finding}", trap.advice)
-    return Row(trap.id, "ok", f"{trap.package} {version}: not concerned")
+    return Row(trap.id, "ok", f"{trap.package} {version}: not affected")
 
 
 def _is_there(name: str) -> bool:
     try:
         return find_spec(name) is not None
-    except ValueError:  # it was put into sys.modules by hand, and has no spec
+    except ValueError:  # put into sys.modules by hand, without a spec
         return True
 
 
 def pywats_client() -> Iterator[Row]:
-    """Whether pywats_client, which comes with pywats, could be imported."""
+    """Whether pywats_client, which is part of pywats, can be imported."""
     if not _is_there("pywats_client"):
         yield Row("pyside6", "ok", "pywats_client is not installed")
     elif not _is_there("PySide6"):

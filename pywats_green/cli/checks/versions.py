@@ -1,4 +1,4 @@
-"""Versions of what is installed, as tuples that compare."""
+"""Versions of installed packages, as comparable tuples."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Version = tuple[int, ...]
 
 
 def installed(package: str) -> str | None:
-    """Return the version of a package, or of `PYTHON` itself; None: it is not installed."""
+    """Return the version of a package, or of `PYTHON` itself. None: it is not installed."""
     if package == PYTHON:
         return platform.python_version()
     try:
@@ -22,6 +22,6 @@ def installed(package: str) -> str | None:
 
 
 def parsed(version: str) -> Version:
-    """Return the numbers that a version begins with: "1.0.dev3" gives (1, 0)."""
+    """Return the leading numbers of a version: (1, 0) for "1.0.dev3"."""
     match = re.match(r"\d+(?:\.\d+)*", version)
     return tuple(map(int, match[0].split("."))) if match else ()

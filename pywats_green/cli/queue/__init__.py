@@ -57,13 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Do it.
+    """Run the action.
 
     Returns:
         0.
 
     Raises:
-        CommandError: It cannot be done; the text says why.
+        CommandError: The action failed; the message says why.
     """
     if "all" in options and options.all == (options.item is not None):
         raise CommandError("give the ID of an item, or --all", WRONG_USE)

@@ -22,10 +22,10 @@ def opened_queue(
     keep_quarantined: float | None = None,
     write: bool = True,
 ) -> Iterator[FolderQueue]:
-    """Open the queue in an existing folder, for the length of the block.
+    """Open the queue in an existing folder during the block.
 
     Args:
-        path: The folder; it is not created, because whoever mistypes it wants no new one.
+        path: The folder. It is not created, in case its name was mistyped.
         order_by: A field of the reports. None: no groups.
         keep_quarantined: Seconds; see `FolderQueue`.
         write: Whether the queue will be changed.
@@ -35,9 +35,9 @@ def opened_queue(
     """
     folder = Path(path)
     if not patiently(folder.exists):
-        raise CommandError(f"there is no folder {path!r}: name that of your queue", WRONG_USE)
+        raise CommandError(f"there is no folder {path!r}: give the folder of your queue", WRONG_USE)
     if not folder.is_dir():
-        raise CommandError(f"{path!r} is a file: name the folder of your queue", WRONG_USE)
+        raise CommandError(f"{path!r} is a file: give the folder of your queue", WRONG_USE)
     needed = os.R_OK | os.X_OK | (os.W_OK if write else 0)
     if not os.access(folder, needed):
         what = "read and write" if write else "read"
@@ -64,7 +64,7 @@ def plain(text: object) -> str:
     """Return a text as one line without control sequences, in the terminal's encoding.
 
     Args:
-        text: Text from outside, such as file names and errors.
+        text: Untrusted text, such as file names and errors.
     """
     line = " ".join(str(text).split())
     line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)

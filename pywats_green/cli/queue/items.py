@@ -13,7 +13,7 @@ from pywats_green.queue.folder.inspection import STATES, QueueItem
 
 _LONGEST_ERROR = 70
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
-_MANY = 2  # of a unit, before it is used
+_MANY = 2  # a unit is used from this many on
 _KILO = 1024
 
 
@@ -33,14 +33,14 @@ def size_text(count: int) -> str:
 
 
 def due_text(state: str, due_in: float) -> str | None:
-    """Return when an item may be sent; None: it is not waiting."""
+    """Return when an item may be sent. None: it is not waiting."""
     if state != "waiting":
         return None
     return span(due_in) if due_in > 0 else "now"
 
 
 def as_table(items: Sequence[QueueItem]) -> str:
-    """Return a line for each item, and one with the totals."""
+    """Return a line per item, and one with the totals."""
     if not items:
         return "no items"
     head = ("ID", "STATE", "PRIORITY", "ATTEMPTS", "AGE", "DUE IN", "SIZE")
@@ -92,7 +92,7 @@ def as_dict(item: QueueItem) -> dict[str, Any]:
 
 
 def as_page(shown: Mapping[str, Any]) -> str:
-    """Return everything about an item: a line for each field, then the report.
+    """Return everything about an item: a line per field, then the report.
 
     Args:
         shown: What `FolderQueue.show` returned.

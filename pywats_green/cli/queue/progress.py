@@ -16,7 +16,7 @@ LOGGER = "pywats_green.queue"
 
 
 class LiveBar:
-    """A bar whose total may grow, because others may put in reports meanwhile.
+    """A bar whose total may grow, because reports may be added meanwhile.
 
     Args:
         stream: Where to draw. None: stderr.
@@ -57,7 +57,7 @@ class Pauses:
         self._is_told = False
 
     def __call__(self, _item_id: str, outcome: str, _error: BaseException | None) -> None:
-        """Note what became of a report."""
+        """Handle the outcome of a report."""
         reason = self._reason()
         if reason is not None and not self._is_told:
             say(f"waiting: {plain(redact(reason))}")
@@ -68,12 +68,12 @@ class Pauses:
 
 @contextmanager
 def told_lines() -> Iterator[None]:
-    """Print what the queue logs as plain lines on stderr, for the length of the block."""
+    """Print the queue's log messages as plain lines on stderr during the block."""
     handler = _Lines()
     logger = logging.getLogger(LOGGER)
     before = logger.propagate
     logger.addHandler(handler)
-    logger.propagate = False  # else a line would be printed twice
+    logger.propagate = False  # otherwise lines would be printed twice
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import pickle
 import queue
@@ -32,11 +33,14 @@ CONVERTED = "converted"
 SKIPPED = "skipped"
 FAILED = "failed"
 SUSPENDED = "suspended"
+OUT_OF_MEMORY = "out of memory"
 
 _UPSTREAM = "pywats_client.converters"
 _REPORT_IDS = uuid.uuid5(uuid.NAMESPACE_DNS, "converter.pywats_green")
 _CHUNK = 1 << 20
 _SUSPENDED_FOR = 60.0  # seconds, upstream's default
+_DEEPEST = 1000  # levels; beyond that a report is a circle
+_SHOWN = 80  # characters of a value in an error
 
 
 class ConversionReply(TypedDict, total=False):
@@ -48,6 +52,7 @@ class ConversionReply(TypedDict, total=False):
         reason: Why there are none, in one line.
         detail: The traceback.
         delay: Seconds after which to retry a suspended file.
+        errno: The number of the system's error, if that refused the source file itself.
     """
 
     status: str
@@ -55,9 +60,14 @@ class ConversionReply(TypedDict, total=False):
     reason: str
     detail: str
     delay: float
+    errno: int
 
 
-def convert_file(convert: Any, path: Path) -> ConversionReply:
+class _NotJsonError(Exception):
+    """A report holds what JSON cannot express."""
+
+
+def convert_file(convert: Any, path: Path) -> bytes:
     """Convert a source file.
 
     Args:
@@ -66,21 +76,86 @@ def convert_file(convert: Any, path: Path) -> ConversionReply:
         path: The file.
 
     Returns:
-        What became of it: failed if the converter raised an `Exception`; other exceptions pass
-        through.
+        What became of it, a `ConversionReply` as JSON: failed if the converter raised an
+        `Exception` or a report is no JSON; other exceptions pass through.
     """
     try:
-        digest = _digest(path)
-        result = _call(convert, path)
-        if hasattr(result, "status") and hasattr(result, "get_all_reports"):
-            return _of_upstream(result, path.name, digest)
-        return _converted(_listed(result), path.name, digest)
+        return _encoded(_converted_by(convert, path))
+    except MemoryError:  # says nothing about the file
+        return _encoded({"status": OUT_OF_MEMORY})
+    except _NotJsonError as exc:
+        reason = f"the report cannot be written as JSON: {exc}"
+        return _encoded({"status": FAILED, "reason": reason})
     except Exception as exc:  # noqa: BLE001  # whatever a converter raises concerns only its file
-        return {
-            "status": FAILED,
-            "reason": f"{type(exc).__name__}: {exc}",
-            "detail": traceback.format_exc(),
-        }
+        reply = _failure(FAILED, exc)
+        if isinstance(exc, OSError) and exc.errno and exc.filename == str(path):
+            reply["errno"] = exc.errno
+        return _encoded(reply)
+
+
+def _converted_by(convert: Any, path: Path) -> ConversionReply:
+    digest = _digest(path)
+    result = _call(convert, path)
+    if hasattr(result, "status") and hasattr(result, "get_all_reports"):
+        return _of_upstream(result, path.name, digest)
+    return _converted(_listed(result), path.name, digest)
+
+
+def _failure(status: str, exc: Exception) -> ConversionReply:
+    reason = f"{type(exc).__name__}: {exc}"
+    return {"status": status, "reason": reason, "detail": traceback.format_exc()}
+
+
+def _encoded(reply: ConversionReply) -> bytes:
+    """Return an answer as JSON.
+
+    Reports must be JSON for whoever reads them: NaN and infinity are not, nor is half a character.
+    A reason may hold any text, such as a name that no encoding fits.
+
+    Raises:
+        _NotJsonError: A report is none.
+    """
+    if "reports" not in reply:
+        return json.dumps(reply).encode()
+    try:
+        return json.dumps(reply, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise _NotJsonError(_culprit(reply["reports"]) or str(exc)) from exc
+
+
+def _culprit(reports: list[dict[str, Any]]) -> str | None:
+    """Say where the number or text is that JSON cannot express; None: it is something else."""
+    which = "" if len(reports) == 1 else "report {}: "
+    places: list[tuple[str, int, Any]] = [
+        (which.format(at), 0, report) for at, report in enumerate(reports, 1)
+    ][::-1]
+    while places:
+        place, depth, value = places.pop()
+        children: list[tuple[str, Any]] = []
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"{place} is {value}"
+        if isinstance(value, str) and not _is_text(value):
+            return f"{place} has half a character (a lone surrogate): {ascii(value)[:_SHOWN]}"
+        if isinstance(value, dict):
+            for key in value:
+                if isinstance(key, str) and not _is_text(key):
+                    return f"{place} has a key with half a character: {ascii(key)[:_SHOWN]}"
+            dot = "." if depth else ""
+            children = [(f"{place}{dot}{key}", child) for key, child in value.items()]
+        elif isinstance(value, (list, tuple)):
+            children = [(f"{place}[{at}]", child) for at, child in enumerate(value)]
+        if depth > _DEEPEST:
+            return None
+        places += [(name, depth + 1, child) for name, child in reversed(children)]
+    return None
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _call(convert: Any, path: Path) -> Any:
@@ -197,32 +272,33 @@ def main() -> None:
     start = receive(requests)
     if start is None:
         return
+    paths: queue.SimpleQueue[str] = queue.SimpleQueue()
     try:
         convert = _load(start)
+        threading.Thread(target=_take_in, args=(requests, paths.put), daemon=True).start()
     except Exception as exc:  # noqa: BLE001  # a user's import may raise anything
-        reason = f"{type(exc).__name__}: {exc}"
-        _answer(answers, {"status": UNUSABLE, "reason": reason, "detail": traceback.format_exc()})
+        send(answers, _encoded(_failure(UNUSABLE, exc)))
         return
-    _answer(answers, {"status": READY})
-    paths: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_take_in, args=(requests, paths.put), daemon=True).start()
+    send(answers, _encoded({"status": READY}))
     while True:
-        _answer(answers, convert_file(convert, Path(paths.get())))
+        send(answers, convert_file(convert, Path(paths.get())))
 
 
 def _load(start: bytes) -> Any:
     plan = pickle.loads(start)  # noqa: S301  # from our own parent
+    _limit_memory(plan["memory_limit"])
     spawn.prepare(plan["preparation"])
     return pickle.loads(plan["convert"])  # noqa: S301  # the same
 
 
-def _answer(stream: BinaryIO, outcome: ConversionReply) -> None:
-    try:
-        frame = json.dumps(outcome).encode()
-    except (TypeError, ValueError, RecursionError) as exc:
-        reason = f"the report cannot be written as JSON: {exc}"
-        frame = json.dumps({"status": FAILED, "reason": reason}).encode()
-    send(stream, frame)
+def _limit_memory(limit: int | None) -> None:
+    """Let this process, and each that it starts, take no more than so many bytes of addresses."""
+    if limit is not None:
+        import resource  # noqa: PLC0415  # Windows has none
+
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _take_in(stream: BinaryIO, put: Callable[[str], object]) -> None:

@@ -21,9 +21,16 @@ from typing import Any, Protocol, cast
 import gevent
 from gevent import subprocess
 
-from pywats_green.exceptions import ConverterImportError
+from pywats_green.exceptions import ConverterImportError, UnreadableReportError
 from pywats_green.queue.convert import child as child_script
-from pywats_green.queue.convert.child import FAILED, READY, ConversionReply, receive, send
+from pywats_green.queue.convert.child import (
+    FAILED,
+    OUT_OF_MEMORY,
+    READY,
+    ConversionReply,
+    receive,
+    send,
+)
 from pywats_green.queue.folder.body import SMALL, parse
 from pywats_green.queue.folder.files import off_hub
 
@@ -69,23 +76,28 @@ class Inline:
         """
         timer = gevent.Timeout.start_new(self._timeout)
         try:
-            return child_script.convert_file(self._convert, path)
+            answer = child_script.convert_file(self._convert, path)
         except gevent.Timeout as expired:
             if expired is not timer:
                 raise
             return _too_slow(self._timeout)
         finally:
             timer.close()
+        try:
+            return cast("ConversionReply", parse(answer))
+        except UnreadableReportError as exc:
+            return _unreadable(exc)
 
     def close(self) -> None:
         """Do nothing."""
 
 
-def plan_for(convert: Any) -> bytes:
+def plan_for(convert: Any, memory_limit: int | None = None) -> bytes:
     """Serialise what a child needs to find the converter.
 
     Args:
         convert: As for `ConverterPool`.
+        memory_limit: Bytes that a child may take. None: no limit.
 
     Returns:
         The first message to a child.
@@ -119,7 +131,14 @@ def plan_for(convert: Any) -> bytes:
                 f"import: {_ADVICE}"
             )
         preparation.update({key: value for key, value in main.items() if value})
-    return pickle.dumps({"preparation": preparation, "convert": pickled})
+    return pickle.dumps(
+        {"preparation": preparation, "convert": pickled, "memory_limit": memory_limit}
+    )
+
+
+def can_limit_memory() -> bool:
+    """Tell whether the system can limit the memory of a child: Windows and macOS cannot."""
+    return os.name == "posix" and sys.platform != "darwin"
 
 
 class Isolated:
@@ -130,15 +149,21 @@ class Isolated:
     Args:
         plan: From `plan_for`.
         timeout: Seconds for a file, from the moment a ready child has it. None: no limit.
+        memory_limit: The one in the plan, in bytes. None: no limit.
     """
 
-    def __init__(self, plan: bytes, timeout: float | None) -> None:
+    def __init__(self, plan: bytes, timeout: float | None, memory_limit: int | None = None) -> None:
         self._plan = plan
         self._timeout = timeout
+        self._memory_limit = memory_limit
         self._child: Any = None
+        self._is_fresh = True
 
     def convert(self, path: Path) -> ConversionReply:
         """Convert a file; if the child hangs or ends meanwhile, only this file fails.
+
+        A file only fails for want of memory if a limit is set and a fresh child reaches it: what
+        earlier files have left behind is not its fault.
 
         Returns:
             What became of the file.
@@ -147,6 +172,22 @@ class Isolated:
             ConverterImportError: The child cannot import the converter.
             OSError: No process can be started.
         """
+        answer = self._ask(path)
+        if answer["status"] == OUT_OF_MEMORY and not self._is_fresh:
+            self.close()
+            answer = self._ask(path)
+        if answer["status"] == OUT_OF_MEMORY:
+            self.close()  # a process keeps what it once took
+            if self._memory_limit is not None:
+                return {
+                    "status": FAILED,
+                    "reason": "the converter needs more memory than memory_limit "
+                    f"({self._memory_limit} bytes)",
+                }
+        self._is_fresh = False
+        return answer
+
+    def _ask(self, path: Path) -> ConversionReply:
         request = json.dumps(str(path)).encode()
         child = self._ready()
         try:
@@ -156,6 +197,8 @@ class Isolated:
                 child = self._ready()
                 send(child.stdin, request)
             answer = self._await(child, self._timeout)
+        except UnreadableReportError as exc:  # we are deeper in calls than the child that wrote it
+            return _unreadable(exc)
         except BaseException:
             self.close()  # nobody waits for its answer any more
             raise
@@ -191,7 +234,7 @@ class Isolated:
             env={**os.environ, "PYWATS_GREEN_DISABLE": "1"},
             start_new_session=os.name == "posix",  # so that what it starts ends with it
         )
-        self._child = child
+        self._child, self._is_fresh = child, True
         try:
             failure = self._failure_of_start(child)
         except BaseException:
@@ -200,6 +243,8 @@ class Isolated:
         if failure is None:
             return child
         self.close()
+        if self._memory_limit is not None:
+            failure += f" (memory_limit is {self._memory_limit} bytes)"
         raise ConverterImportError(
             f"the child process cannot import the converter: {failure}. No file was moved; "
             f"{_ADVICE}"
@@ -253,10 +298,16 @@ def _too_slow(timeout: float | None) -> ConversionReply:
     return {"status": FAILED, "reason": f"the converter took longer than {timeout:g} seconds"}
 
 
+def _unreadable(exc: UnreadableReportError) -> ConversionReply:
+    return {"status": FAILED, "reason": f"the report cannot be read back: {exc}"}
+
+
 def _ending(status: int) -> str:
     if status >= 0:
         return f"with status {status if status < 1 << 16 else hex(status)}"
     try:
-        return f"by signal {signal.Signals(-status).name}"
+        name = signal.Signals(-status).name
     except ValueError:
         return f"by signal {-status}"
+    # Not by us, who would have said why. Linux does so to the largest when memory runs out.
+    return f"by signal {name}" + (", perhaps for want of memory" if name == "SIGKILL" else "")

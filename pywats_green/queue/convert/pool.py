@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -11,13 +12,25 @@ from typing import Any
 
 from gevent.event import Event
 
-from pywats_green.arguments import require_count, require_seconds, require_seconds_or_zero
+from pywats_green.arguments import (
+    require_callable,
+    require_count,
+    require_seconds,
+    require_seconds_or_zero,
+)
 from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError, QueueBusyError
 from pywats_green.progress import ProgressCallback, reporter
-from pywats_green.queue.convert.isolation import Converter, Inline, Isolated, plan_for
+from pywats_green.queue.convert.finished import FinishedFiles
+from pywats_green.queue.convert.isolation import (
+    Converter,
+    Inline,
+    Isolated,
+    can_limit_memory,
+    plan_for,
+)
 from pywats_green.queue.convert.results import ConversionResult, ConversionSummary
 from pywats_green.queue.convert.session import ReportQueue, Session, Work
-from pywats_green.queue.convert.watch_folder import WatchFolder
+from pywats_green.queue.convert.watch_folder import SETTLE, WatchFolder
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.queue.signals import stopping_on_signals
 
@@ -27,6 +40,9 @@ class ConverterPool:
 
     A file is taken once it is complete. Its reports are safely in the queue before it moves to the
     subfolder `done`; a file that cannot be converted moves to `error`, next to a `.reason.txt`.
+    One that changes after it was taken is converted again, with a warning in the log; those that
+    moved are checked once more after a minute, and at the end of the drain or run.
+
     After a crash, a file may be converted again: a report without an id of its own then gets the
     same id as before, derived from the file's name and content, so the server keeps one report.
 
@@ -51,14 +67,20 @@ class ConverterPool:
         patterns: File names to convert, case-insensitive, such as `["*.csv"]`. None: those that
             the converter declares, otherwise all. Unfinished files (`*.tmp`, `*.part`, a leading
             dot) are always ignored.
-        settle: Seconds without a change after which a file is complete. 0: it always is.
+        settle: Seconds that the size and the mtime of a file must stand still before it is taken;
+            longer than the program that writes it ever pauses. 0: every file is complete. On
+            Windows, one that another program has open is not; other systems do not tell.
+        memory_limit: Bytes of address space (RLIMIT_AS) for each child; a file that needs more
+            fails. Not available on Windows and macOS. None: no limit.
         priority: The priority of the reports in the queue, 1 to 10; 1 is sent first.
         on_result: Called with a `ConversionResult` after each file, in the greenlet that converted
             it; if it raises, the run ends with that error.
+        timer: Seconds, monotonic.
 
     Raises:
         ArgumentTypeError: An argument has the wrong type.
-        InvalidArgumentError: The folder does not exist, or a number is out of range.
+        InvalidArgumentError: The folder does not exist, a number is out of range, or nothing here
+            can limit memory.
         ConverterImportError: No child can import `convert`; the message says what to do.
         QueueFolderError: The folder of the queue cannot be created.
     """
@@ -73,9 +95,11 @@ class ConverterPool:
         timeout: float | None = 60.0,
         isolate: bool = True,
         patterns: Sequence[str] | None = None,
-        settle: float = 1.0,
+        settle: float = SETTLE,
+        memory_limit: int | None = None,
         priority: int = 5,
         on_result: Callable[[ConversionResult], object] | None = None,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         folder = Path(watch_folder).absolute()
         if not folder.is_dir():
@@ -84,21 +108,35 @@ class ConverterPool:
         if timeout is not None:
             require_seconds("timeout", timeout)
         require_seconds_or_zero("settle", settle)
+        if memory_limit is not None:
+            require_count("memory_limit", memory_limit)
+            if not (isolate and can_limit_memory()):
+                raise InvalidArgumentError(
+                    "memory_limit needs a child process (isolate=True) on a system that can limit "
+                    "its memory; Windows and macOS cannot: leave it out"
+                )
         if not any(callable(part) for part in _entry_points(convert)):
             raise ArgumentTypeError(
                 f"convert must be callable with a path, or a converter, not {convert!r}"
             )
+        if on_result is not None:
+            require_callable("on_result", on_result, "a ConversionResult")
         if isinstance(patterns, str):  # read letter by letter, "*" would fit all files
             raise ArgumentTypeError(f"patterns must be a list of texts, not {patterns!r}")
-        files = WatchFolder(folder, patterns or _patterns_of(convert), settle)
+        files = WatchFolder(folder, patterns or _patterns_of(convert), settle, timer=timer)
         new_converter: Callable[[], Converter]
         if isolate:
-            new_converter = partial(Isolated, plan_for(convert), timeout)
+            new_converter = partial(
+                Isolated, plan_for(convert, memory_limit), timeout, memory_limit
+            )
         else:
             new_converter = partial(Inline, convert, timeout)
         if isinstance(queue, (str, os.PathLike)):
             queue = FolderQueue(queue)
-        self._work = Work(files, new_converter, queue, concurrency, priority, on_result)
+        finished = FinishedFiles(folder, timer=timer)
+        self._work = Work(
+            files, finished, new_converter, queue, concurrency, priority, on_result, timer
+        )
         self._session: Session | None = None
         self._ended = Event()
 
@@ -110,7 +148,8 @@ class ConverterPool:
     ) -> ConversionSummary:
         """Convert until the folder is empty; files still being written are waited for.
 
-        Files that a converter suspends for later stay where they are.
+        Each file is watched for `settle` seconds first, however old it is. Files that a converter
+        suspends, and those for which there was no memory, stay where they are.
 
         Args:
             progress: True for a bar on stderr, or a callable of (files done, files seen).
@@ -125,6 +164,7 @@ class ConverterPool:
             ArgumentTypeError: `timeout` is not a number.
             InvalidArgumentError: `timeout` is not above 0.
             OSError: The folder cannot be read, or the queue cannot write.
+            PywatsGreenError: The queue takes no more.
             QueueBusyError: This pool is already running.
         """
         if timeout is not None:
@@ -139,7 +179,7 @@ class ConverterPool:
     ) -> ConversionSummary:
         """Convert what is there and what arrives, until `stop`.
 
-        An unreadable folder and a queue that cannot write are logged and retried.
+        An unreadable folder and a queue that cannot write or is full are logged and retried.
 
         Args:
             handle_signals: Whether SIGTERM and SIGINT call `stop(stop_timeout)`; a second signal

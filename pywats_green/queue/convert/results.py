@@ -36,6 +36,8 @@ class ConversionSummary(NamedTuple):
         failed: Files that are now in `error`.
         remaining: Files still in the folder.
         elapsed: Seconds from start to end.
+        changed: How often a file had changed after it was taken, and so was left or put back to be
+            converted again.
     """
 
     converted: int
@@ -44,13 +46,14 @@ class ConversionSummary(NamedTuple):
     failed: int
     remaining: int
     elapsed: float
+    changed: int
 
 
 class ConversionCounts:
     """Counts results as they arrive."""
 
     def __init__(self) -> None:
-        self.converted = self.reports = self.skipped = self.failed = 0
+        self.converted = self.reports = self.skipped = self.failed = self.changed = 0
 
     @property
     def files(self) -> int:
@@ -75,5 +78,11 @@ class ConversionCounts:
             elapsed: Seconds from start to end.
         """
         return ConversionSummary(
-            self.converted, self.reports, self.skipped, self.failed, remaining, elapsed
+            self.converted,
+            self.reports,
+            self.skipped,
+            self.failed,
+            remaining,
+            elapsed,
+            self.changed,
         )

@@ -49,6 +49,12 @@ _UNREACHABLE_ERRNOS = frozenset(
 )
 _EXHAUSTED_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 
+# Of this machine's files, or its firewall; no server answers so.
+_LOCAL_ERRORS = (
+    *(FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError),
+    TransportSetupError,
+)
+
 
 class Kind(Enum):
     """What becomes of a report that was not accepted.
@@ -86,7 +92,7 @@ class Kind(Enum):
 _NOT_THE_SERVERS = frozenset({Kind.DELIVERED, Kind.PERMANENT, Kind.UNADMITTED, Kind.UNREADABLE})
 
 # Another report would fare no better, whatever is in it.
-_NOT_FOR_THE_REPORT = frozenset({Kind.UNREACHABLE, Kind.UNPREPARED, Kind.HELD_OFF})
+_NOT_FOR_THE_REPORT = frozenset({Kind.UNREACHABLE, Kind.HELD_OFF})
 
 
 class Disposition(NamedTuple):
@@ -151,7 +157,7 @@ class Classifier:
         kind = self.kind_of(exc)
         if kind is None:
             return Disposition(Kind.PERMANENT, _with_place(exc))
-        if not was_read and kind is not Kind.UNPREPARED:
+        if not was_read and not any(map(_is_exhausted, _chain(exc))):
             kind = Kind.UNREADABLE
         return Disposition(kind, _line(exc), answered=kind is Kind.FOREIGN)
 
@@ -160,14 +166,13 @@ class Classifier:
         for error in _chain(exc):
             if isinstance(error, AdmissionTimeoutError):
                 return Kind.UNADMITTED
-            number = error.errno if isinstance(error, OSError) else None
-            if isinstance(error, (TransportSetupError, MemoryError)) or number in _EXHAUSTED_ERRNOS:
+            if isinstance(error, _LOCAL_ERRORS) or _is_exhausted(error):
                 return Kind.UNPREPARED
             if isinstance(error, TransportDecodeError):
                 return Kind.FOREIGN
-            if (
-                isinstance(error, (ConnectionRefusedError, socket.gaierror))
-                or number in _UNREACHABLE_ERRNOS
+            number = error.errno if isinstance(error, OSError) else None
+            if number in _UNREACHABLE_ERRNOS or isinstance(
+                error, (ConnectionRefusedError, socket.gaierror)
             ):
                 return Kind.UNREACHABLE
         # OSError is the root of the builtin TimeoutError and ConnectionError, too.
@@ -217,6 +222,10 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
         if following is None and isinstance(exc, OSError) and not current.__suppress_context__:
             following = current.__context__
         current = following
+
+
+def _is_exhausted(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in _EXHAUSTED_ERRNOS
 
 
 def _line(exc: BaseException) -> str:

@@ -51,7 +51,7 @@ _LONGEST_FOREIGN = 300.0
 _UNFINISHED_PAUSE = 5.0
 
 # Here it may well be the report, so another one is to tell at once.
-_ASKS_AT_ONCE = frozenset({Kind.FAILED, Kind.MISDIRECTED, Kind.SILENT})
+_ASKS_AT_ONCE = frozenset({Kind.FAILED, Kind.MISDIRECTED, Kind.SILENT, Kind.UNPREPARED})
 
 
 class Taken(NamedTuple):

@@ -82,8 +82,13 @@ class Claims:
             self._owner.beat()
         schedule = self._view.schedule
         while (item := schedule.take(self._timer(), probe=probe, alone=alone)) is not None:
+            was_untried = not item.failed_when
             claim = self._claim(item, alone)
-            if claim is not None and self._may_go(claim):
+            if claim is None:
+                continue
+            if probe and was_untried and item.failed_when and self._view.has_untried():
+                claim.release()  # another owner has tried it meanwhile
+            elif self._may_go(claim):
                 return claim
         return None
 

@@ -1,7 +1,7 @@
-"""Start the server: `python -m pywats_green.testing.app`, its options a JSON line on stdin.
+"""Start the server: `python -m pywats_green.testing.app`, with its options as JSON on stdin.
 
-Prints the port as a line on stdout, and exits when stdin ends: that is, when the parent stops it
-or dies.
+Prints the port as a line on stdout, and exits when stdin is closed: when the parent stops it or
+dies.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pywats_green.testing.app.application import Application
 from pywats_green.testing.app.protocol import HttpProtocol
 
 PARENT_CHECK = 1.0
-"""Seconds between looks at whether the parent still lives."""
+"""Seconds between checks that the parent is alive."""
 
 
 def main() -> int:
-    """Serve until stdin ends."""
-    # Before anything that the parent waits for, or it might be gone already.
+    """Serve until stdin is closed."""
+    # First of all, while the parent still waits for the port and must be alive.
     parent = os.getppid()
     # Ctrl-C reaches the whole process group; the parent decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -52,13 +52,13 @@ async def _serve(options: dict[str, Any], parent: int) -> None:
     port = server.sockets[0].getsockname()[1]
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    # A process forked by the parent holds its end of the pipe open, so the pipe alone won't tell.
+    # Another process forked by the parent may hold the pipe open, so check the parent as well.
     while not stopped.is_set() and os.getppid() == parent:
         try:
             await asyncio.wait_for(stopped.wait(), PARENT_CHECK)
         except asyncio.TimeoutError:
             continue
-    # The parent waits for the exit; nothing here needs an orderly end.
+    # Nothing here needs a clean shutdown, and the parent is waiting.
     os._exit(0)
 
 

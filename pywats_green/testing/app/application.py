@@ -1,4 +1,4 @@
-"""What happens to a request between the wire and a handler."""
+"""Processes requests between the protocol and the handlers."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ IIS_404_15 = (
 
 
 @dataclass
-class Outcome:
-    """What the protocol does for a request: send `reply`, after `delay`, in the way of `mode`."""
+class Delivery:
+    """How the protocol answers a request: with `reply`, after `delay` seconds, as `mode` says."""
 
     reply: Reply
     delay: float = 0.0
@@ -46,13 +46,13 @@ class Outcome:
 
 @dataclass
 class Settings:
-    """How the server behaves; times in seconds.
+    """How the server behaves; times are in seconds.
 
     Attributes:
-        tokens: The tokens it accepts.
-        latency: Waited before each answer.
-        jitter: The most that chance adds to the latency.
-        rate_limit: Requests a window, and the window; None is no limit.
+        tokens: The accepted tokens.
+        latency: Delay of each answer.
+        jitter: Maximum random addition to the latency.
+        rate_limit: Requests per window, and the window. None: no limit.
     """
 
     tokens: tuple[str, ...]
@@ -62,10 +62,10 @@ class Settings:
 
 
 class Connection(Protocol):
-    """What the application asks of a connection."""
+    """The application's interface to a connection."""
 
     def drop(self, *, reset: bool) -> bool:
-        """Close the connection if it is idle; True where it was."""
+        """Close the connection if it is idle; return whether it was."""
 
 
 class RateLimit:
@@ -75,7 +75,7 @@ class RateLimit:
         self._times: deque[float] = deque()
 
     def clear(self) -> None:
-        """Forget the past."""
+        """Free all slots."""
         self._times.clear()
 
     def wait(self, limit: tuple[int, float]) -> float:
@@ -109,7 +109,7 @@ class Application:
         self.restore()
 
     def restore(self) -> None:
-        """Back to the options that the server was started with, and to its first state."""
+        """Restore the options that the server was started with, and its initial state."""
         options = self.options
         self.settings = Settings(tuple(options["tokens"]))
         self.queries = QuerySettings(lightweight=bool(options.get("lightweight_query")))
@@ -141,35 +141,35 @@ class Application:
                 raise ValueError(f"unknown setting: {name}")
 
     def drop_connections(self, *, reset: bool) -> int:
-        """Close all idle connections; with RST where `reset`. Returns how many there were."""
+        """Close all idle connections, with RST if `reset`; return how many there were."""
         return sum(connection.drop(reset=reset) for connection in tuple(self.connections))
 
-    def answer(self, request: Request) -> Outcome:
-        """Count a request and decide what becomes of it; `statistics.finish` is the caller's."""
+    def answer(self, request: Request) -> Delivery:
+        """Count a request and decide its outcome; the caller calls `statistics.finish`."""
         if self.recording:
             self.recorded.append(request)
         route: Route | None = None
         known = False
         if len(request.query_string) > MAX_QUERY_STRING:
             self.statistics.begin(REJECTED)
-            return Outcome(Reply(IIS_404_15, 404, HTML_TYPE), self._latency())
+            return Delivery(Reply(IIS_404_15, 404, HTML_TYPE), self._latency())
         route, request.params, known = self.router.match(request.method, request.path)
         template = None if route is None else route.template
         self.statistics.begin(template or UNKNOWN)
         fault = self.faults.strike(request.method, request.path, template)
         if fault is None:
-            return Outcome(self._reply(request, route, known), self._latency())
+            return Delivery(self._reply(request, route, known), self._latency())
         return self._faulty(fault, request, route, known)
 
-    def _faulty(self, fault: Fault, request: Request, route: Route | None, known: bool) -> Outcome:
+    def _faulty(self, fault: Fault, request: Request, route: Route | None, known: bool) -> Delivery:
         delay = self._latency() + fault.delay
         if fault.mode in UNPROCESSED:
-            return Outcome(Reply(), delay, fault.mode)
+            return Delivery(Reply(), delay, fault.mode)
         reply = fault.reply()
         if reply is None:
             reply = self._reply(request, route, known)
         mode = fault.mode if fault.mode in ("cut", "close_after") else "send"
-        return Outcome(reply, delay, mode)
+        return Delivery(reply, delay, mode)
 
     def _latency(self) -> float:
         settings = self.settings
@@ -204,7 +204,7 @@ class Application:
 
 
 def _encoded(result: Any) -> Reply:
-    """The reply of what a handler has returned."""
+    """Return the reply for the result of a handler."""
     if isinstance(result, Reply):
         return result
     if result is None:

@@ -1,4 +1,4 @@
-"""The requests by which the parent process drives the server; never counted, never delayed."""
+"""Control requests, by which the parent drives the server; neither counted nor delayed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEEDERS = {"products": items.products, "assets": items.assets, "units": items.un
 
 
 def is_control(request: Request) -> bool:
-    """Whether a request drives the server itself."""
+    """Return whether this is a control request."""
     return request.path.startswith(PREFIX)
 
 
@@ -30,7 +30,9 @@ def answer(app: Application, request: Request) -> Reply:
         arguments = request.json_object() if request.body else {}
         return Reply(encode_json(handler(app, arguments)))
     except (HttpError, KeyError, TypeError, ValueError) as exc:
-        return message_reply(400, f"{type(exc).__name__}: {exc}")
+        return message_reply(
+            400, f"{command}: {exc}" if isinstance(exc, ValueError) else f"{command}: {exc!r}"
+        )
 
 
 def _requests(app: Application) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from pywats_green.testing.app.messages import HTML_TYPE, Headers, Reply, message_reply
@@ -18,16 +19,16 @@ HTML_BODY = b"<!DOCTYPE html><html><head><title>WATS</title></head><body>Sign in
 
 @dataclass
 class Fault:
-    """One planted fault.
+    """A planted fault.
 
     Attributes:
         route: A template (matched exactly) or a prefix of "METHOD /path"; "*" is every route.
         mode: One of `MODES`.
-        status: The status answered by the modes "status" and "redirect".
-        times: How often it still strikes; None for ever.
-        retry_after: The Retry-After header, or None for no such header.
-        delay: Seconds of latency on top of the server's.
-        location: Where "redirect" sends the client.
+        status: Status for the modes "status" and "redirect".
+        times: How often it will still strike. None: no limit.
+        retry_after: Seconds for a Retry-After header. None: no such header.
+        delay: Seconds added to the server's latency.
+        location: Target of "redirect".
     """
 
     route: str
@@ -39,7 +40,7 @@ class Fault:
     location: str | None = None
 
     def reply(self) -> Reply | None:
-        """The answer that takes the handler's place, or None where the handler answers."""
+        """Return the reply to send instead of the handler's, or None to call the handler."""
         extra: list[tuple[str, str]] = []
         if self.retry_after is not None:
             extra.append(("Retry-After", f"{self.retry_after:g}"))
@@ -55,8 +56,32 @@ class Fault:
         return None
 
 
+def _may_fit(route: str, template: str) -> bool:
+    """Whether a request of a template, or the template itself, can begin with a route as given."""
+    method, _, wanted = route.rstrip("*").lower().rpartition(" ")
+    its_method, _, path = template.lower().partition(" ")
+    if method not in ("", its_method):
+        return False
+    *whole, last = wanted.split("/")
+    segments = path.split("/")
+    if len(whole) >= len(segments):
+        return False
+    ends = [(given, True) for given in whole] + [(last, False)]
+    return all(
+        _may_begin(given, segment, is_whole)
+        for (given, is_whole), segment in zip(ends, segments, strict=False)
+    )
+
+
+def _may_begin(given: str, segment: str, is_whole: bool) -> bool:
+    literal, brace, _ = segment.partition("{")
+    if brace and "{" not in given:  # a value of the parameter
+        return given.startswith(literal) or (not is_whole and literal.startswith(given))
+    return given == segment if is_whole else segment.startswith(given)
+
+
 class FaultPlan:
-    """The planted faults, in the order in which they were planted."""
+    """The planted faults, in order."""
 
     def __init__(self, templates: set[str]) -> None:
         self._templates = templates
@@ -67,11 +92,19 @@ class FaultPlan:
         """Add a fault.
 
         Raises:
-            ValueError: The mode is unknown.
+            ValueError: The mode is unknown, or no route fits.
         """
         fault = Fault(**options)
         if fault.mode not in MODES:
             raise ValueError(f"unknown fault mode: {fault.mode}")
+        route = fault.route
+        if route != "*" and not any(_may_fit(route, each) for each in self._templates):
+            near = get_close_matches(route, sorted(self._templates), n=5, cutoff=0.4)
+            advice = f"; near it are {', '.join(map(repr, near))}" if near else ""
+            raise ValueError(
+                f"no request can fit the route {route!r}: give a template, a prefix such as "
+                f"'GET /api/Product', or '*'{advice}"
+            )
         self._faults.append(fault)
 
     def clear(self) -> None:
@@ -80,7 +113,7 @@ class FaultPlan:
         self.struck = 0
 
     def strike(self, method: str, path: str, template: str | None) -> Fault | None:
-        """The first fault that fits this request, spent by one; None where none does."""
+        """Return the first fault that matches a request, using it up once, or None."""
         if not self._faults:
             return None
         for fault in self._faults:

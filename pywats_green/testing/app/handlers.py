@@ -1,4 +1,4 @@
-"""Handlers made from a description: what most routes do with the rows of a table."""
+"""Factories of handlers for the usual operations on a table."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ DELETE_TAG = 3
 """`ChangeType.DELETE` of pywats."""
 
 Finder = Callable[[State, Request], Row]
-"""A handler that answers one row, and so serves other handlers, too."""
+"""A handler that returns one row, so that other handlers can use it."""
 
 
 def every(name: str) -> Handler:
-    """Answers all rows."""
+    """Return all rows."""
     return lambda state, _: list(state[name])
 
 
 def query(name: str, schema: Schema | None = None) -> Handler:
-    """Answers the rows that the OData options of the query ask for."""
+    """Return the rows selected by the OData query options."""
     return lambda state, request: encode_rows(
         select_rows(state[name], request, state.settings, schema), request
     )
 
 
 def equal(name: str, **parameters: str) -> Handler:
-    """Answers the rows whose fields equal the parameters of the query that are given.
+    """Return the rows whose fields equal the query parameters, if given.
 
     Args:
         name: The table.
-        **parameters: The parameters, and the field of each.
+        **parameters: Query parameters, and the field for each.
     """
 
     def handler(state: State, request: Request) -> list[Row]:
@@ -46,32 +46,32 @@ def equal(name: str, **parameters: str) -> Handler:
 
 
 def matches(row: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether the fields equal all wanted values that are not empty, without case."""
+    """Return whether the fields equal all non-empty wanted values, ignoring case."""
     return all(not value or fold(row.get(name)) == fold(value) for name, value in wanted.items())
 
 
 def find(name: str, *parameters: str) -> Finder:
-    """Answers the row whose key the parameters hold; 400 without them, 404 without it."""
+    """Return the row whose key the parameters give; 400 without them, 404 without a row."""
     return lambda state, request: state[name].row(*[request.required(key) for key in parameters])
 
 
 def of(finder: Finder, shape: Callable[[Row], Any]) -> Handler:
-    """Answers what `shape` makes of the row."""
+    """Return what `shape` makes of the row."""
     return lambda state, request: shape(finder(state, request))
 
 
 def part(finder: Callable[[State, Request], Mapping[str, Any]], name: str) -> Handler:
-    """Answers the list in a field of a row."""
+    """Return the list in a field of a row."""
     return lambda state, request: finder(state, request).get(name) or []
 
 
 def create(name: str, *needed: str, **defaults: Any) -> Handler:
-    """Stores the body as a new row and answers it.
+    """Store the body as a new row and return it.
 
     Args:
         name: The table.
-        *needed: What the body has to hold.
-        **defaults: What the row holds besides; a callable is called for each row.
+        *needed: Required fields of the body.
+        **defaults: Default values of fields; a callable is called for each row.
     """
     return lambda state, request: state.insert(
         name, {**called(defaults), **request.json_object(*needed)}
@@ -79,7 +79,7 @@ def create(name: str, *needed: str, **defaults: Any) -> Handler:
 
 
 def update(name: str, **stamps: Any) -> Handler:
-    """Lays the body, and `stamps` as in `create`, over the row whose key it holds."""
+    """Update the row whose key the body has, with the body and `stamps` (see `create`)."""
 
     def handler(state: State, request: Request) -> Row:
         values = request.json_object()
@@ -90,7 +90,7 @@ def update(name: str, **stamps: Any) -> Handler:
 
 
 def remove(name: str, *parameters: str, answer: Any = None) -> Handler:
-    """Removes the row that `find` finds."""
+    """Remove the row that `find` returns."""
     finder = find(name, *parameters)
 
     def handler(state: State, request: Request) -> Any:
@@ -101,28 +101,28 @@ def remove(name: str, *parameters: str, answer: Any = None) -> Handler:
 
 
 def called(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values, with the results of those that are callable."""
+    """Return the values, with callables replaced by their results."""
     return {name: value() if callable(value) else value for name, value in values.items()}
 
 
 def pick(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """These fields of a row, None where it has not got one."""
+    """Return the given fields of a row; None for missing ones."""
     return {name: row.get(name) for name in names}
 
 
 def without(row: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """A row without these fields."""
+    """Return a row without the given fields."""
     return {name: value for name, value in row.items() if name not in names}
 
 
 def merged(old: Mapping[str, Any], values: Mapping[str, Any], *fixed: str) -> dict[str, Any]:
-    """What `values` change in an object: not the fixed fields, and tags one by one."""
+    """Return the changes that `values` make to an object: no fixed fields, and merged tags."""
     tags = merged_tags(old.get("tags"), values.get("tags"))
     return {**without(values, "tags", *fixed), "tags": tags}
 
 
 def merged_tags(old: Iterable[Any] | None, new: Iterable[Any] | None) -> list[dict[str, Any]]:
-    """Apply a list of tags, which may each say what changed, to the stored ones."""
+    """Apply a list of tags, each of which may have a change type, to the stored ones."""
     tags: dict[str, dict[str, Any]] = {fold(tag.get("key")): tag for tag in old or []}
     for tag in new or []:
         if not isinstance(tag, dict) or not tag.get("key"):

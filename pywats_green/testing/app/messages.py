@@ -1,4 +1,4 @@
-"""Requests, replies, and the errors that a handler answers with."""
+"""Requests, replies, and errors raised by handlers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def encode_json(value: Any) -> bytes:
 
 @dataclass(slots=True)
 class Reply:
-    """One HTTP answer: status, body, and the headers that are not computed."""
+    """An HTTP response: status, body, and additional headers."""
 
     body: bytes = b""
     status: int = 200
@@ -40,24 +40,24 @@ class HttpError(Exception):
 
 
 def not_found(what: str) -> HttpError:
-    """The error for a key that the state does not hold."""
+    """Return the error for an unknown key."""
     return HttpError(404, f"{what} was not found.")
 
 
 def message_reply(status: int, message: str, headers: Headers = ()) -> Reply:
-    """An error answer in the style of ASP.NET."""
+    """Return an error response in the style of ASP.NET."""
     return Reply(encode_json({"Message": message}), status, JSON_TYPE, headers)
 
 
 @dataclass(slots=True)
 class Request:
-    """One HTTP request, its body complete.
+    """A complete HTTP request.
 
     Attributes:
         method: The method.
         target: The request target, undecoded.
-        headers: Names and values in the order and the case in which they came.
-        lowered: The values by lower-cased name.
+        headers: Names and values, in their original order and case.
+        lowered: The values by lower-case name.
         keep_alive: Whether the connection stays open.
         body: The body.
         params: The decoded parameters of the path.
@@ -81,7 +81,7 @@ class Request:
 
     @property
     def query(self) -> dict[str, str]:
-        """The decoded query parameters by lower-cased name; the first of a repeated name."""
+        """The decoded query parameters by lower-case name; the first of repeated ones."""
         if self._query is None:
             self._query = {}
             for name, value in parse_qsl(self.query_string, keep_blank_values=True):
@@ -89,16 +89,16 @@ class Request:
         return self._query
 
     def text(self, name: str, default: str = "") -> str:
-        """A parameter of the path or the query, or `default` where it is absent."""
+        """Return a path or query parameter, or `default` if it is absent."""
         if name in self.params:
             return self.params[name]
         return self.query.get(name.lower(), default)
 
     def required(self, name: str) -> str:
-        """A parameter of the path or the query that the route cannot do without.
+        """Return a required path or query parameter.
 
         Raises:
-            HttpError: 400 where it is absent.
+            HttpError: 400 if it is absent.
         """
         if name in self.params:
             return self.params[name]
@@ -108,10 +108,10 @@ class Request:
         return value
 
     def integer(self, name: str, default: int) -> int:
-        """A query parameter as a whole number, or `default` where it is absent.
+        """Return a query parameter as an integer, or `default` if it is absent.
 
         Raises:
-            HttpError: 400 where it is not a whole number.
+            HttpError: 400 if it is not an integer.
         """
         value = self.query.get(name.lower())
         if value is None:
@@ -122,10 +122,10 @@ class Request:
             raise HttpError(400, f"The value '{value}' is not valid for {name}.") from None
 
     def json(self) -> Any:
-        """The body as JSON.
+        """Return the body, decoded from JSON.
 
         Raises:
-            HttpError: 400 where it is not.
+            HttpError: 400 if it is not JSON.
         """
         try:
             return json.loads(self.body)
@@ -133,13 +133,13 @@ class Request:
             raise HttpError(400, f"The request is invalid: {exc}") from None
 
     def json_object(self, *needed: str) -> dict[str, Any]:
-        """The body as a JSON object.
+        """Return the body as a JSON object.
 
         Args:
-            *needed: The names without which it is of no use.
+            *needed: Names of required fields.
 
         Raises:
-            HttpError: 400 where it is none, or a needed name is missing or empty.
+            HttpError: 400 if it is not an object, or a required field is missing or empty.
         """
         value = self.json()
         if not isinstance(value, dict):
@@ -148,10 +148,10 @@ class Request:
         return value
 
     def json_objects(self, *needed: str) -> list[dict[str, Any]]:
-        """The body as a JSON list of objects; `needed` as in `json_object`.
+        """Return the body as a JSON list of objects. For `needed`, see `json_object`.
 
         Raises:
-            HttpError: 400 where it is none, or a needed name is missing or empty.
+            HttpError: 400 if it is not one, or a required field is missing or empty.
         """
         values = self.json()
         if not isinstance(values, list) or not all(isinstance(item, dict) for item in values):
@@ -162,10 +162,10 @@ class Request:
 
 
 def need(values: dict[str, Any], *names: str) -> None:
-    """Check that an object holds what the server cannot do without.
+    """Check that an object has the required fields.
 
     Raises:
-        HttpError: 400 where a name is missing or empty.
+        HttpError: 400 if a field is missing or empty.
     """
     for name in names:
         if values.get(name) in (None, ""):

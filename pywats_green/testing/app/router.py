@@ -1,4 +1,4 @@
-"""From a method and a path to the handler of a route template."""
+"""Routes a method and path to the handler of a route template."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Handler = Callable[[State, Request], Any]
 """Returns a Reply, a Row, encoded JSON as bytes, any JSON value, or None for 204 No Content."""
 
 RouteTable = Mapping[str, Any]
-"""`"GET /api/Product/{partNumber}"` -> a Handler, or the JSON that it always answers."""
+"""`"GET /api/Product/{partNumber}"` -> a Handler, or JSON for a constant response."""
 
 MATCHES_KEPT = 10_000
 
 
 class Route(NamedTuple):
-    """One row of a domain's table, and the names of its path parameters."""
+    """A row of a domain's table, and the names of its path parameters."""
 
     template: str
     handler: Handler
@@ -28,12 +28,12 @@ class Route(NamedTuple):
 
 
 class Match(NamedTuple):
-    """What is known of a path.
+    """The result of matching a path.
 
     Attributes:
-        route: The route or None.
-        params: Its decoded path parameters; shared by all requests of the path.
-        known: Whether the path is known, if under another method (405 rather than 404).
+        route: The route, or None.
+        params: Its decoded path parameters; shared by all requests for the path.
+        known: Whether the path exists, possibly with another method (405 rather than 404).
     """
 
     route: Route | None
@@ -42,17 +42,17 @@ class Match(NamedTuple):
 
 
 Shape = tuple[tuple[int, str], ...]
-"""Where a path has parameters: the numbers of the segments, and what stands before them."""
+"""Where a path has parameters: the segment numbers, and the literal prefix in each segment."""
 
 
 class Router:
-    """Matches paths as ASP.NET does: literals before parameters, without case.
+    """Matches paths as ASP.NET does: case-insensitive, literals before parameters.
 
     Args:
         tables: The routes of the domains.
 
     Raises:
-        ValueError: A template stands twice.
+        ValueError: A template occurs twice.
     """
 
     def __init__(self, tables: Iterable[RouteTable]) -> None:
@@ -70,13 +70,13 @@ class Router:
             names = [name.partition("}")[0] for name in path.split("{")[1:]]
             route = Route(template, _handler(answer), names)
             self._routes.setdefault(tuple(key), {})[method] = route
-            # A literal goes before a parameter behind a prefix, and that before one alone.
+            # Literals take precedence over parameters with a prefix, and those over plain ones.
             order = [0 if not brace else 1 if text else 2 for text, brace, _ in segments]
             shapes.setdefault(len(segments), {})[shape] = order
         self._shapes = {
             size: sorted(found, key=found.__getitem__) for size, found in shapes.items()
         }
-        # Tests ask for one path over and over.
+        # Tests repeat their paths.
         self._cached = lru_cache(MATCHES_KEPT)(self._match)
 
     def match(self, method: str, path: str) -> Match:

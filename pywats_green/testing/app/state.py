@@ -1,4 +1,4 @@
-"""All that the server remembers between requests."""
+"""The server's state."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ TABLES: dict[str, Callable[..., Table]] = {
 }
 
 FIRST_IDS = {"product_groups": 100, "asset_log": 1, "unit_changes": 1, "downloads": 2}
-"""The id of the first new row of a table, from which the next ones count; the others have GUIDs."""
+"""Tables with numeric ids, and the id of their first new row; other tables use GUIDs."""
 
 
 def utc_now() -> str:
-    """The time as WATS writes it."""
+    """Return the current time in WATS' format."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -61,8 +61,8 @@ class State(dict[str, Table]):
     """The tables by name, files, and counters.
 
     Args:
-        seed: Decides the content; the same seed gives the same rows and the same new ids.
-        settings: The caps of queries.
+        seed: Determines the content: the same seed gives the same rows and new ids.
+        settings: Limits of queries.
     """
 
     def __init__(self, seed: int, settings: QuerySettings) -> None:
@@ -73,7 +73,7 @@ class State(dict[str, Table]):
         self.reset()
 
     def reset(self) -> None:
-        """Back to the seeded rows."""
+        """Restore the seeded rows."""
         self.random = random.Random(f"{self.seed}:state")  # noqa: S311 (ids of a test)
         self._numbers: Counter[str] = Counter()
         self.accepted: Counter[str] = Counter()
@@ -85,17 +85,17 @@ class State(dict[str, Table]):
             table.reset()
 
     def new_guid(self) -> str:
-        """A new id, the same sequence for the same seed."""
+        """Return a new id; the sequence depends only on the seed."""
         text = f"{self.random.getrandbits(128):032x}"
         return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:]}"
 
     def next_number(self, kind: str, first: int = 1) -> int:
-        """The next number of a counter that starts at `first`."""
+        """Return the next number of a counter that starts at `first`."""
         self._numbers[kind] += 1
         return self._numbers[kind] + first - 1
 
     def insert(self, name: str, values: Mapping[str, Any]) -> Row:
-        """Store a row in a table; without an id of its own it gets a new one."""
+        """Store a row in a table, with a new id if it has none."""
         key = self[name].key[0]
         number: Any = values.get(key)
         if not number:

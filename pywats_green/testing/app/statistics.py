@@ -1,4 +1,4 @@
-"""What the server counts."""
+"""The server's counters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Statistics:
-    """Counters of requests, connections and of what is in flight."""
+    """Counters of requests and connections."""
 
     def __init__(self) -> None:
         self.open = 0
@@ -15,7 +15,7 @@ class Statistics:
         self.clear()
 
     def clear(self) -> None:
-        """Start again from zero; what is open or in flight stays counted."""
+        """Reset to zero, except for what is open or in flight."""
         self.requests: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
         self.total = 0
@@ -23,20 +23,20 @@ class Statistics:
         self.highest = self.in_flight
 
     def begin(self, template: str) -> None:
-        """A request has arrived in full."""
+        """Count a request that has arrived completely."""
         self.total += 1
         self.requests[template] += 1
         self.in_flight += 1
         self.highest = max(self.highest, self.in_flight)
 
     def finish(self, status: int | None) -> None:
-        """A request was answered with `status`; None where it never was."""
+        """Count a request that was answered with `status`. None: it was not answered."""
         self.in_flight -= 1
         if status is not None:
             self.statuses[status] += 1
 
     def snapshot(self, faults: int) -> dict[str, Any]:
-        """The counters as JSON."""
+        """Return the counters for JSON."""
         return {
             "requests": dict(self.requests),
             "statuses": {str(status): count for status, count in self.statuses.items()},

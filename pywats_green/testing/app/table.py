@@ -1,4 +1,4 @@
-"""Tables of JSON objects that compare keys as SQL Server does: without case."""
+"""Tables of JSON objects that compare keys as SQL Server does, case-insensitively."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pywats_green.testing.app.messages import encode_json, not_found
 
 
 def fold(value: Any) -> str:
-    """The form under which keys are equal: without case, without trailing blanks."""
+    """Return a key in the form used for comparison: lower case, without trailing blanks."""
     return str(value).lower().rstrip(" ")
 
 
 @dataclass(frozen=True)
 class Series:
-    """Rows 0 to `count` - 1.
+    """A series of generated rows, 0 to `count` - 1.
 
     Attributes:
-        count: How many rows there are.
-        make: Makes the row of a number.
-        finders: For a field, from a folded value to the numbers of the rows that may have it;
-            numbers beyond `count` do no harm.
+        count: Number of rows.
+        make: Makes the row with a number.
+        finders: By field, a function from a folded value to the numbers of the rows that may have
+            it; numbers beyond `count` are ignored.
     """
 
     count: int
@@ -31,7 +31,7 @@ class Series:
     finders: Mapping[str, Callable[[str], Iterable[int]]] = field(default_factory=dict)
 
     def numbers(self, name: str, value: Any) -> list[int] | None:
-        """The rows whose field has a value; None where only looking at all of them can tell."""
+        """Return the rows whose field may have a value. None: it takes a full scan."""
         finder = self.finders.get(name)
         if finder is None:
             return None
@@ -39,7 +39,7 @@ class Series:
 
 
 def numbered(prefix: str, digits: int = 5) -> Callable[[str], list[int]]:
-    """A finder for names such as "PN-00012"."""
+    """Return a finder for names such as "PN-00012"."""
     pattern = re.compile(rf"{re.escape(prefix.lower())}(\d{{{digits},}})", re.ASCII)
 
     def find(value: str) -> list[int]:
@@ -63,21 +63,21 @@ class Row(dict[str, Any]):
         self.sequence = 0
 
     def encode(self) -> bytes:
-        """Its JSON, made once until the table changes the row."""
+        """Return its JSON, cached until the table changes the row."""
         if self.encoded is None:
             self.encoded = encode_json(self)
         return self.encoded
 
 
 class Table:
-    """Rows under a key of one or more fields.
+    """Rows with a key of one or more fields.
 
     Args:
-        key: The fields that make the key.
-        indexes: More fields that are looked up often.
-        seed: The first rows. They are made when they are needed, and one by one where the series
-            has finders, so that neither a start nor the first request waits for thousands.
-        noun: What an error calls a row.
+        key: The fields of the key.
+        indexes: Other indexed fields.
+        seed: The initial rows. They are made lazily, and singly if the series has finders, so that
+            neither the start nor the first request waits for thousands.
+        noun: What to call a row in errors.
     """
 
     def __init__(
@@ -110,13 +110,13 @@ class Table:
         return len(self._exact)
 
     def reset(self) -> None:
-        """Back to the first rows; free where none was changed since."""
+        """Restore the initial rows; free if nothing has changed."""
         if self._dirty:
             self._restart(self._source)
             self._dirty = False
 
     def seed_with(self, seed: Series) -> None:
-        """Replace all rows by those of `seed`, until the table is reset."""
+        """Replace all rows with those of `seed`, until the table is reset."""
         self._restart(seed)
         self._dirty = True
 
@@ -129,7 +129,7 @@ class Table:
         self._pending = seed
 
     def get(self, *key: str) -> Row | None:
-        """The row of a key: the exact spelling first, then any case."""
+        """Return the row with a key, preferring an exact match to one that differs in case."""
         joined = key[0] if len(key) == 1 else "\0".join(key)
         row = self._exact.get(joined)
         if row is not None:
@@ -144,10 +144,10 @@ class Table:
         return row if row is not None else self._folded.get(fold(joined))
 
     def row(self, *key: str) -> Row:
-        """The row of a key.
+        """Return the row with a key.
 
         Raises:
-            HttpError: 404 where there is none.
+            HttpError: 404 if there is none.
         """
         row = self.get(*key)
         if row is None:
@@ -155,17 +155,17 @@ class Table:
         return row
 
     def first(self, name: str, value: Any) -> Row:
-        """The first row whose indexed field equals `value`, without case.
+        """Return the first row whose indexed field equals `value`, ignoring case.
 
         Raises:
-            HttpError: 404 where there is none.
+            HttpError: 404 if there is none.
         """
         for row in self.find(name, value):
             return row
         raise not_found(f"{self.noun} '{value}'")
 
     def find(self, name: str, value: Any) -> list[Row]:
-        """The rows whose indexed field equals `value`, without case."""
+        """Return the rows whose indexed field equals `value`, ignoring case."""
         early = self._find_early(name, value)
         if early is not None:
             return early
@@ -178,13 +178,13 @@ class Table:
         return index.get(fold(value), [])
 
     def add(self, values: Mapping[str, Any]) -> Row:
-        """Store a row under its exact key, beside spellings that differ in case."""
+        """Store a row under its exact key, next to keys that differ in case."""
         self._load()
         self._dirty = True
         return self._insert(Row(values))
 
     def upsert(self, values: Mapping[str, Any]) -> Row:
-        """Store a row, or lay `values` over the row that has the key already."""
+        """Store a row, or update the row that has its key."""
         row = self.get(*[str(values.get(name)) for name in self.key])
         if row is None:
             return self.add(values)
@@ -193,10 +193,10 @@ class Table:
         )
 
     def update(self, row: Row, values: Mapping[str, Any]) -> Row:
-        """Change fields of a row that are not its key."""
+        """Change fields of a row other than its key."""
         self._dirty = True
         if any(values.get(name) != row.get(name) for name in self.indexes if name in values):
-            # A row that a series has made early is not where its numbers say any more.
+            # The finders of the series no longer find such a row.
             self._load()
             self._index.clear()
         row.update(values)
@@ -205,12 +205,12 @@ class Table:
         return row
 
     def rekey(self, row: Row, values: Mapping[str, Any]) -> Row:
-        """Change fields of a row, its key among them."""
+        """Change fields of a row, including its key."""
         self.remove(row)
         return self._insert(Row({**row, **values}))
 
     def remove(self, row: Row) -> None:
-        """Forget a row."""
+        """Remove a row."""
         self._load()
         self._dirty = True
         self._exact = {name: kept for name, kept in self._exact.items() if kept is not row}
@@ -220,7 +220,7 @@ class Table:
         self._index.clear()
 
     def field_name(self, name: str) -> str | None:
-        """The spelling of a field that differs in case at most, or None."""
+        """Return the spelling of a field, matched case-insensitively, or None."""
         if self._pending is not None:
             self._learn(self._pending.make(0))
         return self._names.get(name.lower())
@@ -244,7 +244,7 @@ class Table:
         seed, self._pending = self._pending, None
         if seed is None:
             return
-        # Rows that were made early keep their identity, and take their place in the order.
+        # Rows made early keep their identity and their place in the order.
         early, self._early = self._early, {}
         self._exact.clear()
         for number in range(seed.count):
@@ -273,7 +273,7 @@ class Table:
         return "\0".join([str(row.get(name)) for name in self.key])
 
     def _learn(self, row: Mapping[str, Any]) -> None:
-        # Rows come in few shapes, so the names of most rows are known already.
+        # Rows have few shapes, so most need no look at their names.
         shape = tuple(row)
         if shape not in self._shapes:
             self._shapes.add(shape)

@@ -1,4 +1,4 @@
-"""Reports: from a WSJF document to the header that queries answer, and to XML."""
+"""Reports: converts WSJF documents to query headers and to XML."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ COLLECTIONS = (
     "attachments",
     "uurAttachments",
 )
-"""Parts of a header that are sent only where $expand asks for them."""
+"""Parts of a header that are only sent if $expand asks for them."""
 
 
 def header_of(document: dict[str, Any], received: int = 1) -> dict[str, Any]:
-    """The header of a report, its collections included."""
+    """Return the header of a report, including its collections."""
     kind = document.get("type", "T")
     details = document.get("uut") or document.get("uur") or {}
     code = document.get("processCode")
@@ -81,7 +81,7 @@ def header_of(document: dict[str, Any], received: int = 1) -> dict[str, Any]:
 
 
 def attachments_of(document: dict[str, Any]) -> list[tuple[str, str, bytes]]:
-    """The files in a report: name, content type, content; those of steps included."""
+    """Return the files in a report and its steps: name, content type, content."""
     found: list[tuple[str, str, bytes]] = []
     for item in document.get("binaryData") or []:
         _append(found, item)
@@ -105,7 +105,7 @@ def _append(found: list[tuple[str, str, bytes]], item: dict[str, Any]) -> None:
 
 
 def to_xml(document: dict[str, Any]) -> bytes:
-    """A report as WSXF, without its steps."""
+    """Return a report as WSXF, without its steps."""
     root = ET.Element("Reports", {"xmlns": "http://wats.virinco.com/schemas/WATS/Report/wsxf"})
     ET.SubElement(
         root,
@@ -126,7 +126,11 @@ def to_xml(document: dict[str, Any]) -> bytes:
 
 
 def of_xml(content: bytes) -> dict[str, Any]:
-    """The document of a report that came as WSXF; an ET.ParseError where it is not XML."""
+    """Return the document of a report in WSXF.
+
+    Raises:
+        xml.etree.ElementTree.ParseError: It is not XML.
+    """
     root = ET.fromstring(content)  # noqa: S314 (a test's own report, in the test's own process)
     report = root
     if not report.tag.endswith("Report"):

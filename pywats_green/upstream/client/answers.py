@@ -1,8 +1,8 @@
-"""Answers: read from the bytes as upstream's `_handle_response` does, and kept for other readers.
+"""Responses: parsed like upstream's `_handle_response`, and packed for the cache.
 
-`pydantic_core.from_json` takes half the time of json. It refuses a little that json takes (lone
-surrogates, a byte order mark, UTF-16 and UTF-32, deep nesting, very long numbers): where it refuses
-anything, json decides.
+`pydantic_core.from_json` takes half as long as json. It rejects some input that json accepts (lone
+surrogates, a byte order mark, UTF-16 and UTF-32, deep nesting, very long numbers), so on any error
+json decides.
 """
 
 from __future__ import annotations
@@ -10,48 +10,49 @@ from __future__ import annotations
 import json
 import re
 from email.message import Message
-from operator import methodcaller
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic_core import from_json
 from pywats.core.client import Response
 
-_set = object.__setattr__  # the model's own would check, and cost more than all the rest
+# The slots of a model. Its `__setattr__` validates, and costs more than everything else.
+_set_fields = vars(BaseModel)["__dict__"].__set__
+_set_fields_set = vars(BaseModel)["__pydantic_fields_set__"].__set__
+_set_extra = vars(BaseModel)["__pydantic_extra__"].__set__
+_set_private = vars(BaseModel)["__pydantic_private__"].__set__
 
-# One set for all: an answer has each of its fields, so nothing is ever added to it.
+# One set shared by all responses: every field is set, so nothing is ever added to it.
 _FIELDS = {"status_code", "data", "headers", "raw"}
 
 _PLAIN_CHARSET = re.compile(r"[^;\"]*;[ \t]*charset=([a-z0-9._-]+)[ \t]*", re.IGNORECASE)
 
 
 def response_of(status: int, headers: dict[str, str], raw: bytes, data: Any) -> Response:
-    """Make a `Response` without checking its fields, which are of the right types.
+    """Make a `Response` without validation; the fields already have the right types.
 
-    This is what pydantic's `model_construct` does, without its loops.
+    This is pydantic's `model_construct` without its loops.
     """
     response = Response.__new__(Response)
     fields = {"status_code": status, "data": data, "headers": headers, "raw": raw}
-    _set(response, "__dict__", fields)
-    _set(response, "__pydantic_fields_set__", _FIELDS)
-    _set(response, "__pydantic_extra__", None)
-    _set(response, "__pydantic_private__", None)
+    _set_fields(response, fields)
+    _set_fields_set(response, _FIELDS)
+    _set_extra(response, None)
+    _set_private(response, None)
     return response
 
 
-_copied = methodcaller("copy")
-
-
 class Packed:
-    """An answer as it is kept: nothing in it can be changed by who reads it.
+    """A response as it is cached: immutable, however its readers treat their copies.
 
-    Whoever loaded it has the parsed data, and may change them. The first reader who comes later
-    parses the bytes again and leaves a pattern, of which each reader gets a copy; that takes a
-    fraction of the time. Most answers are never read again, so nothing is done before.
+    The caller that loaded it owns the parsed data and may change it. The first later reader parses
+    the bytes again and leaves a template for the others to copy, which takes a fraction of the
+    time. Most responses are never read again, so the template is not made any earlier.
 
     Attributes:
         status: HTTP status.
-        cache_size: Its size in bytes for the bound of the cache. The pattern, which may come later,
-            counts as much as the body.
+        cache_size: Size in bytes, for the bound of the cache. The template, which may be added
+            later, counts as much as the body.
     """
 
     __slots__ = ("_containers", "_headers", "_links", "_raw", "cache_size", "status")
@@ -65,20 +66,22 @@ class Packed:
         self.cache_size = 2 * len(self._raw) + sum(map(len, self._headers.values()))
 
     def unpack(self) -> Response:
-        """Make an answer that belongs to its reader alone."""
+        """Return a response that belongs to the caller alone."""
         if self._containers is None:
             data = self._parsed()
+        elif not self._links:
+            data = self._containers[0].copy()
         else:
-            copies = list(map(_copied, self._containers))
+            copies = [container.copy() for container in self._containers]
             for inner, outer, at in self._links:
                 copies[outer][at] = copies[inner]
             data = copies[0]
         return response_of(self.status, self._headers.copy(), self._raw, data)
 
     def _parsed(self) -> Any:
-        """Parse the bytes, and note a copy of each container of the data and where it belongs.
+        """Parse the bytes, and record a copy of each container in the data and where it belongs.
 
-        All else in decoded JSON cannot be changed, so the copies may share it.
+        Everything else in decoded JSON is immutable, so copies can share it.
         """
         data = parse(self._raw, self._headers.get("content-type"))
         if isinstance(data, (dict, list)):
@@ -89,28 +92,28 @@ class Packed:
                     if isinstance(item, (dict, list)):
                         links.append((len(found), outer, at))
                         found.append(item)
-            # The links first: another native thread looks for the containers.
-            self._links, self._containers = links, list(map(_copied, found))
+            # The links first, because another native thread checks for the containers.
+            self._links, self._containers = links, [container.copy() for container in found]
         return data
 
 
 def parse(content: bytes, content_type: str | None) -> Any:
-    """Return what upstream's `Response.data` holds for a body.
+    """Return the value of upstream's `Response.data` for a body.
 
     Args:
-        content: The body, its content encodings undone.
-        content_type: The header, as it came; None: there is none.
+        content: The body, after content decoding.
+        content_type: The header as received. None: there was none.
 
     Returns:
-        The decoded JSON, else the text, by the charset of the type or as UTF-8; None for an empty
-        body or text.
+        The decoded JSON; else the text, in the charset of the content type or UTF-8; None for an
+        empty body or text.
     """
     if not content:
         return None
     try:
-        # Names alone are cached, for all answers of the process: a value may be a secret.
+        # Cache keys only: the cache is process-wide, and a value may be a secret.
         return from_json(content, cache_strings="keys")
-    except ValueError:  # not JSON, or not pydantic's
+    except ValueError:  # not JSON, or not to pydantic
         pass
     try:
         return json.loads(content)
@@ -119,7 +122,7 @@ def parse(content: bytes, content_type: str | None) -> Any:
 
 
 def _text(content: bytes, content_type: str | None) -> str:
-    """Decode a body as httpx does, never failing."""
+    """Decode a body as httpx does; never fails."""
     try:
         return content.decode(_charset(content_type) or "utf-8", "replace")
     except LookupError:
@@ -127,12 +130,12 @@ def _text(content: bytes, content_type: str | None) -> str:
 
 
 def _charset(content_type: str | None) -> str | None:
-    """Return the charset of a type, as the email package finds it."""
+    """Return the charset of a content type, as the email package finds it."""
     if content_type is None or "charset" not in content_type.lower():
         return None
     plain = _PLAIN_CHARSET.fullmatch(content_type)
     if plain is not None:
         return plain[1].lower()
-    message = Message()  # quoted, encoded, or beside other parameters: seldom
+    message = Message()  # rare: quoted, encoded, or with other parameters
     message["content-type"] = content_type
     return message.get_content_charset()

@@ -1,9 +1,10 @@
-"""Joins `batching()` to a client: the place where a GET that was no cache hit passes by."""
+"""Connects `batching()` to a client: every GET that is not a cache hit comes through here."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from pywats.core.client import Response
@@ -19,11 +20,11 @@ from pywats_green.upstream.tables.batch_forms import BatchForm, look_up_of
 Request = Callable[..., Response]
 
 _REFUSED = 400
-_TIMEOUT_FRACTION = 0.5  # of the client's time limit; the rest is for single calls, where it hangs
+_TIMEOUT_FRACTION = 0.5  # of the client's timeout; leaves time for single calls if a query hangs
 
 _ATTRIBUTE = "_green_batches"
 
-# What a header of the query says of its own body.
+# Headers that describe the body of the query itself.
 _OF_THE_BODY = ("content-length", "content-encoding", "transfer-encoding", "etag", "content-md5")
 
 
@@ -35,21 +36,21 @@ def get(
     single: Callable[[], Response],
     request: Request,
 ) -> Response:
-    """GET something inside `batching()`: together with others, where there is a query for it.
+    """GET something inside `batching()`, as part of a query if there is one for it.
 
     Args:
         client: An `AsyncHttpClient` or a `HttpClient` of pywats.
         scope: The block.
-        endpoint: As the caller gave it.
-        params: As the caller gave them.
-        single: Makes the GET by itself. May block.
-        request: Makes any request of a client, whatever the greenlet. May block.
+        endpoint: As passed by the caller.
+        params: As passed by the caller.
+        single: Makes the single GET. May block.
+        request: Makes any request of a client, in any greenlet. May block.
 
     Returns:
-        What `single` gives.
+        What `single` would return.
 
     Raises:
-        BaseException: What `single` raises.
+        BaseException: Whatever `single` raises.
     """
     asked = look_up_of(endpoint, params) if scope.counts_here else None
     if asked is None or _breaker_matters(client):
@@ -70,7 +71,7 @@ def get(
 
 
 def learned_of(client: Any, form: BatchForm) -> Learned:
-    """Return what a client has learned of the route of a form."""
+    """Return what a client has learned about a form's route."""
     known: dict[BatchForm, Learned] = client.__dict__.setdefault(_ATTRIBUTE, {})
     learned = known.get(form)
     if learned is None:
@@ -80,20 +81,20 @@ def learned_of(client: Any, form: BatchForm) -> Learned:
 
 
 def _breaker_matters(client: Any) -> bool:
-    """Tell whether a call must go by way of the breaker: it is open, or this call passes it by."""
+    """Return whether a call must not be batched: the breaker is not closed, or is bypassed."""
     guard = breaker.of(client)
     return (guard is not None and not guard.is_closed) or passes_breaker.get()
 
 
 class _Found(NamedTuple):
-    """What a query found for a key."""
+    """The result of a query for one key."""
 
     data: Any
     headers: Mapping[str, str]
 
 
 class _Source:
-    """The look-ups of one form that one client makes."""
+    """Implements `Source` for one client and one form."""
 
     def __init__(self, client: Any, form: BatchForm, request: Request) -> None:
         self.room = form.room(client.base_url)
@@ -103,7 +104,7 @@ class _Source:
         self._request = request
 
     def query(self, keys: Sequence[Key]) -> dict[Key, Any]:
-        """Ask for several keys at once; `Source` in pywats_green.batching says what it promises."""
+        """Query several keys; see `Source` in pywats_green.batching."""
         response = self._ask(keys)
         if response.status_code == _REFUSED:
             raise QueryRefusedError(response.error_message)
@@ -114,17 +115,13 @@ class _Source:
         return {key: _Found(data, headers) for key, data in answers.items()}
 
     def _ask(self, keys: Sequence[Key]) -> Response:
-        """Send a query, with an event of its own: none of those who wait for it has sent it."""
+        """Send a query with its own event; it belongs to none of the waiting calls."""
         endpoint, params = self._form.query(keys)
-        if not events.listeners:
-            return self._send(endpoint, params)
-        with observed(self._client, "GET", endpoint, params) as event:
-            response = self._send(endpoint, params)
-            event.status = response.status_code
-            return response
+        send = partial(self._send, endpoint, params)
+        return observed(self._client, "GET", endpoint, params, send) if events.listeners else send()
 
     def _send(self, endpoint: str, params: dict[str, Any]) -> Response:
-        # A query is ours, not the user's: that it fails must not close the client for his calls.
+        # The user did not ask for this query, so its failure must not open the breaker.
         response = self._request(
             self._client,
             "GET",
@@ -136,16 +133,16 @@ class _Source:
         )
         guard = breaker.of(self._client)
         if guard is not None:
-            breaker.succeeded(guard)  # as each of the calls that it stands for would have told it
+            guard._on_success()  # as each of the calls it replaces would have
         return response
 
     def fullness(self, found: _Found) -> int:
-        """Count the members that hold anything."""
+        """Return the number of non-empty members."""
         row = found.data[0] if isinstance(found.data, list) else found.data
         return sum(value not in (None, "", [], {}) for value in row.values())
 
     def compare(self, single: Response, found: _Found) -> bool | None:
-        """Compare as JSON, in which 1 is not true, and order of members is nothing."""
+        """Compare as JSON, where 1 is not true and the order of members is irrelevant."""
         if not self.exists(single):
             return None
         if _canonical(single.data) != _canonical(found.data):
@@ -154,16 +151,16 @@ class _Source:
         return True if telling is None or single.data.get(telling) else None
 
     def exists(self, single: Response) -> bool:
-        """Tell whether the single call found something."""
+        """Return whether the single call found something."""
         return single.is_success and bool(single.data)
 
     def answer(self, found: _Found) -> Response:
-        """Make an answer that belongs to its reader alone, in the greenlet of the reader."""
+        """Return a response that belongs to the caller alone; called in the caller's greenlet."""
         event = events.current.get()
         if event is not None:
             event.is_batched = True
         text = json.dumps(found.data, separators=(",", ":"), ensure_ascii=False)
-        raw = text.encode(errors="backslashreplace")  # half a character, as JSON writes it
+        raw = text.encode(errors="backslashreplace")  # a lone surrogate becomes a JSON escape
         return Response(status_code=200, data=json.loads(raw), headers=dict(found.headers), raw=raw)
 
 

@@ -1,6 +1,6 @@
-"""Takes the place of methods of `HttpClient`, upstream's plain blocking client.
+"""Replaces methods of `HttpClient`, upstream's plain blocking client.
 
-They do what the green client's do, so that both have the same cache and the same transport.
+They do what the green client's methods do, so both share the cache and the transport.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pywats_green.upstream.client.core import invalidate, keep, look_up, read, w
 
 _SIGNATURE = inspect.signature(HttpClient)
 
-_MARK = "_is_green"  # on our `_make_request`: one that a subclass or a user has goes first
+_MARK = "_is_green"  # marks our `_make_request`; a subclass's or user's own takes precedence
 
 
 def initialise(original: Callable[..., None]) -> Callable[..., None]:
-    """Wrap `__init__`: a client that caches gets our cache; upstream's there is never filled."""
+    """Wrap `__init__` to attach this package's cache; upstream's is never filled."""
 
     @wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
@@ -36,7 +36,7 @@ def initialise(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def make_request(original: Callable[..., Any]) -> Callable[..., Response]:
-    """Return what takes the place of `_make_request`."""
+    """Return the replacement of `_make_request`."""
 
     @wraps(original)
     def _make_request(
@@ -56,7 +56,7 @@ def make_request(original: Callable[..., Any]) -> Callable[..., Response]:
 
 
 def get(original: Callable[..., Any]) -> Callable[..., Response]:
-    """Return what takes the place of `get`."""
+    """Return the replacement of `get`."""
 
     @wraps(original)
     def get(
@@ -74,7 +74,7 @@ def get(original: Callable[..., Any]) -> Callable[..., Response]:
 
 
 def writing(method: str) -> Callable[[Callable[..., Any]], Callable[..., Response]]:
-    """Return what makes the replacement of `post`, `put` or `patch`."""
+    """Return a function that makes the replacement of `post`, `put` or `patch`."""
 
     def replace(original: Callable[..., Any]) -> Callable[..., Response]:
         @wraps(original)
@@ -100,7 +100,7 @@ post, put, patch = writing("POST"), writing("PUT"), writing("PATCH")
 
 
 def delete(original: Callable[..., Any]) -> Callable[..., Response]:
-    """Return what takes the place of `delete`."""
+    """Return the replacement of `delete`."""
 
     @wraps(original)
     def delete(
@@ -115,7 +115,7 @@ def delete(original: Callable[..., Any]) -> Callable[..., Response]:
 
 
 def clear_cache(original: Callable[..., Any]) -> Callable[[Any], None]:
-    """Return what takes the place of `clear_cache`."""
+    """Return the replacement of `clear_cache`."""
 
     @wraps(original)
     def clear_cache(self: Any) -> None:
@@ -125,7 +125,7 @@ def clear_cache(original: Callable[..., Any]) -> Callable[[Any], None]:
 
 
 def invalidate_cache(original: Callable[..., Any]) -> Callable[..., None]:
-    """Return what takes the place of `invalidate_cache`."""
+    """Return the replacement of `invalidate_cache`."""
 
     @wraps(original)
     def invalidate_cache(self: Any, endpoint_pattern: str | None = None) -> None:
@@ -137,7 +137,7 @@ def invalidate_cache(original: Callable[..., Any]) -> Callable[..., None]:
 
 
 def close(original: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Wrap `close`: it closes our connections too."""
+    """Wrap `close` to close this package's connections as well."""
 
     @wraps(original)
     def close(self: Any) -> None:

@@ -1,7 +1,7 @@
-"""The circuit breaker of a client, asked and told as upstream's `_make_request` does it.
+"""The circuit breaker of a client, used as upstream's `_make_request` uses it.
 
-Its lock is only taken where its state can change: nearly every call finds it closed, without a
-failure since the last success.
+Its lock is taken only if its state can change; nearly every call finds it closed, with no failure
+since the last success.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _NOT_COUNTED = (ValidationError, AuthenticationError, NotFoundError, AdmissionTi
 
 
 def of(client: Any) -> CircuitBreaker | None:
-    """Return the circuit breaker of a client, if it has one that counts."""
+    """Return the circuit breaker of a client, if it has one that is enabled."""
     breaker: CircuitBreaker | None = getattr(client, "_circuit_breaker", None)
     return breaker if breaker is not None and client._circuit_breaker_enabled else None
 
 
 def require_closed(breaker: CircuitBreaker, client: Any) -> None:
-    """Let a request through, or not.
+    """Let a request through, half-opening the breaker when its recovery time is over.
 
     Raises:
         CircuitBreakerOpenError: It is open, and it is too early to try again.
@@ -47,13 +47,7 @@ def require_closed(breaker: CircuitBreaker, client: Any) -> None:
     breaker._success_count = 0
 
 
-def succeeded(breaker: CircuitBreaker) -> None:
-    """Tell that a request was answered, whatever the status."""
-    if breaker._failure_count or breaker._state is not CircuitState.CLOSED:
-        breaker._on_success()
-
-
 def failed(breaker: CircuitBreaker, error: Exception) -> None:
-    """Tell that a request raised."""
+    """Record that a request raised."""
     if not isinstance(error, _NOT_COUNTED):
         breaker._on_failure()

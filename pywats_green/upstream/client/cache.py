@@ -1,7 +1,7 @@
 """How a client's reads use the cache.
 
-A key holds everything that an answer depends on, and the epoch of its family at the server; see
-`pywats_green.upstream.client.epochs`.
+A key contains everything that a response depends on, and the epoch of its family at the server;
+see `pywats_green.upstream.client.epochs`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 
 from pywats_green import config, events
 from pywats_green.bridge import DeadlineExceeded, set_deadline
-from pywats_green.cache import MISSING, CacheManager, CacheStats, StaleRules, current_directives
+from pywats_green.cache import (
+    MISSING,
+    CacheManager,
+    CacheStats,
+    Directives,
+    StaleRules,
+    current_directives,
+)
 from pywats_green.config import settings
 from pywats_green.transport import server_of, sorted_query
 from pywats_green.upstream.client.answers import Packed
@@ -29,15 +36,17 @@ from pywats_green.upstream.client.epochs import epochs, is_unsettled, unsettled
 from pywats_green.upstream.client.observing import note_cache
 from pywats_green.upstream.tables.domains import RULE_OF_GROUP, Rule, rule_of, usual_rule
 
-UPSTREAM_TTL = 300.0  # what pyWATS gives its client when the user says nothing
+UPSTREAM_TTL = 300.0  # seconds; pyWATS' default
 
-# Of the client's timeout: how much a load may take where a stale value could stand in for it.
+# The fraction of the client's timeout that a load may take if a stale value could replace it.
 _PATIENCE = 0.9
 
-# A fingerprint tells tokens apart in this process and says nothing outside it.
+# Fingerprints distinguish tokens within this process and are meaningless outside it.
 _FINGERPRINT_KEY = os.urandom(16)
 
-_MOST_KNOWN = 4096  # paths; those of a program come again and again
+_MOST_PATHS = 4096  # a program repeats its paths
+
+_NEVER: tuple[None, None] = (None, None)
 
 ATTRIBUTE = "_green_caching"
 
@@ -57,10 +66,10 @@ class ClientCache:
     """The caching of one client.
 
     Args:
-        base_url: Of its server.
-        ttl: Seconds that answers are cached for where the domain table and the settings say
-            nothing.
-        max_size: Bound in answers.
+        base_url: Base URL of its server.
+        ttl: Seconds for which responses are cached unless the domain table or the settings say
+            otherwise.
+        max_size: Maximum number of responses.
     """
 
     def __init__(self, base_url: str, ttl: float, max_size: int) -> None:
@@ -70,7 +79,10 @@ class ClientCache:
         self._ttl = ttl
         self._identity: tuple[str | None, str | None] = (None, None)
         self._fingerprint = ""
-        self._known: dict[str, tuple[Rule, tuple[str, str]]] = {}  # by path, as it was given
+        # By path, as passed: its rule, server and family; and its last read without parameters and
+        # headers, with what that depends on.
+        self._known: dict[str, tuple[Rule, tuple[str, str]]] = {}
+        self._last: dict[str, tuple[object, Read | None]] = {}
         _caches.add(self.manager)
 
     def read_of(
@@ -80,47 +92,65 @@ class ClientCache:
         params: Mapping[str, Any] | None,
         headers: Mapping[str, str] | None,
     ) -> Read | None:
-        """Return how a GET may use the cache; None: not at all.
+        """Return how a GET may use the cache. None: not at all.
 
         Args:
-            standing: The client's own headers.
-            endpoint: As the caller gave it.
-            params: As the caller gave them.
-            headers: Of this call, or None.
+            standing: The client's headers.
+            endpoint: As passed by the caller.
+            params: As passed by the caller.
+            headers: The call's headers, or None.
         """
-        directives = current_directives()
         known = self._known.get(endpoint)
         if known is None:
             usual = usual_rule(endpoint)
             rule = RULE_OF_GROUP[usual.lastindex or 0] if usual else rule_of(endpoint)
             known = rule, (self._server, rule.family)
-            if len(self._known) >= _MOST_KNOWN:
+            if len(self._known) >= _MOST_PATHS:
                 self._known.clear()
+                self._last.clear()
             self._known[endpoint] = known
         rule, place = known
+        if unsettled and is_unsettled(*place):
+            return None
+        identity = (standing.get("Authorization"), standing.get("Accept"))
+        if identity != self._identity:
+            self._identity = identity
+            self._fingerprint = _fingerprint(f"{self._user_info} {identity}")
+        directives, epoch = current_directives(), epochs.get(place, 0)
+        if params or headers:
+            return self._read(endpoint, params, headers, rule, directives, epoch)
+        depends_on = (directives, config.in_force, epoch, self._fingerprint)
+        last_depended_on, read = self._last.get(endpoint, _NEVER)
+        if depends_on != last_depended_on:
+            read = self._read(endpoint, None, None, rule, directives, epoch)
+            self._last[endpoint] = depends_on, read
+        return read
+
+    def _read(
+        self,
+        endpoint: str,
+        params: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+        rule: Rule,
+        directives: Directives,
+        epoch: int,
+    ) -> Read | None:
         ttl = self._ttl_of(rule, directives.ttl)
-        if directives.bypass or ttl == 0 or (place in unsettled and is_unsettled(*place)):
+        if directives.bypass or ttl == 0:
             return None
         if not endpoint.startswith("/"):
             endpoint = f"/{endpoint}"
         try:
             query = f"?{sorted_query(params)}" if params else ""
             varies = _fingerprint(repr(sorted(headers.items()))) if headers else ""
-        except (TypeError, ValueError):  # the request itself says what is wrong with them
+        except (TypeError, ValueError):  # the request itself raises the proper error
             return None
-        identity = (standing.get("Authorization"), standing.get("Accept"))
-        if identity != self._identity:
-            self._identity = identity
-            self._fingerprint = _fingerprint(f"{self._user_info} {identity}")
-        # It begins as upstream's does, so that patterns for `invalidate_cache` go on working.
-        key = (
-            f"GET:{endpoint}{query} {self._server} {self._fingerprint}{varies} "
-            f"{epochs.get(place, 0)}"
-        )
+        # Starts like upstream's key, so that patterns for `invalidate_cache` still match.
+        key = f"GET:{endpoint}{query} {self._server} {self._fingerprint}{varies} {epoch}"
         return Read(self, key, ttl, directives.refresh)
 
     def hit(self, read: Read) -> Response | None:
-        """Return the cached answer, if there is a fresh one and the caller may have it."""
+        """Return a fresh cached response, if there is one and the caller accepts it."""
         packed = MISSING if read.refresh else self.manager.hit(read.key)
         return None if packed is MISSING else packed.unpack()
 
@@ -132,14 +162,14 @@ class ClientCache:
         deadline: float | None,
         timeout: float | None,
     ) -> Response:
-        """Return the answer for a read that was no hit: from the server, or from who asks it now.
+        """Return the response for a read that was not a hit, loading it or joining another load.
 
         Args:
             read: The read.
-            fetch: Asks the server, with the deadline of the call. May block.
-            renew: Asks it in the background, when the call is over. May block.
-            deadline: Of the call, by `time.monotonic()`. None: it has none.
-            timeout: The client's, in seconds.
+            fetch: Asks the server, given the deadline of the call. May block.
+            renew: Asks it in the background, after the call has ended. May block.
+            deadline: Deadline of the call, on the `time.monotonic()` clock. None: it has none.
+            timeout: The client's timeout in seconds.
         """
         fetched: list[tuple[Packed, Response]] = []
         has_asked = is_over = False
@@ -161,43 +191,43 @@ class ClientCache:
             read.ttl,
             keep=_is_kept,
             stale=stale,
-            # What another began to read may be older than a call that wants it fresh.
+            # A load that another call started may predate a refresh.
             refresh=read.refresh,
         )
         is_over = True
         is_own = bool(fetched) and fetched[-1][0] is packed
         if events.listeners:
-            # Who asked in vain was given the last good answer.
+            # Asked, but not its own: it failed and was given the last good response.
             note_cache("miss" if is_own else "stale" if is_stale or has_asked else "coalesced")
-        # Who loaded it has the answer itself.
+        # The loading caller gets the response itself, without a copy.
         return fetched[-1][1] if is_own else packed.unpack()
 
     def keep(self, read: Read, response: Response) -> None:
-        """Cache an answer that was not loaded here, if it may be."""
+        """Cache a response that was not loaded here, if it may be cached."""
         packed = Packed(response)
         if _is_kept(packed):
             self.manager.set(read.key, packed, read.ttl)
 
     def _ttl_of(self, rule: Rule, wanted: float | None) -> float:
-        """Return the TTL of an answer: by the block, the settings, the client, the table."""
+        """Return the TTL of a response, from the block, the settings, the client or the table."""
         if rule.fixed:
             return 0.0
         if wanted is None:
             wanted = config.in_force.ttl.get(rule.family)
         if wanted is not None:
             return wanted
-        # A client that asks for another TTL than upstream's default gets it for all that is cached.
+        # A client with a TTL other than upstream's default uses it for everything it caches.
         if rule.ttl is None or (rule.ttl > 0 and self._ttl != UPSTREAM_TTL):
             return self._ttl
         return rule.ttl
 
 
 def attach(client: Any, ttl: float, max_size: int) -> None:
-    """Give one of upstream's clients, just made, our cache in the place of its own.
+    """Replace the cache of one of upstream's clients, just created.
 
     Args:
         client: The client.
-        ttl: Its `cache_ttl`, in seconds; 0: for ever, as upstream means it.
+        ttl: Its `cache_ttl` in seconds. 0: no expiry, as upstream means it.
         max_size: Its `cache_max_size`.
     """
     caching = ClientCache(client.base_url, ttl or math.inf, max_size)
@@ -206,23 +236,23 @@ def attach(client: Any, ttl: float, max_size: int) -> None:
 
 
 def caching_of(client: Any) -> ClientCache | None:
-    """Return the caching of one of upstream's clients; None where it is off."""
+    """Return the cache of one of upstream's clients. None: caching is off."""
     caching: ClientCache | None = client.__dict__.get(ATTRIBUTE)
     return caching if client._cache_enabled else None
 
 
 class CachesStats(CacheStats):
-    """The caches of all live clients, added up; None where none of them has a figure.
+    """Totals over the caches of all live clients; None where none of them has a figure.
 
     Attributes:
-        caches: How many there are.
+        caches: Number of caches.
     """
 
     caches: int
 
 
 def cache_statistics() -> CachesStats:
-    """Return the statistics of all live clients' caches."""
+    """Return the totals over all live clients' caches."""
     found = [manager.get_stats() for manager in list(_caches)]
 
     def total(name: str) -> Any:
@@ -261,7 +291,7 @@ def _rules(if_error: float, while_revalidate: float) -> StaleRules:
 
 
 def _within(loader: Callable[[], Packed], timeout: float) -> Callable[[], Packed]:
-    """End a load a little before the client's timeout, so that a stale value can stand in."""
+    """End a load a little before the client's timeout, in time to serve a stale value instead."""
 
     def bounded() -> Packed:
         deadline = set_deadline(timeout * _PATIENCE)

@@ -1,8 +1,8 @@
-"""The way of a request, for both of pywats' clients: cache, batch, breaker, exchange.
+"""The path of a request, for both of pywats' clients: cache, batch, breaker, exchange.
 
-Each step is a plain function that calls the next. The green client's coroutines await one thing,
-`MAY_BLOCK`, and then come here; what that await returned, the deadline of the call, is handed down
-as an argument.
+Each step is a plain function that calls the next. The green client's coroutines await only
+`MAY_BLOCK` and then call these functions, passing on what the await returned: the deadline of the
+call.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def look_up(
 
     Args:
         client: An `AsyncHttpClient` or a `HttpClient` of pywats.
-        endpoint: As the caller gave it.
-        params: As the caller gave them.
-        options: What else the caller gave; `cache` is taken out.
+        endpoint: As passed by the caller.
+        params: As passed by the caller.
+        options: The caller's other arguments; `cache` is removed.
 
     Returns:
-        The cached answer; a `Read` to load it by; None where the cache is not to be used.
+        The cached response; a `Read` to load it with; None if the cache is not used.
     """
     if options and not options.pop("cache", True):
         return None
@@ -52,10 +52,9 @@ def look_up(
     response = caching.hit(read)
     if response is None:
         return read
-    refusal.set(None)  # an earlier request's says nothing of how this call ends
+    refusal.set(None)  # an earlier request's must not end up on this call's error
     if events.listeners:
-        with observed(client, "GET", endpoint, params) as event:
-            event.cache, event.status = "hit", response.status_code
+        return observed(client, "GET", endpoint, params, lambda: response, "hit")
     return response
 
 
@@ -67,27 +66,25 @@ def read(
     found: Read | None,
     deadline: float | None,
 ) -> Response:
-    """Make a GET that the cache could not answer, or have it made with others. May block.
+    """Make a GET that the cache could not answer, alone or in a batch. May block.
 
     Args:
         client: An `AsyncHttpClient` or a `HttpClient` of pywats.
-        endpoint: As the caller gave it.
-        params: As the caller gave them.
-        options: What else the caller gave: of `data`, `headers` and `retry`.
+        endpoint: As passed by the caller.
+        params: As passed by the caller.
+        options: The caller's `data`, `headers` and `retry`, if passed.
         found: What `look_up` returned.
-        deadline: When a timer will end this call, by `time.monotonic()`. None: there is none.
+        deadline: When a timer will end this call, on the `time.monotonic()` clock. None: never.
 
     Raises:
         BaseException: As `request`.
     """
     if options:
         _check(client, "GET", endpoint, options)
-    if not events.listeners:
-        return _load(client, endpoint, params, options, found, deadline)
-    with observed(client, "GET", endpoint, params) as event:
-        response = _load(client, endpoint, params, options, found, deadline)
-        event.status = response.status_code
-        return response
+    if events.listeners:
+        load = partial(_load, client, endpoint, params, options, found, deadline)
+        return observed(client, "GET", endpoint, params, load)
+    return _load(client, endpoint, params, options, found, deadline)
 
 
 def _load(
@@ -103,22 +100,17 @@ def _load(
     ask = partial(_ask, client, endpoint, params, options)
     renew = partial(_renew, client, endpoint, params, options)
     response = found.cache.load(found, ask, renew, deadline, client.timeout)
-    refusal.set(None if response.is_success else response)  # even where another call asked for it
+    refusal.set(None if response.is_success else response)  # another call may have loaded it
     return response
 
 
 def _renew(
     client: Any, endpoint: str, params: dict[str, Any] | None, options: dict[str, Any]
 ) -> Response:
-    """Ask the server in the background, in the context of a call that has ended."""
+    """Revalidate in the background, in the context of a call that has ended."""
     events.current.set(None)
-    if not events.listeners:
-        return _ask(client, endpoint, params, options, None)
-    with observed(client, "GET", endpoint, params) as event:
-        event.cache = "miss"
-        response = _ask(client, endpoint, params, options, None)
-        event.status = response.status_code
-        return response
+    ask = partial(_ask, client, endpoint, params, options, None)
+    return observed(client, "GET", endpoint, params, ask, "miss") if events.listeners else ask()
 
 
 def _ask(
@@ -128,13 +120,13 @@ def _ask(
     options: dict[str, Any],
     deadline: float | None,
 ) -> Response:
-    """Ask the server: together with others inside `batching()`, else by a request of its own."""
+    """Ask the server: as part of a batch inside `batching()`, else with a separate request."""
     scope = innermost_scope()
     if scope is None or options:
         return request(client, "GET", endpoint, params, deadline=deadline, **options)
     single = partial(request, client, "GET", endpoint, params, deadline=deadline)
     response = batches.get(client, scope, endpoint, params, single, request)
-    refusal.set(None if response.is_success else response)  # even where a query answered
+    refusal.set(None if response.is_success else response)  # a query may have answered
     return response
 
 
@@ -146,14 +138,14 @@ def write(
     options: dict[str, Any],
     deadline: float | None,
 ) -> Response:
-    """Make a request that changes something. May block.
+    """Make a request that may write. May block.
 
     Args:
         client: An `AsyncHttpClient` or a `HttpClient` of pywats.
         method: HTTP method.
-        endpoint: As the caller gave it.
-        params: As the caller gave them.
-        options: What else the caller gave: of `data`, `headers` and `retry`.
+        endpoint: As passed by the caller.
+        params: As passed by the caller.
+        options: The caller's `data`, `headers` and `retry`, if passed.
         deadline: As for `read`.
 
     Raises:
@@ -161,12 +153,10 @@ def write(
     """
     if options:
         _check(client, method, endpoint, options)
-    if not events.listeners:
-        return request(client, method, endpoint, params, deadline=deadline, **options)
-    with observed(client, method, endpoint, params) as event:
-        response = request(client, method, endpoint, params, deadline=deadline, **options)
-        event.status = response.status_code
-        return response
+    if events.listeners:
+        send = partial(request, client, method, endpoint, params, deadline=deadline, **options)
+        return observed(client, method, endpoint, params, send)
+    return request(client, method, endpoint, params, deadline=deadline, **options)
 
 
 def request(
@@ -182,43 +172,43 @@ def request(
     timeout_fraction: float = 1.0,
     through_breaker: bool = True,
 ) -> Response:
-    """Make a request and note what it invalidates; a few GETs write, too. May block.
+    """Make a request and invalidate what it changes; a few GETs write, too. May block.
 
     Args:
         client: An `AsyncHttpClient` or a `HttpClient` of pywats.
         method: HTTP method.
-        endpoint: As the caller gave it.
+        endpoint: As passed by the caller.
         params: Query parameters.
         data: The body.
-        headers: Beside the client's own; they win.
+        headers: Additional headers; they override the client's own.
         retry: Whether to retry. None: as the client is configured.
         deadline: As for `read`.
-        timeout_fraction: Of the client's time limit that this request may take.
-        through_breaker: Whether it asks and feeds the circuit breaker.
+        timeout_fraction: The fraction of the client's timeout that this request may take.
+        through_breaker: Whether to go through the circuit breaker.
 
     Returns:
-        The answer, whatever its status.
+        The response, whatever its status.
 
     Raises:
         CircuitBreakerOpenError: The breaker is open.
         PyWATSError: As `Exchange.run`.
         BaseException: The caller was killed or timed out.
     """
-    exchange = exchange_of(client)  # refuses a foreign thread before the breaker can count it
-    refusal.set(None)  # an earlier request's says nothing of how this one ends
+    exchange = exchange_of(client)  # rejects a foreign thread before the breaker counts it
+    refusal.set(None)  # an earlier request's must not end up on this one's error
     is_submission = passes_breaker.get()
     guard = exchange.breaker if through_breaker and not is_submission else None
     if guard is not None and config.in_force.wait_for_server:
         guard = None  # the gate of the server stands in for it
     if guard is not None and guard._state is not CLOSED:
         breaker.require_closed(guard, client)
-    error: BaseException | None = None
+    outcome: Response | BaseException
     try:
-        response = exchange.run(
+        outcome = response = exchange.run(
             client, method, endpoint, params, data, headers, retry, deadline, timeout_fraction
         )
     except BaseException as exc:  # killed or timed out: it may have reached the server
-        error = exc
+        outcome = exc
         if guard is not None and isinstance(exc, Exception):
             breaker.failed(guard, exc)
         raise
@@ -226,7 +216,7 @@ def request(
         if method != "GET" or get_may_write(endpoint):
             touched = touched_by(method, endpoint)
             if touched:
-                wrote(client, touched, error)
+                wrote(client, touched, outcome)
     if guard is not None and (guard._failure_count or guard._state is not CLOSED):
         guard._on_success()
     if is_submission:
@@ -237,19 +227,19 @@ def request(
 
 
 def keep(found: Read | None, response: Response) -> Response:
-    """Cache the answer to a GET that somebody's own `_make_request` made."""
+    """Cache the response to a GET that a user's `_make_request` made."""
     if found is not None:
         found.cache.keep(found, response)
     return response
 
 
 def invalidate(client: Any, method: str, endpoint: str, response: Response) -> Response:
-    """Note a request that somebody's own `_make_request` made."""
-    wrote(client, touched_by(method, endpoint), None)
+    """Invalidate what a request changed that a user's `_make_request` made."""
+    wrote(client, touched_by(method, endpoint), response)
     return response
 
 
 def _check(client: Any, method: str, endpoint: str, options: dict[str, Any]) -> None:
-    """Refuse options that upstream does not know, in its own words."""
+    """Let upstream reject unknown options with its own error."""
     if not options.keys() <= _OPTIONS:
         type(client)._make_request(client, method, endpoint, **options)

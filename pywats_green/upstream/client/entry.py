@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from pywats_green.upstream.client.admission import Slots, Window
 
 
+_SHORTEST_WAIT = 0.001  # seconds; what upstream does not count
+
+
 class Entry:
     """The wait of a call for the gate of its server and for a slot.
 
@@ -36,6 +39,7 @@ class Entry:
         self._slots = slots
         self._away_since = away_since
         self._started = time.monotonic()
+        self._waits_since: float | None = None
         self._server = server_of(client.base_url)
         self._gate: Gate | None = None
         self._permit: Permit | None = None
@@ -57,8 +61,10 @@ class Entry:
                 self._window.stamp()
             raise
         finally:
-            waited = time.monotonic() - self._started
-            note_wait(waited)
+            waited = 0.0
+            if self._waits_since is not None:
+                waited = time.monotonic() - self._waits_since
+                note_wait(waited)
         return self._gate, self._permit, self._window, waited
 
     def _try(self) -> bool:
@@ -78,7 +84,10 @@ class Entry:
     def _has_slot(self) -> bool:
         limiter = self._client._rate_limiter
         if self._slots is None:
+            started = time.monotonic()
             limiter.acquire()
+            if self._waits_since is None and time.monotonic() - started > _SHORTEST_WAIT:
+                self._waits_since = started
             return True
         # A slot that is taken while the gate is closed would be of no use to anybody.
         if (
@@ -97,8 +106,10 @@ class Entry:
         return gate is self._gate and self._permit is not None and gate.is_good(self._permit)
 
     def _patience(self) -> float | None:
-        """Return for how many seconds more this call waits; see `Line.wait`."""
+        """Return for how many seconds more this call waits; see `Line.wait`, which asks at once."""
         current, now = config.in_force, time.monotonic()
+        if self._waits_since is None:
+            self._waits_since = now
         bounds = []
         if current.admission_timeout is not None:
             bounds.append(self._started + current.admission_timeout - now)

@@ -1,55 +1,63 @@
-"""What writes invalidate, for all clients of a server in this process.
+"""Invalidation by writes, across all clients of a server in this process.
 
-A write bumps the epochs of the families that it touches. Keys hold the epoch of their family, so
-what was cached, or is being read, under an old one is never seen again.
+A write bumps the epochs of the families it touches. Cache keys contain the epoch of their family,
+so whatever was cached, or is being loaded, under an old one is never served again.
 """
 
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Iterable
+from itertools import count
 from typing import Any
 
+from pywats.core.client import Response
 from pywats.core.exceptions import ConnectionError as WatsConnectionError
 
 from pywats_green.transport import server_of
 
-UPSTREAM_TIMEOUT = 30.0  # what pyWATS gives its client when the user says nothing, in seconds
+UPSTREAM_TIMEOUT = 30.0  # seconds; pyWATS' default
 
-epochs: defaultdict[tuple[str, str], int] = defaultdict(int)  # by server and family
+epochs: dict[tuple[str, str], int] = {}  # by server and family; 0 where there is none
 
-# Until when a family is not cached at a server, because a write may be under way unseen.
+# Shared by all families and atomic: native threads may start epochs at once, and none may repeat.
+_next_epoch = count(1).__next__
+
+# From a proxy that lost the server, which may have received the request all the same.
+_LOST = frozenset({502, 504})
+
+# By server and family: until when nothing is cached, because a write may still take effect.
 unsettled: dict[tuple[str, str], float] = {}
 
 
-def wrote(client: Any, families: Iterable[str], error: BaseException | None) -> None:
-    """Take note of a request that may have written, for all clients of its server in the process.
+def wrote(client: Any, families: Iterable[str], outcome: Response | BaseException) -> None:
+    """Invalidate what a write touches, for all clients of its server in this process.
 
     Args:
-        client: The client that made it, whether it has a cache or not.
-        families: Those that it touches.
-        error: What the write raised, or None. It counts all the same, unless it cannot have
-            reached the server.
+        client: The client that made the write, with or without a cache.
+        families: The families it touches.
+        outcome: The response, or what the write raised. A failed write invalidates, too, unless it
+            cannot have reached the server.
     """
-    if isinstance(error, WatsConnectionError) and not client.retry_config.enabled:
+    if isinstance(outcome, WatsConnectionError) and not client.retry_config.enabled:
         return
     invalidate(client, families)
-    if error is not None:
-        # The server may carry it out yet, after who comes now has read: keep nothing for a while.
+    if isinstance(outcome, BaseException) or outcome.status_code in _LOST:
+        # The server may still execute it after the next read, so cache nothing for a while.
         until = time.monotonic() + (client.timeout or UPSTREAM_TIMEOUT)
         for family in families:
-            unsettled[server_of(client.base_url), family] = until
+            place = server_of(client.base_url), family
+            unsettled[place] = max(until, unsettled.get(place, until))
 
 
 def invalidate(client: Any, families: Iterable[str]) -> None:
-    """Begin a new epoch of families at a client's server: nothing read before is served again."""
+    """Start a new epoch of families at a client's server: nothing read before is served again."""
     for family in families:
-        epochs[server_of(client.base_url), family] += 1
+        epochs[server_of(client.base_url), family] = _next_epoch()
 
 
 def is_unsettled(server: str, family: str) -> bool:
-    """Tell whether a write of unknown outcome may be on its way still."""
+    """Return whether a write of unknown outcome may still take effect."""
     until = unsettled.get((server, family))
     if until is None:
         return False

@@ -1,8 +1,8 @@
 """One call of a client: admission, attempts, translation of errors.
 
-The steps and the texts are those of `_execute_request` in pywats' core/async_client.py and
-`_make_request` in its core/client.py; only the transport below, the sleep between attempts and
-the working Retry-After are ours.
+The steps and messages are those of `_execute_request` in pywats' core/async_client.py and
+`_make_request` in its core/client.py, apart from the transport below, the sleep between attempts
+and a working Retry-After.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from pywats_green.transport import Answer, Transport, without_user_info
 from pywats_green.upstream.client import breaker
 from pywats_green.upstream.client.admission import admit, settle
 from pywats_green.upstream.client.answers import parse, response_of
+from pywats_green.upstream.client.encoding import checked_headers, encode_body
 from pywats_green.upstream.client.gates import is_away, pause_asked
 from pywats_green.upstream.client.observing import note_attempt
-from pywats_green.upstream.client.wire import checked_headers, encode_body
 from pywats_green.upstream.tables.domains import get_may_write
 
 logger = get_logger("pywats.core.async_client")  # users filter by upstream's names
@@ -44,13 +44,13 @@ _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def exchange_of(client: Any) -> Exchange:
-    """Return the exchange that belongs to one of upstream's clients, made at its first call.
+    """Return the exchange of one of upstream's clients, created on its first call.
 
     Args:
         client: An `AsyncHttpClient` or a `HttpClient` of pywats.
 
     Raises:
-        NativeThreadError: The client belongs to another operating system thread.
+        NativeThreadError: The client belongs to another native thread.
     """
     exchange: Exchange | None = client.__dict__.get(_ATTRIBUTE)
     if exchange is None:
@@ -65,17 +65,17 @@ def exchange_of(client: Any) -> Exchange:
 
 
 def close(client: Any) -> None:
-    """Close the connections of a client; its next call opens new ones."""
+    """Close the connections of a client. Its next call opens new ones."""
     exchange: Exchange | None = client.__dict__.get(_ATTRIBUTE)
     if exchange is not None:
         exchange.transport.close()
 
 
 class Exchange:
-    """What a client needs beside upstream's own attributes to make its calls.
+    """What a client needs to make its calls, besides upstream's own attributes.
 
-    A change of the client's `timeout` or `retry_config` counts at once; its base URL and its
-    circuit breaker are those of its first call.
+    Changes of the client's `timeout` and `retry_config` take effect at once; the base URL and the
+    circuit breaker are fixed by its first call.
 
     Args:
         client: An `AsyncHttpClient` or a `HttpClient` of pywats.
@@ -103,15 +103,15 @@ class Exchange:
     ) -> Response:
         """Make a call, with the attempts that the client's retry configuration allows.
 
-        The arguments are those of upstream's `_make_request`; and `deadline`, when a timer will
-        end this call, by `time.monotonic()`, None: there is none; and `timeout_fraction`, how
-        much of the client's time limit each attempt may take.
+        The arguments are those of upstream's `_make_request`, plus `deadline` and
+        `timeout_fraction` as for `request` in `pywats_green.upstream.client.core`; the fraction
+        applies to each attempt.
 
         Returns:
-            The answer, whatever its status.
+            The response, whatever its status.
 
         Raises:
-            pywats.core.exceptions.ConnectionError: No connection was made.
+            pywats.core.exceptions.ConnectionError: No connection could be made.
             pywats.core.exceptions.TimeoutError: The server took too long.
             PyWATSError: Anything else went wrong.
         """
@@ -150,7 +150,7 @@ class Exchange:
                 "Retry %d/%d for %s %s after %.2fs (%s)",
                 *(attempt + 1, retries.max_attempts, method, endpoint, delay, cause),
             )
-            if not ended.is_held:  # else the next attempt waits with all others, for as long
+            if not ended.is_held:  # else admission makes the next attempt wait, like all others
                 gevent.sleep(delay)
             attempt += ended.counts
         if answer is None:
@@ -171,7 +171,7 @@ class Exchange:
         deadline: float | None,
         timeout_fraction: float,
     ) -> Response:
-        """Send the request once and translate what goes wrong into upstream's errors."""
+        """Send the request once, translating failures into upstream's errors."""
         query = {k: v for k, v in params.items() if v is not None} if params else None
         started = time.perf_counter()
         try:
@@ -205,7 +205,7 @@ class Exchange:
             raise PyWATSError(f"HTTP request failed: {exc}") from exc
 
     def _headers(self, standing: dict[str, str], extra: dict[str, str] | None) -> dict[str, str]:
-        """Merge and check the headers of a call; those of the client are checked once."""
+        """Merge and validate the headers of a call; the client's own are validated once."""
         if extra:
             return checked_headers(standing, extra)
         if standing != self._standing:
@@ -214,7 +214,7 @@ class Exchange:
         return self._checked
 
     def _words(self, exc: TransportError) -> str:
-        """Word an error as the client whose place we take: asyncio has its own for the system's."""
+        """Return the message that upstream's client would show; asyncio hides the system's."""
         if self._is_blocking or not exc.system:
             return str(exc)
         return "All connection attempts failed" if isinstance(exc, TransportConnectError) else ""
@@ -230,7 +230,7 @@ class Exchange:
         started: float,
         attempt: int,
     ) -> None:
-        """Hand a trace to the client's open captures, in upstream's shape."""
+        """Emit a trace, in upstream's format, to the client's open captures."""
         is_json = isinstance(data, (dict, list))
         trace = {
             "method": method,
@@ -262,8 +262,8 @@ def _retry_delay(
     answer: Response | None,
     error: PyWATSError | None,
 ) -> float | None:
-    """Ask upstream's retry logic; return the seconds to wait, or None to give up."""
-    # Upstream looks for "Retry-After" in headers whose names are lower-case, and never finds it.
+    """Ask upstream's retry logic. Returns the seconds to wait, or None to give up."""
+    # Upstream looks up "Retry-After" in headers with lower-case names, so it never finds it.
     again, delay = should_retry(retries, method, attempt, answer, error)
     if not again:
         return None

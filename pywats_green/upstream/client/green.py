@@ -1,4 +1,4 @@
-"""The green client: upstream's AsyncHttpClient, blocking cooperatively below its coroutines."""
+"""The green client: an AsyncHttpClient whose coroutines block cooperatively."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 _SIGNATURE = inspect.signature(AsyncHttpClient)
 
-# Put on one client, as a test or a tracer does, these go first, as with upstream's: `_REPLACED`
-# holds them against the client's own attributes.
+# As with upstream, these take precedence when set on a client instance, as tests and tracers do.
 _REPLACED = frozenset({"_make_request", "_execute_request"})
 
 
@@ -41,16 +40,16 @@ def _writing(method: str) -> Any:
         return write(self, method, endpoint, params, given, await MAY_BLOCK)
 
     send.__name__ = method.lower()
-    send.__doc__ = f"{method}, and note what it invalidates."
+    send.__doc__ = f"{method}, and invalidate what it changes."
     return send
 
 
 class GreenHttpClient(AsyncHttpClient):
-    """Takes the place of `AsyncHttpClient` inside `pyWATS`.
+    """Replaces `AsyncHttpClient` inside `pyWATS`.
 
-    What its public methods mean and its circuit breaker are upstream's; the way of a request and
-    the cache are ours. Its coroutines never suspend on an event loop; `pywats_green.bridge` drives
-    them.
+    The public methods and the circuit breaker behave like upstream's; the request path and the
+    cache are this package's. Its coroutines never suspend on an event loop; `pywats_green.bridge`
+    drives them.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -63,7 +62,7 @@ class GreenHttpClient(AsyncHttpClient):
     async def get(
         self, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
-        """GET, from the cache where it may be."""
+        """GET, from the cache if possible."""
         found = look_up(self, endpoint, params, kwargs)
         if isinstance(found, Response):
             return found
@@ -79,7 +78,7 @@ class GreenHttpClient(AsyncHttpClient):
     async def delete(
         self, endpoint: str, params: dict[str, Any] | None = None, **kwargs: Any
     ) -> Response:
-        """DELETE, and note what it invalidates."""
+        """DELETE, and invalidate what it changes."""
         if _REPLACED & self.__dict__.keys():
             response = await self._make_request("DELETE", endpoint, params=params, **kwargs)
             return invalidate(self, "DELETE", endpoint, response)
@@ -112,17 +111,17 @@ class GreenHttpClient(AsyncHttpClient):
         return run(self, method, endpoint, params, data, headers, retry, deadline, 1.0)
 
     async def clear_cache(self) -> None:
-        """Drop all cached answers."""
+        """Drop all cached responses."""
         await self.invalidate_cache()
 
     async def invalidate_cache(self, endpoint_pattern: str | None = None) -> None:
-        """Drop the cached answers whose key contains a text; None: all."""
+        """Drop the cached responses whose key contains `endpoint_pattern`. None: all."""
         caching = caching_of(self)
         if caching is not None:
             caching.manager.invalidate(endpoint_pattern)
 
     async def close(self) -> None:
-        """Close the connections; the next call opens new ones, as upstream's client does."""
+        """Close the connections. As with upstream, the next call opens new ones."""
         close(self)
 
     async def __aenter__(self) -> Self:
@@ -132,12 +131,12 @@ class GreenHttpClient(AsyncHttpClient):
         return f"GreenHttpClient(base_url={without_user_info(self.base_url)!r})"
 
 
-# Python puts the qualified name into the TypeError of a call with unknown keywords, which some of
-# upstream's own methods make; users must see the name they know.
+# Some of upstream's methods pass unknown keywords. The resulting TypeError shows the qualified
+# name, so keep the one that users know.
 for _name in ("get", "post", "put", "patch", "delete", "_make_request"):
     getattr(GreenHttpClient, _name).__qualname__ = getattr(AsyncHttpClient, _name).__qualname__
 
 
 def green_client(_: type[AsyncHttpClient]) -> type[AsyncHttpClient]:
-    """Return what takes the place of `AsyncHttpClient`."""
+    """Return the replacement of `AsyncHttpClient`."""
     return GreenHttpClient

@@ -1,10 +1,12 @@
-"""Makes the events of `pywats_green.events` for upstream's clients."""
+"""Emits the events of `pywats_green.events` for upstream's clients."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
+
+from pywats.core.client import Response
 
 from pywats_green.events import RequestEvent, current
 from pywats_green.transport import without_user_info
@@ -14,28 +16,42 @@ _shown = lru_cache(maxsize=256)(without_user_info)
 
 
 def observed(
-    client: Any, method: str, endpoint: str, params: Mapping[str, Any] | None
-) -> RequestEvent:
-    """Return the event of a call, a context manager to make the call in.
+    client: Any,
+    method: str,
+    endpoint: str,
+    params: Mapping[str, Any] | None,
+    call: Callable[[], Response],
+    cache: str | None = None,
+) -> Response:
+    """Make a call and record it as an event.
 
     Args:
         client: An `AsyncHttpClient` or a `HttpClient` of pywats.
         method: HTTP method.
-        endpoint: As the caller gave it.
-        params: As the caller gave them.
+        endpoint: As passed by the caller.
+        params: As passed by the caller.
+        call: Returns the response.
+        cache: The cache outcome, if known in advance, as in `RequestEvent.cache`.
+
+    Raises:
+        BaseException: Whatever the call raises.
     """
-    return RequestEvent(method, endpoint, params, _shown(client.base_url), template_of)
+    with RequestEvent(method, endpoint, params, _shown(client.base_url), template_of) as event:
+        event.cache = cache
+        response = call()
+        event.status = response.status_code
+        return response
 
 
 def note_cache(outcome: str) -> None:
-    """Note on the event of the running call, if there is one, what the cache did for it."""
+    """Record the cache outcome on the current call's event, if there is one."""
     event = current.get()
     if event is not None:
         event.cache = outcome
 
 
 def note_attempt() -> None:
-    """Note on the event of the running call, if there is one, that it sends a request."""
+    """Count an attempt on the current call's event, if there is one."""
     event = current.get()
     if event is not None:
         event.attempts += 1

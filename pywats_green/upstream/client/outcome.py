@@ -1,4 +1,4 @@
-"""What is carried beside a call, where upstream's arguments and errors have no place for it."""
+"""Context variables for what does not fit into upstream's arguments and errors."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from contextvars import ContextVar
 
 from pywats.core.client import Response
 
-# The answer to the last request of this call, if it was no success. Upstream loses its status in
-# some errors (a report that is refused raises a ValueError), so it is put on the error itself, as
+# The response to the last request of this call, if it was not a success. Some of upstream's errors
+# lose its status (a refused report raises a ValueError), so it is attached to the error as
 # `response`.
 refusal: ContextVar[Response | None] = ContextVar("pywats_green.refusal", default=None)
 
-# Whether calls of this context pass the circuit breaker by, neither asking nor feeding it: a
-# queue's own attempts must not close the client for everybody else.
+# Whether calls in this context bypass the circuit breaker: a queue's attempts must not open it for
+# everybody else.
 passes_breaker: ContextVar[bool] = ContextVar("pywats_green.passes_breaker", default=False)
 
-# The last answer to a queue's own submission, which alone sets it: an answer that nobody will ask
-# for must not be kept alive by the context of its greenlet.
+# The last response to a queue's submission. Set for those only, because a greenlet's context would
+# keep other responses alive for nothing.
 submission_answer: ContextVar[Response | None] = ContextVar(
     "pywats_green.submission_answer", default=None
 )

@@ -1,1 +1,1 @@
-"""What users call beside pywats itself."""
+"""Public features built on pywats."""

@@ -1,7 +1,7 @@
-"""Sends pywats' own loops of writes in bulk or at once, where `bulk_writes` is set.
+"""Sends upstream's loops of writes in bulk or concurrently, if `bulk_writes` is set.
 
-Upstream's loops themselves still run: they are handed the answers, one by one, by what stands in
-for their repository. So order, results, errors and what is left pending stay theirs.
+Upstream's loops still run, against a stand-in for their repository that returns the answers one by
+one. So order, results, errors and what is left pending remain upstream's.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from pywats_green.upstream.hooks.calls import run_sync
 
 
 class RepositoryCall(NamedTuple):
-    """A call of a repository."""
+    """A call to a repository."""
 
     name: str
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
 
 
-_MOST = 100  # revisions in one request: a body of some hundred kilobytes, far below IIS' limits
+_MOST = 100  # revisions per request: a few hundred kilobytes, far below IIS' limits
 _AT_ONCE = 10
 
 
 def revision_saver(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap `AsyncProductService.bulk_save_revisions`: one request where upstream sends one each."""
+    """Wrap `AsyncProductService.bulk_save_revisions`: one request instead of one per revision."""
 
     @wraps(original)
     async def bulk_save_revisions(
@@ -56,7 +56,7 @@ def revision_saver(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def box_build_saver(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap `AsyncBoxBuildTemplate.save`: the requests of each of its three steps go at once."""
+    """Wrap `AsyncBoxBuildTemplate.save`: the requests of each of its three steps run at once."""
 
     @wraps(original)
     async def save(self: Any) -> Any:
@@ -78,7 +78,7 @@ def _applies(repository: Any) -> bool:
 
 
 def _are_different(revisions: Sequence[Any]) -> bool:
-    """Tell whether there are several, and none twice: of those upstream returns each state."""
+    """Return whether there are several and no duplicates; upstream returns each duplicate."""
     if len(revisions) < 2 or not all(isinstance(each, ProductRevision) for each in revisions):  # noqa: PLR2004
         return False
     names = {
@@ -92,8 +92,8 @@ class _BulkSaved:
     """Stands in for the repository while revisions are saved.
 
     Args:
-        repository: The real one.
-        revisions: All that will be saved, in order.
+        repository: The real repository.
+        revisions: All revisions to be saved, in order.
     """
 
     def __init__(self, repository: Any, revisions: Sequence[ProductRevision]) -> None:
@@ -102,7 +102,7 @@ class _BulkSaved:
         self._answers: deque[ProductRevision | None] = deque()
 
     async def save_revision(self, revision: ProductRevision) -> Any:
-        """Return what the request for this one would; the first of a part sends the part."""
+        """Return what a request for this revision would; the first of a chunk sends the chunk."""
         if not self._answers:
             part = [self._unsent.popleft() for _ in range(min(_MOST, len(self._unsent)))]
             self._answers.extend(await self._send(part))
@@ -110,15 +110,15 @@ class _BulkSaved:
         return answer or await self._repository.save_revision(revision)
 
     async def _send(self, part: Sequence[ProductRevision]) -> Sequence[ProductRevision | None]:
-        """Save several with one request.
+        """Save several revisions with one request.
 
         Returns:
-            What was saved, in order. Unless the answer is beyond doubt, only None: to save a
-            revision again does no harm, and then result and error are those of the loop.
+            What was saved, in order; all None if the answer is in any doubt. Saving a revision
+            again does no harm, and gives the result or error of the loop.
         """
         payload = [each.model_dump(by_alias=True, exclude_none=True, mode="json") for each in part]
         response = await self._repository._http_client.put(Routes.Product.REVISIONS, data=payload)
-        refusal.set(None)  # this answer is not the user's
+        refusal.set(None)  # the user did not make this request
         try:
             saved = [ProductRevision.model_validate(each) for each in response.data]
         except (TypeError, ValueError):
@@ -137,7 +137,7 @@ def _is_same(sent: ProductRevision, saved: ProductRevision) -> bool:
 
 
 class _StandIn:
-    """Stands in for a repository: has any method, and leaves its answer to a function."""
+    """Stands in for a repository: has every method, each answered by one function."""
 
     def __init__(self, answer: Callable[[RepositoryCall], Awaitable[Any]]) -> None:
         self._answer = answer
@@ -147,7 +147,7 @@ class _StandIn:
 
 
 async def _rehearse(save: Callable[[Any], Awaitable[Any]], template: Any) -> list[RepositoryCall]:
-    """Return the calls that `save` will make, in order; nothing is sent, nothing changed."""
+    """Return the calls that `save` will make, in order, without sending or changing anything."""
     calls: list[RepositoryCall] = []
 
     async def note(call: RepositoryCall) -> None:
@@ -161,18 +161,18 @@ async def _rehearse(save: Callable[[Any], Awaitable[Any]], template: Any) -> lis
 
 
 def _played_by(template: Any, answer: Callable[[RepositoryCall], Awaitable[Any]]) -> Any:
-    """Return a template that shares what is pending, and whose repository is a stand-in."""
+    """Return a copy of a template that shares its pending changes but uses a stand-in."""
     played = copy.copy(template)
     played._service = SimpleNamespace(_repository=_StandIn(answer))
     return played
 
 
 class _AtOnce:
-    """The answers of calls; those of one step (deletions, updates, additions) are made at once.
+    """Answers calls; those of one step (deletions, updates, additions) run concurrently.
 
     Args:
-        repository: Makes them.
-        calls: All of them, in order.
+        repository: The real repository.
+        calls: All calls, in order.
     """
 
     def __init__(self, repository: Any, calls: Iterable[RepositoryCall]) -> None:
@@ -181,7 +181,7 @@ class _AtOnce:
         self._results: deque[Any] = deque()
 
     async def answer(self, _: RepositoryCall) -> Any:
-        """Return or raise what the next call does; the first of a step sends the step."""
+        """Return or raise the outcome of the next call; the first of a step runs the step."""
         if not self._results:
             await MAY_BLOCK
             self._results.extend(Pool(_AT_ONCE).settle(self._maker(), self._steps.pop(0)))
@@ -191,9 +191,9 @@ class _AtOnce:
         return result
 
     def _maker(self) -> Callable[[RepositoryCall], Any]:
-        """Return what makes the calls of a step, until one fails.
+        """Return a function that makes the calls of a step, until one fails.
 
-        As they are started in order, all before the first that failed have been made.
+        Calls start in order, so all those before the first failure have been made.
         """
         has_failed = False
 

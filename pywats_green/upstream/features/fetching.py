@@ -1,7 +1,7 @@
-"""Batch fetch: many keys, few queries, a dict.
+"""Batch fetch: many keys, few queries, one dict.
 
-The look-ups are upstream's own, made inside `batching()` in groups that fit into one query each. So
-proof, cache, limits and the exactness of the results are those of `batching()`.
+The look-ups are upstream's own calls, made inside `batching()` in groups that fit into one query
+each. So proof, caching, limits and exactness are those of `batching()`.
 """
 
 from __future__ import annotations
@@ -20,26 +20,27 @@ from pywats.domains.product import Product
 from pywats.domains.production import Unit
 from pywats.domains.report import ReportHeader, ReportType
 
+from pywats_green.arguments import require_items
 from pywats_green.batching import Key, batching
-from pywats_green.exceptions import InvalidArgumentError
+from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
 from pywats_green.pool import Pool, Raised
 from pywats_green.upstream.client.batches import learned_of
-from pywats_green.upstream.features.pool import require_items
+from pywats_green.upstream.features.pool import require_client
 from pywats_green.upstream.tables.batch_forms import BatchForm, look_up_of
 
 K = TypeVar("K", bound=Hashable)
 M = TypeVar("M")
 
-_PAIR = 2  # parts of a unit's key; and the fewest keys that are worth a query
+_PAIR = 2  # parts of a unit's key; also the fewest keys worth a query
 
 
 class _LookUp(NamedTuple):
-    """What is asked for one key.
+    """The request for one key.
 
     Attributes:
-        endpoint: That the service asks.
-        params: That it asks it with.
-        args: Of the service's method.
+        endpoint: Endpoint that the service calls.
+        params: Query parameters that it sends.
+        args: Arguments for the service's method.
     """
 
     endpoint: str
@@ -50,27 +51,27 @@ class _LookUp(NamedTuple):
 def fetch_products(
     api: pyWATS, part_numbers: Iterable[str], *, concurrency: int = 200
 ) -> dict[str, Product]:
-    """Fetch many products, with as few requests as the server allows.
+    """Fetch many products with as few requests as the server allows.
 
-    Each is what `api.product.get_product` gives, an object of its own; see docs/guides/batching.md
-    for what travels together. What stands in the client's cache is not asked for.
+    Each result is what `api.product.get_product` returns, a separate object per key. Keys in the
+    client's cache are not requested. docs/guides/batching.md lists what can be batched.
 
     Args:
         api: The client.
-        part_numbers: The keys, read to the end first; each is asked for once.
-        concurrency: How many look-ups are under way at once, 1 or more, and so the most requests;
-            look-ups that travel in one query count each.
+        part_numbers: The keys; consumed completely first, duplicates dropped.
+        concurrency: Maximum look-ups in flight, 1 or more. Each look-up in a query counts, so
+            this also bounds the requests in flight.
 
     Returns:
-        The products by part number, in the order of the keys. What does not exist is absent: where
-        the single call returns None or raises `NotFoundError` or `EmptyResponseError`.
+        The products by part number, in the order of the keys. Missing products, for which the
+        single call returns None or raises `NotFoundError` or `EmptyResponseError`, are omitted.
 
     Raises:
-        InvalidArgumentError: `part_numbers` is a single text or holds something else than texts,
-            `api` is no `pyWATS`, or `concurrency` is less than 1.
-        ArgumentTypeError: `concurrency` is no whole number.
-        Exception: What a single call raises, such as `ValueError` for a blank key. The first error
-            ends the fetch: what is still under way is given up.
+        ArgumentTypeError: `part_numbers` is a single string or contains anything but strings,
+            `api` is not a `pyWATS`, or `concurrency` is not an integer.
+        InvalidArgumentError: `concurrency` is less than 1.
+        Exception: Whatever a single call raises, such as `ValueError` for a blank key. The first
+            error ends the fetch and cancels what is in flight.
     """
     keys = {key: _path(Routes.Product.product, key) for key in _texts("part_numbers", part_numbers)}
     return _fetch(api, lambda: api.product.get_product, keys, concurrency)
@@ -79,21 +80,21 @@ def fetch_products(
 def fetch_assets(
     api: pyWATS, serial_numbers: Iterable[str], *, concurrency: int = 200
 ) -> dict[str, Asset]:
-    """Fetch many assets, with as few requests as the server allows.
+    """Fetch many assets with as few requests as the server allows.
 
-    As `fetch_products`, of what `api.asset.get_asset_by_serial` gives.
+    Like `fetch_products`, with the results of `api.asset.get_asset_by_serial`.
 
     Args:
         api: The client.
         serial_numbers: The keys.
-        concurrency: How many look-ups are under way at once, 1 or more.
+        concurrency: Maximum look-ups in flight, 1 or more.
 
     Returns:
-        The assets by serial number, in the order of the keys; what does not exist is absent.
+        The assets by serial number, in the order of the keys; missing assets are omitted.
 
     Raises:
-        InvalidArgumentError: As `fetch_products`.
-        Exception: What a single call raises.
+        ArgumentTypeError, InvalidArgumentError: As `fetch_products`.
+        Exception: Whatever a single call raises.
     """
     keys = {key: _path(Routes.Asset.asset, key) for key in _texts("serial_numbers", serial_numbers)}
     return _fetch(api, lambda: api.asset.get_asset_by_serial, keys, concurrency)
@@ -102,21 +103,22 @@ def fetch_assets(
 def fetch_units(
     api: pyWATS, pairs: Iterable[tuple[str, str]], *, concurrency: int = 200
 ) -> dict[tuple[str, str], Unit]:
-    """Fetch many units, with as few requests as the server allows.
+    """Fetch many units with as few requests as the server allows.
 
-    As `fetch_products`, of what `api.production.get_unit` gives.
+    Like `fetch_products`, with the results of `api.production.get_unit`.
 
     Args:
         api: The client.
         pairs: The keys: (serial number, part number).
-        concurrency: How many look-ups are under way at once, 1 or more.
+        concurrency: Maximum look-ups in flight, 1 or more.
 
     Returns:
-        The units by pair, in the order of the pairs; what does not exist is absent.
+        The units by pair, in the order of the pairs; missing units are omitted.
 
     Raises:
-        InvalidArgumentError: As `fetch_products`, or something is no pair of texts.
-        Exception: What a single call raises.
+        ArgumentTypeError: As `fetch_products`, or a key is not a pair of strings.
+        InvalidArgumentError: As `fetch_products`.
+        Exception: Whatever a single call raises.
     """
     items = require_items("pairs", pairs)  # type: ignore[arg-type]
     keys = {pair: _path(Routes.Production.unit, *pair) for pair in map(_pair, items)}
@@ -130,25 +132,28 @@ def fetch_report_headers(
     report_type: ReportType | str = ReportType.UUT,
     concurrency: int = 200,
 ) -> dict[str | UUID, ReportHeader]:
-    """Fetch many report headers by the reports' ids, with as few requests as the server allows.
+    """Fetch many report headers by report id, with as few requests as the server allows.
 
-    As `fetch_products`, of what `api.report.query_headers(report_type, odata_filter="uuid eq ...")`
-    gives; upstream has no call for a single header.
+    Like `fetch_products`, with the results of
+    `api.report.query_headers(report_type, odata_filter="uuid eq ...")`; upstream has no call for a
+    single header.
 
     Args:
         api: The client.
         ids: The keys.
-        report_type: As for `query_headers`: `ReportType` or "uut" or "uur". A query reads one type.
-        concurrency: How many look-ups are under way at once, 1 or more.
+        report_type: As for `query_headers`: a `ReportType`, "uut" or "uur". One query reads only
+            one type.
+        concurrency: Maximum look-ups in flight, 1 or more.
 
     Returns:
-        The headers by id as it was given, in the order of the ids. What does not exist, or is a
-        report of the other type, is absent.
+        The headers by id as passed, in the order of the ids. Missing reports and those of the
+        other type are omitted.
 
     Raises:
-        InvalidArgumentError: As `fetch_products`, something is no GUID, or the report type is none
-            of the two.
-        Exception: What a single call raises.
+        ArgumentTypeError: As `fetch_products`, or an id is neither a string nor a UUID.
+        InvalidArgumentError: As `fetch_products`, or an id is not a GUID, or the report type is
+            neither of the two.
+        Exception: Whatever a single call raises.
     """
     kind = _report_type(report_type)
     keys = {key: _header(kind, key) for key in require_items("ids", ids)}  # type: ignore[arg-type]
@@ -164,14 +169,14 @@ def _texts(name: str, keys: Iterable[str]) -> list[str]:
     texts = require_items(name, keys)
     for text in texts:
         if not isinstance(text, str):
-            raise InvalidArgumentError(f"{name} must hold texts, not {text!r}")
+            raise ArgumentTypeError(f"{name} must contain strings, not {text!r}")
     return texts
 
 
 def _pair(given: Any) -> tuple[str, str]:
     is_pair = isinstance(given, (tuple, list)) and len(given) == _PAIR
     if not (is_pair and all(isinstance(part, str) for part in given)):
-        raise InvalidArgumentError(f"pairs must hold (serial number, part number), not {given!r}")
+        raise ArgumentTypeError(f"pairs must contain (serial number, part number), not {given!r}")
     return given[0], given[1]
 
 
@@ -188,10 +193,12 @@ def _report_type(given: ReportType | str) -> ReportType:
 
 
 def _header(kind: ReportType, identifier: str | UUID) -> _LookUp:
+    if not isinstance(identifier, (str, UUID)):
+        raise ArgumentTypeError(f"ids must contain GUIDs, not {identifier!r}")
     try:
         condition = f"uuid eq {UUID(str(identifier))}"
     except ValueError:
-        raise InvalidArgumentError(f"ids must hold GUIDs, not {identifier!r}") from None
+        raise InvalidArgumentError(f"ids must contain GUIDs, not {identifier!r}") from None
     params = {"reportType": kind.value, "$filter": condition}
     return _LookUp(Routes.Report.QUERY_HEADER, params, (condition,))
 
@@ -202,16 +209,15 @@ def _fetch(
     keys: Mapping[K, _LookUp],
     concurrency: int,
 ) -> dict[K, M]:
-    """Look keys up, together where that is possible.
+    """Look keys up, batched where possible.
 
     Args:
         api: The client.
-        method: Returns the service's method that looks one up.
-        keys: What is asked for each.
-        concurrency: How many look-ups at once.
+        method: Returns the service method that looks up one key.
+        keys: The request for each key.
+        concurrency: Maximum look-ups in flight.
     """
-    if not isinstance(api, pyWATS):
-        raise InvalidArgumentError(f"api must be a pyWATS, not {type(api).__name__}")
+    require_client(api)
     pool = Pool(concurrency)
     get = method()
     found: dict[K, M | None] = {}
@@ -236,7 +242,7 @@ def _fetch(
 
 
 def _grouped(client: Any, keys: Mapping[K, _LookUp], most: int) -> tuple[list[list[K]], list[K]]:
-    """Divide keys into those that fit into one query, and those that have to go alone."""
+    """Split keys into groups that fit into one query each, and keys to look up singly."""
     by_form: defaultdict[BatchForm, defaultdict[Key, list[K]]] = defaultdict(
         lambda: defaultdict(list)
     )
@@ -260,7 +266,7 @@ def _grouped(client: Any, keys: Mapping[K, _LookUp], most: int) -> tuple[list[li
 
 
 def _settled(results: Sequence[object]) -> None:
-    """Raise the first error; those of the look-ups that it ended do not count."""
+    """Raise the first error, disregarding look-ups that were cancelled because of it."""
     raised = [result for result in results if isinstance(result, Raised)]
     for result in raised:
         if not result.is_cancelled:

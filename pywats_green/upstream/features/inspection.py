@@ -1,15 +1,16 @@
-"""What users can ask about, and do with, their clients."""
+"""Functions to inspect and configure clients."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from pywats_green.arguments import require_items
 from pywats_green.cache import CacheManager
 from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.pool import PoolStats, pool_statistics
 from pywats_green.queue.drain.statistics import QueueStats, queue_statistics
-from pywats_green.upstream.features.pool import Pool, require_items
+from pywats_green.upstream.features.pool import Pool, require_client
 from pywats_green.upstream.hooks.seams import is_installed
 
 if TYPE_CHECKING:
@@ -30,30 +31,31 @@ def cache_of(client: pyWATS | HttpClient) -> CacheManager | None:
         client: A `pyWATS`, or a `HttpClient` of pywats.
 
     Returns:
-        Its cache; None where caching is off, or the client is not green.
+        Its cache; None if caching is off or the client is not green.
     """
     cache = getattr(getattr(client, "_http_client", client), "_cache", None)
     return cache if isinstance(cache, CacheManager) else None
 
 
 def session_of(client: pyWATS | HttpClient) -> requests.Session:
-    """Return the requests session that owns the configuration of a client.
+    """Return the requests session that holds the configuration of a client.
 
-    What is set on it counts from the next call on: `verify`, `cert`, `proxies`, `headers` (those
-    of pywats come before them), `cookies`, `auth`, `params`, `hooks`, adapters mounted on it.
-    With an adapter of another kind, or with `auth`, `params` or hooks, requests itself sends,
-    which takes longer. Of a `.netrc` nothing is taken.
+    Changes take effect with the next call: `verify`, `cert`, `proxies`, `headers` (pywats' own
+    take precedence), `cookies`, `auth`, `params`, `hooks` and mounted adapters. With foreign
+    adapters, `auth`, `params` or hooks, requests itself sends the requests, which is slower.
+    A `.netrc` is ignored.
 
     Args:
         client: A `pyWATS`, or a `HttpClient` of pywats.
 
     Returns:
-        The session. It belongs to the client and lives as long.
+        The session. It belongs to the client and lives as long as the client.
 
     Raises:
         InvalidArgumentError: The client is not green.
+        NativeThreadError: It belongs to another native thread.
     """
-    # They import pywats, which importing the package when disabled does not.
+    # Imported here, so that importing the disabled package does not import pywats.
     from pywats.core.client import HttpClient  # noqa: PLC0415
 
     from pywats_green.upstream.client.exchange import exchange_of  # noqa: PLC0415
@@ -63,7 +65,7 @@ def session_of(client: pyWATS | HttpClient) -> requests.Session:
     is_green = isinstance(http_client, GreenHttpClient)
     if not (is_green or (is_installed() and isinstance(http_client, HttpClient))):
         raise InvalidArgumentError(
-            f"{type(client).__name__} is not a green client: make a pyWATS or a HttpClient after "
+            f"{type(client).__name__} is not a green client: create a pyWATS or HttpClient after "
             "importing pywats_green"
         )
     return exchange_of(http_client).transport.session
@@ -72,21 +74,23 @@ def session_of(client: pyWATS | HttpClient) -> requests.Session:
 def warm(
     api: pyWATS, part_numbers: Iterable[str], *, concurrency: int = 50
 ) -> list[Success[Any] | Failure]:
-    """Fill the cache of a client for a line: its products, and the processes.
+    """Warm the cache of a client for a production line: its products, and the processes.
 
     Args:
         api: The client.
-        part_numbers: Of the products made there.
-        concurrency: How many requests at once, 1 or more.
+        part_numbers: Part numbers of the products made there.
+        concurrency: Maximum requests in flight, 1 or more.
 
     Returns:
-        A `Success` or a `Failure` for each part number, in order.
+        A `Success` or `Failure` for each part number, in order.
 
     Raises:
-        ArgumentTypeError: `concurrency` is no whole number.
-        InvalidArgumentError: `concurrency` is less than 1, or `part_numbers` is a single text.
-        PyWATSError: The processes could not be read; then no product was asked for.
+        ArgumentTypeError: `api` is not a `pyWATS`, `part_numbers` is not an iterable or is a single
+            string, or `concurrency` is not an integer.
+        InvalidArgumentError: `concurrency` is less than 1.
+        PyWATSError: The processes could not be read; no product was requested.
     """
+    require_client(api)
     numbers = require_items("part_numbers", part_numbers)
     with Pool(concurrency) as pool:
         pool.apply(api.process.get_processes)
@@ -94,14 +98,14 @@ def warm(
 
 
 class Stats(TypedDict):
-    """The statistics of this process, by room.
+    """The statistics of this process.
 
     Attributes:
-        cache: Of the caches of all live clients.
-        pool: Of the live Pools.
-        throttle: What calls wait for.
-        transport: Of the connections.
-        queue: Of the live queue processors.
+        cache: The caches of all live clients.
+        pool: All live Pools.
+        throttle: What calls are waiting for.
+        transport: The connections.
+        queue: All live queue processors.
     """
 
     cache: CachesStats
@@ -113,7 +117,7 @@ class Stats(TypedDict):
 
 def stats() -> Stats:
     """Return the statistics of this process."""
-    # These import pywats, and what it needs.
+    # Imported here, because they import pywats.
     from pywats_green.transport.pools import transport_statistics  # noqa: PLC0415
     from pywats_green.upstream.client.cache import cache_statistics  # noqa: PLC0415
     from pywats_green.upstream.client.gates import throttle_statistics  # noqa: PLC0415

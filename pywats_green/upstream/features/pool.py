@@ -1,4 +1,4 @@
-"""Batch calls whose answers are pywats' own types."""
+"""Concurrent calls whose results are pywats' own types."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import gevent
 
 from pywats_green import pool
+from pywats_green.arguments import require_items
 from pywats_green.bridge import DeadlineExceeded
-from pywats_green.exceptions import AdmissionTimeoutError, InvalidArgumentError
+from pywats_green.exceptions import AdmissionTimeoutError, ArgumentTypeError
 from pywats_green.pool import Raised
 from pywats_green.progress import ProgressCallback
 
@@ -25,22 +26,22 @@ X = TypeVar("X")
 class Pool(pool.Pool):
     """A pool of greenlets for blocking calls to pywats.
 
-    `map`, `imap`, `imap_unordered`, `apply` and `spawn` are gevent's. Besides, every item runs in
-    a copy of its own of the caller's context, captured at the call; the `imap`s read their source
-    lazily; an error that reaches the caller prints no traceback of its own (that of a spawned
-    greenlet, which may have no reader, is printed as gevent does).
+    `map`, `imap`, `imap_unordered`, `apply` and `spawn` work like gevent's. In addition, each item
+    runs in its own copy of the caller's context, captured at the call; the `imap`s consume their
+    iterable lazily; and errors that reach the caller do not also print a traceback. Those of
+    spawned greenlets are printed, as in gevent.
 
     A mapping runs in at most `size` greenlets that take one item after another, so greenlet-locals
-    last from item to item, as thread-locals in an executor; `configure(pool_reuse=False)` gives
-    each item a greenlet of its own.
+    persist from item to item, like thread-locals in an executor. `configure(pool_reuse=False)`
+    gives each item its own greenlet.
 
-    As a context manager it joins at the end, and kills what still runs on an exception.
+    As a context manager, it joins on exit; on an exception, it kills what is still running.
 
     Args:
-        size: How many greenlets may run at once, 1 or more.
+        size: Maximum number of greenlets running at once, 1 or more.
 
     Raises:
-        ArgumentTypeError: `size` is no whole number.
+        ArgumentTypeError: `size` is not an integer.
         InvalidArgumentError: `size` is less than 1.
     """
 
@@ -53,29 +54,29 @@ class Pool(pool.Pool):
         fail_fast: bool = False,
         progress: bool | ProgressCallback | None = None,
     ) -> list[Success[T] | Failure]:
-        """Call `func` for each item and say what became of each.
+        """Call `func` for each item and return a `Success` or `Failure` for each.
 
-        The error codes and details are those of pywats' `parallel_execute`: a None is a failure
-        NOT_FOUND, an exception is classified by its type; `AdmissionTimeoutError` is a TIMEOUT.
+        Error codes and details are those of pywats' `parallel_execute`: None is a NOT_FOUND
+        failure, an exception is classified by its type; `AdmissionTimeoutError` is a TIMEOUT.
 
         Args:
             func: Called with one item.
-            iterable: The items; read to its end before the first call.
-            timeout: Seconds for each item from its start: a connection, attempts, back-off and a
-                batch count; waiting to be sent does not (for a slot of this pool, for the rate
-                limit, for a server that asked to be left alone). An item over it fails with
-                TIMEOUT. None: no limit.
-            fail_fast: Whether the first failure cancels what has not finished; that fails with
-                CANCELLED.
-            progress: True for a bar on stderr, or called with (completed, total).
+            iterable: The items; consumed completely before the first call.
+            timeout: Seconds for each item, from its start. Waiting for a connection, a retry or a
+                batch counts; waiting for admission (a slot of the Pool or of the rate limit, a
+                closed gate) does not. An item that takes longer fails with TIMEOUT. None: no
+                limit.
+            fail_fast: Whether the first failure cancels everything unfinished, which then fails
+                with CANCELLED.
+            progress: True for a bar on stderr, or a callable of (completed, total).
 
         Returns:
-            One `Success` or `Failure` an item, in order.
+            A `Success` or `Failure` for each item, in order.
 
         Raises:
-            ArgumentTypeError: `timeout` is no number.
+            ArgumentTypeError: `timeout` is not a number.
             InvalidArgumentError: `timeout` is not positive.
-            Exception: What the iterable or `progress` raises; nothing is left running.
+            Exception: Whatever the iterable or `progress` raises; nothing is left running.
         """
         items = list(iterable)
         values = self.settle(
@@ -86,7 +87,7 @@ class Pool(pool.Pool):
             is_failure=lambda value: value is None or isinstance(value, Raised),
             progress=progress,
         )
-        # Here and not above, so that importing the package when disabled does not import pywats.
+        # Imported here, so that importing the disabled package does not import pywats.
         from pywats.shared.result import Success  # noqa: PLC0415
 
         return [
@@ -122,43 +123,52 @@ def _failure(index: int, item: object, value: Raised | None) -> Failure:
 def get_many(
     client: pyWATS | HttpClient, paths: Iterable[str], *, concurrency: int = 50
 ) -> list[Response | BaseException]:
-    """GET many paths of a server at once.
+    """GET many paths of a server concurrently.
 
     Args:
         client: A `pyWATS`, or a `HttpClient` of pywats.
-        paths: Such as "/api/Product/PN-1".
-        concurrency: How many at once, 1 or more.
+        paths: Paths such as "/api/Product/PN-1".
+        concurrency: Maximum requests in flight, 1 or more.
 
     Returns:
-        In the order of the paths, a `Response` for any HTTP answer, also a 404; where the
-        client's `get` raised, the exception stands in its place.
+        In the order of the paths: the `Response`, whatever its status, or the exception that the
+        client's `get` raised.
 
     Raises:
-        ArgumentTypeError: `concurrency` is no whole number.
-        InvalidArgumentError: `concurrency` is less than 1, or `paths` is a single text.
+        ArgumentTypeError: `client` is neither of the two, `paths` is not an iterable or is a single
+            string, or `concurrency` is not an integer.
+        InvalidArgumentError: `concurrency` is less than 1.
     """
     get = _getter(client)
     values = Pool(concurrency).settle(get, require_items("paths", paths))
     return [value.error if isinstance(value, Raised) else value for value in values]
 
 
-def require_items(name: str, items: Iterable[str]) -> list[str]:
-    """Return the items as a list.
+def require_client(api: Any) -> None:
+    """Reject anything but a `pyWATS`.
 
     Raises:
-        InvalidArgumentError: They are one text, whose letters would be taken for items.
+        ArgumentTypeError: It is not one.
     """
-    if isinstance(items, (str, bytes)):
-        raise InvalidArgumentError(f"{name} must be a list of texts, not the text {items!r}")
-    return list(items)
+    from pywats import pyWATS  # noqa: PLC0415
+
+    if not isinstance(api, pyWATS):
+        raise ArgumentTypeError(f"api must be a pyWATS, not {type(api).__name__}")
 
 
 def _getter(client: Any) -> Callable[[str], Response]:
-    http_client = getattr(client, "_http_client", None)
-    if http_client is None:
-        return client.get  # type: ignore[no-any-return]
-    # Green or, when disabled, upstream's own.
+    from pywats import pyWATS  # noqa: PLC0415
+    from pywats.core.client import HttpClient  # noqa: PLC0415
+
+    if isinstance(client, HttpClient):
+        return client.get
+    if not isinstance(client, pyWATS):
+        raise ArgumentTypeError(
+            f"client must be a pyWATS or an HttpClient of pywats, not {type(client).__name__}"
+        )
+    # Upstream's own if the package is disabled.
     from pywats.pywats import _run_sync  # type: ignore[attr-defined]  # noqa: PLC0415
 
-    timeout = client._sync_config.timeout
+    http_client: Any = client._http_client  # type: ignore[attr-defined]
+    timeout = client._sync_config.timeout  # type: ignore[attr-defined]
     return lambda path: _run_sync(http_client.get(path), timeout=timeout)

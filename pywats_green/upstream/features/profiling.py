@@ -1,4 +1,4 @@
-"""`profile_queries()`: the profiler, joined with what is known of pywats."""
+"""`profile_queries()`: the profiler, combined with knowledge of pywats."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ _finder = CallerFinder("pywats", "pywats.domains.")
 
 @contextmanager
 def profile_queries() -> Iterator[QueryProfile]:
-    """Record the calls of green clients in a block, and find those that could be spared.
+    """Record the calls of green clients in a block, and find avoidable ones.
 
-    Recorded is what this greenlet calls, and what is called through a `pywats_green.Pool` that is
-    used inside the block; what has not ended by its end is not. A greenlet of `gevent.spawn` and a
-    thread start with an empty context, so their calls are not recorded, nor are those of pywats'
-    `parallel_execute`; neither is `AsyncWATS`. Blocks can be nested, and each records.
+    Records the calls of this greenlet, and those made through a `pywats_green.Pool` used inside
+    the block, if they end before it does. Threads and greenlets of `gevent.spawn` start with an
+    empty context, so their calls are not recorded; nor are those of pywats' `parallel_execute` and
+    `AsyncWATS`. Blocks can be nested; each records.
 
     At most 100,000 calls are kept (about 400 bytes each); later ones are counted as `dropped`.
-    Outside such a block nothing is recorded, and nothing is paid for it.
+    Outside such a block, nothing is recorded and there is no overhead.
 
     Yields:
         The profile: `calls`, `requests`, `by_route()`, `findings` (and by kind: `n_plus_one`,
-        `duplicates`, `sequential`), `report()` and `to_json()`. It can be asked inside the block
-        and after it.
+        `duplicates`, `sequential`), `report()` and `to_json()`. It can be used inside the block
+        and afterwards.
     """
     with record_calls(_finder, current_scope) as recorded:
         yield QueryProfile(recorded, _Adviser())
 
 
-# Methods that look one thing up, where there is a call for many.
+# Methods that look up one object, where there is a call for many.
 _FETCHES = {
     "api.product.get_product": "products = pywats_green.fetch_products(api, part_numbers)",
     "api.asset.get_asset_by_serial": "assets = pywats_green.fetch_assets(api, serial_numbers)",
@@ -48,7 +48,7 @@ _FETCHES = {
     "api.report.query_uur_headers": "headers = pywats_green.fetch_report_headers(api, ids)",
 }
 
-# Methods that save things one by one, where many can be saved with a request.
+# Methods that save one object, where many can be saved with one request.
 _BULK = {
     "api.product.bulk_save_revisions": "pywats_green.configure(bulk_writes=True)",
     "api.product.create_product": "api.product.bulk_save_products(products)",
@@ -59,11 +59,11 @@ _BULK = {
 }
 
 
-_BOX_BUILD = "template.save"  # it loops by itself
+_BOX_BUILD = "template.save"  # contains the loop itself
 
 
 class _Adviser:
-    """What the profiler asks of pywats; see `Adviser` there. Upstream is imported when asked."""
+    """Implements the profiler's `Adviser`. Upstream is only imported when needed."""
 
     def route_of(self, endpoint: str) -> str:
         from pywats_green.upstream.tables.routes import template_of  # noqa: PLC0415
@@ -122,7 +122,7 @@ class _Adviser:
 
 
 def _of_one_item(service: str | None, method: Callable[..., Any]) -> str:
-    """Write a method and its items as the arguments of `Pool.map`."""
+    """Format a method and its items as arguments for `Pool.map`."""
     required = [
         name
         for name, parameter in inspect.signature(method).parameters.items()
@@ -147,7 +147,7 @@ def _method(call: Call) -> Callable[..., Any] | None:
 
 @lru_cache(maxsize=1)
 def _services() -> tuple[dict[CodeType, str], dict[str, Callable[..., Any]]]:
-    """Return the methods of upstream's services: names by code, and functions by name."""
+    """Return the methods of upstream's services: names by code object, functions by name."""
     from pywats import pyWATS  # noqa: PLC0415
     from pywats.domains.product.async_service import AsyncBoxBuildTemplate  # noqa: PLC0415
 
@@ -158,7 +158,7 @@ def _services() -> tuple[dict[CodeType, str], dict[str, Callable[..., Any]]]:
         try:
             module = import_module(f"pywats.domains.{domain}.async_service")
         except ModuleNotFoundError:
-            continue  # a property that is no domain
+            continue  # a property that is not a domain
         for service in vars(module).values():
             if not (inspect.isclass(service) and service.__name__.endswith("Service")):
                 continue

@@ -1,1 +1,1 @@
-"""What of pywats is replaced by what, and the way from a blocking call to its coroutine."""
+"""Which parts of pywats are replaced, and how a blocking call drives its coroutine."""

@@ -1,7 +1,8 @@
-"""What of pywats is replaced by what: one table, checked before it is applied, and undone.
+"""The table of replacements in pywats: checked, applied and undone as a whole.
 
-A row names an attribute, the signature that upstream's has, and what makes our replacement from
-the original. `install` checks the version and every row before it touches anything.
+A row names an attribute, the expected signature of upstream's original, and the function that
+makes the replacement from it. `install` checks the version and every row before it changes
+anything.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import inspect
 from typing import Any, NamedTuple
 
 from pywats_green.exceptions import ImportOrderError, UnsupportedPywatsError
-from pywats_green.patching import is_patched
+from pywats_green.patching import is_patched, timeouts
 from pywats_green.upstream.hooks.versions import BELOW, DISTRIBUTION, OLDEST, require_supported
 
 
@@ -21,10 +22,10 @@ class Seam(NamedTuple):
     Attributes:
         module: Dotted name of upstream's module.
         path: Name of the attribute in it; `Class.method` for a method.
-        parameters: The parameters that the original takes, by name.
-        replacement: `room.module.function` below `upstream`: called with the original, it returns
-            what takes its place. Looked up when the table is applied: these modules import pywats,
-            whose version must have been checked before. None: not replaced, but relied on.
+        parameters: Names of the original's parameters.
+        replacement: `package.module.function` below `upstream`, called with the original to make
+            the replacement. Imported only when the table is applied, because these modules import
+            pywats, whose version must be checked first. None: not replaced, but relied on.
     """
 
     module: str
@@ -58,14 +59,14 @@ _PROCESS = "pywats.domains.process.async_service"
 _PRODUCT = "pywats.domains.product.async_service"
 
 SEAMS = (
-    # pyWATS builds its client from this name; AsyncWATS does not use it and stays as it is.
+    # pyWATS builds its client from this name; AsyncWATS does not use it and stays unchanged.
     Seam(_SYNC, "AsyncHttpClient", _CLIENT + _BREAKER, "client.green.green_client"),
-    # Each blocking call goes through this function; the second is a copy of it by value.
+    # Every blocking call goes through this function; the second name is a copy of the first.
     Seam(_SYNC, "_run_sync", _RUN_SYNC, "hooks.calls.runner"),
     Seam(_BOX_BUILD, "_run_sync", _RUN_SYNC, "hooks.calls.runner"),
-    # The same for upstream's other, documented wrapper.
+    # The same for upstream's other documented wrapper.
     Seam("pywats.sync", "_run_sync", ("coro",), "hooks.calls.runner"),
-    # Makes a blocking method of a coroutine method.
+    # Turns coroutine methods into blocking ones.
     Seam(_SYNC, "SyncServiceWrapper.__getattr__", ("self", "name"), "hooks.calls.attribute_of"),
     Seam(
         _SYNC, "SyncProductServiceWrapper.__getattr__", ("self", "name"),
@@ -76,15 +77,15 @@ SEAMS = (
         _PROCESS, "AsyncProcessService._ensure_cache_started", ("self",),
         "hooks.calls.cache_starter",
     ),
-    # Would be answered from the client's cache again.
+    # The next read would be answered from the client's cache.
     Seam(_PROCESS, "AsyncProcessService.clear_cache", ("self",), "hooks.calls.process_clearer"),
-    # Loops of single writes; replaced for what `configure(bulk_writes=True)` turns on.
+    # Loops of single writes; replaced for `configure(bulk_writes=True)`.
     Seam(
         _PRODUCT, "AsyncProductService.bulk_save_revisions", ("self", "revisions"),
         "features.bulk.revision_saver",
     ),
     Seam(_PRODUCT, "AsyncBoxBuildTemplate.save", ("self",), "features.bulk.box_build_saver"),
-    # The plain blocking client, on the same transport and with the same cache.
+    # The plain blocking client, on the same transport and cache.
     Seam(_CLIENT_MODULE, "HttpClient.__init__", ("self", *_CLIENT), "client.blocking.initialise"),
     Seam(_CLIENT_MODULE, "HttpClient._make_request", _REQUEST, "client.blocking.make_request"),
     Seam(_CLIENT_MODULE, "HttpClient.get", _READ, "client.blocking.get"),
@@ -100,7 +101,7 @@ SEAMS = (
     Seam(_CLIENT_MODULE, "HttpClient.close", ("self",), "client.blocking.close"),
 )  # fmt: skip
 
-# Called or overridden by what replaces: checked all the same.
+# Not replaced, but called or overridden by the replacements.
 RELIED_ON = (
     Seam(_ASYNC_CLIENT, "AsyncHttpClient._make_request", _REQUEST, None),
     Seam(_ASYNC_CLIENT, "AsyncHttpClient._execute_request", _REQUEST, None),
@@ -134,23 +135,23 @@ _installed: dict[str, _Installed] = {}
 
 
 def is_installed() -> bool:
-    """Tell whether the replacements are in place."""
+    """Return whether the replacements are in place."""
     return bool(_installed)
 
 
 def install() -> None:
-    """Put the replacements in place; once they are, do nothing.
+    """Put the replacements in place. Does nothing if they already are.
 
     Raises:
-        ImportOrderError: gevent has not patched this process; nothing was touched.
-        UnsupportedPywatsError: The version is out of range or a seam is not what the table says;
-            nothing was touched.
+        ImportOrderError: gevent has not patched this process; nothing was changed.
+        UnsupportedPywatsError: The version is out of range, or a seam is not as the table says;
+            nothing was changed.
     """
     if _installed:
         return
     if not is_patched():
         raise ImportOrderError(
-            "the standard library is not patched (PYWATS_GREEN_DISABLE is set?): import "
+            "the standard library is not patched (is PYWATS_GREEN_DISABLE set?): import "
             "pywats_green, without that variable, as the first line of the program"
         )
     version = require_supported()
@@ -159,16 +160,19 @@ def install() -> None:
     for seam, replacement in replacements:
         _installed[seam.name] = _Installed(found[seam.name], replacement)
         _assign(seam, replacement)
+    timeouts.watch()
 
 
 def uninstall() -> None:
-    """Put upstream's own attributes back, for clients that are made from now on.
+    """Restore upstream's attributes, for clients created from now on.
 
-    Clients that exist must not be used any more: a green one says so. What somebody else has put in
-    the place of ours meanwhile stays. gevent's patch stays too, and upstream's own `pyWATS` fails
-    in a patched process once several greenlets use it: this is for tests and for taking the package
-    out of a program's way, not for working without it.
+    Existing clients must not be used any more; green ones raise an error. Replacements that
+    somebody else has since put over these are kept. gevent's patch stays, too, and in a patched
+    process upstream's own `pyWATS` fails once several greenlets use it. So this is meant for tests
+    and for getting the package out of the way, not for working without it. From then on, a `Pool`
+    runs each item in its own greenlet, because gevent's timers are no longer watched.
     """
+    timeouts.unwatch()
     for seam in SEAMS:
         installed = _installed.pop(seam.name, None)
         if installed is not None and _current(seam) is installed.ours:
@@ -176,11 +180,11 @@ def uninstall() -> None:
 
 
 def states() -> dict[str, str]:
-    """Tell what stands at each seam now.
+    """Return the current state of each seam.
 
     Returns:
-        By dotted name: "replaced" by ours; "foreign", somebody else's in the place of ours;
-        "expected", upstream's own as the table says; or what is wrong with it.
+        By dotted name: "replaced"; "foreign", if somebody else has replaced the replacement;
+        "expected", if it is upstream's original as the table says; or what is wrong with it.
     """
     found: dict[str, str] = {}
     for seam in (*SEAMS, *RELIED_ON):
@@ -198,7 +202,7 @@ def _replacement(seam: Seam, original: Any) -> Any:
 
 
 def _checked(seam: Seam, version: str) -> Any:
-    """Return the original of a seam, if it is what the table says."""
+    """Return the original of a seam, if it is as the table says."""
     fault = _fault(seam)
     if fault is not None:
         raise UnsupportedPywatsError(
@@ -210,10 +214,10 @@ def _checked(seam: Seam, version: str) -> Any:
 
 
 def _fault(seam: Seam) -> str | None:
-    """Say what is wrong with what stands at a seam; None: nothing."""
+    """Return what is wrong with a seam. None: nothing."""
     try:
         holder, name = _holder(seam)
-        original = vars(holder)[name]  # its own: an inherited one could not be put back
+        original = vars(holder)[name]  # not inherited: that could not be restored
         parameters = tuple(inspect.signature(original).parameters)
     except (ImportError, AttributeError, KeyError, TypeError, ValueError) as exc:
         return f"missing: {exc}"

@@ -1,4 +1,4 @@
-"""Which versions of pywats-api have the seams that this package replaces."""
+"""The supported versions of pywats-api: those with the seams that this package replaces."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OLDEST = "0.5.0b6"  # older wheels do not import on Python below 3.14
 BELOW = "0.7"
 
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:(a|b|rc)(\d+))?")
-_FINAL = "z"  # sorts behind a, b and rc
+_FINAL = "z"  # sorts after a, b and rc
 
 
 def _key(version: str) -> tuple[int, int, int, str, int]:
@@ -24,12 +24,12 @@ def _key(version: str) -> tuple[int, int, int, str, int]:
 
 
 def is_supported(version: str) -> bool:
-    """Tell whether a version of pywats-api is in the supported range.
+    """Return whether a version of pywats-api is in the supported range.
 
     Args:
-        version: As in the package's metadata, such as "0.6.0rc1".
+        version: As in the package metadata, such as "0.6.0rc1".
     """
-    # A pre-release of the first version beyond the range is beyond it too.
+    # A pre-release of the first unsupported version is unsupported, too.
     return _key(OLDEST) <= _key(version) and _key(version)[:3] < _key(BELOW)[:3]
 
 
@@ -48,10 +48,10 @@ def installed_version() -> str:
 
 
 def require_supported() -> str:
-    """Return the installed version, if it is in the range.
+    """Return the installed version, if it is supported.
 
     Raises:
-        UnsupportedPywatsError: It is not; the text holds the range and the version found.
+        UnsupportedPywatsError: It is not; the message has the range and the installed version.
     """
     found = installed_version()
     if not is_supported(found):

@@ -1,1 +1,1 @@
-"""What pywats' API is, as data."""
+"""The pywats API as data."""

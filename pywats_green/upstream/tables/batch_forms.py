@@ -1,9 +1,8 @@
-"""THE table of batch forms: which single look-up can be asked for together with others, and how.
+"""The table of batch forms: which single look-ups can be combined into a query, and how.
 
-A form says of one kind of look-up which query stands in for it, how the filter for a key is
-written, and where in the result the answer for a key is. `batching()` and the batch fetches both
-stand on it. Look-ups that have no query at upstream have no form; docs/guides/batching.md lists
-them.
+A form maps one kind of look-up to the query that replaces it: how to write the filter for a key,
+and where to find a key's answer in the result. `batching()` and the batch fetches both use it.
+Look-ups without a matching upstream query have no form; docs/guides/batching.md lists them.
 """
 
 from __future__ import annotations
@@ -21,32 +20,33 @@ from pywats.shared.odata import escape_string
 from pywats_green.batching import Key, split
 from pywats_green.transport import sorted_query
 
-LONGEST_URL = 2_000  # characters; IIS refuses by default a query string over 2,048
+LONGEST_URL = 2_000  # characters; by default IIS rejects query strings over 2,048
 
-_KEYS = 18  # OData servers commonly allow 100 nodes: 19 clauses of one comparison each
-_PAIRS = 8  # of two
+_KEYS = 18  # OData servers commonly allow 100 nodes: 19 clauses with one comparison each
+_PAIRS = 8  # the same for clauses with two comparisons
 
 _OR = " or "
 
-_MOST_ROWS = 99_999  # a number as long as any that is asked for
+_MOST_ROWS = 99_999  # has as many digits as any `$top` that is sent
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class BatchForm:
-    """How one kind of single look-up travels in a query.
+    """How one kind of single look-up is expressed as a query.
 
     Attributes:
-        template: The single look-up, as people know it.
-        endpoint: Of the query.
-        clause: The filter for one key, with a place for each of its parts.
-        answers: Which keys an object of the result answers, each with what the single call gives.
-        limit: Keys in one query, as long as nothing else is learned.
-        params: Further parameters of the query.
-        telling: A member that the query may leave empty where the single call does not: upstream's
-            docs contradict each other on it. Where the single call has it empty too, that proves
-            nothing.
+        template: Human-readable form of the single look-up.
+        endpoint: Endpoint of the query.
+        clause: Filter for one key, with a placeholder for each of its parts.
+        answers: Yields the keys that a result object answers, each with the value that the single
+            call would return.
+        limit: Initial maximum of keys per query.
+        params: Additional query parameters.
+        telling: A member that the query may leave empty although the single call fills it
+            (upstream's docs contradict each other). If the single call leaves it empty as well,
+            the comparison proves nothing.
     """
 
     template: str
@@ -58,57 +58,57 @@ class BatchForm:
     telling: str | None = None
 
     def size(self, key: Key) -> int:
-        """Return the characters that a key takes in the URL of a query."""
+        """Return how many characters a key adds to the URL of a query."""
         return len(quote_plus(_OR + self._clause(key)))
 
     def room(self, base_url: str) -> int:
-        """Return the characters that the keys of one query may take.
+        """Return how many characters are available for the keys of one query.
 
         Args:
-            base_url: Of the server.
+            base_url: Base URL of the server.
         """
         without_keys = sorted_query(self._params("", _MOST_ROWS))
         return LONGEST_URL - len(f"{base_url}{self.endpoint}?{without_keys}")
 
     def query(self, keys: Sequence[Key]) -> tuple[str, dict[str, Any]]:
-        """Return endpoint and parameters of the query for keys."""
-        clauses = dict.fromkeys(self._clause(key) for key in keys)  # two may share one
+        """Return the endpoint and parameters of the query for `keys`."""
+        clauses = dict.fromkeys(self._clause(key) for key in keys)  # keys may share a clause
         return self.endpoint, self._params(_OR.join(clauses), _rows_for(len(keys)))
 
     def queries(
         self, keys: Iterable[Key], base_url: str, most: int | None = None
     ) -> Iterator[list[Key]]:
-        """Divide keys into queries that fit into a URL.
+        """Split keys into queries that fit into a URL.
 
         Args:
-            keys: The keys; each is asked for once.
-            base_url: Of the server.
-            most: Keys in one query. None: the form's limit.
+            keys: The keys; duplicates are dropped.
+            base_url: Base URL of the server.
+            most: Maximum keys per query. None: the form's limit.
 
         Returns:
-            The keys of each query, in order. One that does not fit into any stands alone.
+            The keys of each query, in order. A key too long for any query gets its own.
         """
         sizes = {key: self.size(key) for key in keys}
         return split(sizes, most or self.limit, self.room(base_url))
 
     def found(self, keys: Iterable[Key], rows: object) -> dict[Key, Any]:
-        """Find the answers for keys in the result of their query.
+        """Extract the answers for `keys` from the result of their query.
 
         Args:
             keys: The keys.
             rows: The parsed JSON.
 
         Returns:
-            By key, what the single call gives. Only the exact spelling counts, for servers compare
-            without case; a key that is there twice is left out, and so is everything if the result
-            may have been cut.
+            By key, the value that the single call would return. Keys must match exactly, because
+            servers compare case-insensitively. Keys that occur twice are omitted; a result that
+            may be truncated yields nothing.
 
         Raises:
-            ValueError: The result is no list of objects.
+            ValueError: The result is not a list of objects.
         """
         wanted = dict.fromkeys(keys)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise ValueError("the result of a query is no list of objects")
+            raise ValueError("the query result is not a list of objects")
         if len(rows) >= _rows_for(len(wanted)):
             return {}
         answers: dict[Key, Any] = {}
@@ -120,7 +120,7 @@ class BatchForm:
                 elif key in wanted:
                     answers[key] = answer
         except (AttributeError, TypeError) as exc:
-            raise ValueError(f"the objects are not of the expected shape: {exc}") from exc
+            raise ValueError(f"the result objects have an unexpected shape: {exc}") from exc
         return {key: answer for key, answer in answers.items() if key not in twice}
 
     def _clause(self, key: Key) -> str:
@@ -131,16 +131,16 @@ class BatchForm:
 
 
 def _rows_for(keys: int) -> int:
-    """Return how many rows to ask for: more than there should be, so that more can be seen.
+    """Return how many rows to request: more than expected, so that truncation is detectable.
 
-    Spellings that differ in case are the same key to the server. A result that is not full is
-    complete.
+    To the server, spellings that differ in case are the same key. A result shorter than the limit
+    is complete.
     """
     return 2 * keys
 
 
 def _by(*names: str) -> Callable[[Row], Iterable[tuple[Key, Any]]]:
-    """Tell that an object answers the key that its own members make."""
+    """Return an `answers` function whose key consists of the named members of an object."""
 
     def answers(row: Row) -> Iterable[tuple[Key, Any]]:
         return [(tuple([row.get(name) for name in names]), row)]  # type: ignore[misc]
@@ -154,12 +154,12 @@ def _revisions(row: Row) -> Iterable[tuple[Key, Any]]:
 
 
 def _either_name(row: Row) -> Iterable[tuple[Key, Any]]:
-    # As a dict: an asset whose serial number is its id answers that once.
+    # A dict, so that an asset whose serial number equals its id answers only once.
     return {(row.get(name),): row for name in ("serialNumber", "assetId")}.items()  # type: ignore[return-value]
 
 
 def _headers(row: Row) -> Iterable[tuple[Key, Any]]:
-    return [((row.get("uuid"),), [row])]  # type: ignore[list-item]  # a list, as that call gives
+    return [((row.get("uuid"),), [row])]  # type: ignore[list-item]  # the call returns a list
 
 
 PRODUCT = BatchForm(
@@ -175,7 +175,7 @@ REVISION = BatchForm(
     "partNumber eq '{0}'",
     _revisions,
 )
-# How pywats 0.5 asks for it.
+# The request that pywats 0.5 sends.
 REVISION_BY_QUERY = BatchForm(
     f"GET {Routes.Product.BASE}?partNumber&revision",
     REVISION.endpoint,
@@ -188,8 +188,8 @@ ASSET = BatchForm(
     "serialNumber eq '{0}'",
     _by("serialNumber"),
 )
-# The route does not tell an id from a serial number, so neither does the query. A form of its own,
-# for a server that refuses to compare an id with a text must not spoil that for serial numbers.
+# The route does not distinguish ids from serial numbers, so neither does the query. A separate
+# form, so that a server that refuses to compare ids with strings does not affect serial numbers.
 ASSET_BY_ID = BatchForm(
     f"GET {Routes.Asset.asset('{assetId}')}",
     Routes.Asset.BASE,
@@ -206,17 +206,17 @@ UNIT = BatchForm(
 )
 
 
-@lru_cache(maxsize=16)  # the spellings of a program are few
+@lru_cache(maxsize=16)  # a program uses few spellings
 def header_form(report_type: str, name: str = "uuid", quote: str = "") -> BatchForm:
     """Return the form for report headers by id.
 
-    Upstream has no call for one header: users ask for it by a query of their own, and those can
-    travel together.
+    Upstream has no call for a single header. Users write their own query for it, and such queries
+    can be combined.
 
     Args:
         report_type: "U" for tests, "R" for repairs.
-        name: Of the id in the filter.
-        quote: What stands around it there: nothing, or a quotation mark.
+        name: Name of the id in the filter.
+        quote: Quotation mark around the id, or "".
     """
     return BatchForm(
         f"GET {Routes.Report.QUERY_HEADER}?$filter={name} eq {{id}}",
@@ -228,15 +228,15 @@ def header_form(report_type: str, name: str = "uuid", quote: str = "") -> BatchF
 
 
 def look_up_of(endpoint: str, params: Mapping[str, Any] | None) -> tuple[BatchForm, Key] | None:
-    """Tell what a GET looks up.
+    """Return the form and key of the look-up that a GET makes.
 
     Args:
-        endpoint: As given to a client.
-        params: As given to a client.
+        endpoint: As passed to a client.
+        params: As passed to a client.
 
     Returns:
-        The form and the key; None where it is no look-up that has a form, or where it is not sure
-        that the server reads the key as it is written. Upstream does not escape paths.
+        The form and the key. None if no form matches, or if the server might read the key
+        differently, because upstream does not escape paths.
     """
     if params:
         return _by_params(endpoint, params)
@@ -247,7 +247,7 @@ def look_up_of(endpoint: str, params: Mapping[str, Any] | None) -> tuple[BatchFo
             if form is None or not all(map(_PLAIN.fullmatch, key)):
                 return None
             if not reserved.isdisjoint(part.lower() for part in key):
-                return None  # another route: its answer is not one thing
+                return None  # another route, which does not return a single object
             return (ASSET_BY_ID if form is ASSET and _GUID.fullmatch(key[0]) else form), key
     return None
 
@@ -266,8 +266,8 @@ def _by_params(endpoint: str, params: Mapping[str, Any]) -> tuple[BatchForm, Key
     return None
 
 
-# One segment that arrives as it is written: nothing that ends it, that is read as an escape, that
-# IIS and ASP.NET refuse or trim, and nothing that is no character.
+# A path segment that reaches the server verbatim: no delimiters, no escapes, nothing that IIS and
+# ASP.NET reject or trim, no surrogates.
 _PLAIN = re.compile(r"(?![\s.])[^/\\?#%&:*<>+|\x00-\x1f\x7f\ud800-\udfff]+(?<![\s.])")
 _TEXT = re.compile(r"[^\ud800-\udfff]+")
 _GUID_PATTERN = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -276,7 +276,7 @@ _ONE_ID = re.compile(rf"(uuid|id) eq ('?)({_GUID_PATTERN})\2")
 
 
 def _reserved(routes: type, prefix: str) -> frozenset[str]:
-    """Return the names below a path that are routes of their own, in lower case."""
+    """Return the lower-case names below a path that are separate routes."""
     return frozenset(
         part.lower()
         for route in vars(routes).values()

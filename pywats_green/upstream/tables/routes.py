@@ -1,4 +1,4 @@
-"""Route templates, worked out from upstream's own `Routes`: what a path is an example of."""
+"""Route templates, derived from upstream's `Routes`."""
 
 from __future__ import annotations
 
@@ -9,22 +9,11 @@ from typing import Any
 
 from pywats.core.routes import Routes
 
-from pywats_green.upstream.tables.paths import segments_of
-
-
-class _Node:
-    """The templates by segments of the path."""
-
-    __slots__ = ("any_segment", "segments", "template")
-
-    def __init__(self) -> None:
-        self.segments: dict[str, _Node] = {}
-        self.any_segment: _Node | None = None
-        self.template: str | None = None
+from pywats_green.upstream.tables.paths import PathTrie
 
 
 def _templates(holder: Any) -> Iterator[str]:
-    """Yield the paths of a class and of those in it; a function gets its parameters' names."""
+    """Yield the paths of a class and its nested classes; functions get `{parameter}` names."""
     for name, value in vars(holder).items():
         if name.startswith("_"):
             continue
@@ -37,18 +26,12 @@ def _templates(holder: Any) -> Iterator[str]:
             yield value
 
 
-@lru_cache(maxsize=1)  # built when somebody first asks
-def _templates_by_segment() -> _Node:
-    root = _Node()
+@lru_cache(maxsize=1)  # built on first use
+def _templates_by_path() -> PathTrie[str]:
+    trie = PathTrie[str]()
     for template in sorted(set(_templates(Routes))):
-        node = root
-        for segment in template.strip("/").split("/"):
-            if "{" in segment:
-                node.any_segment = node = node.any_segment or _Node()
-            else:
-                node = node.segments.setdefault(segment.lower(), _Node())
-        node.template = node.template or template  # of spellings that differ in case, the first
-    return root
+        trie.add(template, template)
+    return trie
 
 
 @lru_cache(maxsize=4096)
@@ -56,21 +39,10 @@ def template_of(path: str) -> str:
     """Return the route template of a path.
 
     Args:
-        path: As given to a client, such as "/api/Product/X1"; a query does not count.
+        path: As passed to a client, such as "/api/Product/X1"; a query is ignored.
 
     Returns:
-        Such as "/api/Product/{part_number}"; for a path that upstream has no route for, the path.
+        A template such as "/api/Product/{part_number}"; the path itself if upstream has no route
+        for it.
     """
-    return _find(_templates_by_segment(), segments_of(path), 0) or path.partition("?")[0]
-
-
-def _find(node: _Node, segments: list[str], at: int) -> str | None:
-    """Walk down to a template: by name where there is one, else by placeholder."""
-    if at == len(segments):
-        return node.template
-    for below in (node.segments.get(segments[at]), node.any_segment):
-        if below is not None:
-            template = _find(below, segments, at + 1)
-            if template is not None:
-                return template
-    return None
+    return _templates_by_path().find(path) or path.partition("?")[0]

@@ -1,8 +1,7 @@
 """The write routes of upstream's ten domains, and the families of reads that each one changes.
 
-Data alone; `pywats_green.upstream.tables.domains` looks things up in it, and a test,
-tests/cache/test_domains.py, holds it against the installed upstream: a route that upstream calls
-and that has no row fails, and so does a row whose route upstream does not call.
+Data only; look-ups are in `pywats_green.upstream.tables.domains`. tests/cache/test_domains.py
+compares it with the installed upstream: every route it calls has a row, and every row is called.
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ from typing import NamedTuple
 
 
 class Write(NamedTuple):
-    """One route that writes, or that looks as if it did.
+    """One route that writes, or looks as if it did.
 
     Attributes:
         method: HTTP method.
-        template: Path, with `{name}` for a segment that varies.
-        touches: Families whose reads may show another value afterwards; empty for a route that
-            only reads, though its method says otherwise.
+        template: Path, with `{name}` for a variable segment.
+        touches: Families whose reads may change. Empty for a route that only reads despite its
+            method.
     """
 
     method: str
@@ -25,36 +24,35 @@ class Write(NamedTuple):
     touches: tuple[str, ...]
 
 
-# A POST or PUT whose body is nothing but a question.
+# A POST or PUT whose body is merely a query.
 _ASKS: tuple[str, ...] = ()
 
-# A unit carries its product and revision, names, categories and tags included; yields are told by
+# Units include their product and revision with names, categories and tags; yields are listed by
 # product name and group.
 _PRODUCT = ("product", "production", "analytics")
-# What a unit is built of: shown with the unit, checked against it, no figure of the statistics.
+# What a unit is built from: shown with the unit, checked against it, not part of any statistics.
 _BUILD = ("product", "production")
-# Statistics are asked for, and told, by product group.
+# Statistics are filtered and listed by product group.
 _GROUP = ("product", "analytics")
 _VENDOR = ("product",)
 
-# Unit flow, serial number history and yields per batch come from units.
+# Unit flow, serial number history and batch yields are derived from units.
 _UNIT = ("production", "analytics")
-# The headers of its reports follow a unit to its new part number.
+# Report headers follow a unit to its new part number.
 _REBRAND = ("production", "analytics", "report")
-# Numbers of the pool and the log of changes: no unit, no figure.
+# The serial number pool and the change log: neither units nor statistics.
 _POOL = ("production",)
 
 _ASSET = ("asset",)
 
-# A report tells what a unit passed and what it is made of, makes figures, and counts the use of
-# the assets named in it. It may also make an unknown product known, where a server is set so;
-# product is not named all the same: on a line that reports, no product would stay cached, and
-# what is missed is a new name in a list, for as long as that list lives.
+# A report updates its unit, the statistics, and the usage counts of its assets. On some servers it
+# also creates unknown products. "product" is left out all the same: on a line that reports, no
+# product would ever stay cached, and all that is missed is a new name in a list, until its TTL.
 _REPORT = ("report", "analytics", "production", "asset")
 
 _SOFTWARE = ("software",)
 _TICKET = ("rootcause",)
-# Tickets show who they are assigned to.
+# Tickets show their assignee.
 _USER = ("scim", "rootcause")
 _INSPECTION = ("manual_inspection",)
 
@@ -141,9 +139,9 @@ WRITES = tuple(Write(*row) for row in (
     ("POST", "/api/internal/Software/UpdatePackageFolder", _SOFTWARE),
     ("POST", "/api/internal/Software/DeletePackageFolder", _SOFTWARE),
     ("POST", "/api/internal/Software/DeletePackageFolderFiles", _SOFTWARE),
-    ("GET", "/api/internal/Software/Log", _SOFTWARE),  # enters a download in its history
+    ("GET", "/api/internal/Software/Log", _SOFTWARE),  # records a download
 
-    # analytics: questions too long for a query string
+    # analytics: queries too long for a query string
     ("POST", "/api/App/DynamicYield", _ASKS),
     ("POST", "/api/App/VolumeYield", _ASKS),
     ("POST", "/api/App/HighVolume", _ASKS),
@@ -164,8 +162,8 @@ WRITES = tuple(Write(*row) for row in (
     ("POST", "/api/internal/App/StepStatusList", _ASKS),
     ("POST", "/api/internal/App/TopFailed", _ASKS),
     ("POST", "/api/internal/Trigger/GetAlarmAndNotificationLogs", _ASKS),
-    # These leave their answer at the server for GET UnitFlow/Nodes, Links and Units, which are
-    # therefore never cached (RULES); the statistics they do not change.
+    # These store their result on the server for GET UnitFlow/Nodes, Links and Units, which are
+    # therefore never cached (RULES); the statistics do not change.
     ("POST", "/api/internal/UnitFlow", _ASKS),
     ("POST", "/api/internal/UnitFlow/SN", _ASKS),
     ("POST", "/api/internal/UnitFlow/SplitBy", _ASKS),
@@ -187,7 +185,7 @@ WRITES = tuple(Write(*row) for row in (
     # manual_inspection
     ("POST", "/api/internal/ManualInspection/PostDefinition", _INSPECTION),
     ("PUT", "/api/internal/ManualInspection/PutDefinitionNew", _INSPECTION),
-    ("GET", "/api/internal/ManualInspection/GetDefinitionCopy/{id}", _INSPECTION),  # makes it
+    ("GET", "/api/internal/ManualInspection/GetDefinitionCopy/{id}", _INSPECTION),  # creates it
     ("POST", "/api/internal/ManualInspection/PostRelation", _INSPECTION),
     ("PUT", "/api/internal/ManualInspection/PutRelation", _INSPECTION),
     ("PUT", "/api/internal/ManualInspection/DeleteRelationNew", _INSPECTION),

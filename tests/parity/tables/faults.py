@@ -1,4 +1,4 @@
-"""What the services make of an answer that is none: each call under each fault, strict and lenient.
+"""How services handle broken responses: each call under each fault, strict and lenient.
 
 A fault is planted in the embedded server for the next request, whatever it is.
 """

@@ -1,6 +1,6 @@
 """Single exchanges, and faults of every kind, against the scripted server.
 
-Each row runs on a client of its own, once through `pyWATS` and once through `HttpClient`.
+Each row runs on a new client, once through `pyWATS` and once through `HttpClient`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ MOMENT = datetime(2024, 5, 6, 7, 8, 9, tzinfo=timezone.utc)
 
 @dataclass(frozen=True)
 class Step:
-    """One call of a client's method.
+    """A call of a client's method.
 
     Attributes:
-        verb: The method: "get", "post", and so on; "wait" waits for a moment.
+        verb: The method: "get", "post", and so on; "close" has the server close the connections
+            that "/then-close" left open.
         endpoint: Its first argument.
         arguments: The rest.
     """
@@ -53,35 +54,35 @@ class Exchange:
 
 
 def get(endpoint: str, **arguments: Any) -> Step:
-    """Write a GET down."""
+    """Make a step that sends a GET."""
     return Step("get", endpoint, arguments)
 
 
 def post(endpoint: str, **arguments: Any) -> Step:
-    """Write a POST down."""
+    """Make a step that sends a POST."""
     return Step("post", endpoint, arguments)
 
 
 def put(endpoint: str, **arguments: Any) -> Step:
-    """Write a PUT down."""
+    """Make a step that sends a PUT."""
     return Step("put", endpoint, arguments)
 
 
 def delete(endpoint: str, **arguments: Any) -> Step:
-    """Write a DELETE down."""
+    """Make a step that sends a DELETE."""
     return Step("delete", endpoint, arguments)
 
 
 def patch(endpoint: str, **arguments: Any) -> Step:
-    """Write a PATCH down."""
+    """Make a step that sends a PATCH."""
     return Step("patch", endpoint, arguments)
 
 
-WAIT = Step("wait", "", {})
+CLOSE = Step("close", "", {})
 
 
 def row(name: str, *steps: Step, base: str = "http://{a}", **options: Any) -> Exchange:
-    """Write a row down."""
+    """Make a row."""
     return Exchange(name, steps, base, options)
 
 
@@ -251,13 +252,13 @@ ROWS = (
     row(
         "kept connection dies",
         get("/then-close"),
-        WAIT,
+        CLOSE,
         get("/after"),
         get("/then-close"),
-        WAIT,
+        CLOSE,
         post("/after", data=[1]),
         get("/then-close"),
-        WAIT,
+        CLOSE,
         get("/eof"),
         get("/after"),
     ),
@@ -307,7 +308,7 @@ ROWS = (
     row(
         "kept tls connection dies",
         get("/then-close"),
-        WAIT,
+        CLOSE,
         get("/x"),
         base="https://{tls}",
         verify_ssl=False,

@@ -41,6 +41,8 @@ def by_content(path: Path) -> object:
         sys.exit("left")
     if word == "signal":
         os.kill(os.getpid(), 11)
+    if word == "kill":
+        os.kill(os.getpid(), 9)
     if word == "hang":
         wait_for_ever()
     if word == "raise":
@@ -167,3 +169,57 @@ def tells_its_id_and_hangs(path: Path) -> None:
     draft.write_text(str(os.getpid()))
     draft.rename(path.parent / "done" / "pid")
     wait_for_ever()
+
+
+def needs_memory(path: Path) -> dict[str, object]:
+    """Takes as many bytes as the file says; none: there is no memory at all."""
+    size = int(path.read_text())
+    if size == 0:
+        raise MemoryError
+    return {"sn": path.stem, "length": len(bytes(size))}
+
+
+_kept: list[bytes] = []
+
+
+def keeps_memory(path: Path) -> dict[str, object]:
+    """Takes as many bytes as the file says, and never gives them back."""
+    _kept.append(bytes(int(path.read_text())))
+    return {"sn": path.stem, "pid": os.getpid()}
+
+
+def refused(path: Path) -> dict[str, object]:
+    """Cannot open its file as often as that says; another program holds it."""
+    tries = path.parent / "done" / "tries"
+    tries.touch()
+    with tries.open("a") as file:
+        file.write("x")
+    if tries.stat().st_size <= int(path.read_text()):
+        raise PermissionError(13, "Permission denied", str(path))
+    return {"sn": path.stem}
+
+
+def refused_another_file(path: Path) -> None:
+    raise PermissionError(13, "Permission denied", "template.xml")
+
+
+def deep(path: Path) -> dict[str, object]:
+    """As deep as the file says."""
+    found: dict[str, object] = {"sn": path.stem}
+    for _ in range(int(path.read_text())):
+        found = {"sn": path.stem, "sub": found}
+    return found
+
+
+def no_json(path: Path) -> dict[str, object]:
+    """Puts what the file names somewhere into a report."""
+    odd = {
+        "nan": float("nan"),
+        "infinity": float("inf"),
+        "negative": float("-inf"),
+        "surrogate": "A\udc80",
+    }
+    what = path.read_text()
+    if what == "key":
+        return {"sn": "1", "root": {"A\udc80": 1}}
+    return {"sn": "1", "root": {"steps": [{"name": "fine"}, {"name": "odd", "value": odd[what]}]}}

@@ -11,6 +11,7 @@ import converter_samples as samples
 import gevent
 import pytest
 from pywats import pyWATS
+from waiting import until
 
 from pywats_green.queue.convert.pool import ConverterPool
 from pywats_green.queue.folder.queue import FolderQueue
@@ -109,14 +110,10 @@ def test_a_child_that_hangs_ends_with_its_parent(inbox, tmp_path):
     (inbox / "a.txt").write_text("x")
     told = inbox / "done" / "pid"
     with start(tmp_path, name="tells_its_id_and_hangs") as process:
-        with gevent.Timeout(TIMEOUT):
-            while not told.exists():
-                gevent.sleep(0.01)
+        until(told.exists)
         process.kill()
     child = Path("/proc", told.read_text(), "stat")
-    with gevent.Timeout(TIMEOUT):
-        while child.exists() and ") Z " not in child.read_text():
-            gevent.sleep(0.01)
+    until(lambda: not child.exists() or ") Z " in child.read_text())
     assert (inbox / "a.txt").exists()
 
 
@@ -124,8 +121,7 @@ def test_a_busy_converter_does_not_stop_the_others(inbox, tmp_path):
     (inbox / "a.txt").write_text("x")
 
     def let_it_end() -> None:
-        while not (inbox / "begun").exists():
-            gevent.sleep(0.01)
+        until((inbox / "begun").exists)
         (inbox / "go").touch()  # which nobody could, were the hub the one that computes
 
     gevent.spawn(let_it_end)

@@ -1,7 +1,7 @@
 """ConverterPool: what is converted, where the files go, and what a bad converter costs."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,11 +11,13 @@ import converter_samples as samples
 import gevent
 import pytest
 from gevent import subprocess
+from waiting import turn, until
 
 from pywats_green.exceptions import (
     ArgumentTypeError,
     ConverterImportError,
     InvalidArgumentError,
+    PywatsGreenError,
     QueueBusyError,
 )
 from pywats_green.queue.convert.pool import ConverterPool
@@ -72,12 +74,6 @@ def children(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
 def names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if entry.is_file())
-
-
-def eventually(condition: Callable[[], object]) -> None:
-    with gevent.Timeout(PATIENCE):
-        while not condition():
-            gevent.sleep(0.01)
 
 
 def pool_of(folder: Path, convert: object, queue: ListQueue, **options: Any) -> ConverterPool:
@@ -222,6 +218,11 @@ def test_a_model_made_its_id_up_so_it_gets_ours(folder, queue):
         ("crash", "the converter's process ended with status 7"),
         ("exit", "the converter's process ended with status 1"),
         pytest.param("signal", "the converter's process ended by signal SIGSEGV", marks=posix),
+        pytest.param(
+            "kill",
+            "the converter's process ended by signal SIGKILL, perhaps for want of memory",
+            marks=posix,
+        ),
         ("hang", "the converter took longer than 2 seconds"),
     ],
 )
@@ -258,7 +259,7 @@ def test_what_a_converter_started_ends_with_it(folder, queue):
     pool = pool_of(folder, samples.starts_a_program, queue, timeout=None)
     running = gevent.spawn(pool.run)
     pid_file = folder / "done" / "pid"
-    eventually(pid_file.exists)
+    until(pid_file.exists)
     pool.stop(0)
     assert running.get().remaining == 1
 
@@ -266,7 +267,7 @@ def test_what_a_converter_started_ends_with_it(folder, queue):
         state = Path(f"/proc/{pid_file.read_text()}/stat")
         return not state.exists() or state.read_text().rsplit(")", 1)[1].split()[0] == "Z"
 
-    eventually(is_gone)
+    until(is_gone)
 
 
 def test_a_file_that_changed_meanwhile_is_converted_again(folder, queue):
@@ -282,23 +283,34 @@ def test_a_suspended_file_stays(folder, queue):
     assert names(folder) == ["a.txt"]
 
 
-def test_a_queue_that_cannot_write_ends_a_drain_and_keeps_the_file(folder, queue):
+class FullError(PywatsGreenError):
+    """The queue is full: No space left."""
+
+
+refusal = pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), FullError("No space left")]
+)
+
+
+@refusal
+def test_a_queue_that_cannot_write_ends_a_drain_and_keeps_the_file(folder, queue, error):
     (folder / "a.txt").write_text("x")
-    queue.errors = [OSError(28, "No space left on device")]
+    queue.errors = [error]
     pool = pool_of(folder, samples.plain, queue)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(type(error), match="No space left"):
         pool.drain()
     assert names(folder) == ["a.txt"]
     assert pool.drain().converted == 1
 
 
-def test_a_queue_that_cannot_write_is_tried_again_by_run(folder, queue, monkeypatch, caplog):
+@refusal
+def test_a_queue_that_cannot_write_is_tried_again_by_run(folder, queue, monkeypatch, caplog, error):
     monkeypatch.setattr("pywats_green.queue.convert.session.AGAIN", 0.01)
     (folder / "a.txt").write_text("x")
-    queue.errors = [OSError(28, "No space left on device")] * 3
+    queue.errors = [error] * 3
     pool = pool_of(folder, samples.plain, queue)
     running = gevent.spawn(pool.run)
-    eventually(lambda: queue.reports)
+    until(lambda: queue.reports)
     pool.stop()
     assert running.get().converted == 1
     assert caplog.text.count("No space left") == 3
@@ -320,7 +332,7 @@ def test_a_file_that_cannot_be_moved_is_put_once(folder, queue):
     folder.chmod(0o500)
     try:
         running = gevent.spawn(pool.run)
-        eventually(lambda: queue.reports)
+        until(lambda: queue.reports)
         pool.stop()
         assert running.get().remaining == 1
     finally:
@@ -330,7 +342,7 @@ def test_a_file_that_cannot_be_moved_is_put_once(folder, queue):
 
 def test_a_move_that_fails_is_tried_again_without_a_second_report(folder, queue, monkeypatch):
     monkeypatch.setattr("pywats_green.queue.convert.session.AGAIN", 0.01)
-    real, refusals = Path.rename, [PermissionError(13, "in use")] * 3
+    real, refusals = Path.rename, [OSError(5, "Input/output error")] * 3
 
     def rename(self: Path, target: Path) -> Path:
         if refusals:
@@ -341,7 +353,7 @@ def test_a_move_that_fails_is_tried_again_without_a_second_report(folder, queue,
     (folder / "a.txt").write_text("x")
     pool = pool_of(folder, samples.plain, queue)
     running = gevent.spawn(pool.run)
-    eventually(lambda: names(folder / "done") if (folder / "done").exists() else [])
+    until(lambda: names(folder / "done") if (folder / "done").exists() else [])
     pool.stop()
     assert (running.get().converted, queue.serials(), refusals) == (1, ["a"], [])
 
@@ -351,7 +363,7 @@ def test_run_picks_up_new_files_until_stop(folder, queue):
     running = gevent.spawn(pool.run)
     for number in range(3):
         (folder / f"{number}.txt").write_text("x")
-        eventually(lambda number=number: len(queue.reports) == number + 1)
+        until(lambda number=number: len(queue.reports) == number + 1)
     with pytest.raises(QueueBusyError):
         pool.drain()
     pool.stop()
@@ -364,9 +376,9 @@ def test_stop_lets_what_is_being_converted_finish(folder, queue):
         (folder / f"{number}.txt").write_text("x")
     pool = pool_of(folder, samples.announce, queue, concurrency=1)
     running = gevent.spawn(pool.run)
-    eventually((folder / "begun").exists)
+    until((folder / "begun").exists)
     stopping = gevent.spawn(pool.stop, PATIENCE)
-    gevent.sleep(0)
+    turn()
     (folder / "go").touch()
     stopping.get(timeout=PATIENCE)
     summary = running.get()
@@ -378,7 +390,7 @@ def test_stop_without_time_leaves_the_file_where_it_is(folder, queue):
     (folder / "a.txt").write_text("x")
     pool = pool_of(folder, samples.announce, queue)
     running = gevent.spawn(pool.run)
-    eventually((folder / "begun").exists)
+    until((folder / "begun").exists)
     pool.stop(0)
     assert running.get()[:5] == (0, 0, 0, 0, 1)
     assert (names(folder), queue.reports) == (["a.txt"], [])
@@ -390,7 +402,7 @@ def test_a_killed_drain_leaves_no_child(folder, queue, children):
     (folder / "a.txt").write_text("x")
     pool = pool_of(folder, samples.announce, queue)
     running = gevent.spawn(pool.drain)
-    eventually((folder / "begun").exists)
+    until((folder / "begun").exists)
     running.kill()
     assert names(folder) == ["a.txt"]
     assert len(children) == 1  # and the fixture checks that it ended
@@ -424,13 +436,13 @@ def test_an_error_of_the_callback_reaches_the_caller(folder, queue):
 def test_a_folder_that_vanishes(folder, queue, caplog):
     pool = pool_of(folder, samples.plain, queue)
     running = gevent.spawn(pool.run)
-    eventually((folder / "error").exists)
+    until((folder / "error").exists)
     elsewhere = folder.with_name("elsewhere")
     folder.rename(elsewhere)
-    eventually(lambda: "cannot read" in caplog.text)
+    until(lambda: "cannot read" in caplog.text)
     elsewhere.rename(folder)
     (folder / "a.txt").write_text("x")
-    eventually(lambda: queue.reports)
+    until(lambda: queue.reports)
     pool.stop()
     running.get()
     folder.rename(elsewhere)
@@ -482,6 +494,7 @@ sys.exit(subprocess.run([sys.executable, "-c", code]).returncode)
         {"concurrency": 0},
         {"timeout": 0},
         {"settle": -1},
+        {"memory_limit": 0},
     ],
 )
 def test_an_argument_out_of_range(folder, queue, options):
@@ -491,7 +504,15 @@ def test_an_argument_out_of_range(folder, queue, options):
 
 
 @pytest.mark.parametrize(
-    "options", [{"convert": 42}, {"concurrency": 1.5}, {"timeout": "1"}, {"settle": None}]
+    "options",
+    [
+        {"convert": 42},
+        {"on_result": 5},
+        {"concurrency": 1.5},
+        {"timeout": "1"},
+        {"settle": None},
+        {"memory_limit": 0.5},
+    ],
 )
 def test_an_argument_of_the_wrong_type(folder, queue, options):
     values = {"watch_folder": folder, "convert": samples.plain, "queue": queue, **options}

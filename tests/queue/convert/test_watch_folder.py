@@ -1,16 +1,21 @@
-"""WatchFolder: when a file is complete, and where it goes. Time is turned by hand."""
+"""WatchFolder: when a file is complete. Time is turned by hand."""
 
 import os
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from pywats_green.queue.convert.watch_folder import WatchFolder, has_changed
+from pywats_green.queue.convert.sharing import is_open_elsewhere
+from pywats_green.queue.convert.watch_folder import SETTLE, SourceFile, WatchFolder, has_changed
 
 LONG_AGO = 1_000_000.0
+SCAN = 0.25  # seconds between two looks
+OS = "pywats_green.queue.convert.watch_folder.os"
 
 
-class Clock:
+class Timer:
     def __init__(self) -> None:
         self.now = 100.0
 
@@ -28,39 +33,80 @@ def complete(folder: WatchFolder) -> list[str]:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def timer() -> Timer:
+    return Timer()
 
 
 @pytest.fixture
-def folder(tmp_path: Path, clock: Clock) -> WatchFolder:
-    found = WatchFolder(tmp_path, settle=1.0, wall_clock=lambda: LONG_AGO + clock.now, clock=clock)
-    found.prepare()
-    return found
+def folder(tmp_path: Path, timer: Timer) -> WatchFolder:
+    return WatchFolder(tmp_path, settle=1.0, timer=timer)
 
 
-def test_an_old_file_is_complete_at_once(folder, tmp_path):
+def test_ten_seconds_unless_told_otherwise(tmp_path, timer):
+    folder = WatchFolder(tmp_path, timer=timer)
+    write(tmp_path / "a.txt", "x")
+    assert folder.look() == ([], 1)
+    timer.now += 9.9
+    assert folder.look() == ([], 1)
+    timer.now += 0.1
+    assert complete(folder) == ["a.txt"]
+    assert SETTLE == 10.0
+
+
+@pytest.mark.parametrize("server_clock", [-10_000.0, -5.0, 0.0, 5.0, 10_000.0])
+@pytest.mark.parametrize("pause", [1.6, 9.0])
+def test_a_tester_that_pauses_between_lines(tmp_path, timer, server_clock, pause):
+    folder = WatchFolder(tmp_path, timer=timer)
+    path, lines, started = tmp_path / "a.csv", 4, timer.now
+    text = ""
+    while len(text) < lines:
+        text += "x"
+        write(path, text, time.time() + server_clock + timer.now - started)
+        for _ in range(round(pause / SCAN)):
+            assert complete(folder) == []
+            timer.now += SCAN
+    while not (found := folder.look().complete):
+        timer.now += SCAN
+    assert found[0].path.stat().st_size == lines
+    assert timer.now - started == (lines - 1) * round(pause / SCAN) * SCAN + SETTLE
+
+
+@pytest.mark.parametrize("change", ["size", "mtime"])
+def test_size_and_mtime_must_both_stand_still(folder, tmp_path, timer, change):
+    for number in range(1, 4):
+        text = "x" * number if change == "size" else "x"
+        write(tmp_path / "a.txt", text, LONG_AGO if change == "size" else LONG_AGO + number)
+        assert folder.look() == ([], 1)
+        timer.now += 0.9
+    assert complete(folder) == []
+    timer.now += 0.1
+    assert complete(folder) == ["a.txt"]
+
+
+def test_the_oldest_comes_first(folder, tmp_path, timer):
     write(tmp_path / "b.txt", "x", LONG_AGO)
     write(tmp_path / "a.txt", "x", LONG_AGO + 1)
-    assert complete(folder) == ["b.txt", "a.txt"]  # the oldest first
+    folder.look()
+    timer.now += 1
+    assert complete(folder) == ["b.txt", "a.txt"]
 
 
-def test_a_file_that_grows_is_not(folder, tmp_path, clock):
-    future = LONG_AGO + 10_000  # the clock of another machine
-    for size in range(1, 4):
-        write(tmp_path / "a.txt", "x" * size, future)
-        assert folder.look() == ([], 1)
-        clock.now += 0.9
-    assert complete(folder) == []
-    clock.now += 0.2
-    assert complete(folder) == ["a.txt"]
+def test_a_slow_scan_shortens_no_wait(folder, tmp_path, timer, monkeypatch):
+    """On a network drive: a file stands still from the moment when it was seen itself."""
+    for name in ("a.txt", "b.txt"):
+        write(tmp_path / name, "x")
 
+    def slow(path: str) -> os.stat_result:
+        timer.now += 0.6
+        return os.stat(path)  # noqa: PTH116
 
-def test_a_young_file_has_to_wait_by_its_own_time(folder, tmp_path, clock):
-    write(tmp_path / "a.txt", "x", LONG_AGO + clock.now - 0.5)
-    assert folder.look().unfinished == 1
-    clock.now += 0.6
-    assert complete(folder) == ["a.txt"]
+    with monkeypatch.context() as patch:
+        patch.setattr(OS, SimpleNamespace(scandir=os.scandir, stat=slow))
+        assert folder.look() == ([], 2)
+    timer.now += 0.5
+    assert len(complete(folder)) == 1
+    timer.now += 0.5
+    assert len(complete(folder)) == 2
 
 
 def test_what_is_not_looked_at(tmp_path):
@@ -71,58 +117,82 @@ def test_what_is_not_looked_at(tmp_path):
     assert sorted(complete(found)) == ["B.Csv", "a.csv"]
 
 
-def test_nothing_in_done_and_error_is_ever_overwritten(folder, tmp_path):
-    for number in range(3):
-        write(tmp_path / "a.b.txt", f"done {number}")
-        folder.finish(folder.look().complete[0])
-        write(tmp_path / "a.b.txt", f"error {number}")
-        folder.fail(folder.look().complete[0], f"reason {number}")
-    done = list((tmp_path / "done").iterdir())
-    assert sorted(path.read_text() for path in done) == ["done 0", "done 1", "done 2"]
-    assert {path.suffix for path in done} == {".txt"}
-    for path in (tmp_path / "error").glob("*.txt.reason.txt"):
-        source = path.with_name(path.name.removesuffix(".reason.txt"))
-        assert source.read_text()[-1] == path.read_text()[-1]
-    assert len(list((tmp_path / "error").iterdir())) == 6
-
-
-def test_folders_that_someone_tidied_away_come_back(folder, tmp_path):
-    for name in ("done", "error"):
-        (tmp_path / name).rmdir()
-        write(tmp_path / "a.txt", "x")
-        source = folder.look().complete[0]
-        if name == "done":
-            folder.finish(source)
-        else:
-            folder.fail(source, "reason")
-        assert (tmp_path / name / "a.txt").exists()
-
-
-def test_has_changed(folder, tmp_path):
-    write(tmp_path / "a.txt", "x")
-    source = folder.look().complete[0]
+def test_what_changed_or_went_cannot_be_taken(folder, tmp_path):
+    path = tmp_path / "a.txt"
+    write(path, "x")
+    source = SourceFile(path, (1, int(LONG_AGO * 1e9)))
+    assert folder.can_be_taken(source)
     assert not has_changed(source)
-    write(tmp_path / "a.txt", "xy")
+    write(path, "xy")
+    assert not folder.can_be_taken(source)
     assert has_changed(source)
-    source.path.unlink()
+    path.unlink()
+    assert not folder.can_be_taken(source)
     assert not has_changed(source)
 
 
-def test_a_file_that_someone_took_away_is_no_error(folder, tmp_path):
+def test_what_another_program_has_open_cannot_be_taken(tmp_path):
     write(tmp_path / "a.txt", "x")
+    held = [str(tmp_path / "a.txt")]
+    folder = WatchFolder(tmp_path, settle=0.0, is_open_elsewhere=held.__contains__)
     source = folder.look().complete[0]
-    source.path.unlink()
-    folder.finish(source)
-    folder.fail(source, "its reason is kept")
-    assert [path.name for path in (tmp_path / "error").iterdir()] == ["a.txt.reason.txt"]
+    assert not folder.can_be_taken(source)
+    held.clear()
+    assert folder.can_be_taken(source)
 
 
-def test_a_name_that_no_text_can_hold(folder, tmp_path):
-    if os.name == "nt":
-        pytest.skip("names are text there")
-    path = os.fsencode(tmp_path) + b"/\xff.txt"
-    with open(path, "wb"):  # noqa: PTH123
-        pass
-    os.utime(path, (LONG_AGO, LONG_AGO))
-    folder.fail(folder.look().complete[0], "reason with \udcff in it")
-    assert len(list((tmp_path / "error").iterdir())) == 2
+@pytest.mark.parametrize("function", ["scandir", "stat"])
+def test_a_folder_that_is_held_for_a_moment(folder, tmp_path, timer, monkeypatch, function):
+    write(tmp_path / "a.txt", "x")
+    real, refusals = getattr(os, function), [PermissionError(13, "in use")] * 2
+
+    def held(path: object) -> object:
+        if refusals:
+            raise refusals.pop()
+        return real(path)
+
+    functions = {"scandir": os.scandir, "stat": os.stat, function: held}
+    monkeypatch.setattr(OS, SimpleNamespace(**functions))
+    assert folder.look() == ([], 1)
+    assert refusals == []
+
+
+def refused(number: int) -> OSError:
+    error = PermissionError(13, "refused")
+    error.winerror = number  # type: ignore[attr-defined]  # Windows has it
+    return error
+
+
+@pytest.mark.parametrize(
+    ("refusals", "expected"),
+    [
+        ([], False),
+        ([refused(32)], True),  # somebody has it open
+        ([refused(33)], True),  # or locks a part of it
+        ([refused(5)], False),  # it is read-only, and nobody has it open
+        ([refused(5), refused(32)], True),
+        ([refused(5), refused(5)], False),  # nobody may read it, which its conversion will say
+        ([FileNotFoundError(2, "gone")], False),
+    ],
+)
+def test_how_windows_tells_that_a_file_is_open(refusals, expected):
+    opened: list[tuple[object, ...]] = []
+    left = refusals.copy()
+
+    def create_file(*args: object) -> str:
+        opened.append(args)
+        if left:
+            raise left.pop(0)
+        return "handle"
+
+    closed: list[str] = []
+    winapi = SimpleNamespace(CreateFile=create_file, CloseHandle=closed.append)
+    assert is_open_elsewhere("a.txt", winapi) is expected
+    assert opened[0][:3] == ("a.txt", 0xC0000000, 0)  # for reading and writing, with no sharing
+    assert len(closed) == len(opened) - len(refusals)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows tells")
+def test_other_systems_do_not_tell(tmp_path):
+    with (tmp_path / "a.txt").open("w"):
+        assert not is_open_elsewhere(str(tmp_path / "a.txt"))

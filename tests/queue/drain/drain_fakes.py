@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
-import gevent
 from gevent.event import Event
+from waiting import turn
 
 from pywats_green.queue.drain.run import Timing
 from pywats_green.queue.source import Elsewhere, Memory
@@ -25,7 +25,7 @@ class FakeTiming(Timing):
 
     def pass_time(self, event: Event, seconds: float) -> None:
         for _ in range(10):
-            gevent.sleep(0)
+            turn()
             if event.is_set():
                 return
         object.__setattr__(self, "now", self.now + seconds)

@@ -84,6 +84,8 @@ def test_answers_of_requests_are_read() -> None:
         (Kind.SILENT, http.client.IncompleteRead(b"")),
         (Kind.SILENT, TransportError("Server disconnected without sending a response.")),
         (Kind.UNPREPARED, OSError(errno.EMFILE, "Too many open files")),
+        (Kind.UNPREPARED, FileNotFoundError(errno.ENOENT, "no such file", "client.pem")),
+        (Kind.UNPREPARED, PermissionError(errno.EPERM, "Operation not permitted")),
         (Kind.UNPREPARED, TransportSetupError("CA bundle ca.pem: no such file")),
         (Kind.FOREIGN, TransportDecodeError("incorrect header check")),
         (Kind.PERMANENT, UnreadableReportError("torn")),

@@ -17,6 +17,7 @@ from drain_fakes import FakeTiming
 from gevent.event import Event
 from pywats import pyWATS
 from scanner import scanner
+from waiting import until
 
 from pywats_green.exceptions import QueueFolderError
 from pywats_green.queue.folder.queue import FolderQueue
@@ -276,9 +277,7 @@ def _go(drainer: "subprocess.Popen[str]") -> None:
 
 def _in_flight(server: WatsServer, count: int) -> None:
     """Wait until the server holds that many requests."""
-    with gevent.Timeout(60):
-        while server.stats()["in_flight"] < count:
-            gevent.sleep(0.01)
+    until(lambda: server.stats()["in_flight"] >= count)
 
 
 @pytest.mark.parametrize(
@@ -301,13 +300,13 @@ def test_kill_9_loses_nothing_and_repeats_only_what_was_in_flight(
         drainer, following = following, _launch(folder, server, concurrency)
         ids |= _fill(folder, 20, start=300 + 20 * number)  # so that there is always work
         _ready(drainer)
-        before = sum(server.reports().values())
+        wanted = sum(server.reports().values()) + first + number
         _go(drainer)
-        with gevent.Timeout(60):
-            while (
-                sum(server.reports().values()) < before + first + number and drainer.poll() is None
-            ):
-                gevent.sleep(0.002)
+        until(
+            lambda drainer=drainer, wanted=wanted: (
+                sum(server.reports().values()) >= wanted or drainer.poll() is not None
+            )
+        )
         drainer.kill()
         drainer.communicate()
     following.kill()

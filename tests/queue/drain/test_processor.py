@@ -10,6 +10,7 @@ import gevent
 import pytest
 from drain_fakes import FakeSource, FakeTiming, Refused, script
 from gevent.event import Event
+from waiting import turn, until
 
 from pywats_green.exceptions import (
     ArgumentTypeError,
@@ -55,7 +56,7 @@ def test_no_more_in_flight_or_claimed_than_told() -> None:
         if running == 7:
             all_at_work.set()
         all_at_work.wait()
-        gevent.sleep(0)
+        turn()
         running -= 1
 
     _processor(source, submit, concurrency=7).drain()
@@ -235,7 +236,7 @@ def test_a_server_that_is_away_costs_no_attempt_and_one_probe_resumes() -> None:
         running += 1
         log.append((timing.now, running))
         try:
-            gevent.sleep(0)
+            turn()
             if timing.now < 1010:
                 raise ConnectionRefusedError(111, "refused")
         finally:
@@ -458,12 +459,10 @@ def test_run_finds_what_comes_within_a_second() -> None:
     source, sent = FakeSource([], timing), []
     processor = _processor(source, lambda _: sent.append(timing.now), timing)
     runner = gevent.spawn(processor.run)
-    while timing.now < 1003:
-        gevent.sleep(0)
+    until(lambda: timing.now >= 1003, every=0)
     source.put(1)
     put_at = timing.now
-    while not sent:
-        gevent.sleep(0)
+    until(lambda: sent, every=0)
     assert sent[0] - put_at <= 1.0
     processor.stop()
     runner.get(timeout=30)
@@ -504,8 +503,7 @@ def test_a_run_tolerates_it(caplog: pytest.LogCaptureFixture) -> None:
     source.fails["claim"] = PermissionError(13, "denied")
     processor = _processor(source, lambda _: sent.set(), timing)
     runner = gevent.spawn(processor.run)
-    while timing.now < 1010:
-        gevent.sleep(0)
+    until(lambda: timing.now >= 1010, every=0)
     assert [record.message for record in caplog.records if "trying again" in record.message] == [
         "the queue cannot be read, trying again: [Errno 13] denied"
     ]

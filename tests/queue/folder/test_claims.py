@@ -11,6 +11,7 @@ from typing import Any
 
 import gevent
 import pytest
+from waiting import turn, until
 
 from pywats_green.exceptions import QueueFolderError, UnreadableReportError
 from pywats_green.queue.folder import body
@@ -419,10 +420,14 @@ def test_files_put_in_by_others_are_noticed(tmp_path: Path) -> None:
     queue, other = FolderQueue(tmp_path, scan_interval=0.05), FolderQueue(tmp_path)
     assert queue.claim() is None
     other.put({"id": "new"})
-    with gevent.Timeout(30.0):
-        while (claim := queue.claim()) is None:
-            gevent.sleep(0.01)
-    assert claim.item_id == "new"
+    claims: list[Any] = []
+
+    def finds_one() -> bool:
+        claims.append(queue.claim())
+        return claims[-1] is not None
+
+    until(finds_one)
+    assert claims[-1].item_id == "new"
     queue.close()
 
 
@@ -438,9 +443,7 @@ def test_a_killed_greenlet_can_give_its_claim_back(tmp_path: Path) -> None:
             claim.release()
 
     worker = gevent.spawn(work)
-    gevent.idle()
-    while not queue.counts()["in_flight"]:
-        gevent.sleep(0.001)
+    until(lambda: queue.counts()["in_flight"])
     worker.kill()
     assert queue.counts() == {"waiting": 1, "in_flight": 0, "quarantined": 0}
     queue.close()
@@ -454,7 +457,7 @@ def test_greenlets_that_claim_at_once_get_different_items(tmp_path: Path) -> Non
 
     def work() -> None:
         while (claim := queue.claim()) is not None:
-            gevent.sleep(0)
+            turn()
             seen.append(claim.load()["id"])
             claim.delivered()
 

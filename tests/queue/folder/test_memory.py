@@ -172,3 +172,20 @@ def test_upstream_reads_the_sidecar(queue: FolderQueue) -> None:
     told = json.loads((queue.path / "r.pending.meta.json").read_text())
     assert (told["attempts"], told["status"], told["failed_at"]) == (1, "pending", 4)
     assert told["failed_when"] == 5000.0
+
+
+def test_a_probe_is_none_that_failed_elsewhere(tmp_path: Path) -> None:
+    """Another process has tried it since this one has looked into the folder."""
+    mine, other = (FolderQueue(tmp_path, scan_interval=3600.0) for _ in range(2))
+    for name in "ab":
+        mine.put({"id": name})
+    other.refresh()
+    _postponed(other)  # a
+    claim = mine.claim(probe=True)
+    assert claim is not None
+    assert claim.item_id == "b"
+    again = mine.claim(probe=True)  # now it is the only one that is due
+    assert again is not None
+    assert (again.item_id, again.attempts) == ("a", 1)
+    mine.close()
+    other.close()

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import gevent
 import pytest
+from waiting import until
 
 from pywats_green.exceptions import QueueItemError
 from pywats_green.queue.folder import observer, owners
@@ -121,9 +121,7 @@ def test_an_owner_beats_while_its_greenlets_wait(tmp_path: Path) -> None:
     queue.claim()
     [heartbeat] = (tmp_path / "owners").glob("*.json")
     first = heartbeat.read_bytes()
-    with gevent.Timeout(30.0):
-        while heartbeat.read_bytes() == first:
-            gevent.sleep(0.01)
+    until(lambda: heartbeat.read_bytes() != first)
     queue.close()
 
 

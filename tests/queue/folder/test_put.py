@@ -12,6 +12,7 @@ from typing import Any
 
 import gevent
 import pytest
+from waiting import until
 
 from pywats_green.exceptions import (
     ArgumentTypeError,
@@ -224,8 +225,7 @@ def test_a_killed_put_leaves_nothing(
     queue.counts()
     monkeypatch.setattr(os, "fsync", slow)
     putter = gevent.spawn(queue.put, {})
-    while len(count) < step:
-        gevent.sleep(0.005)
+    until(lambda: len(count) == step)
     putter.kill()
     go_on.set()
     gevent.get_hub().threadpool.join()

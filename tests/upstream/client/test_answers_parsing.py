@@ -1,4 +1,4 @@
-"""Bodies are read as `json.loads` and the email package read them, whoever reads them here."""
+"""Bodies are decoded as by `json.loads` and the email package, whichever parser is used."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MARKS = [
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """A text of JSON with some of it replaced, in an encoding that json knows, or in none."""
+    """Return mutated JSON text, in an encoding that json supports, or in none."""
     text = draw(written)
     for _ in range(draw(st.integers(0, 3))):
         start = draw(st.integers(0, len(text)))
@@ -52,7 +52,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 
 
 def by_json(content: bytes) -> Any:
-    """As upstream: JSON, else the text, else nothing."""
+    """Decode like upstream: JSON, else text, else None."""
     try:
         return json.loads(content)
     except ValueError:
@@ -60,7 +60,7 @@ def by_json(content: bytes) -> Any:
 
 
 def same(ours: Any, theirs: Any) -> bool:
-    """Compare types, signs of zero and the order of keys, too."""
+    """Compare, including types, signs of zero and the order of keys."""
     if type(ours) is not type(theirs):
         return False
     if isinstance(ours, dict):

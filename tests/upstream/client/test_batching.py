@@ -15,7 +15,7 @@ from pywats import pyWATS
 from pywats.core.client import HttpClient
 from pywats.core.exceptions import NotFoundError
 from pywats.core.throttle import configure_throttling
-from waiting import BOUND, until
+from waiting import BOUND, turn, until
 
 import pywats_green
 from pywats_green import ArgumentTypeError, InvalidArgumentError, Pool, batching, cache_of, events
@@ -37,7 +37,7 @@ from upstream.lookups import (
 ASSET_QUERY, ASSET_SINGLE = "GET /api/Asset", "GET /api/Asset/{idOrSerialNumber}"
 UNIT_QUERY = "GET /api/Production/Unit/Query"
 UNIT_SINGLE = "GET /api/Production/Unit/{serialNumber}/{partNumber}"
-WINDOW = 0.05  # in these tests it ends when all look-ups of the moment have begun
+WINDOW = 0.05  # in these tests it ends when all current look-ups have started
 
 HEADERS = "GET /api/Report/Query/Header"
 
@@ -47,12 +47,12 @@ def guid(kind: int, number: int) -> str:
 
 
 def queries(server: WatsServer) -> list[dict[str, list[str]]]:
-    """The options of the queries that the server was asked."""
+    """Return the options of the queries that the server received."""
     split = [urlsplit(request.target) for request in server.requests()]
     return [parse_qs(target.query) for target in split if "filter" in target.query]
 
 
-# --- what travels together ----------------------------------------------------------------------
+# --- what is batched ----------------------------------------------------------------------------
 
 
 def test_lookups_at_once_are_one_query_once_it_is_proven(api: pyWATS, counts: Counts) -> None:
@@ -306,7 +306,7 @@ def test_a_key_too_long_for_any_query_goes_singly(proven: pyWATS, server: WatsSe
     assert all(len(server.url + r.target) <= 3_000 for r in server.requests())
 
 
-# --- how much a query holds ---------------------------------------------------------------------
+# --- the size of a query ------------------------------------------------------------------------
 
 
 def test_max_batch_is_an_upper_bound(proven: pyWATS, counts: Counts) -> None:
@@ -604,7 +604,7 @@ def test_the_end_of_the_block_sends_what_waits(proven: pyWATS, counts: Counts) -
     pool = Pool(3)
     with batching(window=ENDLESS):
         calls = [pool.spawn(proven.product.get_product, key) for key in part_numbers(3)]
-        gevent.sleep(0)
+        turn()
     gevent.joinall(calls, timeout=BOUND, raise_error=True)
     assert counts.new() == {QUERY: 1}
     assert [call.value.part_number for call in calls] == part_numbers(3)
@@ -670,7 +670,7 @@ def test_a_killed_waiter_withdraws_its_key(proven: pyWATS, server: WatsServer) -
     pool = Pool(3)
     with batching(window=0.05):
         calls = [pool.spawn(proven.product.get_product, key) for key in part_numbers(3)]
-        gevent.sleep(0)
+        turn()
         calls[1].kill()
         gevent.joinall([calls[0], calls[2]], raise_error=True)
     (query,) = queries(server)
@@ -759,7 +759,7 @@ def test_nothing_is_left_running(proven: pyWATS) -> None:
 
 
 def _greenlets() -> list[Any]:
-    """What batching has running."""
+    """Return batching's running greenlets."""
     gc.collect()
     return [
         item
@@ -802,7 +802,7 @@ def test_a_client_of_another_native_thread_is_refused_as_ever(proven: pyWATS) ->
     pool = Pool(4)
     with batching(window=ENDLESS):
         calls = [pool.spawn(proven.product.get_product, key) for key in part_numbers(4)]
-        gevent.sleep(0)
+        turn()
         thread = gevent.get_hub().threadpool.spawn(copy_context().run, foreign)
         assert thread.get(timeout=BOUND)[0] == "NativeThreadError"
     gevent.joinall(calls, timeout=BOUND, raise_error=True)
@@ -816,7 +816,7 @@ def test_a_block_does_not_reach_into_another_native_thread(server: WatsServer) -
         with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as client:
             pool = Pool(4)
             calls = [pool.spawn(client.product.get_product, key) for key in part_numbers(4)]
-            gevent.sleep(0)
+            turn()
             begun.send()
             gevent.joinall(calls)
             return [outcome(call.get) for call in calls]

@@ -1,4 +1,4 @@
-"""Whatever is looked up, and whatever goes wrong with the queries: the outcome is the unbatched."""
+"""Whatever is looked up, and however queries fail, the outcome is the same as without batching."""
 
 import itertools
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ def own_server() -> Iterator[WatsServer]:
 def prepare(server: WatsServer, configuration: dict[str, Any]) -> None:
     server.reset()
     server.configure(**configuration)
-    server.seed_products(70)  # quicker to make than all
+    server.seed_products(70)  # faster than all of them
     server.put_state("products", [planted(name) for name in PLANTED])
 
 
@@ -113,7 +113,7 @@ def test_every_result_and_error_is_that_of_the_unbatched_run(
     given_options: dict[str, Any],
     has_cache: bool,
 ) -> None:
-    if query_faults:  # they strike queries alone, so nothing else may go where those go
+    if query_faults:  # they strike queries only, so nothing else may use their route
         items = [item for item in items if _stays_away_from_queries(item[1])]
     server = own_server
     prepare(server, configuration)

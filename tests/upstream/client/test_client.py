@@ -5,6 +5,7 @@ import gc
 import logging
 import threading
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
@@ -19,9 +20,9 @@ from pywats.core.parallel import parallel_execute
 from pywats.core.retry import RetryConfig
 from pywats.models import UUTReport
 from transport.servers import Server
-from waiting import Rendezvous, until
+from waiting import Rendezvous, turn, until
 
-from pywats_green import NativeThreadError, Pool, get_many
+from pywats_green import ArgumentTypeError, NativeThreadError, Pool, get_many, warm
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.hooks.calls import run_sync
 
@@ -84,8 +85,8 @@ def test_nothing_grows_over_thousands_of_calls(rounds: int, api: pyWATS) -> None
     pool.map(call, KEYS * 2)
 
     def counted() -> tuple[int, int, int]:
-        pool.join()  # those that have just finished are told so in the next turn of the hub
-        gevent.sleep(0)
+        pool.join()  # lets the hub remove greenlets that have just ended
+        turn()
         gc.collect()
         status = Path("/proc/self/status").read_text(encoding="ascii")
         threads = next(line for line in status.splitlines() if line.startswith("Threads:"))
@@ -119,6 +120,23 @@ def test_get_many_gives_a_response_for_any_answer_in_order(kind: str, server: Wa
     )
     assert [answer.status_code for answer in answers] == [503, 200, 200, 404]  # type: ignore[union-attr]
     assert all(isinstance(answer, Response) for answer in answers)
+
+
+@pytest.mark.parametrize("client", [5, None, {}, AsyncWATS(base_url="http://x", token="t")])
+def test_get_many_says_what_a_client_is(client: Any) -> None:
+    with pytest.raises(ArgumentTypeError, match="client must be a pyWATS or an HttpClient"):
+        get_many(client, ["/api/App/Version"])
+
+
+@pytest.mark.parametrize("paths", ["/api/App/Version", 5, None])
+def test_get_many_says_what_paths_are(server: WatsServer, paths: Any) -> None:
+    with pyWATS(base_url=server.url, token=server.token) as api:
+        with pytest.raises(ArgumentTypeError, match="paths must be a list"):
+            get_many(api, paths)
+        with pytest.raises(ArgumentTypeError, match="part_numbers must be a list"):
+            warm(api, paths)
+    with pytest.raises(ArgumentTypeError, match="api must be a pyWATS, not NoneType"):
+        warm(None, ["PN-1"])  # type: ignore[arg-type]
 
 
 def test_get_many_puts_the_exception_in_the_place_where_get_raised(server: WatsServer) -> None:
@@ -204,7 +222,7 @@ def test_retries_wait_and_honour_retry_after(server: WatsServer) -> None:
 
 
 def test_an_error_carries_the_answer_that_caused_it(api: pyWATS, server: WatsServer) -> None:
-    """Upstream's error of a refused report is a ValueError that knows no status."""
+    """Upstream's error for a refused report is a ValueError without the status."""
     report = _report(api)
     server.fail("POST /api/Report/WSJF", status=409, times=1)
     with pytest.raises(ValueError, match="409") as caught:
@@ -323,7 +341,7 @@ def test_a_token_with_a_line_break_is_refused_without_showing_it(
     api = pyWATS(base_url=server.url, token=broken)
     with caplog.at_level(logging.DEBUG), pytest.raises(PyWATSError) as caught:
         api.product.get_product("PN-00001")
-    assert "the token holds a line break: strip it" in str(caught.value)
+    assert "the token contains a line break: strip it" in str(caught.value)
     assert "sec" not in str(caught.value) + repr(caught.value) + caplog.text
     assert server.requests() == []
 

@@ -1,11 +1,11 @@
-"""The one way of a request: what is handed down, and what upstream's words stay."""
+"""The path of a request: what is passed down, and upstream's error messages."""
 
 from typing import Any
 
-import gevent
 import pytest
 from pywats import pyWATS
 from pywats.core.client import HttpClient
+from waiting import until
 
 from pywats_green import CacheManager, Pool, batching, configure
 from pywats_green.bridge import Deadline
@@ -17,7 +17,7 @@ from pywats_green.upstream.hooks.calls import run_sync
 
 @pytest.fixture
 def handed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float | None, float | None]]:
-    """What reaches the transport: path, time limit of a phase, deadline."""
+    """What reaches the transport: path, timeout of a phase, deadline."""
     seen: list[tuple[str, float | None, float | None]] = []
     request = Transport.request
 
@@ -32,7 +32,7 @@ def handed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float | None, flo
 
 @pytest.fixture
 def deadlines(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The deadlines that calls set."""
+    """The deadlines set by calls."""
     found: list[float] = []
     init = Deadline.__init__
 
@@ -64,7 +64,7 @@ def test_who_has_no_deadline_hands_none_down(server: WatsServer, handed: list[An
 def test_a_renewal_in_the_background_has_no_deadline_of_the_call_that_began_it(
     server: WatsServer, handed: list[Any]
 ) -> None:
-    """Its timer is gone, and a phase that waited for it would wait for ever."""
+    """Its timer is gone, so a phase relying on it would wait for ever."""
     configure(stale_while_revalidate=60.0)
     try:
         with pyWATS(base_url=server.url, token=server.token, cache_ttl=100) as api:
@@ -75,8 +75,7 @@ def test_a_renewal_in_the_background_has_no_deadline_of_the_call_that_began_it(
             api.product.get_product("PN-00001")
             now[0] = 101.0
             api.product.get_product("PN-00001")
-            while len(handed) < 2:  # the renewal has a greenlet of its own
-                gevent.sleep(0)
+            until(lambda: len(handed) == 2)  # the renewal runs in its own greenlet
     finally:
         configure(stale_while_revalidate=0.0)
     (_, _, first), (_, timeout, second) = handed

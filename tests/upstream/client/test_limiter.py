@@ -10,6 +10,7 @@ import gevent
 import pytest
 from pywats.core.throttle import RateLimiter
 from throttle.clock import Crowd, HandClock, run_all
+from waiting import turn
 
 from pywats_green import configure
 from pywats_green.exceptions import AdmissionTimeoutError
@@ -352,10 +353,10 @@ def test_no_slot_is_lost_and_the_window_never_exceeded_though_many_are_killed(
             answer: Any = None
             try:
                 for _ in range(chance.randint(0, 3)):  # on its way, where a kill may strike
-                    gevent.sleep(0)
+                    turn()
                 arrived.append(by_hand.now)
                 for _ in range(chance.randint(1, 3)):
-                    gevent.sleep(0)
+                    turn()
                 status = chance.choice([200, 200, 404, 503, 429])
                 headers = {"retry-after": str(chance.choice([0, 1, 3]))}
                 answer = types.SimpleNamespace(status_code=status, headers=headers)

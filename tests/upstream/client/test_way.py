@@ -1,4 +1,4 @@
-"""The way of a request stays short: our calls and files between a user's call and the socket."""
+"""The path of a request stays short: functions and files between a user's call and the socket."""
 
 import sys
 from collections.abc import Callable
@@ -26,7 +26,7 @@ ROOT = str(Path(pywats_green.__file__).parent)
 
 
 def way_of(call: Callable[[], object]) -> tuple[int, set[str]]:
-    """How many calls of ours a call makes, and in which of our files."""
+    """Return how many of this package's functions a call enters, and in which files."""
     files: list[str] = []
 
     def note(frame: FrameType, event: str, _: object) -> None:
@@ -43,7 +43,7 @@ def way_of(call: Callable[[], object]) -> tuple[int, set[str]]:
 
 @pytest.mark.parametrize("enable_cache", [True, False])
 def test_an_uncached_get(enable_cache: bool, server: WatsServer) -> None:
-    configure_throttling(enabled=True)  # as it is by default
+    configure_throttling(enabled=True)  # the default
     api = pyWATS(base_url=server.url, token=server.token, enable_cache=enable_cache)
     api.product.get_product("PN-00001")
     calls, files = way_of(lambda: api.product.get_product("PN-00002"))

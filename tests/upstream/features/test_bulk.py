@@ -1,4 +1,4 @@
-"""`bulk_writes`: upstream's own loops of writes, through real pywats and the embedded server."""
+"""`bulk_writes`: upstream's loops of writes, through real pywats and the embedded server."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ def revision(number: int, **values: Any) -> ProductRevision:
 
 
 def one_by_one(api: pyWATS, revisions: list[ProductRevision]) -> Any:
-    """The outcome with upstream's own loop."""
+    """Return the outcome of upstream's own loop."""
     configure(bulk_writes=False)
     try:
         return outcome(lambda: dumped(api.product.bulk_save_revisions(revisions)))
@@ -221,7 +221,7 @@ def test_async_wats_is_untouched(server: WatsServer, counts: Counts) -> None:
 
 
 def pending(template: Any) -> dict[str, Any]:
-    """What a template holds, without the ids that the server makes."""
+    """Return the relations of a template, without the ids assigned by the server."""
     inner = template._async
     return {
         "delete": len(inner._to_delete),
@@ -236,7 +236,7 @@ def pending(template: Any) -> dict[str, Any]:
 
 
 def template_of(api: pyWATS, parts: int = 6) -> Any:
-    """A template with relations on the server, and all kinds of changes pending."""
+    """Return a template with relations on the server and all kinds of pending changes."""
     configure(bulk_writes=False)
     template = api.product.get_box_build_template("PN-00001", "A")
     for number in range(10, 10 + parts):

@@ -20,7 +20,7 @@ KEYS = [f"PN-{number:05d}" for number in range(6)]
 
 
 def line() -> int:
-    """The line of who asks."""
+    """Return the caller's line number."""
     frame = inspect.currentframe()
     assert frame is not None
     assert frame.f_back is not None
@@ -174,7 +174,7 @@ def test_upstreams_own_retry_and_run_sync(server: WatsServer) -> None:
 
 
 def test_a_hook_that_calls_while_another_call_runs(api: pyWATS) -> None:
-    """Two calls on one stack: each has its own line."""
+    """Two calls on one stack, each with its own line."""
     from pywats_green import session_of
 
     def hook(*_: object, **__: object) -> None:

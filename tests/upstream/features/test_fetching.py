@@ -38,7 +38,7 @@ def product(part_number: str, name: str = "planted") -> dict[str, Any]:
     return {"partNumber": part_number, "name": name, "state": 1, "revisions": [], "tags": []}
 
 
-# --- what it gives ------------------------------------------------------------------------------
+# --- results ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_report_headers_of_one_type(api: pyWATS, repairs: Any) -> None:
     assert tests.keys() | repaired.keys() == set(keys)
 
 
-# --- how it asks --------------------------------------------------------------------------------
+# --- requests -----------------------------------------------------------------------------------
 
 
 def test_a_thousand_under_the_default_limit(server: WatsServer) -> None:
@@ -283,16 +283,23 @@ def test_a_blank_key_is_upstreams_error(api: pyWATS) -> None:
         (fetch_units, [("SN", 5)]),
         (fetch_units, [5]),
         (fetch_report_headers, guid(0x5, 1)),
-        (fetch_report_headers, ["no id"]),
-        (fetch_report_headers, ["1 or 1 eq 1"]),
         (fetch_report_headers, [None]),
+        (fetch_report_headers, None),
+        (fetch_products, 5),
     ],
 )
-def test_keys_that_are_none(
+def test_keys_of_wrong_types(
     api: pyWATS, server: WatsServer, fetch: Callable[..., Any], keys: Any
 ) -> None:
-    with pytest.raises(InvalidArgumentError):
+    with pytest.raises(ArgumentTypeError, match=r"must (be a list|contain) .*, not "):
         fetch(api, keys)
+    assert server.stats()["total"] == 0
+
+
+@pytest.mark.parametrize("key", ["no id", "1 or 1 eq 1"])
+def test_ids_that_are_none(api: pyWATS, server: WatsServer, key: str) -> None:
+    with pytest.raises(InvalidArgumentError, match="must contain GUIDs"):
+        fetch_report_headers(api, [key])
     assert server.stats()["total"] == 0
 
 
@@ -305,7 +312,7 @@ def test_other_arguments_out_of_range(api: pyWATS, server: WatsServer) -> None:
             fetch_products(api, ["PN-00001"], concurrency=wrong)  # type: ignore[arg-type]
     with pytest.raises(InvalidArgumentError, match="report_type"):
         fetch_report_headers(api, [guid(0x5, 1)], report_type="repair")
-    with pytest.raises(InvalidArgumentError, match="pyWATS"):
+    with pytest.raises(ArgumentTypeError, match="api must be a pyWATS, not AsyncWATS"):
         fetch_products(AsyncWATS(base_url=server.url, token=server.token), ["x"])  # type: ignore[arg-type]
     assert server.stats()["total"] == 0
 

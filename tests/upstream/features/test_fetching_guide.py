@@ -1,4 +1,4 @@
-"""The counts in the guide are those that the example prints."""
+"""The counts in the guide are those printed by the example."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The fixture `max_requests`, in pytest runs of their own, as a user's project has it."""
+"""The `max_requests` fixture, in separate pytest runs, as in a user's project."""
 
 import subprocess
 import sys

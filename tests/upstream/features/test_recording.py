@@ -1,4 +1,4 @@
-"""What is recorded of calls, in which scope, and what is not kept."""
+"""What is recorded of calls, in which scope, and what is not."""
 
 import gc
 import weakref
@@ -10,8 +10,9 @@ from pywats import pyWATS
 from pywats.core.client import HttpClient
 from pywats.core.retry import RetryConfig
 from pywats.domains.production import Unit
+from waiting import turn
 
-from pywats_green import Pool, batching, events
+from pywats_green import ArgumentTypeError, Pool, batching, events
 from pywats_green.profiler import CallerFinder, record_calls
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.features.profiling import profile_queries
@@ -137,7 +138,7 @@ def test_only_the_block_and_only_while_it_runs(api: pyWATS) -> None:
     with profile_queries() as profile:
         assert profile.calls == []
         api.product.get_product("PN-00002")
-        assert len(profile.calls) == 1  # it can be asked meanwhile
+        assert len(profile.calls) == 1  # it can be used during the block
         api.product.get_product("PN-00003")
     api.product.get_product("PN-00004")
     assert [call.endpoint[-1] for call in profile.calls] == ["2", "3"]
@@ -153,10 +154,16 @@ def test_what_ends_after_the_block_is_not_recorded(api: pyWATS) -> None:
 
     with profile_queries() as profile:
         greenlet = Pool(1).spawn(late)
-        gevent.sleep(0)
+        turn()
     gate.set()
     greenlet.get()
     assert profile.calls == []
+
+
+def test_a_listener_that_cannot_be_called_is_refused_at_once() -> None:
+    with pytest.raises(ArgumentTypeError, match="callable with a RequestEvent, not 5"):
+        events.subscribe(5)  # type: ignore[arg-type]
+    assert events.listeners == ()
 
 
 def test_nested_blocks_both_record(api: pyWATS) -> None:

@@ -1,4 +1,4 @@
-"""`stats()`: what this process did, by room."""
+"""`stats()`: the statistics of this process."""
 
 from pywats import pyWATS
 

@@ -5,8 +5,10 @@ import inspect
 import pkgutil
 import sys
 import warnings
+from functools import partial
 from importlib import metadata
 
+import gevent
 import pytest
 import pywats
 from pywats import pyWATS
@@ -48,7 +50,7 @@ def test_a_client_made_before_uninstall_says_that_it_must_not_be_used(
     run_python,  # type: ignore[no-untyped-def]
     server: WatsServer,
 ) -> None:
-    """In a process of its own: upstream leaves an event loop running."""
+    """In a separate process, because upstream leaves an event loop running."""
     done = run_python(
         "import sys, pywats_green\n"
         "from pywats import pyWATS\n"
@@ -60,7 +62,7 @@ def test_a_client_made_before_uninstall_says_that_it_must_not_be_used(
         server.token,
         warnings="default",
     )
-    assert "make a new client" in done.stdout, done.stderr
+    assert "create a new client" in done.stdout, done.stderr
 
 
 def test_awaiting_a_green_client_on_a_loop_says_what_to_do(server: WatsServer) -> None:
@@ -78,6 +80,29 @@ def test_a_green_call_inside_a_running_loop_works(server: WatsServer) -> None:
     assert asyncio.run(main()) == "PN-00001"
 
 
+def test_gevents_timers_are_watched_until_uninstall(reinstalled: None) -> None:
+    assert hasattr(gevent.Timeout.start, "__wrapped__")
+    pywats_green.uninstall()
+    own = gevent.Timeout.start
+    assert not hasattr(own, "__wrapped__")
+    pywats_green.install()
+    pywats_green.install()
+    pywats_green.uninstall()
+    assert gevent.Timeout.start is own
+
+
+def test_another_patch_of_gevents_timers_stays(reinstalled: None) -> None:
+    pywats_green.uninstall()
+    own = gevent.Timeout.start
+    pywats_green.install()
+    somebodys = gevent.Timeout.start = partial(gevent.Timeout.start)
+    try:
+        pywats_green.uninstall()
+        assert gevent.Timeout.start is somebodys
+    finally:
+        gevent.Timeout.start = own
+
+
 def _modules_of_pywats() -> list[str]:
     return [
         info.name
@@ -87,7 +112,7 @@ def _modules_of_pywats() -> list[str]:
 
 
 def test_no_copy_by_value_of_a_replaced_name_is_missed(reinstalled: None) -> None:
-    """A module that did `from x import name` before us keeps the original under its own name."""
+    """A module that did `from x import name` earlier keeps a reference to the original."""
     pywats_green.uninstall()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of upstream, about its own modules
@@ -96,7 +121,7 @@ def test_no_copy_by_value_of_a_replaced_name_is_missed(reinstalled: None) -> Non
                 importlib.import_module(name)
     originals = {id(_current(seam)): seam.name for seam in seams.SEAMS if "." not in seam.path}
     table = {(seam.module, seam.path) for seam in seams.SEAMS}
-    # Defined or exported there, but nothing on the way of a blocking call is built from them.
+    # Defined or exported there, but not used by blocking calls.
     harmless = {
         ("pywats.core.async_client", "AsyncHttpClient"),  # the definition; AsyncWATS needs it
         ("pywats.core", "AsyncHttpClient"),  # its export, for users

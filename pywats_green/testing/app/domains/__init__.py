@@ -1,4 +1,4 @@
-"""The routes of the domains, one module each."""
+"""The routes of the domains, one module per domain."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Version, yield, failures, repairs, measurements and unit flow: the analyses."""
 
-# ruff: noqa: D103, ARG001 (handlers share one signature; the table ROUTES says what they are)
+# ruff: noqa: D103, ARG001 (handlers share a signature; the table ROUTES describes them)
 from __future__ import annotations
 
 from typing import Any
@@ -19,13 +19,13 @@ FILTER_FIELDS = ("serialNumber", "partNumber", "revision", "stationName", "statu
 
 
 def get_version(state: State, request: Request) -> Reply:
-    # The cookie is what a client with a cookie jar has to bring back.
+    # Clients with a cookie jar must send the cookie back.
     cookie = (("Set-Cookie", f"sid=green{state.seed}; Path=/"),)
     return Reply(encode_json(VERSION), headers=cookie)
 
 
 def analysis_filter(request: Request) -> dict[str, Any]:
-    """The filter of an analysis: the body of a POST, else the query."""
+    """Return the filter of an analysis: the body of a POST, else the query."""
     if request.method == "POST":
         return request.json_object() if request.body else {}
     names = (*FILTER_FIELDS, "topCount", "productGroup", "level", "count")
@@ -33,10 +33,10 @@ def analysis_filter(request: Request) -> dict[str, Any]:
 
 
 def top_count(wanted: dict[str, Any], default: int) -> int:
-    """How many rows a filter wants.
+    """Return how many rows a filter asks for.
 
     Raises:
-        HttpError: 400 where that is not a number.
+        HttpError: 400 if that is not a number.
     """
     try:
         return int(wanted.get("topCount") or wanted.get("count") or default)
@@ -218,7 +218,7 @@ def get_flow_units(state: State, request: Request) -> Any:
 
 
 def _of_reports(body: dict[str, Any], **more: str) -> Handler:
-    """Answers `body` for a few reports, with what the fields of each tell."""
+    """Return `body` for a few reports, completed with the fields of each."""
     first = {"id": "id", "serialNumber": "sn", "partNumber": "pn", "revision": "rev"}
 
     def handler(state: State, request: Request) -> Any:

@@ -1,6 +1,6 @@
 """Assets, their types, counts, calibration, log, files, and sub-assets."""
 
-# ruff: noqa: D103 (handlers share one signature; the table ROUTES says what they are)
+# ruff: noqa: D103 (handlers share a signature; the table ROUTES describes them)
 from __future__ import annotations
 
 import base64
@@ -18,19 +18,19 @@ LOG = Schema(fields=("logId", "assetId", "serialNumber", "date", "user", "type",
 
 
 def find_asset(state: State, identifier: str) -> Row:
-    """An asset by its serial number or its id; the exact spelling first.
+    """Return an asset by serial number or id, preferring an exact match.
 
     Raises:
-        HttpError: 404 where there is none.
+        HttpError: 404 if there is none.
     """
     return state["assets"].get(identifier) or state["assets"].first("assetId", identifier)
 
 
 def asset_of(state: State, request: Request) -> Row:
-    """The asset that the path names, or the query by `id` or `serialNumber`.
+    """Return the asset given in the path, or by `id` or `serialNumber` in the query.
 
     Raises:
-        HttpError: 400 where it names none, 404 where there is none.
+        HttpError: 400 if neither is given, 404 if there is no such asset.
     """
     names = [request.params.get("serialNumber"), request.text("id"), request.text("serialNumber")]
     identifier = next(filter(None, names), None)
@@ -40,7 +40,7 @@ def asset_of(state: State, request: Request) -> Row:
 
 
 def log(state: State, row: Row, kind: int, comment: str, user: str = "api") -> None:
-    """Write into the log of an asset."""
+    """Add an entry to the log of an asset."""
     state.insert(
         "asset_log",
         {
@@ -189,7 +189,7 @@ def download(state: State, request: Request) -> Any:
     files, name = _files(state, request), request.required("filename")
     if name not in files:
         raise not_found(f"File '{name}'")
-    # pywats reads a file out of this envelope; of raw bytes it would make text.
+    # pywats extracts a file from this envelope; it would decode raw bytes to text.
     return {"fileName": name, "content": base64.b64encode(files[name]).decode()}
 
 
@@ -199,7 +199,7 @@ def list_files(state: State, request: Request) -> Any:
 
 def delete_files(state: State, request: Request) -> None:
     files = _files(state, request)
-    # pywats drops the list of names that its caller gave, so without a body all files go.
+    # pywats drops the caller's list of names; without a body, all files are deleted.
     for name in request.json() if request.body else list(files):
         files.pop(name, None)
 

@@ -1,6 +1,6 @@
-"""Bills of materials, and the box builds that products make."""
+"""Bills of materials, and box builds."""
 
-# ruff: noqa: D103 (handlers share one signature; the table ROUTES says what they are)
+# ruff: noqa: D103 (handlers share a signature; the table ROUTES describes them)
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET

@@ -1,4 +1,4 @@
-"""Bodies of the analyses: answers without state, and what those with some are made of."""
+"""Bodies of the analyses: constant responses, and the parts of the others."""
 
 from __future__ import annotations
 

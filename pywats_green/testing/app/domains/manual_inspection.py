@@ -1,6 +1,6 @@
 """Manual inspection: definitions, relations, sequences, instances."""
 
-# ruff: noqa: D103, ARG001 (handlers share one signature; the table ROUTES says what they are)
+# ruff: noqa: D103, ARG001 (handlers share a signature; the table ROUTES describes them)
 from __future__ import annotations
 
 from typing import Any

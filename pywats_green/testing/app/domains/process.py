@@ -1,6 +1,6 @@
 """Processes: the public list, and the repair operations under /api/internal."""
 
-# ruff: noqa: D103, ARG001 (handlers share one signature; the table ROUTES says what they are)
+# ruff: noqa: D103, ARG001 (handlers share a signature; the table ROUTES describes them)
 from __future__ import annotations
 
 from typing import Any
@@ -68,7 +68,7 @@ def _by_id(state: State, request: Request, what: str, known: dict[int, dict[str,
 
 
 def _code(number: str, description: str, order: int, parent: int | None = None) -> dict[str, Any]:
-    """A category of fail codes; with `parent`, a code in it."""
+    """Return a category of fail codes; with `parent`, a code in it."""
     return {
         "GUID": number,
         "Description": description,

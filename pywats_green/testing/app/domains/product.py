@@ -1,6 +1,6 @@
 """Products, their revisions, tags, categories, groups and vendors."""
 
-# ruff: noqa: D103, ARG001 (handlers share one signature; the table ROUTES says what they are)
+# ruff: noqa: D103, ARG001 (handlers share a signature; the table ROUTES describes them)
 from __future__ import annotations
 
 from typing import Any
@@ -27,7 +27,7 @@ product_of = find("products", "partNumber")
 
 
 def find_revision(product: Row, revision: str) -> dict[str, Any] | None:
-    """A revision of a product, the exact spelling first; or None."""
+    """Return a revision of a product, preferring an exact match, or None."""
     revisions: list[dict[str, Any]] = product.get("revisions") or []
     for item in revisions:
         if item.get("revision") == revision:
@@ -36,10 +36,10 @@ def find_revision(product: Row, revision: str) -> dict[str, Any] | None:
 
 
 def revision_of(state: State, request: Request) -> dict[str, Any]:
-    """The revision that the request names.
+    """Return the revision given in a request.
 
     Raises:
-        HttpError: 400 where it names none, 404 where the product or the revision is unknown.
+        HttpError: 400 if none is given, 404 if the product or revision is unknown.
     """
     part_number, revision = request.required("partNumber"), request.required("revision")
     found = find_revision(state["products"].row(part_number), revision)
@@ -138,7 +138,7 @@ def delete_product(state: State, request: Request) -> Any:
     row = product_of(state, request)
     units = state["units"].find("partNumber", row["partNumber"])
     if units:
-        # WATS keeps a product that has units, and only deactivates it.
+        # WATS only deactivates a product that has units.
         state["products"].update(row, {"state": 0})
         return {"serialNumbers": [unit["serialNumber"] for unit in units]}
     state["products"].remove(row)

@@ -1,6 +1,6 @@
 """Units, their phases and assemblies, verification, changes, and batches."""
 
-# ruff: noqa: D103, ARG001 (handlers share one signature; the table ROUTES says what they are)
+# ruff: noqa: D103, ARG001 (handlers share a signature; the table ROUTES describes them)
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ child_of = find("units", "childSerialNumber", "childPartNumber")
 
 
 def change(state: State, unit: Row, **values: Any) -> None:
-    """Write down a change of a unit."""
+    """Record a change of a unit."""
     state.insert(
         "unit_changes",
         {
@@ -49,7 +49,7 @@ def change(state: State, unit: Row, **values: Any) -> None:
 
 
 def save_unit(state: State, values: dict[str, Any]) -> Row:
-    """Make or change a unit."""
+    """Create or update a unit."""
     need(values, "serialNumber", "partNumber")
     table = state["units"]
     row = table.get(str(values["serialNumber"]), str(values["partNumber"])) or table.add(
@@ -153,7 +153,7 @@ def set_process(state: State, request: Request) -> None:
 def _assembly(
     change_it: Callable[[State, Row, Row], None], find_parent: Finder, message: str = ""
 ) -> Handler:
-    """Joins or parts two units; answers nothing, or success with a message."""
+    """Return a handler that joins or separates two units; it returns nothing, or a message."""
 
     def handler(state: State, request: Request) -> Any:
         change_it(state, find_parent(state, request), child_of(state, request))
@@ -171,7 +171,7 @@ def remove_all_children(state: State, request: Request) -> Any:
 
 
 def join(state: State, parent: Row, child: Row) -> None:
-    """Put a unit into an assembly."""
+    """Add a unit to an assembly."""
     part(state, parent, child)
     summary = {name: child[name] for name in ("serialNumber", "partNumber", "revision")}
     state["units"].update(parent, {"subUnits": [*(parent.get("subUnits") or []), summary]})
@@ -180,7 +180,7 @@ def join(state: State, parent: Row, child: Row) -> None:
 
 
 def part(state: State, parent: Row, child: Row) -> None:
-    """Take a unit out of an assembly; nothing where it is not in it."""
+    """Remove a unit from an assembly, if it is in it."""
     kept = [
         item
         for item in parent.get("subUnits") or []

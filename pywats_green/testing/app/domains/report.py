@@ -1,6 +1,6 @@
 """Reports: WSJF and WSXF in and out, header queries, attachments, certificate."""
 
-# ruff: noqa: D103 (handlers share one signature; the table ROUTES says what they are)
+# ruff: noqa: D103 (handlers share a signature; the table ROUTES describes them)
 from __future__ import annotations
 
 import io
@@ -38,7 +38,7 @@ report_of = find("reports", "id")
 
 
 def accept(state: State, document: dict[str, Any]) -> Reply:
-    """Store a report; one with a known id replaces it and counts as received once more."""
+    """Store a report, replacing one with the same id, whose receive count goes up."""
     if not document.get("id"):
         document["id"] = state.new_guid()
     number = str(document["id"]).lower()
@@ -120,7 +120,7 @@ def headers_by_misc_info(state: State, request: Request) -> Any:
 
 
 def get_attachment(state: State, request: Request) -> Reply:
-    """One file: `attachmentId` counts through all attachments of all reports from 1."""
+    """Return a file; `attachmentId` numbers all attachments of all reports, from 1."""
     wanted = request.text("attachmentId") or request.text("stepId")
     if not wanted:
         raise HttpError(400, "Either attachmentId or stepId is required.")
@@ -138,7 +138,7 @@ def get_attachments(state: State, request: Request) -> Reply:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, _, content in attachments_of(row):
-            # A fixed date keeps the bytes the same from call to call.
+            # A fixed date, so that every call returns the same bytes.
             archive.writestr(zipfile.ZipInfo(name, (2024, 1, 1, 0, 0, 0)), content)
     return Reply(packed.getvalue(), content_type="application/zip")
 

@@ -1,6 +1,6 @@
 """Tickets of the root cause domain, and their attachments."""
 
-# ruff: noqa: D103 (handlers share one signature; the table ROUTES says what they are)
+# ruff: noqa: D103 (handlers share a signature; the table ROUTES describes them)
 from __future__ import annotations
 
 import re

@@ -1,6 +1,6 @@
 """SCIM: users and the provisioning token."""
 
-# ruff: noqa: D103 (handlers share one signature; the table ROUTES says what they are)
+# ruff: noqa: D103 (handlers share a signature; the table ROUTES describes them)
 from __future__ import annotations
 
 from typing import Any

@@ -1,6 +1,6 @@
 """Software packages, their files, folders and history, and virtual folders."""
 
-# ruff: noqa: D103 (handlers share one signature; the table ROUTES says what they are)
+# ruff: noqa: D103 (handlers share a signature; the table ROUTES describes them)
 from __future__ import annotations
 
 import io
@@ -21,7 +21,7 @@ file_of = find("package_files", "id")
 
 
 def _named(state: State, name: str, status: str = "", version: str = "") -> Row:
-    """The newest package of a name, in a status and a version where these are given."""
+    """Return the newest package with a name, and with a status and version if given."""
     wanted = {"status": status, "version": version}
     found = [row for row in state["packages"].find("name", name) if matches(row, wanted)]
     if not found:
@@ -194,7 +194,7 @@ def get_available(state: State, request: Request) -> Any:
 
 
 def _split(state: State, request: Request) -> tuple[list[Row], list[Row]]:
-    """The packages that the client has installed, and the others."""
+    """Return the packages that the client has installed, and the others."""
     names = {fold(item) for item in request.text("installedPackages").split(",") if item}
     split: tuple[list[Row], list[Row]] = ([], [])
     for row in state["packages"]:
@@ -216,7 +216,7 @@ def _detailed(state: State, package: Row) -> dict[str, Any]:
 
 
 def get_packages_by_path(state: State, request: Request) -> Any:
-    """`tags` is XPath; what is told from it is whether a tag's value stands in it."""
+    """Match `tags`, an XPath, simply by whether it contains the value of a tag."""
     path, wanted = request.text("tags"), {"status": request.text("status")}
     return [
         row

@@ -1,1 +1,1 @@
-"""What OData asks of a query: a filter, an order, a page."""
+"""OData queries: filtering, ordering and paging."""

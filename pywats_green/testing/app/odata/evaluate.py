@@ -1,4 +1,4 @@
-"""From a parsed `$filter` to a predicate on rows, and to the few rows worth asking."""
+"""Turns a parsed `$filter` into a predicate on rows, and finds candidates by index."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def compile_filter(node: Node, resolve: Resolver) -> Callable[[dict[str, Any]], 
 
     Args:
         node: The parsed expression.
-        resolve: From a property's name to the row's field, or None where there is no such.
+        resolve: Maps the name of a property to the field of a row, or to None if unknown.
 
     Raises:
         ODataError: A property is unknown.
@@ -40,7 +40,7 @@ def compile_filter(node: Node, resolve: Resolver) -> Callable[[dict[str, Any]], 
 
 
 def candidates(node: Node, table: Table, resolve: Resolver) -> list[Row] | None:
-    """Rows among which all matches are, found by index; None where only a full scan will do."""
+    """Return rows that include all matches, found by index. None: it takes a full scan."""
     if not isinstance(node, Operation):
         return None
     if node.name == "eq":
@@ -125,7 +125,7 @@ def _quantified(node: Quantified, resolve: Resolver, variables: frozenset[str]) 
 
 
 def _comparison(name: str) -> Callable[[Any, Any], bool]:
-    """Compares as SQL Server does: strings without case, null equal to null alone."""
+    """Compare as SQL Server does: strings case-insensitively, null equal only to null."""
     order: Callable[[Any, Any], Any] = getattr(operator, name)
 
     def compare(left: Any, right: Any) -> bool:
@@ -150,12 +150,12 @@ def _moment(value: Any) -> Any:
 
 
 def _on_text(function: Callable[[str], Any]) -> Callable[[Any], Any]:
-    """Null of null."""
+    """Wrap a function of a string: null for null."""
     return lambda value: None if value is None else function(str(value))
 
 
 def _on_texts(function: Callable[[str, str], Any]) -> Callable[[Any, Any], Any]:
-    """Without case; null where an argument is null."""
+    """Wrap a function of strings: case-insensitive, null if an argument is null."""
 
     def call(text: Any, part: Any) -> Any:
         if text is None or part is None:

@@ -1,4 +1,4 @@
-"""OData's query options on a table: $filter, $orderby, $skip, $top, $select."""
+"""Applies OData's query options to a table: $filter, $orderby, $skip, $top, $select."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MAX_QUERY_STRING = 2_048
 
 @dataclass
 class QuerySettings:
-    """What a test may turn.
+    """Settings that tests can change.
 
     Attributes:
-        default_top: Rows answered where no $top is sent.
-        max_top: The most rows a $top may ask for; None is no limit.
-        ignore_filter: True serves every query as if it had no $filter.
-        lightweight: True serves products of a query stripped, as WATS' documentation has it.
+        default_top: Rows returned without $top.
+        max_top: Maximum rows for any $top. None: no limit.
+        ignore_filter: Whether to ignore $filter.
+        lightweight: Whether products in query results lack fields, as WATS' documentation says.
     """
 
     default_top: int = 1000
@@ -34,10 +34,10 @@ class QuerySettings:
 
 @dataclass
 class Schema:
-    """The properties of an entity beyond the fields of its rows.
+    """Properties of an entity in addition to the fields of its rows.
 
     Attributes:
-        aliases: Lower-case names that a query may use -> the row's field.
+        aliases: Lower-case name in a query -> field of a row.
         fields: Fields that may be absent from all rows.
     """
 
@@ -52,17 +52,17 @@ def select_rows(
     schema: Schema | None = None,
     where: Callable[[Row], bool] | None = None,
 ) -> list[Row]:
-    """The rows that a request's query options ask for, in the table's order unless told.
+    """Return the rows selected by a request's query options, by default in the table's order.
 
     Args:
-        table: Where to look.
-        request: Holds the options.
-        settings: The server's caps.
-        schema: More names that the options may use.
-        where: Leaves only rows for which it is true; None leaves all.
+        table: The table.
+        request: The request with the options.
+        settings: The server's limits.
+        schema: Additional properties.
+        where: Additional filter. None: none.
 
     Raises:
-        HttpError: 400 where an option is malformed.
+        HttpError: 400 if an option is malformed.
     """
     resolve = _resolver(table, schema or Schema())
     try:
@@ -81,7 +81,7 @@ def select_rows(
 
 
 def encode_rows(rows: list[Row], request: Request) -> bytes:
-    """A JSON list of rows: the same values as the single answers, unless $select narrows them."""
+    """Return rows as a JSON list, with the same values as single responses, unless $select'ed."""
     names = [name.strip().lower() for name in request.text("$select").split(",") if name.strip()]
     if not names:
         return b"[" + b",".join([row.encode() for row in rows]) + b"]"

@@ -17,7 +17,7 @@ FUNCTIONS = {"contains": 2, "startswith": 2, "endswith": 2, "tolower": 1, "toupp
 
 
 class ODataError(ValueError):
-    """The expression is malformed or over the limits: answered with 400."""
+    """The expression is malformed or above the limits; answered with 400."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Literal:
 
 @dataclass(frozen=True)
 class Field:
-    """A property; `path` holds more than one name for `variable/property`."""
+    """A property; `path` has more than one name for `variable/property`."""
 
     path: tuple[str, ...]
 
@@ -56,9 +56,9 @@ Node = Literal | Field | Operation | Quantified
 
 
 def count_nodes(node: Node | None) -> int:
-    """The size of an expression as OData servers count it."""
+    """Return the size of an expression, as counted by OData servers."""
     if isinstance(node, Field):
-        # The property, and the range variable that it belongs to.
+        # The property and its range variable.
         return 1 + len(node.path)
     if isinstance(node, Quantified):
         return 2 + count_nodes(node.term)
@@ -86,7 +86,7 @@ _CONSTANTS = {"true": Literal(True), "false": Literal(False), "null": Literal(No
 
 
 def parse_datetime(text: str) -> datetime | None:
-    """Read an ISO date or time as UTC (no zone means UTC); None where it is none."""
+    """Parse an ISO date or time as UTC, also without a zone. None: it is neither."""
     found = _MOMENT.fullmatch(text)
     if found is None:
         return None
@@ -116,7 +116,7 @@ def parse(text: str) -> Node:
     node = parser.disjunction()
     if parser.kind != "end":
         raise parser.error()
-    # An OData server counts the clause and its range variable, too.
+    # OData servers also count the clause and its range variable.
     if count_nodes(node) + 2 > NODE_LIMIT:
         raise ODataError(
             f"The node count limit of '{NODE_LIMIT}' has been exceeded. To increase the limit, "
@@ -126,7 +126,7 @@ def parse(text: str) -> Node:
 
 
 class _Parser:
-    """Recursive descent; `kind` and `word` are the token that comes next."""
+    """A recursive descent parser; `kind` and `word` are the next token."""
 
     def __init__(self, text: str) -> None:
         self._text = text.rstrip()
@@ -142,7 +142,7 @@ class _Parser:
         return ODataError(f"Syntax error at position {self._end} in '{self._text}'.")
 
     def _advance(self) -> str:
-        """Step over a token and return it."""
+        """Consume a token and return it."""
         taken = self.word
         if self._end == len(self._text):
             self.kind, self.word = "end", ""

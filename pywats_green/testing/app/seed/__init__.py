@@ -1,1 +1,1 @@
-"""What the server holds from the start."""
+"""The server's initial content."""

@@ -1,4 +1,4 @@
-"""Products, assets, units and reports: thousands, made from their numbers."""
+"""Thousands of products, assets, units and reports, generated from their numbers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ PHASES: list[dict[str, Any]] = [
 
 
 def guid(kind: int, number: int, seed: int = 0) -> str:
-    """A readable GUID: the kind of thing, the seed, the number."""
+    """Return a readable GUID of kind, seed and number."""
     return f"{kind:08x}-{seed & 0xFFFF:04x}-4000-8000-{number:012x}"
 
 
@@ -70,19 +70,19 @@ def _by_guid(kind: int, seed: int) -> Callable[[str], list[int]]:
 
 
 def products(count: int, seed: int) -> Series:
-    """Products `PN-00000` and so on."""
+    """Return the products, from `PN-00000`."""
     finders = {"partNumber": numbered("PN-"), "productId": _by_guid(0xA, seed)}
     return Series(count, partial(product, seed=seed), finders)
 
 
 def assets(count: int, seed: int) -> Series:
-    """Assets `AS-00000` and so on."""
+    """Return the assets, from `AS-00000`."""
     finders = {"serialNumber": numbered("AS-"), "assetId": _by_guid(0xE, seed)}
     return Series(count, partial(asset, seed=seed), finders)
 
 
 def units(count: int, seed: int = 0) -> Series:  # noqa: ARG001 (as the others)
-    """Units `SN-00000` and so on."""
+    """Return the units, from `SN-00000`."""
     of_product = numbered("PN-")
 
     def by_product(value: str) -> list[int]:
@@ -97,7 +97,7 @@ def units(count: int, seed: int = 0) -> Series:  # noqa: ARG001 (as the others)
 
 
 def product(number: int, seed: int = 0) -> dict[str, Any]:
-    """Product `PN-00000` and so on, with two revisions."""
+    """Return a product, such as `PN-00000`, with two revisions."""
     part_number = f"PN-{number:05d}"
     product_id = guid(0xA, number, seed)
     return {
@@ -119,7 +119,7 @@ def product(number: int, seed: int = 0) -> dict[str, Any]:
 
 
 def revision(part_number: str, product_id: str, name: str, number: int, seed: int) -> Any:
-    """A revision of a product."""
+    """Return a revision of a product."""
     return {
         "revision": name,
         "name": f"{part_number} rev {name}",
@@ -134,7 +134,7 @@ def revision(part_number: str, product_id: str, name: str, number: int, seed: in
 
 
 def asset(number: int, seed: int = 0) -> dict[str, Any]:
-    """Asset `AS-00000` and so on; every tenth has the nine that follow as children."""
+    """Return an asset, such as `AS-00000`; every tenth is the parent of the next nine."""
     parent = number - number % 10 if number % 10 else None
     return {
         "assetId": guid(0xE, number, seed),
@@ -162,7 +162,7 @@ def asset(number: int, seed: int = 0) -> dict[str, Any]:
 
 
 def unit(number: int) -> dict[str, Any]:
-    """Unit `SN-00000` and so on, of product `PN-` number modulo 1,000."""
+    """Return a unit, such as `SN-00000`, of product `PN-` number modulo 1,000."""
     return {
         "serialNumber": f"SN-{number:05d}",
         "partNumber": f"PN-{number % SHARED_PRODUCTS:05d}",
@@ -180,7 +180,7 @@ def unit(number: int) -> dict[str, Any]:
 
 
 def report(number: int, seed: int = 0) -> dict[str, Any]:
-    """A report in WSJF: UUT, and every sixth a UUR."""
+    """Return a report in WSJF: a UUT, every sixth a UUR."""
     rng = random.Random(f"{seed}:report:{number}")  # noqa: S311 (content of a test)
     repair = number % REPAIR_EVERY == REPAIR_EVERY - 1
     document: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The rows that the server holds from the start: the same ones for the same seed."""
+"""The server's initial rows, determined by the seed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Guid = Callable[[int, int], str]
 
 
 def few(count: int, make: Callable[[int, Guid], dict[str, Any]]) -> Callable[[int], Series]:
-    """The rows 0 to `count` - 1, made from their numbers."""
+    """Return a series of rows generated from their numbers, 0 to `count` - 1."""
 
     def seeded(seed: int) -> Series:
         guid = partial(items.guid, seed=seed)
@@ -29,17 +29,17 @@ def few(count: int, make: Callable[[int, Guid], dict[str, Any]]) -> Callable[[in
 
 
 def file_content(number: int) -> bytes:
-    """What a seeded file of a software package holds."""
+    """Return the content of a seeded file of a software package."""
     return f"content of seeded file {number}\n".encode()
 
 
 def file_contents(seed: int) -> dict[str, bytes]:
-    """The seeded files of software packages by id."""
+    """Return the seeded files of software packages by id."""
     return {items.guid(0x52, number, seed): file_content(number) for number in range(8)}
 
 
 def ticket_attachments(seed: int) -> dict[str, tuple[str, bytes]]:
-    """The seeded attachments of tickets by id: file name and content."""
+    """Return the seeded attachments of tickets by id: file name and content."""
     return {
         items.guid(0x63, number, seed): ("trace.txt", f"trace of ticket {number}\n".encode())
         for number in range(1, 6)

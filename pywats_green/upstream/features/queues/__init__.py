@@ -1,1 +1,1 @@
-"""The report queue, told what pywats is."""
+"""The report queue's adapter to pywats."""

@@ -1,4 +1,4 @@
-"""Classifies the errors of pywats for a queue."""
+"""Classifies pywats' errors for a queue."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from pywats_green.queue.drain.classification import Classifier, Kind
 
-# Upstream's texts for a refused report, and for a broken exchange.
+# Upstream's messages for a refused report, and for a broken connection.
 _REFUSED = re.compile(r"Report submission failed \((\d{3})\)")
 _BROKE_OFF = "HTTP request failed"
 
@@ -17,7 +17,7 @@ _NESTED_ANSWER = "while decoding"
 
 
 class WatsClassifier(Classifier):
-    """Knows the errors of pywats as well as Python's own."""
+    """Classifies pywats' errors as well as Python's."""
 
     def kind_of(self, exc: BaseException) -> Kind | None:
         """Return what an error without an answer means; None: it is a bug."""
@@ -56,7 +56,7 @@ class WatsClassifier(Classifier):
         return (super().kind_of(below) if below is not None else None) or Kind.SILENT
 
     def status_of(self, exc: BaseException) -> int | None:
-        """Return the status that an error of upstream's own client names, if ours is disabled."""
+        """Return the status in an error of upstream's own client, used when green is disabled."""
         told = getattr(exc, "status_code", None)
         if isinstance(told, int):
             return told

@@ -1,4 +1,4 @@
-"""QueueProcessor: drains a queue of reports, many at once, and loses none."""
+"""QueueProcessor: drains a queue of reports concurrently, without losing any."""
 
 from __future__ import annotations
 
@@ -8,8 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from pywats_green.arguments import require_count, require_seconds, require_seconds_or_zero
-from pywats_green.exceptions import ArgumentTypeError, QueueBusyError
+from pywats_green.arguments import (
+    require_callable,
+    require_count,
+    require_seconds,
+    require_seconds_or_zero,
+)
+from pywats_green.exceptions import QueueBusyError
 from pywats_green.progress import ProgressCallback, reporter
 from pywats_green.queue.drain.backoff import Backoff
 from pywats_green.queue.drain.ledger import Ledger
@@ -117,8 +122,8 @@ class QueueProcessor:
             require_seconds("timeout", timeout)
         if give_up_after is not None:
             require_seconds_or_zero("give_up_after", give_up_after)
-        if on_result is not None and not callable(on_result):
-            raise ArgumentTypeError(f"on_result must be callable, not {on_result!r}")
+        if on_result is not None:
+            require_callable("on_result", on_result, "(item id, how it was settled, error)")
         self._timing = timing or Timing()
         spacing = Backoff(backoff, self._timing.random)
         self._give_up_after = give_up_after
@@ -257,7 +262,7 @@ class QueueProcessor:
         return self._gate.reason or self._origin_cause()
 
     def stats(self) -> ProcessorStats:
-        """Return what is going on.
+        """Return the current statistics.
 
         Raises:
             OSError: The queue cannot be read.
@@ -296,7 +301,7 @@ class QueueProcessor:
 
     @contextmanager
     def _seen_to_its_end(self, run: Run) -> Iterator[None]:
-        """Wait for the end of a run; if an exception passes through, kill what is in flight."""
+        """See a run to its end; on an exception, kill what is in flight first."""
         try:
             yield
         finally:

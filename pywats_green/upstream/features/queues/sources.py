@@ -23,7 +23,7 @@ _REPORT_ID = "pywats_green_report_id"
 
 
 def source_of(source: Any) -> tuple[Source, bool]:
-    """Return the queue to drain, and whether it was opened here, so that it is ours to close.
+    """Return the queue to drain, and whether it was opened here and must be closed.
 
     Args:
         source: A folder, a `Source`, or one of upstream's queues.
@@ -33,7 +33,7 @@ def source_of(source: Any) -> tuple[Source, bool]:
         QueueFolderError: There is no such folder, or it cannot be used as a queue.
     """
     if isinstance(source, (str, os.PathLike)):
-        # Imported here, so that draining another queue loads nothing of this one.
+        # Imported here, so that draining another kind of queue does not load it.
         from pywats_green.queue.folder.queue import FolderQueue  # noqa: PLC0415
         from pywats_green.queue.patience import patiently  # noqa: PLC0415
 
@@ -59,7 +59,7 @@ def source_of(source: Any) -> tuple[Source, bool]:
 
 
 def is_upstream_queue(source: object) -> bool:
-    """Tell whether an object is one of upstream's queues, without importing any.
+    """Return whether an object is one of upstream's queues, without importing any.
 
     `pywats_client` needs a GUI toolkit, so its PersistentQueue is known by its base class.
     """
@@ -70,14 +70,14 @@ def is_upstream_queue(source: object) -> bool:
 
 
 class UpstreamSource:
-    """Works around the defects of upstream's queues.
+    """Adapts upstream's queues to `Source`, and works around their defects.
 
-    Every change of state is passed to `update` as a copy: it compares with the stored item, and if
+    Every change of state is passed to `update` as a copy: it compares with the stored item, so if
     given that very item, a `PersistentQueue` sees no change and renames no file. Items that
-    `retry_failed` made pending without queueing them are found. A PersistentQueue writes off the
-    hub.
+    `retry_failed` made pending without queueing them are found as well. A PersistentQueue writes
+    in the threadpool.
 
-    Delivered items become completed, quarantined ones failed with the reason as `last_error`.
+    Delivered items become completed; quarantined ones failed, with the reason as `last_error`.
 
     Args:
         queue: A `MemoryQueue`, or a queue derived from it.
@@ -149,7 +149,7 @@ class UpstreamSource:
         return Elsewhere()
 
     def oldest_age(self) -> float | None:
-        """Return for how many seconds the oldest item has been waiting; None: none is waiting."""
+        """Return how many seconds the oldest item has been waiting. None: none is waiting."""
         born = [item.created_at for item in self._queue.list_pending()]
         return max(0.0, (self._clock() - min(born)).total_seconds()) if born else None
 
@@ -162,14 +162,14 @@ class UpstreamSource:
         self._memory = memory
 
     def close(self) -> None:
-        """Put back what is claimed, and what waits for its next attempt where upstream finds it."""
+        """Put claimed items and those waiting for a retry back where upstream finds them."""
         for claim in list(self._claims.values()):
             claim.release()
         for item_id in self._due:
             self._offer(item_id)
 
     def record(self, item: Any) -> None:
-        """Store an item in its new state, on disk, too, if the queue has one."""
+        """Store an item in its new state; on disk, too, if the queue is persistent."""
         stored = self._queue.get(item.id)
         if stored is None:
             return  # removed meanwhile by the owner of the queue
@@ -177,8 +177,7 @@ class UpstreamSource:
         if to_disk is None:
             self._queue.update(item)
             return
-        # The two halves of PersistentQueue.update: the lock is only held on the hub, the disk is
-        # waited for off it.
+        # The two halves of PersistentQueue.update: memory under its lock, disk in the threadpool.
         _memory(self._queue).update(self._queue, item)
         gevent.get_hub().threadpool.apply(to_disk, (item, stored.status))
 
@@ -186,7 +185,7 @@ class UpstreamSource:
         """Record the end of a claim.
 
         Args:
-            claim: The claim; its item is in its new state.
+            claim: The claim, its item already in the new state.
             delay: Seconds until the item is due again. None: at once, or never.
         """
         item = claim.item
@@ -258,7 +257,7 @@ class UpstreamClaim:
         self.last_error: str | None = waiting.last_error
 
     def load(self) -> Any:
-        """Return the object that was put in; a dict without an id as a copy with one."""
+        """Return the queued object; a dict without an id is copied and given one."""
         data = self.item.data
         if isinstance(data, dict) and not data.get("id"):
             return {**data, "id": self.item.metadata[_REPORT_ID]}

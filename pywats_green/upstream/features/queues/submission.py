@@ -1,4 +1,4 @@
-"""Submits one report: past the circuit breaker, and delivered only if WATS said so."""
+"""Submits a report, bypassing the circuit breaker; only a receipt counts as delivery."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Accept: TypeAlias = "Callable[[Response], bool]"
 
-# Modules that make the blocking methods of a service: ours, and upstream's if ours is disabled.
+# Modules that make the blocking methods of a service: green's, and upstream's.
 _MAKERS = frozenset({"pywats_green.upstream.hooks.calls", "pywats.pywats"})
 
 
@@ -74,7 +74,9 @@ def _submitter(submit: Any) -> Callable[[Any], object]:
         return _blocking("submit", submit)
     service = getattr(submit, "report", None)
     _blocking("submit", getattr(service, "submit_report", submit))
-    return lambda report: submit.report.submit_report(_light(report))  # opened when needed
+    return lambda report: submit.report.submit_report(
+        _light(report)
+    )  # opens it when needed
 
 
 def _light(report: Any) -> Any:
@@ -85,7 +87,7 @@ def _light(report: Any) -> Any:
 
 
 def _blocking(name: str, given: Any) -> Callable[[Any], object]:
-    """Refuse what cannot be called, and what would return before it knows."""
+    """Reject what is not callable, and what is asynchronous."""
     if inspect.iscoroutinefunction(given) or inspect.iscoroutinefunction(
         getattr(given, "__call__", None)  # noqa: B004  # an object whose call is asynchronous
     ):
@@ -97,7 +99,7 @@ def _blocking(name: str, given: Any) -> Callable[[Any], object]:
 
 
 def token_of(submit: Any) -> str:
-    """Return the token of a submission, to be kept out of reasons; "": none is known."""
+    """Return the token of a submission, to redact it from reasons. "": none is known."""
     way = _way_of(submit)
     return "" if way is None else str(way.client.token)
 
@@ -159,7 +161,7 @@ def _require(answer: Response, accept: Accept | None, way: Way) -> None:
             is_receipt(answer.raw, xml=way.xml) if accept is None else accept(answer)
         )
     except Exception as exc:
-        # It would fail for every report alike, so none may be quarantined for it.
+        # It would fail for every report, so do not quarantine any for it.
         raise ForeignAnswerError(
             f"accept failed with {type(exc).__name__} for {reason}", answer
         ) from exc
@@ -170,15 +172,15 @@ def _require(answer: Response, accept: Accept | None, way: Way) -> None:
 def _way_of(submit: Any) -> Way | None:
     """Return how pywats sends the report; None: something else is in between."""
     if "pywats" not in sys.modules:
-        return None  # so it cannot be anything of pywats
+        return None  # so it cannot come from pywats
     from pywats import pyWATS  # noqa: PLC0415
     from pywats.domains.report import AsyncReportService  # noqa: PLC0415
 
     if isinstance(submit, pyWATS):
         return Way(submit._http_client, xml=False)  # type: ignore[attr-defined]
     method = submit
-    # `functools.wraps` copies names and marks, but not the module a function lives in: so a
-    # user's own wrapper is recognised as such.
+    # `functools.wraps` copies names and attributes, but not `__globals__`, which therefore gives
+    # away a user's own wrapper.
     while getattr(method, "__globals__", {}).get("__name__") in _MAKERS:
         method = method.__wrapped__
     service = getattr(method, "__self__", None)
@@ -194,7 +196,7 @@ def _way_of(submit: Any) -> Way | None:
 def _as_returned(value: object) -> Response:
     """Rebuild the answer from the return value, for a client that is not green.
 
-    Upstream returns the text of a page as if it were an id; an id has digits and no blanks.
+    Upstream returns the text of any page as if it were an id; an id has digits and no spaces.
     """
     from pywats.core.client import Response  # noqa: PLC0415
 

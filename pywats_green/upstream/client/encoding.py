@@ -1,6 +1,6 @@
-"""Headers and bodies as httpx writes them, or refuses to, under upstream's clients.
+"""Headers and bodies as httpx encodes or rejects them for upstream's clients.
 
-The texts are those of httpx 0.28 and of h11 0.16, which upstream shows its users.
+The error messages are those of httpx 0.28 and h11 0.16, which upstream's users see.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-# h11's rules: RFC 9110, 5.1 and 5.5, with everything but NUL, CR and LF inside a value.
+# h11's rules: RFC 9110, 5.1 and 5.5, but anything except NUL, CR and LF inside a value.
 _NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 _VALUE = re.compile(rb"(?:[^\x00\s](?:[^\x00\r\n]*[^\x00\s])?)?")
 
@@ -18,19 +18,19 @@ _VALUE = re.compile(rb"(?:[^\x00\s](?:[^\x00\r\n]*[^\x00\s])?)?")
 def checked_headers(
     standing: Mapping[str, str], extra: Mapping[str, str | bytes] | None
 ) -> dict[str, str]:
-    """Merge the headers of a client and of a call.
+    """Merge and validate the headers of a client and a call.
 
     Args:
-        standing: The client's.
-        extra: The call's; they win. None: there are none.
+        standing: The client's headers.
+        extra: The call's headers, which take precedence. None: there are none.
 
     Returns:
-        Headers that can be written.
+        Headers that can be sent.
 
     Raises:
-        TypeError: A value is no text.
-        ValueError: A name or value cannot stand in a header line. The value of Authorization is
-            not shown: it holds the token.
+        TypeError: A value is neither str nor bytes.
+        ValueError: A name or value is illegal. The message never shows the value of
+            Authorization, which contains the token.
     """
     given: Mapping[str, str | bytes] = {**standing, **extra} if extra else standing
     headers: dict[str, str] = {}
@@ -56,12 +56,12 @@ def _check(name: str, value: str) -> None:
 
 def _fault_of(value: str) -> str:
     if "\n" in value or "\r" in value:
-        return "holds a line break"
+        return "contains a line break"
     if not value.isascii():
-        return "holds a character beyond ASCII"
+        return "contains a non-ASCII character"
     if "\x00" in value:
-        return "holds a control character"
-    return "is empty, or has a blank at its end"
+        return "contains a control character"
+    return "is empty, or starts or ends with a blank"
 
 
 class Body(NamedTuple):
@@ -69,7 +69,7 @@ class Body(NamedTuple):
 
     Attributes:
         content: The bytes; a list of them, to be sent in as many chunks; None for no body.
-        headers: What it wants to have said of it, beside its length.
+        headers: Headers that describe it, other than its length.
     """
 
     content: bytes | list[bytes] | None
@@ -80,17 +80,17 @@ def encode_body(data: Any, *, is_blocking: bool) -> Body:
     """Encode the body of a request.
 
     Args:
-        data: dict and list are sent as compact JSON, text as UTF-8, bytes as they are.
-        is_blocking: Whether the call is one of upstream's blocking client, which takes iterables
-            of bytes too and sends them in chunks; its asyncio client refuses them.
+        data: A dict or list is sent as compact JSON, a str as UTF-8, bytes unchanged.
+        is_blocking: Whether the call is made by upstream's blocking client, which also accepts
+            iterables of bytes and sends them chunked; its asyncio client rejects them.
 
     Returns:
         The body.
 
     Raises:
-        TypeError: The data are of another type, or hold something JSON cannot.
-        ValueError: The data hold a number that JSON cannot.
-        RuntimeError: An iterable, for the asyncio client.
+        TypeError: `data` has another type, or contains a value that JSON cannot represent.
+        ValueError: `data` contains a number that JSON cannot represent.
+        RuntimeError: `data` is an iterable, and the client the asyncio one.
     """
     if data is None or isinstance(data, bytes):
         return Body(data)
@@ -105,5 +105,5 @@ def encode_body(data: Any, *, is_blocking: bool) -> Body:
         raise RuntimeError("Attempted to send an sync request with an AsyncClient instance.")
     pieces = list(data)
     for piece in pieces:
-        b"".join((b"%x" % len(piece), piece))  # what httpx makes of it, to fail with its words
+        b"".join((b"%x" % len(piece), piece))  # as httpx does it, to fail with the same error
     return Body(pieces, {"Transfer-Encoding": "chunked"})

@@ -1,4 +1,4 @@
-"""Patches the standard library with gevent, once, and says what came too early for that."""
+"""Patches the standard library with gevent, once, and reports what was imported too early."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from gevent import monkey
 
 from pywats_green.exceptions import ImportOrderError, ImportOrderWarning
 
-# All of these must be patched. `queue` too: without it, ThreadPoolExecutor waits on a native
-# SimpleQueue inside a greenlet and freezes the hub.
+# All of these must be patched, even `queue`: otherwise ThreadPoolExecutor waits on a native
+# SimpleQueue inside a greenlet and blocks the hub.
 PATCHED_MODULES = (
     "socket", "ssl", "select", "threading", "time", "queue", "subprocess",
-    # Of these gevent replaces nothing on Windows, and so never records them as patched there.
+    # On Windows, gevent replaces nothing in these, and never records them as patched.
     *(name for name in ("signal", "os") if import_module(f"gevent.{name}").__implements__),
 )  # fmt: skip
 
-# Modules that copy sockets or locks when imported, in the order in which a user meets them.
+# Modules that copy sockets or locks when imported, the most familiar first.
 EARLY_MODULES = ("requests", "urllib3", "httpx", "httpcore")
 
 _PYWATS_IMPORT = re.compile(r"\s*(?:from|import)\s+pywats(?:[\s.,]|$)")
@@ -36,39 +36,39 @@ _too_early: tuple[str, ...] = ()
 
 
 def is_patched() -> bool:
-    """Tell whether gevent has patched everything that a green client needs."""
+    """Return whether gevent has patched everything that a green client needs."""
     return all(bool(monkey.is_module_patched(name)) for name in PATCHED_MODULES)
 
 
 def too_early() -> tuple[str, ...]:
-    """Return the modules, and the threads, that were there before the patch."""
+    """Return the modules imported and the threads started before the patch."""
     return _too_early
 
 
 def patch() -> None:
-    """Patch the standard library, unless that is done already.
+    """Patch the standard library, unless it is already patched.
 
     Raises:
-        ImportOrderError: pywats was imported before; the text names the line to move.
+        ImportOrderError: pywats was imported before; the message names the line to move.
 
     Warns:
         ImportOrderWarning: Modules were imported, or native threads started, that keep
             unpatched sockets or locks.
     """
-    global _done, _too_early  # noqa: PLW0603  # a patch cannot be undone: set once
+    global _done, _too_early  # noqa: PLW0603  # set once, because a patch cannot be undone
     if _done:
         return
     if "pywats" in sys.modules:
         raise ImportOrderError(_order_advice())
     _done = True
     if is_patched():
-        return  # the program did it itself, earlier: nothing imported since is too early
+        return  # the program did it, so nothing imported since is too early
     early = [name for name in EARLY_MODULES if name in sys.modules]
     threads = [t.name for t in threading.enumerate() if t is not threading.current_thread()]
     native_id = threading.get_ident()
     with warnings.catch_warnings():
         if early:
-            # Ours, below, names the modules; gevent's of the same cause would be a second one.
+            # The warning below names the modules; gevent's own would be redundant.
             warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
         monkey.patch_all()
     _too_early = (*early, *(f"thread {name}" for name in threads))
@@ -80,10 +80,10 @@ def patch() -> None:
 
 
 def _adopt_import_locks(native_id: int) -> None:
-    """Make the import locks that this thread holds those of its main greenlet.
+    """Transfer the import locks held by this thread to its main greenlet.
 
-    We are being imported, so this thread holds some, under its native id. gevent hands them over
-    only when no other thread is alive; else the next import in this package would wait for itself.
+    This package is being imported, so the thread holds some, under its native id. gevent transfers
+    them only if no other thread is alive; otherwise, the next import here would deadlock.
     """
     for lock in gc.get_objects():
         if isinstance(lock, importlib._bootstrap._ModuleLock) and lock.owner == native_id:  # type: ignore[attr-defined]  # noqa: SLF001
@@ -109,7 +109,7 @@ def _is_machinery(frame: FrameType) -> bool:
 
 
 def _import_line() -> tuple[str, int]:
-    """Return file and line of the import of pywats_green; ("sys", 1), as Python, if unknown."""
+    """Return file and line of the import of pywats_green; ("sys", 1), as in Python, if unknown."""
     frame = inspect.currentframe()
     while frame is not None and _is_machinery(frame):
         frame = frame.f_back

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on the wire: request heads, chunked bodies, encoded replies."""
+"""HTTP/1.1 as bytes: request heads, chunked bodies, encoded replies."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _MEMO_LIMIT = 512
 
 
 class WireError(HttpError):
-    """The bytes are not HTTP/1.1: answered with `status`, then the connection is closed."""
+    """The input is not valid HTTP/1.1; answered with `status`, then the connection is closed."""
 
 
 def parse_head(head: bytes) -> Request:
-    """Parse a request line and its headers, without the empty line that ends them.
+    """Parse a request line and headers, without the final empty line.
 
     Raises:
         WireError: The head is malformed.
@@ -35,7 +35,7 @@ def parse_head(head: bytes) -> Request:
         raise WireError(400, "Bad request line.") from None
     if not version.startswith(b"HTTP/1."):
         raise WireError(400, "Bad request line.")
-    # The clients of a test send one block of headers over and over: parse it once.
+    # Clients repeat their headers, so parse each block only once.
     parsed = _HEADER_MEMO.get(block)
     if parsed is None:
         parsed = _parse_headers(block)
@@ -65,10 +65,10 @@ def _parse_headers(block: bytes) -> tuple[list[tuple[str, str]], dict[str, str]]
 
 
 def body_length(request: Request) -> int | None:
-    """The length of the body in bytes; None where it is chunked.
+    """Return the length of the body in bytes. None: it is chunked.
 
     Raises:
-        WireError: The length is malformed, contradictory or over the limit.
+        WireError: The length is malformed, contradictory or above the limit.
     """
     lowered = request.lowered
     length = lowered.get("content-length")
@@ -87,7 +87,7 @@ def body_length(request: Request) -> int | None:
 
 
 class ChunkedBody:
-    """Takes a chunked body from the front of a growing buffer."""
+    """Reads a chunked body from the front of a growing buffer."""
 
     __slots__ = ("_left", "_trailers", "body")
 
@@ -97,10 +97,10 @@ class ChunkedBody:
         self._trailers = False
 
     def feed(self, buffer: bytearray) -> bool:
-        """Consume what is complete in `buffer`; True once the body has ended.
+        """Consume what is complete in `buffer`; return whether the body has ended.
 
         Raises:
-            WireError: The coding is malformed or the body over the limit.
+            WireError: The coding is malformed, or the body is above the limit.
         """
         while True:
             if self._left:
@@ -138,7 +138,7 @@ class ChunkedBody:
 
 
 def accepts_gzip(request: Request) -> bool:
-    """Whether the client said that it decodes gzip."""
+    """Return whether the client accepts gzip."""
     return "gzip" in request.lowered.get("accept-encoding", "").lower()
 
 
@@ -163,13 +163,13 @@ def _date_line() -> bytes:
 
 
 def encode(reply: Reply, *, keep_alive: bool, gzipped: bool, bodiless: bool = False) -> bytes:
-    """Encode a reply; compressed where the client allows it and the body is worth it.
+    """Encode a reply, compressing large bodies if the client accepts it.
 
     Args:
-        reply: The answer.
-        keep_alive: False announces `Connection: close`.
-        gzipped: Whether the client decodes gzip.
-        bodiless: True for the answer to HEAD: the length without the body.
+        reply: The reply.
+        keep_alive: Whether the connection stays open; otherwise sends `Connection: close`.
+        gzipped: Whether the client accepts gzip.
+        bodiless: Whether to omit the body, but not its length, as for HEAD.
     """
     status = reply.status
     line = _STATUS_LINES.get(status)
