@@ -118,7 +118,7 @@ class Schedule:
                 found = item
         if found is None:
             free = [item for item in aside if alone or not item.killed]
-            found = min(free, key=lambda item: (item.killed, item.failed_when), default=None)
+            found = min(free, key=lambda item: item.failed_when, default=None)
         for item in aside:
             if item is not found:
                 heapq.heappush(self._ready, item.rank)

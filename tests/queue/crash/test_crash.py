@@ -93,3 +93,26 @@ def test_a_report_that_ends_its_process_is_overtaken_and_quarantined(
     assert result["sent_by_run"][2] == 10  # from the third on, it goes last and alone
     assert result["reason"]["attempts"] == 5
     assert "given up after 5 attempts; the last: " in result["reason"]["reason"]
+
+
+def test_three_owners_of_which_one_comes_back_under_another_host_name(tmp_path: Path) -> None:
+    result = _run("trio", tmp_path, 3, 8)
+    assert not result["problems"]
+    assert result["kills"] == 8
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_three_owners_are_killed_forty_times(tmp_path: Path) -> None:
+    result = _run("trio", tmp_path, 4, 40)
+    assert not result["problems"]
+
+
+@pytest.mark.parametrize("kills", [6, pytest.param(30, marks=pytest.mark.long)])
+def test_killed_on_a_disk_that_fills_and_empties_it_loses_nothing(
+    small_disk: Path, kills: int
+) -> None:
+    result = _run("disk", small_disk, 5, kills)
+    assert not result["problems"]
+    assert (result["bad"], result["reasons"], result["left"]) == (20, 20, [])
+    assert result["kills"] > 0
