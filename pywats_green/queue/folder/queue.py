@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from pywats_green.arguments import require_count, require_seconds
-from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
+from pywats_green.exceptions import ArgumentTypeError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import document_of, encode
 from pywats_green.queue.folder.capacity import Capacity
 from pywats_green.queue.folder.claim import FolderClaim
 from pywats_green.queue.folder.claims import Claims, Grouping
 from pywats_green.queue.folder.files import off_hub
-from pywats_green.queue.folder.inspection import Inspection, QueueItem, State
+from pywats_green.queue.folder.inspection import Inspection
 from pywats_green.queue.folder.memory import Closure, MemoryFile
+from pywats_green.queue.folder.operated import OperatedQueue
 from pywats_green.queue.folder.order import OrderBy, OrderFile
 from pywats_green.queue.folder.recovery import Recovery
 from pywats_green.queue.folder.schedule import WaitingItem
@@ -27,7 +27,7 @@ from pywats_green.queue.folder.view import View
 from pywats_green.queue.source import Elsewhere, Memory, QueueCounts
 
 
-class FolderQueue:
+class FolderQueue(OperatedQueue):
     """A durable queue of reports in a folder that several processes may fill and drain at once.
 
     A report is one file, its state is part of the file's name, and each change of state is one
@@ -104,7 +104,7 @@ class FolderQueue:
         )
         self._capacity = Capacity(self.path, max_reports, max_bytes, timer)
         self._memory = MemoryFile(self.path, clock)
-        self._inspection = Inspection(self._store, self._memory, clock)
+        super().__init__(Inspection(self._store, self._memory, clock), self._view)
 
     def __repr__(self) -> str:
         return f"<FolderQueue {str(self.path)!r}>"
@@ -253,117 +253,6 @@ class FolderQueue:
     def close(self) -> None:
         """Put back every claim, and remove the owner's files. The queue may be used again."""
         self._claims.close()
-
-    def list(self, state: State | None = None) -> Sequence[QueueItem]:
-        """Return the items in the order in which they are sent, without reading the reports.
-
-        Args:
-            state: `waiting`, `claimed`, `quarantined` or `sent`. None: all of them.
-
-        Raises:
-            QueueFolderError: The folder cannot be read.
-            InvalidArgumentError: There is no such state.
-        """
-        return self._inspection.list(state)
-
-    def show(self, item_id: str) -> dict[str, Any]:
-        """Return everything about an item: the fields of its `QueueItem`, `reason` and `body`.
-
-        Args:
-            item_id: Its id, or the name of its file if several have that id.
-
-        Raises:
-            QueueItemError: There is no such item, or there are several.
-            QueueFolderError: The folder cannot be read.
-        """
-        return self._inspection.show(item_id)
-
-    def requeue(
-        self,
-        item_id: str | None = None,
-        *,
-        reason: str | None = None,
-        older_than: float | None = None,
-    ) -> int:
-        """Move an item from quarantine back to waiting, due at once and with no attempt counted.
-
-        An item that is waiting becomes due at once.
-
-        Args:
-            item_id: Its id, or the name of its file. None: everything in quarantine that the other
-                two arguments choose.
-            reason: Part of the reason for the quarantine, in upper or lower case. None: any.
-            older_than: Seconds for which it has been in quarantine at least. None: any time.
-
-        Returns:
-            The number of items.
-
-        Raises:
-            QueueItemError: There is no such item, there are several, or it is claimed. Without an
-                id: some could not be moved, but all others were.
-            InvalidArgumentError: An id was given together with another argument.
-            QueueFolderError: The folder cannot be read or written.
-        """
-        if item_id is not None and (reason is not None or older_than is not None):
-            raise InvalidArgumentError("give the id of an item, or a reason and an age")
-        try:
-            return self._inspection.requeue(item_id, reason=reason, older_than=older_than)
-        finally:
-            self._view.forget()
-
-    def release(self, item_id: str | None = None) -> int:
-        """Move claimed items back to waiting by hand, before their owner counts as dead.
-
-        If it lives after all, on another host, they may be sent twice, under the same id.
-
-        Args:
-            item_id: Its id, or the name of its file. None: all whose owner does not certainly live
-                (in this process, or holding its lock).
-
-        Returns:
-            The number of items.
-
-        Raises:
-            QueueItemError: There is no such item, there are several, nobody has claimed it, or its
-                owner certainly lives.
-            QueueFolderError: The folder cannot be read or written.
-        """
-        try:
-            return self._inspection.release(item_id)
-        finally:
-            self._view.forget()
-
-    def discard(self, item_id: str) -> None:
-        """Delete a waiting or quarantined item for good.
-
-        Args:
-            item_id: Its id, or the name of its file if several have that id.
-
-        Raises:
-            QueueItemError: There is no such item, there are several, or it is claimed.
-            QueueFolderError: The folder cannot be read or written.
-        """
-        self._inspection.discard(item_id)
-        self._view.forget()
-
-    def discard_all(self, state: State = "quarantined") -> int:
-        """Delete all items in a state for good.
-
-        Args:
-            state: `quarantined` or `waiting`.
-
-        Returns:
-            The number of items.
-
-        Raises:
-            QueueItemError: Some could not be deleted, but all others were.
-            InvalidArgumentError: It is another state.
-            QueueFolderError: The folder cannot be read.
-        """
-        try:
-            return self._inspection.discard_all(state)
-        finally:
-            self._view.forget()
 
 
 def _grouping(order_by: OrderBy) -> Grouping | None:

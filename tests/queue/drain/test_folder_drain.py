@@ -368,6 +368,7 @@ def test_after_the_stop_timeout_the_rest_is_given_back(
 
 
 def test_signal_handlers_are_put_back(folder: Path, api: pyWATS) -> None:
+    folder.mkdir()
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     processor = QueueProcessor(folder, api)
     gevent.spawn(processor.stop)  # when `run` begins to wait
@@ -376,6 +377,7 @@ def test_signal_handlers_are_put_back(folder: Path, api: pyWATS) -> None:
 
 
 def test_run_picks_up_new_files(server: WatsServer, api: pyWATS, folder: Path) -> None:
+    folder.mkdir()
     processor = QueueProcessor(folder, api)
     runner = gevent.spawn(processor.run)
     arrived = Event()
