@@ -5,6 +5,7 @@ from __future__ import annotations
 FIRST_WIDTH = 2
 # Seconds. WATS counts requests by the minute: then what it had counted is forgotten.
 REOPENING = 60.0
+_RELOOK = 1.0  # seconds
 
 
 class Reopening:
@@ -42,10 +43,13 @@ class Reopening:
         return now < self.since + REOPENING
 
     def full_for(self, now: float) -> float:
-        """Return for how many seconds nobody may enter unless somebody leaves."""
+        """Return for how many seconds nobody may enter unless somebody leaves; 1 at most.
+
+        Another native thread may close the gate meanwhile, and cannot wake those who wait.
+        """
         if self.width is None or self.inside < self.width:
             return 0.0
-        return max(self.since + REOPENING - now, 0.0)
+        return min(max(self.since + REOPENING - now, 0.0), _RELOOK)
 
     def widen(self, *, is_waited_for: bool) -> None:
         """Let one more be in flight after a success, or any number if nobody has to wait."""

@@ -32,6 +32,7 @@ class GateMachine(RuleBasedStateMachine):
         )
         self.out: list[tuple[Permit, float]] = []
         self.callers: list[gevent.Greenlet] = []
+        self.is_closed_from_afar = False
         self.arrived = self.passed = self.killed = self.impatient = 0
 
     def _let_through(self, permit: Permit) -> None:
@@ -94,6 +95,7 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.integers(0, 400))
     def close_from_afar(self, seconds: int) -> None:
+        self.is_closed_from_afar = True
         self.gate.close_from_afar(
             "elsewhere", seconds=seconds, longest=30.0, is_limit=seconds % 2 == 0
         )
@@ -107,6 +109,9 @@ class GateMachine(RuleBasedStateMachine):
         waiting = len(self.gate._line.waiting)
         assert waiting == self.tally.waiting
         assert waiting == sum(not caller.dead for caller in self.callers)
+        if waiting and self.is_closed_from_afar and self.gate.opens_in() is None:
+            self.clock.turn(1.0)  # another native thread cannot wake them: they look by themselves
+            waiting = len(self.gate._line.waiting)
         if waiting:
             assert self.gate.opens_in() is not None, "it may go, and nobody calls it"
             assert self.clock.timers

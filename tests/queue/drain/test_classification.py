@@ -147,7 +147,7 @@ def _broke_off(cause: Exception) -> PyWATSError:
         (Kind.FOREIGN, _broke_off(RecursionError("too deep while decoding a JSON array"))),
         (Kind.UNPREPARED, _broke_off(TransportSetupError("CA bundle ca.pem: no such file"))),
         (Kind.UNPREPARED, _broke_off(httpx.InvalidURL("Invalid port: ':1'"))),
-        (Kind.UNPREPARED, _broke_off(ValueError("the token holds a line break: strip it"))),
+        (Kind.UNPREPARED, _broke_off(ValueError("the token contains a line break: strip it"))),
         (Kind.PERMANENT, _broke_off(RecursionError("too deep while encoding a JSON object"))),
         (Kind.PERMANENT, _broke_off(TypeError("set is not JSON serializable"))),
         (Kind.PERMANENT, _broke_off(ValueError("Out of range float values"))),

@@ -155,7 +155,7 @@ def test_an_answer_that_cannot_be_read_is_foreign(
     ("token", "variables", "told"),
     [
         ("x", {"REQUESTS_CA_BUNDLE": "/nowhere/ca.pem"}, "CA bundle /nowhere/ca.pem"),
-        ("a\nb", {}, "the token holds a line break"),
+        ("a\nb", {}, "the token contains a line break"),
     ],
 )
 def test_what_is_wrong_here_is_held_against_no_report(

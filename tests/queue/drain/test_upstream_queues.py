@@ -163,8 +163,8 @@ def test_an_asynchronous_client_is_refused(server: WatsServer) -> None:
 
 
 PERSISTENT = """
-import sys
-sys.path.insert(0, sys.argv[1])
+import pathlib, sys
+sys.path[:0] = sys.argv[1], str(pathlib.Path(sys.argv[1]).parents[1])
 import pywats_green
 import upstream_client_stub
 upstream_client_stub.install()
@@ -172,7 +172,6 @@ import warnings
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from pywats_client.queue import PersistentQueue
-from drain_fakes import Refused
 from pywats import pyWATS
 from pywats.core.throttle import configure_throttling
 from pywats_green.upstream.features.queues.processor import QueueProcessor
