@@ -202,7 +202,10 @@ class Session:
 
     def _bring_back(self, *, at_once: bool = False) -> bool:
         """Take finished files back that changed afterwards; return whether there were any."""
-        names = off_hub(lambda: self._work.finished.bring_back(at_once=at_once))
+        finished = self._work.finished
+        names = off_hub(lambda: finished.bring_back(at_once=at_once))
+        if not at_once and (count := off_hub(finished.expire)):
+            _log.info("%d files deleted that had been in done/ for long enough", count)
         for name in names:
             self._note_change(name, "after it was converted and moved, so it is back")
         return bool(names)
