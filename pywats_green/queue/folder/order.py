@@ -9,11 +9,10 @@ from typing import Any, TypeAlias
 
 from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.queue.folder.files import folder_error, write_small
+from pywats_green.queue.folder.scan import ORDER
 from pywats_green.queue.patience import patiently
 
 OrderBy: TypeAlias = "str | Callable[[dict[str, Any]], object] | None"
-
-NAME = ".order.json"
 
 
 class OrderFile:
@@ -25,22 +24,23 @@ class OrderFile:
     """
 
     def __init__(self, folder: Path, order_by: OrderBy) -> None:
-        self._path = folder / NAME
+        self._path = folder / ORDER
         self._own = _told(order_by)
         self._is_agreed = False
 
-    def agree(self, *, only_putting: bool = False) -> None:
+    def agree(self, *, only_putting: bool = False, is_kept: bool = True) -> None:
         """Compare with what the folder is used with, or note this as the first.
 
         Args:
             only_putting: Whether having none is no difference, because whoever drains determines
                 the group.
+            is_kept: Whether the folder keeps one, as far as the last scan tells.
 
         Raises:
             InvalidArgumentError: It differs.
             QueueFolderError: It cannot be read or noted.
         """
-        if self._is_agreed or (only_putting and self._own is None):
+        if self._is_agreed or (self._own is None and (only_putting or not is_kept)):
             return
         try:
             kept = self._read()
@@ -52,7 +52,7 @@ class OrderFile:
         if kept != self._own:
             raise InvalidArgumentError(
                 f"the queue folder {self._path.parent} is used with order_by={kept!r}, not "
-                f"{self._own!r}: use the same everywhere, or remove {NAME} when no process does"
+                f"{self._own!r}: use the same everywhere, or remove {ORDER} when no process does"
             )
         self._is_agreed = self._own is not None
 

@@ -171,8 +171,8 @@ class FolderQueue(OperatedQueue):
             InvalidArgumentError: The folder is used with another `order_by`.
             QueueFolderError: The folder is gone or not writable.
         """
-        self._order.agree()
         self._view.refresh()
+        self._order.agree(is_kept=self._view.has_order)
         return self._claims.take(probe=probe, alone=alone)
 
     def due_in(self) -> float | None:

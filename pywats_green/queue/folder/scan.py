@@ -16,6 +16,7 @@ from pywats_green.queue.folder.meta import Meta, glance_at_meta
 from pywats_green.queue.patience import patiently
 
 QUARANTINE = "quarantine"
+ORDER = ".order.json"
 
 # Upstream recovers its own after the same time; none of its requests takes a tenth of it.
 UPSTREAM_TIMEOUT = 1800.0
@@ -48,6 +49,7 @@ class Snapshot:
         left: Files that upstream left in one of its own states.
         sent: Files that were delivered but could not be removed.
         quarantined: The number of items in quarantine, and of those that upstream gave up.
+        has_order: Whether the folder keeps an `order_by`.
         latest: The largest sequence in our names, claimed ones included.
     """
 
@@ -58,6 +60,7 @@ class Snapshot:
     left: list[str] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
     quarantined: int = 0
+    has_order: bool = False
     latest: int = 0
 
 
@@ -78,6 +81,8 @@ def scan(folder: Path, known: Container[str]) -> Snapshot:
             name = entry.name
             if name.endswith(names.META):
                 snapshot.metas.add(name)
+            elif name == ORDER:
+                snapshot.has_order = True
             elif name in known:
                 snapshot.waiting.add(name)
             elif waiting := names.read_waiting(name):

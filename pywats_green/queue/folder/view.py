@@ -47,6 +47,7 @@ class View:
         is_ordered: Whether groups count.
         owner: The id of the owner; None: it owns nothing yet.
         elsewhere: What others have claimed.
+        has_order: Whether the folder keeps an `order_by`.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class View:
         self.quarantined = 0
         self.owner: str | None = None
         self.elsewhere = Elsewhere()
+        self.has_order = False
         self._store = store
         self._recovery = recovery
         self.is_ordered = is_ordered
@@ -175,6 +177,7 @@ class View:
     def _merge(self, snapshot: Snapshot) -> None:
         self._store.latest = max(self._store.latest, snapshot.latest)
         self.quarantined = snapshot.quarantined
+        self.has_order = snapshot.has_order
         claimed = {waiting for waiting, owner in snapshot.claimed if owner != self.owner}
         for item in self.schedule:
             if item.name in self._touched:

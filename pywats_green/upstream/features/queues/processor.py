@@ -63,8 +63,9 @@ class QueueProcessor:
       through opens it, for few at first.
 
     Such a failure counts as an attempt only if another report got through after it; a report that
-    has used up `max_attempts` is quarantined. Submissions bypass the client's circuit breaker and
-    never trip it.
+    has used up `max_attempts` is quarantined. A kill or a crash of the process counts at once, and
+    so does SystemExit; from then on the report goes last, and alone. Submissions bypass the
+    client's circuit breaker and never trip it.
 
     Args:
         source: An existing folder, a `FolderQueue` (which creates its own), or one of upstream's

@@ -74,9 +74,7 @@ def _submitter(submit: Any) -> Callable[[Any], object]:
         return _blocking("submit", submit)
     service = getattr(submit, "report", None)
     _blocking("submit", getattr(service, "submit_report", submit))
-    return lambda report: submit.report.submit_report(
-        _light(report)
-    )  # opens it when needed
+    return lambda report: submit.report.submit_report(_light(report))  # opens it when needed
 
 
 def _light(report: Any) -> Any:
