@@ -83,6 +83,8 @@ class Observer:
             lock = try_lock(lock_file) if not lives and lock_file.exists() else None
         except Timeout:
             lives = True
+        except OSError:  # another user's folder: nobody else sees what is in there
+            lock = None
         dies_in = None
         if not lives and not (lock is not None and self._was_locked_here(values)):
             dies_in = self._dies_in(owner_id, beat)

@@ -103,12 +103,14 @@ def make_shared(room: Path) -> None:
 def is_alive_here(folder: Path, owner_id: str) -> bool:
     """Tell whether an owner certainly lives: in this process, or holding its lock."""
     path = lock_path(folder, owner_id)
-    if is_of_this_process(owner_id) or not path.exists():
-        return is_of_this_process(owner_id)
+    if is_of_this_process(owner_id):
+        return True
     try:
-        lock = try_lock(path)
+        lock = try_lock(path) if path.exists() else None
     except Timeout:
         return True
+    except OSError:  # another user's folder
+        return False
     if lock is not None:
         lock.release()
     return False

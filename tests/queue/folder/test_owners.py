@@ -230,6 +230,10 @@ def test_what_a_dying_owner_claimed_after_the_look_comes_back_too(tmp_path: Path
 HERE = {"host": owners.this_host(), "kernel": owners.this_kernel(), "pid": 1, "beat": 1}
 
 
+def forbid(path: Path) -> None:
+    raise PermissionError(13, "Permission denied", str(path))
+
+
 @pytest.mark.skipif(not owners.this_kernel(), reason="only Linux names its kernel")
 def test_a_container_that_comes_back_under_a_new_name_finds_its_claims_at_once(
     tmp_path: Path,
@@ -241,7 +245,7 @@ def test_a_container_that_comes_back_under_a_new_name_finds_its_claims_at_once(
     assert not list((tmp_path / "owners").iterdir())
 
 
-@pytest.mark.parametrize("reason", ["another user's", "deleted"])
+@pytest.mark.parametrize("reason", ["another user's", "another user's folder", "deleted"])
 def test_a_lock_that_says_nothing_leaves_it_to_the_heartbeat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
@@ -250,6 +254,8 @@ def test_a_lock_that_says_nothing_leaves_it_to_the_heartbeat(
     queue = FolderQueue(tmp_path, lease=60.0, timer=timer)
     if reason == "deleted":
         (tmp_path / "owners" / "0badf00d.lock").unlink()
+    elif reason == "another user's folder":
+        monkeypatch.setattr(observer, "try_lock", forbid)
     else:  # the tests may run as root, whom no mode keeps out
         monkeypatch.setattr(observer, "try_lock", lambda _path: None)
     assert queue.claim() is None
