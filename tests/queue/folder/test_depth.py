@@ -155,3 +155,21 @@ def test_owners_that_have_gone_are_forgotten(tmp_path: Path) -> None:
         claim.unlink()
     queue.refresh()
     assert not queue._view._recovery._observer._seen
+
+
+def test_what_a_process_died_with_goes_last_and_alone() -> None:
+    schedule = Schedule()
+    for number, (killed, failed_when) in enumerate([(True, 2.0), (True, 1.0), (False, 3.0)]):
+        name = f"r{number}"
+        schedule.add(WaitingItem(name, name, 5, number, killed=killed, failed_when=failed_when))
+    taken = [schedule.take(0.0).name, schedule.take(0.0, alone=False)]
+    assert taken == ["r2", None]
+    assert [schedule.take(0.0).name, schedule.take(0.0).name] == ["r1", "r0"]
+
+
+def test_a_probe_takes_who_failed_the_longest_ago_whatever_became_of_the_process() -> None:
+    schedule = Schedule()
+    for number, (killed, failed_when) in enumerate([(False, 3.0), (True, 2.0), (False, 1.0)]):
+        name = f"r{number}"
+        schedule.add(WaitingItem(name, name, 5, number, killed=killed, failed_when=failed_when))
+    assert [schedule.take(0.0, probe=True).name for _ in range(3)] == ["r2", "r1", "r0"]
