@@ -10,7 +10,7 @@ import gevent
 import gevent.pool
 from gevent.event import Event
 
-from pywats_green.exceptions import ConverterImportError, PywatsGreenError
+from pywats_green.exceptions import ConverterImportError, PywatsGreenError, QueueItemError
 from pywats_green.progress import ProgressCallback
 from pywats_green.queue.convert.child import (
     CONVERTED,
@@ -248,6 +248,9 @@ class Session:
             self._wait_for_memory(source.path.name)
         except ConverterImportError:
             raise
+        except QueueItemError as exc:  # what was made of it before has not been sent yet
+            _log.warning("%s stays for later: %s", source.path.name, exc)
+            self._later[source.path.name] = self._timer() + AGAIN
         except (OSError, PywatsGreenError) as exc:  # the disk, or a queue that takes no more
             if self._until_empty:
                 raise

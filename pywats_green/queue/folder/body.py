@@ -37,14 +37,14 @@ _START = 60
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
-def document_of(report: object) -> tuple[Document, bytes | None]:
+def document_of(report: object) -> tuple[Document, bytes | None, bool]:
     """Turn a report into a new dict, with an id that every attempt to send it will carry.
 
     Args:
         report: A dict, JSON text or bytes, or a model with `model_dump`. It is not changed.
 
     Returns:
-        The dict, and the JSON that was given if it can be stored unchanged.
+        The dict, the JSON that was given if it can be stored unchanged, and whether the id is new.
 
     Raises:
         UnreadableReportError: It is text, but not a JSON object; the message has its start.
@@ -62,7 +62,8 @@ def document_of(report: object) -> tuple[Document, bytes | None]:
         raise ArgumentTypeError(
             f"a report is a dict, JSON text or bytes, or a model of pywats, not {type(report)!r}"
         )
-    return document, None if give_id(document) else raw
+    is_new = give_id(document)
+    return document, None if is_new else raw, is_new
 
 
 def give_id(document: Document) -> bool:

@@ -196,6 +196,7 @@ class Inspection:
             raise QueueItemError(f"{item.path} is a folder: look into it and remove it by hand")
         patiently(item.path.unlink)
         remove_patiently(self._beside(item))
+        self._store.ids.forget(item.item_id)
 
     def _requeue(self, item: QueueItem) -> None:
         waiting = names.read_waiting(item.name)

@@ -116,7 +116,8 @@ class FolderQueue(OperatedQueue):
             report: A dict, JSON text or bytes, or a report of pywats. It is not changed; on disk
                 it always has an id, so that the server recognises every retry.
             item_id: Names the item. None: the report's own id, if that can be part of a file name.
-                Using an id twice makes two items.
+                While an item of that id is in the queue, the same report is put once, and
+                another one is refused. The body is compared byte by byte.
             priority: 1 is sent first, 10 last.
 
         Returns:
@@ -131,27 +132,33 @@ class FolderQueue(OperatedQueue):
             InvalidArgumentError: The id cannot name a file, the priority is out of range, the
                 folder is used with another `order_by`, or the
                 report contains what no request can carry: NaN, a lone surrogate, an object.
-            QueueItemError: Another process put another report of this id in the same microsecond.
+            QueueItemError: Another report of this id is in the queue.
         """
         names.check_priority(priority)
         if item_id is not None:
             names.check_id(item_id)
-        document, raw = document_of(report)
+        document, raw, is_new_id = document_of(report)
+        unique = item_id
         if item_id is None:
             own = document["id"]
             item_id = own if names.flaw_of_id(own) is None else str(uuid.uuid4())
+            if item_id == own and not is_new_id:
+                unique = own
         group = names.UNKNOWN_GROUP
         if self._group_of is not None:
             group = names.group_token(self._group_of(document))
         self._order.agree(only_putting=True)
         sequence = self._store.next_sequence(self._clock())
         name = names.waiting_name(priority, sequence, group, item_id)
+        without_id = unique is not None and is_new_id
         if self._capacity.is_limited:
             data = off_hub(lambda: encode(document)) if raw is None else raw
             with self._capacity.room_for(len(data)):
-                self._store.put(name, document, data)
+                is_new = self._store.put(name, document, data, unique, without_id=without_id)
         else:
-            self._store.put(name, document, raw)
+            is_new = self._store.put(name, document, raw, unique, without_id=without_id)
+        if not is_new:
+            return item_id
         self._view.add_own(WaitingItem(name, item_id, priority, sequence), group)
         return item_id
 

@@ -10,11 +10,7 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from pywats_green.exceptions import (
-    QueueItemError,
-    UnfinishedReportError,
-    UnreadableReportError,
-)
+from pywats_green.exceptions import QueueItemError, UnfinishedReportError, UnreadableReportError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import Document, encode, is_without_id, lasting_id, read
 from pywats_green.queue.folder.files import (
@@ -28,6 +24,7 @@ from pywats_green.queue.folder.files import (
     sync_folder,
     write_small,
 )
+from pywats_green.queue.folder.ids import Ids
 from pywats_green.queue.folder.meta import Meta, read_meta, write_meta
 from pywats_green.queue.folder.owners import make_shared
 from pywats_green.queue.folder.scan import QUARANTINE
@@ -53,6 +50,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.latest = 0
+        self.ids = Ids(folder)
         try:
             patiently(lambda: folder.mkdir(parents=True, exist_ok=True))
         except OSError as error:
@@ -68,48 +66,71 @@ class Store:
         self.latest = max(self.latest + 1, int(now * 1e6))
         return self.latest
 
-    def put(self, name: str, document: Document, raw: bytes | None = None) -> None:
+    def put(
+        self,
+        name: str,
+        document: Document,
+        raw: bytes | None = None,
+        item_id: str | None = None,
+        *,
+        without_id: bool = False,
+    ) -> bool:
         """Write a waiting report; when this returns, the file and its name are on disk.
 
         Args:
             name: Its waiting name.
             document: The report.
             raw: Its JSON. None: the document is encoded.
+            item_id: Its id, which must not be in the queue. None: nobody else can have it.
+            without_id: Whether the id in the report is not to be compared, because it is new.
+
+        Returns:
+            Whether it is new; otherwise this very report is in the queue already.
 
         Raises:
             QueueFolderError: It could not be written; nothing of it is left.
             InvalidArgumentError: JSON cannot express it; nothing of it is left.
-            QueueItemError: Another report has that name.
+            QueueItemError: Another report of that id is in the queue.
         """
         target = self.folder / name
         draft = Draft(self.folder, name)
         is_new = False
+        noted: list[str] = []
 
-        def write() -> bytes:
+        def write() -> bytes | None:
             data = encode(document) if raw is None else raw
+            if item_id is not None:
+                told = encode({**document, "id": None}) if without_id else data
+                if not self.ids.note(item_id, name, told):
+                    return None
+                noted.append(item_id)
             draft.write(data)
             return data
 
         try:
             data = off_hub(write)
+            if data is None:
+                return False
             try:
                 # Not in the thread: if the greenlet was killed meanwhile, this must not happen.
                 patiently(lambda: move_new(draft.path, target))
                 is_new = True
             except FileExistsError:  # another process put one of this id in the same microsecond
                 if patiently(target.read_bytes) != data:
-                    raise QueueItemError(
-                        f"another report of this id was put at the same moment: {name}"
-                    ) from None
+                    text = f"another report of this id was put at the same moment: {name}"
+                    raise QueueItemError(text) from None
                 draft.drop()
             off_hub(lambda: sync_folder(self.folder))
         except BaseException as error:
             draft.drop()
             if is_new:
                 remove_patiently(target)
+            for each in noted:
+                self.ids.forget(each)
             if isinstance(error, OSError):
                 raise folder_error("write a report", self.folder, error) from error
             raise
+        return True
 
     def claim(self, item: WaitingItem, owner: str) -> str:
         """Rename a waiting report for its owner, and its sidecar with it; return the new name.
@@ -122,10 +143,9 @@ class Store:
             old, item.item_id = item.name, names.short_id(item.item_id)
             item.name = self._own_name(item)
             (self.folder / old).rename(self.folder / item.name)
+            meta, new_meta = (self.folder / names.meta_name(name) for name in (old, item.name))
             with contextlib.suppress(OSError):
-                (self.folder / names.meta_name(old)).rename(
-                    self.folder / names.meta_name(item.name)
-                )
+                meta.rename(new_meta)
         claimed = names.claimed_name(item.name, owner)
         (self.folder / item.name).rename(self.folder / claimed)
         return claimed
@@ -202,6 +222,7 @@ class Store:
             logger.warning("Delivered, but cannot be removed, so renamed: %s (%s)", waiting, error)
         if item.has_meta:
             remove_patiently(self._claim_meta(claimed))
+        self.ids.forget(item.item_id)
 
     def put_back(self, claimed: str, item: WaitingItem, meta: Meta | None) -> None:
         """Put a claimed report back to waiting, under a new name if its own is taken.
@@ -218,7 +239,7 @@ class Store:
         item.name = patiently(lambda: self._return(claimed, item, meta))
 
     def take_back(self, name: str, waiting: str, *, died_at: float | None = None) -> None:
-        """Return a report of a dead owner, or of upstream, to waiting; one try.
+        """Return a report of a dead owner or of upstream to waiting; one try.
 
         Args:
             name: Its name.
@@ -231,12 +252,9 @@ class Store:
             OSError: It could not be renamed just now.
         """
         parsed = names.read_waiting(waiting) or names.WaitingName(waiting, waiting)
-        item = WaitingItem(
-            waiting,
-            parsed.item_id,
-            parsed.priority or names.DEFAULT_PRIORITY,
-            parsed.sequence or int(time.time() * 1e6),
-        )
+        priority = parsed.priority or names.DEFAULT_PRIORITY
+        sequence = parsed.sequence or int(time.time() * 1e6)
+        item = WaitingItem(waiting, parsed.item_id, priority, sequence)
         meta = None
         if died_at is not None:
             meta = self._meta_of(name, waiting)

@@ -39,7 +39,7 @@ def test_bytes_count_too(tmp_path: Path) -> None:
     with pytest.raises(QueueFullError, match="at most inf and 1000"):
         queue.put({"id": "b", "pad": "x" * 600})
     queue.put({"id": "c", "pad": "x" * 100})
-    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1000
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.wsjf")) <= 1000
 
 
 def test_what_others_put_is_counted_after_a_while(tmp_path: Path) -> None:

@@ -400,6 +400,6 @@ def test_the_draft_of_a_put_tells_its_name(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(os, "fsync", note)
     FolderQueue(tmp_path).put({"id": "r"}, item_id="x" * 200)
-    [path] = tmp_path.iterdir()
+    [path] = tmp_path.glob("*.wsjf")
     assert drafts[0].endswith(f".{path.name}.tmp")
     assert len(os.fsencode(drafts[0])) <= 255

@@ -22,6 +22,7 @@ from pywats_green.exceptions import (
     QueueItemError,
     UnreadableReportError,
 )
+from pywats_green.queue.folder.ids import Ids
 from pywats_green.queue.folder.queue import FolderQueue
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="as Linux does it")
@@ -256,7 +257,7 @@ queue.put({"id": "after"})
     assert answer.stdout.startswith("27 Cannot write")
     assert not answer.stderr
     assert {body["id"] for body in bodies(tmp_path)} == {"small", "after"}
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len([path for path in tmp_path.iterdir() if path.is_file()]) == 2
 
 
 def test_a_folder_that_is_a_file_is_an_error(tmp_path: Path) -> None:
@@ -312,6 +313,7 @@ def test_two_puts_of_one_id_at_one_moment_never_overwrite_each_other(
             raise OSError(errno.ENOTSUP, "no hard links here")
 
         monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(Ids, "note", lambda *_args: True)  # as if both had noted it
     assert at_once(tmp_path).put({"id": "r", "v": 1}) == "r"
     assert at_once(tmp_path).put({"id": "r", "v": 1}) == "r"  # the same report
     with pytest.raises(QueueItemError, match="another report of this id"):
@@ -358,3 +360,62 @@ def test_escaped_pairs_and_backslashes_are_good_unicode(tmp_path: Path) -> None:
 def test_broken_text_is_shown_from_its_start(tmp_path: Path) -> None:
     with pytest.raises(UnreadableReportError, match="it starts with 'reports/r1.json'"):
         FolderQueue(tmp_path).put("reports/r1.json")
+
+
+@pytest.mark.parametrize("where", ["waiting", "claimed", "quarantined"])
+def test_an_id_that_is_in_the_queue_is_the_same_report_or_refused(
+    tmp_path: Path, where: str
+) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "r", "v": 1})
+    if where != "waiting":
+        claim = queue.claim()
+    if where == "quarantined":
+        claim.quarantine("bad")
+    other = FolderQueue(tmp_path)  # of another process
+    assert other.put({"id": "r", "v": 1}) == "r"
+    assert other.put('{"id":"r","v":1}', priority=1) == "r"
+    assert [(item.item_id, item.state) for item in other.list()] == [("r", where)]
+    with pytest.raises(QueueItemError, match="another report of the id 'r' is in the queue: 05-"):
+        other.put({"id": "r", "v": 2})
+    assert len(other.list()) == 1
+    queue.close()
+
+
+@pytest.mark.parametrize("end", ["delivered", "discarded", "removed by hand"])
+def test_an_id_that_has_left_the_queue_may_come_again(tmp_path: Path, end: str) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "r", "v": 1})
+    if end == "delivered":
+        queue.claim().delivered()
+    elif end == "discarded":
+        queue.discard("r")
+    else:
+        next(tmp_path.glob("*.wsjf")).unlink()
+    queue.put({"id": "r", "v": 2})
+    claim = queue.claim()
+    assert claim.load()["v"] == 2
+    claim.delivered()
+    queue.close()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_an_item_id_counts_as_well_and_not_the_id_that_the_report_was_given(
+    tmp_path: Path,
+) -> None:
+    queue = FolderQueue(tmp_path)
+    for _ in range(2):
+        assert queue.put({"v": 1}, item_id="a") == "a"
+    assert len(bodies(tmp_path)) == 1
+    with pytest.raises(QueueItemError):
+        queue.put({"v": 2}, item_id="a")
+
+
+@pytest.mark.parametrize("torn", [b"", b"{", b"[]", b"{}"])
+def test_a_torn_note_of_an_id_keeps_nobody_from_putting(tmp_path: Path, torn: bytes) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "r", "v": 1})
+    [note] = (tmp_path / "ids").iterdir()
+    note.write_bytes(torn)
+    queue.put({"id": "r", "v": 2})
+    assert len(bodies(tmp_path)) == 2
