@@ -8,18 +8,25 @@ is of no account, because the file that it names is not there.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import time
 from pathlib import Path
 
 from pywats_green.exceptions import QueueItemError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.files import remove_patiently, write_small
 from pywats_green.queue.folder.owners import OWNERS, make_shared
-from pywats_green.queue.folder.scan import QUARANTINE
 from pywats_green.queue.patience import patiently
 
 IDS = "ids"
+
+# Notes beyond twice the reports that may be left over.
+_SLACK = 1000
+
+# Seconds within which a put has named its report.
+_YOUNG = 600.0
 
 
 class Ids:
@@ -71,6 +78,26 @@ class Ids:
         """Note that an id may be put anew."""
         remove_patiently(self._path(item_id))
 
+    def sweep(self, present: set[str]) -> None:
+        """Remove notes that are left over, if there are many.
+
+        Args:
+            present: The waiting names of all reports in the queue.
+        """
+        try:
+            notes = list(self._room.iterdir())
+        except OSError:
+            return  # nobody has noted anything yet
+        if len(notes) <= 2 * len(present) + _SLACK:
+            return
+        now = time.time()
+        for path in notes:
+            with contextlib.suppress(OSError):
+                told = self._read(path)
+                # A put notes its id before its report is there.
+                if now - path.stat().st_mtime > _YOUNG and (told or {}).get("name") not in present:
+                    path.unlink()
+
     def _path(self, item_id: str) -> Path:
         digest = hashlib.sha256(item_id.encode("utf-8", "surrogateescape")).hexdigest()
         return self._room / digest[:32]
@@ -83,12 +110,14 @@ class Ids:
         return told if isinstance(told, dict) else None
 
     def _is_there(self, name: str) -> bool:
-        """Tell whether a report waits, is claimed by an owner that is known, or quarantined."""
+        """Tell whether a report waits, or is claimed by an owner that is known.
+
+        One in quarantine does not count: what was corrected must find its way.
+        """
         owners = {path.stem for path in (self._folder / OWNERS).glob("*.*")}
         places = [
             self._folder / name,
             *(self._folder / names.claimed_name(name, owner) for owner in owners),
-            self._folder / QUARANTINE / name,
             self._folder / name,  # it may have gone from place to place meanwhile
         ]
         return any(patiently(path.exists) for path in places)

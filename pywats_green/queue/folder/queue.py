@@ -116,7 +116,7 @@ class FolderQueue(OperatedQueue):
             report: A dict, JSON text or bytes, or a report of pywats. It is not changed; on disk
                 it always has an id, so that the server recognises every retry.
             item_id: Names the item. None: the report's own id, if that can be part of a file name.
-                While an item of that id is in the queue, the same report is put once, and
+                While an item of that id waits or is claimed, the same report is put once, and
                 another one is refused. The body is compared byte by byte.
             priority: 1 is sent first, 10 last.
 

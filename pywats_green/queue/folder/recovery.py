@@ -78,6 +78,8 @@ class Recovery:
             self._swept_at = now
             self._observer.sweep()
             count += self._clear_drafts()
+            claimed = {waiting for waiting, _ in snapshot.claimed}
+            self._store.ids.sweep(snapshot.waiting | claimed)
         count += self._take_back(snapshot, own) + self._take_over(snapshot)
         for name in snapshot.sent:
             remove(self._store.folder / name)

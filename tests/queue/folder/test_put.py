@@ -362,16 +362,14 @@ def test_broken_text_is_shown_from_its_start(tmp_path: Path) -> None:
         FolderQueue(tmp_path).put("reports/r1.json")
 
 
-@pytest.mark.parametrize("where", ["waiting", "claimed", "quarantined"])
+@pytest.mark.parametrize("where", ["waiting", "claimed"])
 def test_an_id_that_is_in_the_queue_is_the_same_report_or_refused(
     tmp_path: Path, where: str
 ) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r", "v": 1})
-    if where != "waiting":
-        claim = queue.claim()
-    if where == "quarantined":
-        claim.quarantine("bad")
+    if where == "claimed":
+        queue.claim()
     other = FolderQueue(tmp_path)  # of another process
     assert other.put({"id": "r", "v": 1}) == "r"
     assert other.put('{"id":"r","v":1}', priority=1) == "r"
@@ -382,7 +380,7 @@ def test_an_id_that_is_in_the_queue_is_the_same_report_or_refused(
     queue.close()
 
 
-@pytest.mark.parametrize("end", ["delivered", "discarded", "removed by hand"])
+@pytest.mark.parametrize("end", ["delivered", "discarded", "quarantined", "removed by hand"])
 def test_an_id_that_has_left_the_queue_may_come_again(tmp_path: Path, end: str) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r", "v": 1})
@@ -390,6 +388,8 @@ def test_an_id_that_has_left_the_queue_may_come_again(tmp_path: Path, end: str) 
         queue.claim().delivered()
     elif end == "discarded":
         queue.discard("r")
+    elif end == "quarantined":  # and was corrected
+        queue.claim().quarantine("bad")
     else:
         next(tmp_path.glob("*.wsjf")).unlink()
     queue.put({"id": "r", "v": 2})
@@ -397,7 +397,8 @@ def test_an_id_that_has_left_the_queue_may_come_again(tmp_path: Path, end: str) 
     assert claim.load()["v"] == 2
     claim.delivered()
     queue.close()
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in tmp_path.iterdir() if path.is_file()]
+    assert not list((tmp_path / "ids").iterdir())
 
 
 def test_an_item_id_counts_as_well_and_not_the_id_that_the_report_was_given(
@@ -419,3 +420,21 @@ def test_a_torn_note_of_an_id_keeps_nobody_from_putting(tmp_path: Path, torn: by
     note.write_bytes(torn)
     queue.put({"id": "r", "v": 2})
     assert len(bodies(tmp_path)) == 2
+
+
+def test_notes_of_ids_that_are_left_over_are_swept_when_they_are_many(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path)
+    for name in ("waiting", "claimed", "quarantined"):
+        queue.put({"id": name})
+    claims = {claim.item_id: claim for claim in (queue.claim() for _ in range(3))}
+    claims["quarantined"].quarantine("bad")
+    claims["waiting"].release()
+    room = tmp_path / "ids"
+    for path in room.iterdir():
+        os.utime(path, (1.0, 1.0))
+    for number in range(1010):
+        (room / f"{number:032x}").write_text('{"name": "gone.pending.wsjf", "body": ""}')
+        os.utime(room / f"{number:032x}", (1.0, 1.0) if number else None)
+    FolderQueue(tmp_path).refresh()
+    assert len(list(room.iterdir())) == 2 + 1
+    queue.close()
