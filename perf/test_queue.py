@@ -113,6 +113,27 @@ def test_depth(tmp_path: Path, records: Records) -> None:
     records.figure("cost of a report, 10,000 files / 1,000", ratios, "", note)
 
 
+def test_operators(tmp_path: Path, records: Records) -> None:
+    """10,000 reports in quarantine: all requeued, then all discarded, as the commands do it."""
+    requeued, discarded = [], []
+    for number in range(EFFORT.rounds(3)):
+        folder = tmp_path / f"many{number}"
+        room = folder / "quarantine"
+        folder.mkdir()
+        _fill(room, 10_000)
+        for path in list(room.iterdir()):
+            path.with_name(f"{path.name}.reason.json").write_text('{"reason": "HTTP 400"}')
+        queue = FolderQueue(folder)
+        started = time.perf_counter()
+        assert queue.requeue() == 10_000
+        requeued.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        assert queue.discard_all("waiting") == 10_000
+        discarded.append(time.perf_counter() - started)
+    records.figure("10,000 in quarantine: requeue --all", requeued, "s")
+    records.figure("10,000 waiting: discard --all", discarded, "s")
+
+
 class Drained(NamedTuple):
     """Seconds until the first report, and seconds and peak bytes per report."""
 

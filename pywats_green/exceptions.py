@@ -60,6 +60,10 @@ class UnreadableReportError(PywatsGreenError, ValueError):
     """A queued file has no report: it is empty, truncated, or not a JSON object."""
 
 
+class UnfinishedReportError(UnreadableReportError):
+    """It was written less than a minute ago, by another program that may not have finished."""
+
+
 class ForeignAnswerError(PywatsGreenError):
     """A report was answered with success, but not by WATS: a login page, an empty body.
 
@@ -121,6 +125,10 @@ class QueueBusyError(PywatsGreenError, RuntimeError):
 
 class QueueFolderError(PywatsGreenError, OSError):
     """The folder of a queue cannot be used: gone, full, no permission, not a folder."""
+
+
+class QueueFullError(QueueFolderError):
+    """A queue holds as much as it may; nothing of the report was written."""
 
 
 class QueueItemError(PywatsGreenError, LookupError):

@@ -15,7 +15,7 @@ import gevent
 from pywats_green.cli import options as option
 from pywats_green.cli.clients import new_client
 from pywats_green.cli.errors import FAILED, WRONG_USE, CommandError, redact
-from pywats_green.cli.queue.folder import opened_queue, say
+from pywats_green.cli.queue.folder import opened_queue, plain, say
 from pywats_green.cli.queue.progress import LiveBar, Pauses, told_lines
 from pywats_green.cli.table import aligned
 from pywats_green.config import ACCEPT, ANY_2XX, accepts_any_2xx
@@ -68,6 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="send reports with the same value of this field one after another, such as sn (any)",
     )  # fmt: skip
     parser.add_argument(
+        "--keep-quarantined", type=option.timeout, metavar="SECONDS",
+        help="delete what has been in quarantine for so long (never)",
+    )  # fmt: skip
+    parser.add_argument(
         "--accept",
         choices=[ANY_2XX],
         help="what counts as delivered: every 2xx, even without a receipt from WATS",
@@ -86,7 +90,9 @@ def execute(options: argparse.Namespace) -> int:
     """
     if not is_installed():
         raise CommandError("PYWATS_GREEN_DISABLE switches pywats_green off: unset it", WRONG_USE)
-    with opened_queue(options.folder, order_by=options.order_by) as queue:
+    with opened_queue(
+        options.folder, order_by=options.order_by, keep_quarantined=options.keep_quarantined
+    ) as queue:
         url, token = _server(os.environ)
         accept = _accept(options.accept, os.environ)
         with told_lines(), new_client(url, token) as api:
@@ -101,6 +107,9 @@ def execute(options: argparse.Namespace) -> int:
             )
             run = _watch if options.watch else _drain
             summary = run(processor, options)
+            held = queue.elsewhere().told
+            if held is not None:
+                say(f"{plain(held)}; `queue release` frees them by hand")
     return _report(summary, options)
 
 
@@ -151,7 +160,7 @@ def _watch(processor: QueueProcessor, options: argparse.Namespace) -> DrainSumma
         submitted=done["submitted"],
         retried=done["retried"],
         quarantined=done["quarantined"],
-        remaining=done["depth"],
+        remaining=done["depth"] + processor.source.elsewhere().items,
         paused_reason=done["paused"],
         elapsed=elapsed,
         rate=done["submitted"] / elapsed if elapsed else 0.0,

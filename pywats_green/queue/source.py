@@ -19,6 +19,21 @@ class QueueCounts(TypedDict):
     quarantined: int
 
 
+class Elsewhere(NamedTuple):
+    """What others than this owner have claimed.
+
+    Attributes:
+        items: How many.
+        waits: Seconds until the first of them may count as dead, and its items are waiting again;
+            None: all of them show that they live.
+        told: Who has how many, for people; None: nobody has any.
+    """
+
+    items: int = 0
+    waits: float | None = None
+    told: str | None = None
+
+
 class Memory(NamedTuple):
     """What a queue keeps for its processors, across restarts; see `Ledger`.
 
@@ -56,6 +71,8 @@ class Claim(Protocol):
         failed_at: The receipts at its last failure, if it is not known yet whose fault that was.
             None: it is known, or there was no failure.
         last_error: The error of the last attempt; None: there is none.
+        killed: How many times in a row its sending ended with its process. Above 0, nothing else
+            is to be sent beside it.
         group: Items of one group are handed out one at a time; None: in no group.
     """
 
@@ -63,6 +80,7 @@ class Claim(Protocol):
     attempts: int
     failed_at: int | None
     last_error: str | None
+    killed: int
     group: str | None
 
     def load(self) -> Any:
@@ -82,7 +100,15 @@ class Claim(Protocol):
     def retry(self, error: str, delay: float) -> None:
         """Count the attempt and put the item back, due in `delay` seconds."""
 
-    def postpone(self, error: str, delay: float, attempts: int, failed_at: int | None) -> None:
+    def postpone(
+        self,
+        error: str,
+        delay: float,
+        attempts: int,
+        failed_at: int | None,
+        *,
+        killed: bool = False,
+    ) -> None:
         """Put the item back after a failure that may be the server's, due in `delay` seconds.
 
         As a probe, it now comes after all others.
@@ -92,10 +118,16 @@ class Claim(Protocol):
             delay: Seconds. 0: it is due at once.
             attempts: The attempts that count so far.
             failed_at: The receipts at this failure. None: it was not the report's fault.
+            killed: Whether the failure ended the process.
         """
 
-    def quarantine(self, reason: str) -> None:
-        """Count the attempt and move the item to quarantine, with the reason."""
+    def quarantine(self, reason: str, attempts: int | None = None) -> None:
+        """Move the item to quarantine.
+
+        Args:
+            reason: Why.
+            attempts: Attempts to be counted for it. None: one more.
+        """
 
     def release(self) -> None:
         """Put the item back unchanged; the attempt does not count."""
@@ -104,12 +136,14 @@ class Claim(Protocol):
 class Source(Protocol):
     """A queue as its processor sees it. Nothing here waits for anything but the disk."""
 
-    def claim(self, *, probe: bool = False) -> Claim | None:
+    def claim(self, *, probe: bool = False, alone: bool = True) -> Claim | None:
         """Take the next item that is due, by priority, then first in, first out; None: none is.
 
         Args:
             probe: Whether it will probe the server: items that have not failed come first, then
                 the one that failed longest ago.
+            alone: Whether nothing else is being sent, so that it may be one whose sending ended
+                with its process. Those come last.
         """
 
     def due_in(self) -> float | None:
@@ -120,6 +154,9 @@ class Source(Protocol):
 
     def counts(self) -> QueueCounts:
         """Return how many items there are."""
+
+    def elsewhere(self) -> Elsewhere:
+        """Return what others have claimed."""
 
     def oldest_age(self) -> float | None:
         """Return for how many seconds the oldest item has been waiting; None: none is waiting."""

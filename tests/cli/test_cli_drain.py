@@ -326,3 +326,18 @@ def test_the_bar_ends_its_line_once(capsys):
 
 def test_text_from_outside_is_one_plain_line():
     assert plain("a\x1b[2J\nb\udcff") == "a\\x1b[2J b\\udcff"
+
+
+def test_what_another_process_holds_remains_and_is_told(drain, queue, server):
+    queue.put(report(1))
+    queue.put(report(2))
+    claim = queue.claim()
+    done = drain("queue", "--json")
+    assert done.returncode == 1
+    summary = json.loads(done.stdout)
+    assert (summary["submitted"], summary["remaining"]) == (1, 1)
+    assert "1 held by owner " in done.stderr
+    assert ", which lives; `queue release` frees them by hand" in done.stderr
+    claim.release()
+    queue.close()
+    assert drain("queue").returncode == 0

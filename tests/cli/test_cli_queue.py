@@ -148,10 +148,11 @@ def test_what_is_being_sent_is_left_alone(run, queue):
 
 
 def test_two_items_of_one_id(run, queue):
-    queue.put({"sn": "again"}, item_id="a")
+    (queue.path / "a.queued").write_text("{}")  # upstream asks nobody
     status, _, err = run("discard", "a")
     assert status == 1
-    name = next(word for word in err.split() if word.endswith(".pending.wsjf,")).rstrip(",")
+    name = "a.queued"
+    assert name in err
     assert run("discard", name)[0] == 0
     assert run("discard", "a")[0] == 0
 
@@ -187,3 +188,23 @@ def test_texts():
     assert [size_text(count) for count in (0, 1023, 2048, 3 << 20)] == [
         "0 B", "1023 B", "2 kB", "3.0 MB",
     ]  # fmt: skip
+
+
+def test_release_frees_what_a_process_that_is_gone_has_claimed(run, queue):
+    for name in ("x", "y"):
+        (queue.path / f"{name}.queued.0badf00d.claim").write_text("{}")
+    status, _, err = run("release")
+    assert (status, "give the ID of an item, or --all" in err) == (2, True)
+    assert run("release", "x") == (0, "released x\n", "")
+    assert run("release", "--all", "--json") == (0, '{"released": 1}\n', "")
+    assert {item.item_id for item in queue.list("waiting")} >= {"x", "y"}
+    status, _, err = run("release", "x")
+    assert (status, "nobody has claimed it" in err) == (1, True)
+
+
+def test_requeue_by_reason_and_age(run, queue):
+    assert run("requeue", "--all", "--reason", "no such", "--json")[:2] == (0, '{"requeued": 0}\n')
+    assert run("requeue", "--all", "--older-than", "3600")[1] == "requeued: 0\n"
+    status, _, err = run("requeue", "bad", "--reason", "x")
+    assert (status, "go with --all" in err) == (2, True)
+    assert run("requeue", "--all", "--reason", "SERIAL number")[1] == "requeued: 1\n"

@@ -6,6 +6,7 @@ import argparse
 import json
 import time
 
+from pywats_green.cli import options as option
 from pywats_green.cli.errors import WRONG_USE, CommandError, redact
 from pywats_green.cli.queue.folder import opened_queue, plain
 from pywats_green.cli.queue.items import as_dict, as_page, as_table, span
@@ -34,6 +35,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     requeue = action("requeue", "move an item out of quarantine, due at once")
     requeue.add_argument("item", metavar="ID", nargs="?", help="the item")
     requeue.add_argument("--all", action="store_true", help="everything in quarantine")
+    requeue.add_argument(
+        "--reason", metavar="TEXT", help="with --all: only what was quarantined for such a reason"
+    )
+    requeue.add_argument(
+        "--older-than", type=option.seconds, metavar="SECONDS",
+        help="with --all: only what has been in quarantine for so long",
+    )  # fmt: skip
+    release = action("release", "put back what a process that is gone has claimed")
+    release.add_argument("item", metavar="ID", nargs="?", help="the item")
+    release.add_argument(
+        "--all", action="store_true", help="everything whose owner does not certainly live"
+    )
     discard = action("discard", "delete an item for good")
     discard.add_argument("item", metavar="ID", nargs="?", help="the item")
     discard.add_argument("--all", action="store_true", help="all items in the given state")
@@ -80,14 +93,21 @@ def _show(queue: FolderQueue, options: argparse.Namespace) -> str:
 
 
 def _requeue(queue: FolderQueue, options: argparse.Namespace) -> str:
-    return _done("requeued", queue.requeue(options.item), options)
+    if not options.all and (options.reason is not None or options.older_than is not None):
+        raise CommandError("--reason and --older-than go with --all", WRONG_USE)
+    count = queue.requeue(options.item, reason=options.reason, older_than=options.older_than)
+    return _done("requeued", count, options)
+
+
+def _release(queue: FolderQueue, options: argparse.Namespace) -> str:
+    return _done("released", queue.release(options.item), options)
 
 
 def _discard(queue: FolderQueue, options: argparse.Namespace) -> str:
-    names = [item.name for item in queue.list(options.state)] if options.all else [options.item]
-    for name in names:
-        queue.discard(name)
-    return _done("discarded", len(names), options)
+    if options.all:
+        return _done("discarded", queue.discard_all(options.state), options)
+    queue.discard(options.item)
+    return _done("discarded", 1, options)
 
 
 def _done(what: str, count: int, options: argparse.Namespace) -> str:
@@ -96,4 +116,10 @@ def _done(what: str, count: int, options: argparse.Namespace) -> str:
     return f"{what} {plain(options.item)}" if options.item else f"{what}: {count}"
 
 
-_ACTIONS = {"list": _list, "show": _show, "requeue": _requeue, "discard": _discard}
+_ACTIONS = {
+    "list": _list,
+    "show": _show,
+    "requeue": _requeue,
+    "release": _release,
+    "discard": _discard,
+}

@@ -11,24 +11,30 @@ from pathlib import Path
 from pywats_green.cli.errors import WRONG_USE, CommandError
 from pywats_green.exceptions import InvalidArgumentError, QueueFolderError, QueueItemError
 from pywats_green.queue.folder.queue import FolderQueue
+from pywats_green.queue.patience import patiently
 
 
 @contextmanager
 def opened_queue(
-    path: str, *, order_by: str | None = None, write: bool = True
+    path: str,
+    *,
+    order_by: str | None = None,
+    keep_quarantined: float | None = None,
+    write: bool = True,
 ) -> Iterator[FolderQueue]:
     """Open the queue in an existing folder during the block.
 
     Args:
         path: The folder. It is not created, in case its name was mistyped.
         order_by: A field of the reports. None: no groups.
+        keep_quarantined: Seconds; see `FolderQueue`.
         write: Whether the queue will be changed.
 
     Raises:
         CommandError: The folder cannot be used, or the queue raised an error in the block.
     """
     folder = Path(path)
-    if not folder.exists():
+    if not patiently(folder.exists):
         raise CommandError(f"there is no folder {path!r}: give the folder of your queue", WRONG_USE)
     if not folder.is_dir():
         raise CommandError(f"{path!r} is a file: give the folder of your queue", WRONG_USE)
@@ -41,7 +47,7 @@ def opened_queue(
             WRONG_USE,
         )
     try:
-        queue = FolderQueue(folder, order_by=order_by)
+        queue = FolderQueue(folder, order_by=order_by, keep_quarantined=keep_quarantined)
         try:
             yield queue
         finally:

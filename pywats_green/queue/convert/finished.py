@@ -20,6 +20,8 @@ REASON_SUFFIX = ".reason.txt"
 
 AFTERWARDS = 60.0  # seconds after which a moved file is looked at once more
 
+_EXPIRY_PAUSE = 600.0  # seconds between two looks for what has been in `done` for too long
+
 _LONGEST_NAME = 255  # bytes; file systems take no longer ones
 _LONGEST_SUFFIX = 20  # bytes; what is longer is no file type
 
@@ -38,12 +40,21 @@ class FinishedFiles:
 
     Args:
         folder: The watched folder.
+        keep_done: Seconds after which a file in `done` is deleted. None: never.
         timer: Seconds, monotonic.
     """
 
-    def __init__(self, folder: Path, *, timer: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keep_done: float | None = None,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._folder = folder
+        self._keep_done = keep_done
         self._timer = timer
+        self._expired_at: float | None = None
         self._moved: dict[Path, _Moved] = {}  # in the order of their moves
 
     def prepare(self) -> None:
@@ -111,6 +122,30 @@ class FinishedFiles:
                     with contextlib.suppress(OSError):
                         patiently(moved.note.unlink)
         return names
+
+    def expire(self) -> int:
+        """Delete what has been in `done` for long enough; looks every ten minutes.
+
+        Returns:
+            How many files.
+        """
+        now = self._timer()
+        if self._keep_done is None or (
+            self._expired_at is not None and now - self._expired_at < _EXPIRY_PAUSE
+        ):
+            return 0
+        self._expired_at = now
+        count = 0
+        for path in list((self._folder / DONE).iterdir()):
+            with contextlib.suppress(OSError):  # it is tried again next time
+                if path in self._moved or not path.is_file():
+                    continue
+                status = path.stat()
+                # A move keeps the mtime; where there is a ctime, it tells of the move.
+                if time.time() - max(status.st_mtime, status.st_ctime) >= self._keep_done:
+                    path.unlink()
+                    count += 1
+        return count
 
     def _look_again(self, target: Path, now: float) -> None:
         self._moved[target] = self._moved.pop(target)._replace(at=now)

@@ -72,6 +72,7 @@ class ConverterPool:
             Windows, one that another program has open is not; other systems do not tell.
         memory_limit: Bytes of address space (RLIMIT_AS) for each child; a file that needs more
             fails. Not available on Windows and macOS. None: no limit.
+        keep_done: Seconds after which a file in `done` is deleted. None: never.
         priority: The priority of the reports in the queue, 1 to 10; 1 is sent first.
         on_result: Called with a `ConversionResult` after each file, in the greenlet that converted
             it; if it raises, the run ends with that error.
@@ -97,6 +98,7 @@ class ConverterPool:
         patterns: Sequence[str] | None = None,
         settle: float = SETTLE,
         memory_limit: int | None = None,
+        keep_done: float | None = None,
         priority: int = 5,
         on_result: Callable[[ConversionResult], object] | None = None,
         timer: Callable[[], float] = time.monotonic,
@@ -108,6 +110,8 @@ class ConverterPool:
         if timeout is not None:
             require_seconds("timeout", timeout)
         require_seconds_or_zero("settle", settle)
+        if keep_done is not None:
+            require_seconds("keep_done", keep_done)
         if memory_limit is not None:
             require_count("memory_limit", memory_limit)
             if not (isolate and can_limit_memory()):
@@ -133,7 +137,7 @@ class ConverterPool:
             new_converter = partial(Inline, convert, timeout)
         if isinstance(queue, (str, os.PathLike)):
             queue = FolderQueue(queue)
-        finished = FinishedFiles(folder, timer=timer)
+        finished = FinishedFiles(folder, keep_done=keep_done, timer=timer)
         self._work = Work(
             files, finished, new_converter, queue, concurrency, priority, on_result, timer
         )

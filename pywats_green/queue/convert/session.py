@@ -10,7 +10,7 @@ import gevent
 import gevent.pool
 from gevent.event import Event
 
-from pywats_green.exceptions import ConverterImportError, PywatsGreenError
+from pywats_green.exceptions import ConverterImportError, PywatsGreenError, QueueItemError
 from pywats_green.progress import ProgressCallback
 from pywats_green.queue.convert.child import (
     CONVERTED,
@@ -202,7 +202,10 @@ class Session:
 
     def _bring_back(self, *, at_once: bool = False) -> bool:
         """Take finished files back that changed afterwards; return whether there were any."""
-        names = off_hub(lambda: self._work.finished.bring_back(at_once=at_once))
+        finished = self._work.finished
+        names = off_hub(lambda: finished.bring_back(at_once=at_once))
+        if not at_once and (count := off_hub(finished.expire)):
+            _log.info("%d files deleted that had been in done/ for long enough", count)
         for name in names:
             self._note_change(name, "after it was converted and moved, so it is back")
         return bool(names)
@@ -245,6 +248,9 @@ class Session:
             self._wait_for_memory(source.path.name)
         except ConverterImportError:
             raise
+        except QueueItemError as exc:  # what was made of it before has not been sent yet
+            _log.warning("%s stays for later: %s", source.path.name, exc)
+            self._later[source.path.name] = self._timer() + AGAIN
         except (OSError, PywatsGreenError) as exc:  # the disk, or a queue that takes no more
             if self._until_empty:
                 raise

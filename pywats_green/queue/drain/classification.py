@@ -225,6 +225,8 @@ def _chain(exc: BaseException) -> Iterator[BaseException]:
 
 
 def _is_exhausted(error: BaseException) -> bool:
+    if isinstance(error, MemoryError):
+        return True
     return isinstance(error, OSError) and error.errno in _EXHAUSTED_ERRNOS
 
 

@@ -109,6 +109,8 @@ class Run:
         self._intake_ends = False
         self._kill_at: float | None = None
         self._outage = False
+        self._is_told = False
+        self._is_alone = False  # what is in flight must not have company
         # If an earlier run left the gate closed, this one probes once, however soon it gives up.
         self._is_untried = gate.is_closed
         self._wake = Event()
@@ -178,7 +180,7 @@ class Run:
         Returns:
             Seconds until the next try; None: nothing is left to send.
         """
-        if len(self._sendings) >= self._concurrency:
+        if len(self._sendings) >= self._concurrency or self._is_alone:
             return POLL
         try:
             if (seconds := self._kept_back_for()) > 0:
@@ -212,7 +214,7 @@ class Run:
     def _claim_with(self, permit: Permit) -> float | None:
         claim = due_in = None
         try:
-            claim = self._source.claim(probe=permit.is_probe)
+            claim = self._source.claim(probe=permit.is_probe, alone=not self._sendings)
             if claim is None:
                 due_in = self._source.due_in()
         finally:
@@ -223,11 +225,14 @@ class Run:
             self._is_untried &= due_in is not None and due_in <= LONGEST_PROBE_DELAY
             if due_in is None:
                 return None if self._is_empty(due_in) else POLL
+            if due_in <= 0 and self._sendings:  # one that is to be sent alone
+                return POLL
             return min(max(due_in, _SHORTEST_WAIT), POLL)
         self._witnesses.taken(claim.item_id)
         taken = Taken(claim, permit, self._ledger.standing())
         sending = Sending(taken, self._sender, self._context)
         self._sendings.add(sending)
+        self._is_alone = claim.killed > 0
         gevent.spawn(self._see_off, sending)
         if self._intake_ends:  # while the source was looking
             sending.cancel()
@@ -243,12 +248,19 @@ class Run:
             self._fail(exc, 0.0)
         finally:
             self._sendings.discard(sending)
+            self._is_alone = False
             self._is_untried = False
             self.changed.set()
             self._wake.set()
 
     def _is_empty(self, due_in: float | None) -> bool:
-        return self._limits.until_empty and due_in is None and not self._sendings
+        if not self._limits.until_empty or due_in is not None or self._sendings:
+            return False
+        elsewhere = self._source.elsewhere()
+        if elsewhere.waits is not None and not self._is_told:
+            self._is_told = True
+            logger.warning("waiting for what others hold: %s", elsewhere.told)
+        return elsewhere.waits is None
 
     def _check_limits(self) -> None:
         """Stop when the time is up, or when the gate has been closed for too long."""

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import gevent
 
-from pywats_green.exceptions import EventLoopRequiredError, NativeThreadError
+from pywats_green.exceptions import EventLoopRequiredError, NativeThreadError, UnfinishedReportError
 from pywats_green.queue.drain.backoff import LONGEST_PROBE_DELAY, Backoff
 from pywats_green.queue.drain.classification import Classifier, Disposition, Kind
 from pywats_green.queue.drain.ledger import Ledger, Standing
@@ -46,6 +46,9 @@ _CAUSES = {
 # Longest pause between two probes, in seconds, if each may send a report that the server already
 # has.
 _LONGEST_FOREIGN = 300.0
+
+# Seconds until a file is read again that may still be being written.
+_UNFINISHED_PAUSE = 5.0
 
 # It may well be the report, so another one probes at once to find out.
 _ASKS_AT_ONCE = frozenset({Kind.FAILED, Kind.MISDIRECTED, Kind.SILENT, Kind.UNPREPARED})
@@ -117,9 +120,10 @@ class Settler:
     def has_used_up(self, claim: Claim) -> str | None:
         """Return why a report is not sent again. None: it is sent.
 
-        Its attempts are used up if its last failure has since turned out to be its own.
+        Its attempts are used up if its last failure has since turned out to be its own, or has
+        ended its process.
         """
-        if self._max_attempts is None or not self._ledger.is_confirmed(claim):
+        if not claim.killed and not self._ledger.is_confirmed(claim):
             return None
         attempts = self._ledger.attempts_of(claim)
         return self._given_up(attempts, claim.last_error) if self._is_last(attempts) else None
@@ -127,7 +131,8 @@ class Settler:
     def set_aside(self, taken: Taken, reason: str) -> Settled:
         """Quarantine a report without sending it."""
         self._gate.take_back(taken.permit)
-        return self._set_aside(taken.claim, reason)
+        attempts = self._ledger.attempts_of(taken.claim)
+        return self._set_aside(taken.claim, reason, attempts)
 
     def settle(
         self, taken: Taken, error: BaseException | None, *, was_read: bool = True
@@ -147,9 +152,9 @@ class Settler:
             return self._deliver(taken)
         if isinstance(error, gevent.Timeout):
             error = TimeoutError(f"the callable's own time limit: {error}")
-        if isinstance(error, Cancelled) or ends_the_run(error):
+        if isinstance(error, (Cancelled, UnfinishedReportError)) or ends_the_run(error):
             self._gate.take_back(permit)
-            return self._release(claim)
+            return self._give_back(claim, error)
         disposition = self._classifier.classify(error, was_read=was_read)
         if disposition.kind is Kind.DELIVERED:
             return self._deliver(taken)
@@ -235,6 +240,34 @@ class Settler:
         )
         return "retried"
 
+    def _give_back(self, claim: Claim, error: BaseException) -> Settled:
+        """End a claim whose report was not sent, or took the run with it."""
+        if not isinstance(error, (Exception, KeyboardInterrupt)):
+            return self._note_kill(claim, error)
+        if not isinstance(error, UnfinishedReportError):
+            return self._release(claim)
+        self._counts.released += 1
+        self._end(
+            claim,
+            lambda: claim.postpone(str(error), _UNFINISHED_PAUSE, claim.attempts, claim.failed_at),
+            "put back until it is written",
+        )
+        return "released"
+
+    def _note_kill(self, claim: Claim, error: BaseException) -> Settled:
+        """Count an attempt that ends the process, unless somebody catches it."""
+        attempts = self._ledger.attempts_of(claim) + 1
+        reason = f"its sending ended the run: {type(error).__name__}: {error}"
+        if self._is_last(attempts):
+            return self._set_aside(claim, self._given_up(attempts, reason))
+        self._counts.retried += 1
+        self._end(
+            claim,
+            lambda: claim.postpone(reason, 0.0, attempts, None, killed=True),
+            "put back for a later attempt",
+        )
+        return "retried"
+
     def _is_last(self, attempts: int) -> bool:
         return self._max_attempts is not None and attempts >= self._max_attempts
 
@@ -242,11 +275,11 @@ class Settler:
         times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
         return f"given up after {times}; the last: {last}"
 
-    def _set_aside(self, claim: Claim, reason: str) -> Settled:
+    def _set_aside(self, claim: Claim, reason: str, attempts: int | None = None) -> Settled:
         self._witnesses.clear(claim.item_id)
         self._counts.quarantined += 1
         logger.warning("report %s is quarantined: %s", claim.item_id, reason)
-        self._end(claim, lambda: claim.quarantine(reason), "quarantined")
+        self._end(claim, lambda: claim.quarantine(reason, attempts), "quarantined")
         return "quarantined"
 
     def _release(self, claim: Claim) -> Settled:

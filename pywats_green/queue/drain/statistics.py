@@ -19,7 +19,7 @@ class DrainSummary(NamedTuple):
         submitted: Reports that the server has now, including those it already had.
         retried: Failed attempts that counted, and were or will be repeated.
         quarantined: Reports put into quarantine.
-        remaining: Reports still waiting when it ended.
+        remaining: Reports still there when it ended, waiting or claimed by whomever.
         paused_reason: Why nothing was being sent at the end; None: sending was not paused.
         elapsed: Seconds from start to end.
         rate: Reports submitted per second.

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import hashlib
 import json
+import re
+import stat
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,6 +19,7 @@ from pywats_green.exceptions import (
     UnreadableReportError,
 )
 from pywats_green.queue.folder.files import off_hub
+from pywats_green.queue.patience import patiently
 
 Document: TypeAlias = "dict[str, Any]"
 
@@ -25,18 +31,24 @@ _MANY = 100_000
 
 _ID = "id"
 
+# Characters of a broken text that its error shows.
+_START = 60
 
-def document_of(report: object) -> tuple[Document, bytes | None]:
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def document_of(report: object) -> tuple[Document, bytes | None, bool]:
     """Turn a report into a new dict, with an id that every attempt to send it will carry.
 
     Args:
         report: A dict, JSON text or bytes, or a model with `model_dump`. It is not changed.
 
     Returns:
-        The dict, and the JSON that was given if it can be stored unchanged.
+        The dict, the JSON that was given if it can be stored unchanged, and whether the id is new.
 
     Raises:
-        UnreadableReportError: It is text, but not a JSON object.
+        UnreadableReportError: It is text, but not a JSON object; the message has its start.
+        InvalidArgumentError: It contains text that is not valid Unicode.
         ArgumentTypeError: It is none of these.
     """
     raw: bytes | None = None
@@ -50,15 +62,34 @@ def document_of(report: object) -> tuple[Document, bytes | None]:
         raise ArgumentTypeError(
             f"a report is a dict, JSON text or bytes, or a model of pywats, not {type(report)!r}"
         )
-    return document, None if give_id(document) else raw
+    is_new = give_id(document)
+    return document, None if is_new else raw, is_new
 
 
 def give_id(document: Document) -> bool:
     """Give a report an id if it has none; return whether it had none."""
-    if document.get(_ID) not in (None, ""):
+    if not is_without_id(document):
         return False
     document[_ID] = str(uuid.uuid4())
     return True
+
+
+def is_without_id(document: Document) -> bool:
+    """Tell whether a report has no id."""
+    return document.get(_ID) in (None, "")
+
+
+def lasting_id(name: str, modified: int, document: Document) -> str:
+    """Return an id for a report that has none: always the same for the same file.
+
+    Args:
+        name: The waiting name of the file.
+        modified: Its mtime in nanoseconds, so that the same report written again has another.
+        document: What it holds.
+    """
+    digest = hashlib.sha256(f"{name}\0{modified}\0".encode("utf-8", "surrogateescape"))
+    digest.update(encode(document))
+    return str(uuid.UUID(bytes=digest.digest()[:16], version=4))
 
 
 def encode(document: Document) -> bytes:
@@ -67,29 +98,48 @@ def encode(document: Document) -> bytes:
     Raises:
         InvalidArgumentError: It contains something that JSON cannot express.
     """
-    encoder = json.JSONEncoder(separators=(",", ":"))
+    encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
     try:
-        if _is_large(document):  # piecewise: the C encoder never lets the hub run
-            return "".join(encoder.iterencode(document)).encode("ascii")
-        return encoder.encode(document).encode("ascii")
+        if is_large(document):  # piecewise: the C encoder never lets the hub run
+            data = "".join(encoder.iterencode(document)).encode("ascii")
+        else:
+            data = encoder.encode(document).encode("ascii")
+        _check_unicode(data, document)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidArgumentError(f"the report cannot be written as JSON: {error}") from error
+    return data
 
 
-def parse(text: str | bytes | bytearray, *, large: bool = False) -> Document:
+def _check_unicode(data: bytes, document: Document) -> None:
+    """Refuse a lone surrogate: JSON can hold it escaped, but no request can.
+
+    Raises:
+        UnicodeEncodeError: There is one; a ValueError.
+    """
+    if _SURROGATE.search(data):
+        json.dumps(document, ensure_ascii=False).encode()
+
+
+def parse(text: str | bytes | bytearray, *, large: bool = False, strict: bool = False) -> Document:
     """Parse a report.
 
     Args:
         text: JSON.
         large: Call Python code for every object and number. The C parser holds the GIL until it is
             done, even in a thread; each such call lets the hub run.
+        strict: Refuse NaN and Infinity, which Python takes and JSON has not.
 
     Raises:
         UnreadableReportError: It is not a JSON object.
     """
-    hooks: Document = {"object_hook": _same, "parse_float": _float, "parse_int": _int}
+    hooks: Document = {}
+    if large:
+        hooks.update(object_hook=_same, parse_float=_float, parse_int=_int)
+    if strict:
+        hooks.update(parse_constant=_refuse)
     try:
-        document = json.loads(text, **(hooks if large else {}))
+        with _no_collection() if large else contextlib.nullcontext():
+            document = json.loads(text, **hooks)
     except (ValueError, RecursionError) as error:
         what = "empty" if not text.strip() else f"not valid JSON: {error}"
         raise UnreadableReportError(f"the report is {what}") from error
@@ -104,28 +154,54 @@ def read(path: Path) -> Document:
     """Read a report from a file, off the hub unless it is small.
 
     Raises:
-        UnreadableReportError: It contains nothing that could be sent.
+        UnreadableReportError: It contains nothing that could be sent; the message names the file.
         OSError: It could not be read at the moment.
     """
-    if path.is_dir():  # Windows would say that permission is denied
+    try:
+        return _read(path)
+    except UnreadableReportError as error:
+        raise UnreadableReportError(f"{path.name}: {error}") from error
+
+
+def _read(path: Path) -> Document:
+    status = patiently(path.stat)
+    if stat.S_ISDIR(status.st_mode):  # Windows would say that permission is denied
         raise UnreadableReportError("there is a folder where a report should be")
-    if path.stat().st_size <= SMALL:
-        return parse(path.read_bytes())
-    return off_hub(lambda: parse(path.read_bytes(), large=True))
+    if status.st_size <= SMALL:
+        return parse(patiently(path.read_bytes))
+    return off_hub(lambda: parse(patiently(path.read_bytes), large=True))
 
 
 def _parse_given(text: str | bytes | bytearray) -> tuple[Document, bytes | None]:
     large = len(text) > SMALL
-    document = off_hub(lambda: parse(text, large=True)) if large else parse(text)
-    if not isinstance(text, str):
-        return document, bytes(text)
     try:
-        return document, text.encode()
-    except UnicodeEncodeError:  # a lone surrogate, which JSON can only hold escaped
-        return document, None
+        if large:
+            document = off_hub(lambda: parse(text, large=True, strict=True))
+        else:
+            document = parse(text, strict=True)
+    except UnreadableReportError as error:
+        start = text[:_START]
+        raise UnreadableReportError(f"{error}; it starts with {start!r}") from error
+    try:
+        raw = text.encode() if isinstance(text, str) else bytes(text)
+        _check_unicode(raw, document)
+    except UnicodeEncodeError as error:
+        raise InvalidArgumentError(f"the report is not valid Unicode: {error}") from error
+    return document, raw
 
 
-def _is_large(document: Document) -> bool:
+def as_text(document: Document) -> str:
+    """Return a large report as JSON, as a client would write it, while other greenlets go on.
+
+    Raises:
+        TypeError: It contains something that JSON cannot express.
+        ValueError: It contains NaN or Infinity.
+    """
+    encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return off_hub(lambda: "".join(encoder.iterencode(document)))
+
+
+def is_large(document: Document) -> bool:
     """Tell whether a report has so many values that encoding it takes long."""
     count = 0
     containers: list[Any] = [document]
@@ -135,6 +211,22 @@ def _is_large(document: Document) -> bool:
         count += len(values)
         containers += [value for value in values if isinstance(value, (dict, list, tuple))]
     return count >= _MANY
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Hold off the garbage collector: it stops all threads to look at millions of new values."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"JSON has no {name}")
 
 
 def _same(value: Document) -> Document:

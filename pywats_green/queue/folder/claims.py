@@ -6,13 +6,14 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import Document
+from pywats_green.queue.folder.claim import FolderClaim
 from pywats_green.queue.folder.files import folder_error
-from pywats_green.queue.folder.meta import Meta, read_meta
+from pywats_green.queue.folder.meta import Meta
 from pywats_green.queue.folder.owners import Owner
 from pywats_green.queue.folder.schedule import WaitingItem
 from pywats_green.queue.folder.store import Store
@@ -26,103 +27,11 @@ Grouping: TypeAlias = "Callable[[Document], object]"
 _TRY_AGAIN = 1.0
 
 
-class FolderClaim:
-    """A report that only this owner may send. It stays claimed until one of its ends is called.
-
-    After the first end the others do nothing, so `release` may stand in a `finally`.
-
-    Attributes:
-        item_id: The item's id.
-        attempts: Attempts counted so far.
-        failed_at: The receipts at its last failure; see `Claim`.
-        last_error: The error of the last attempt; None: there is none.
-        group: The token of its group; None: in no group.
-    """
-
-    def __init__(self, claims: Claims, item: WaitingItem, claimed_name: str, meta: Meta) -> None:
-        self.item_id = item.item_id
-        self.attempts = meta.attempts
-        self.failed_at = meta.failed_at
-        self.last_error = meta.last_error
-        self.group = item.group
-        self.item = item
-        self.claimed_name = claimed_name
-        self.meta = meta
-        self.document: Document | None = None
-        self._claims = claims
-        self._is_open = True
-
-    def load(self) -> Any:
-        """Read the report, off the hub unless it is small.
-
-        Returns:
-            The parsed dict, with an id that is on disk, too.
-
-        Raises:
-            UnreadableReportError: It contains nothing that could be sent.
-            OSError: It could not be read at the moment.
-        """
-        if self.document is None:
-            return self._claims.read(self)
-        document, self.document = self.document, None  # a claim keeps no report in memory
-        return document
-
-    def delivered(self) -> None:
-        """Remove the report: the server has it."""
-        if self._end():
-            self._claims.finish(self)
-
-    def retry(self, error: str, delay: float) -> None:
-        """Count the attempt and put the report back.
-
-        Args:
-            error: What went wrong.
-            delay: Seconds until it is due again; 0: at once.
-        """
-        if self._end():
-            self.meta.attempts += 1
-            self.meta.failed_at = None
-            self.meta.last_error = error
-            self.meta.delay = max(0.0, delay)
-            self._claims.put_back(self, self.meta)
-
-    def postpone(self, error: str, delay: float, attempts: int, failed_at: int | None) -> None:
-        """Put the report back after a failure that may be the server's.
-
-        Args:
-            error: What went wrong.
-            delay: Seconds until it is due again. 0: at once.
-            attempts: The attempts that count so far.
-            failed_at: The receipts at this failure. None: it was not the report's fault.
-        """
-        if self._end():
-            self.meta.attempts = attempts
-            self.meta.last_error = error
-            self.meta.delay = max(0.0, delay)
-            self.meta.failed_at = failed_at
-            self._claims.put_back(self, self.meta, has_failed=True)
-
-    def quarantine(self, reason: str) -> None:
-        """Count the attempt and move the report to `quarantine/`, with the reason."""
-        if self._end():
-            self.meta.attempts += 1
-            self._claims.set_aside(self, reason)
-
-    def release(self) -> None:
-        """Put the report back unchanged."""
-        if self._end():
-            self._claims.put_back(self, None)
-
-    def _end(self) -> bool:
-        was_open, self._is_open = self._is_open, False
-        return was_open
-
-
 class Claims:
     """Claims items, and carries out the ends of claims.
 
-    Nothing here but reading a report switches greenlets, so a greenlet is killed before or after a
-    change of state, never in the middle of one.
+    Greenlets switch only while a report is read, and while a file is waited for that another
+    program holds. A greenlet killed then leaves a claim that is still to be ended.
 
     Args:
         store: The folder.
@@ -151,28 +60,30 @@ class Claims:
         self._clock = clock
         self._owner: Owner | None = None
         self._open: dict[str, FolderClaim] = {}
-        self._unfinished: list[Callable[[], None]] = []
+        self._unfinished: list[tuple[FolderClaim, Callable[[], None]]] = []
         self._failed_when = 0.0
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self._open) + len(self._unfinished)
 
-    def take(self, *, probe: bool = False) -> FolderClaim | None:
+    def take(self, *, probe: bool = False, alone: bool = True) -> FolderClaim | None:
         """Claim the next item that is due; None: none is.
 
         Args:
             probe: Whether items that have not failed come first.
+            alone: Whether it may be one whose sending ended with its process.
 
         Raises:
             QueueFolderError: The folder is not writable.
         """
         self._leave_to_parent()
-        self._try_again()
+        self._try_again(1)  # each may take two seconds
         if self._owner is not None:
             self._owner.beat()
-        while (item := self._view.schedule.take(self._timer(), probe=probe)) is not None:
+        schedule = self._view.schedule
+        while (item := schedule.take(self._timer(), probe=probe, alone=alone)) is not None:
             was_untried = not item.failed_when
-            claim = self._claim(item)
+            claim = self._claim(item, alone)
             if claim is None:
                 continue
             if probe and was_untried and item.failed_when and self._view.has_untried():
@@ -186,7 +97,11 @@ class Claims:
         self._leave_to_parent()
         for claim in list(self._open.values()):
             claim.release()
-        self._try_again()
+        self._try_again(len(self._unfinished))
+        refused = [claim for claim, _ in self._unfinished if claim.reason is not None]
+        self._unfinished = [late for late in self._unfinished if late[0].reason is None]
+        for claim in refused:  # the disk is full: the next owner gets it refused again
+            self.put_back(claim, claim.meta)
         owner, self._owner, self._view.owner = self._owner, None, None
         if owner is not None:
             owner.close()
@@ -199,7 +114,6 @@ class Claims:
         """Remove the claimed file."""
         self._forget(claim)
         self._end(claim, lambda: self._store.finish(claim.claimed_name, claim.item))
-        self._view.schedule.let_go(claim.group, claim.claimed_name)
 
     def put_back(self, claim: FolderClaim, meta: Meta | None, *, has_failed: bool = False) -> None:
         """Put the file back to waiting, with new metadata; None: with the old."""
@@ -212,29 +126,28 @@ class Claims:
                 item.failed_when = meta.failed_when = self._failed_when
             item.due_at = meta.due_at = self._clock() + meta.delay
             item.due = self._timer() + meta.delay if meta.delay else 0.0
+            item.killed = meta.killed > 0
             item.has_meta = True
-            self._store.write_meta(item, meta)
 
-        def rename() -> None:
-            self._store.put_back(claim.claimed_name, item)
+        def change() -> None:
+            self._store.put_back(claim.claimed_name, item, meta)
             self._view.touch(item.name)
             self._view.schedule.add(item)
 
-        self._end(claim, rename)
-        self._view.schedule.let_go(claim.group, claim.claimed_name)
+        self._end(claim, change)
 
     def set_aside(self, claim: FolderClaim, reason: str) -> None:
-        """Move the file to quarantine."""
+        """Move the file to quarantine; while there is no room for the reason, it stays claimed."""
         self._forget(claim)
+        claim.reason = reason
 
         def move() -> None:
             self._store.set_aside(claim.claimed_name, claim.item, claim.meta, reason)
             self._view.quarantined += 1
 
         self._end(claim, move)
-        self._view.schedule.let_go(claim.group, claim.claimed_name)
 
-    def _claim(self, item: WaitingItem) -> FolderClaim | None:
+    def _claim(self, item: WaitingItem, alone: bool) -> FolderClaim | None:
         """Rename the file; None: another owner has it, or it is not due after all."""
         owner = self._own(item)
         self._view.touch(item.name)
@@ -247,14 +160,19 @@ class Claims:
             self._view.schedule.add(item)
             if not os.access(self._store.folder, os.W_OK):
                 raise folder_error("claim a report", self._store.folder, error) from error
-            logger.warning("Cannot claim %s just now: %s", item.name, error)
-            item.due = self._timer() + _TRY_AGAIN
+            self._later(item, error)
             self._view.schedule.add(item)
             return None
-        found = read_meta(self._store.folder / names.meta_name(item.name))
+        try:
+            found = self._store.claim_meta(item, owner.owner_id)
+        except OSError as error:
+            self._later(item, error)
+            self.put_back(FolderClaim(self, item, claimed, Meta()), None)
+            return None
         item.has_meta = found is not None
         meta = found or Meta()
         item.failed_when = meta.failed_when
+        item.killed = meta.killed > 0
         claim = FolderClaim(self, item, claimed, meta)
         self._open[claimed] = claim
         self._view.schedule.hold(item.group, claimed)
@@ -264,7 +182,14 @@ class Claims:
                 item.due = self._timer() + wait
                 claim.release()
                 return None
+        if item.killed and not alone:  # another owner died with it just now
+            claim.release()
+            return None
         return claim
+
+    def _later(self, item: WaitingItem, error: OSError) -> None:
+        logger.warning("Cannot claim %s just now: %s", item.name, error)
+        item.due = self._timer() + _TRY_AGAIN
 
     def _own(self, item: WaitingItem) -> Owner:
         if self._owner is None:
@@ -283,7 +208,7 @@ class Claims:
             return True
         try:
             item.group = self._look_up_group(claim, self._group_of)
-            item.knows_group = True
+            item.knows_group = claim.document is not None
         except BaseException:
             claim.release()
             raise
@@ -316,15 +241,22 @@ class Claims:
     def _end(self, claim: FolderClaim, change: Callable[[], None]) -> None:
         """Carry out an end; if the system refuses it now, try again later.
 
-        Until then the file stays claimed, so nobody sends it.
+        Until then the file stays claimed, so nobody sends it, nor another of its group.
         """
         try:
             change()
         except FileNotFoundError:
             logger.warning("Was taken from its owner: %s", claim.item.name)
         except OSError as error:
-            logger.warning("Stays claimed for now: %s: %s", claim.item.name, error)
-            self._unfinished.append(lambda: self._end(claim, change))
+            if not claim.is_late:
+                claim.is_late = True
+                logger.warning("Stays claimed for now: %s: %s", claim.item.name, error)
+            self._unfinished.append((claim, change))
+            return
+        except BaseException:  # killed while another program held the file
+            self._unfinished.append((claim, change))
+            raise
+        self._view.schedule.let_go(claim.group, claim.claimed_name)
 
     def _leave_to_parent(self) -> None:
         """In a forked child, drop the copied claims: they still belong to the parent."""
@@ -334,7 +266,6 @@ class Claims:
             self._open.clear()
             self._unfinished.clear()
 
-    def _try_again(self) -> None:
-        unfinished, self._unfinished = self._unfinished, []
-        for end in unfinished:
-            end()
+    def _try_again(self, count: int) -> None:
+        for _ in range(min(count, len(self._unfinished))):
+            self._end(*self._unfinished.pop(0))  # which notes it again if it fails

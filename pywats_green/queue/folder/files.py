@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,19 @@ from typing import TypeVar
 import gevent
 
 from pywats_green.exceptions import QueueFolderError
+from pywats_green.queue.patience import patiently
 
 T = TypeVar("T")
 
 TEMPORARY = ".tmp"
+_TARGETED = re.compile(r"\.[0-9a-f]{8}\.(.+)\.tmp", re.DOTALL)
+_DRAFT = re.compile(r"\.[0-9a-f]{16}\.tmp")
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system says of a full disk."""
+
+# What file systems without hard links say.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM}
 
@@ -47,15 +57,35 @@ def _settle(function: Callable[[], T]) -> tuple[Exception | None, list[T]]:
         return error, []
 
 
+def draft_name() -> str:
+    """Return a new temporary name."""
+    return f".{secrets.token_hex(8)}{TEMPORARY}"
+
+
+def is_draft(name: str) -> bool:
+    """Tell whether a name is a temporary one of ours."""
+    return _DRAFT.fullmatch(name) is not None
+
+
+def target_of(name: str) -> str | None:
+    """Return the future name that a temporary name tells; None: it tells none."""
+    match = _TARGETED.fullmatch(name)
+    return match[1] if match else None
+
+
 class Draft:
     """A file under a temporary name, in its future folder.
 
     Args:
         folder: The future folder.
+        target: Its future name, which the temporary one then tells, too: where names are not
+            durable at once, a power failure may bring the temporary one back. None: it does not
+            matter.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / f".{secrets.token_hex(8)}{TEMPORARY}"
+    def __init__(self, folder: Path, target: str | None = None) -> None:
+        name = draft_name() if target is None else f".{secrets.token_hex(4)}.{target}{TEMPORARY}"
+        self.path = folder / name
         self._dropped = False
 
     def write(self, data: bytes) -> None:
@@ -65,7 +95,7 @@ class Draft:
             OSError: It could not be written.
         """
         try:
-            with self.path.open("xb") as file:
+            with patiently(lambda: self.path.open("xb")) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -83,6 +113,28 @@ class Draft:
             self.path.unlink()
 
 
+def move_new(path: Path, target: Path) -> None:
+    """Give a file a new name that nobody else has.
+
+    Raises:
+        FileExistsError: There is such a file.
+        OSError: It could not be renamed.
+    """
+    if os.name == "nt":
+        path.rename(target)  # which overwrites nothing there
+        return
+    try:
+        os.link(path, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        path.rename(target)
+        return
+    path.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable, if the system can (Windows cannot open a folder).
 
@@ -91,7 +143,7 @@ def sync_folder(folder: Path) -> None:
     """
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = patiently(lambda: os.open(folder, os.O_RDONLY))
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -107,10 +159,10 @@ def write_small(path: Path, data: bytes) -> None:
     Raises:
         OSError: It could not be written; the old content is still there.
     """
-    draft = path.parent / f".{secrets.token_hex(8)}{TEMPORARY}"
+    draft = path.parent / draft_name()
     try:
-        draft.write_bytes(data)
-        draft.replace(path)
+        patiently(lambda: draft.write_bytes(data))
+        patiently(lambda: draft.replace(path))
     except BaseException:
         with contextlib.suppress(OSError):
             draft.unlink()
@@ -118,9 +170,15 @@ def write_small(path: Path, data: bytes) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file if possible: for what would merely be left over."""
+    """Remove a file if possible at once: for what would merely be left over."""
     with contextlib.suppress(OSError):
         path.unlink()
+
+
+def remove_patiently(path: Path) -> None:
+    """Remove a file, even if another program holds it for a moment; give up quietly."""
+    with contextlib.suppress(OSError):
+        patiently(path.unlink)
 
 
 def folder_error(doing: str, folder: Path, error: OSError) -> QueueFolderError:

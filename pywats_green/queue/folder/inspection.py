@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,15 +15,22 @@ from typing import Any, Literal, TypeAlias, get_args
 from pywats_green.exceptions import InvalidArgumentError, QueueItemError, UnreadableReportError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import read
-from pywats_green.queue.folder.files import folder_error, off_hub, remove
+from pywats_green.queue.folder.files import folder_error, off_hub, remove_patiently
 from pywats_green.queue.folder.memory import MemoryFile
-from pywats_green.queue.folder.meta import Meta, read_meta, write_meta
-from pywats_green.queue.folder.scan import QUARANTINE, quarantined_names
+from pywats_green.queue.folder.meta import Meta, glance_at_meta, moment, write_meta
+from pywats_green.queue.folder.owners import is_alive_here
+from pywats_green.queue.folder.scan import QUARANTINE, is_upstreams, quarantined_names
+from pywats_green.queue.folder.store import Store
+from pywats_green.queue.patience import patiently
 from pywats_green.queue.source import is_proven
 
 State: TypeAlias = Literal["waiting", "claimed", "quarantined", "sent"]
 
 STATES: tuple[State, ...] = get_args(State)
+
+
+# The owner of what upstream's own queue took last.
+UPSTREAM = "upstream"
 
 
 @dataclass(frozen=True)
@@ -35,10 +43,11 @@ class QueueItem:
         priority: 1 is sent before 10.
         attempts: Attempts counted so far.
         age: Seconds since it was put.
+        since: Seconds for which it has been in its state, as far as its file tells.
         due_in: Seconds until it may be sent; 0: now.
         last_error: The error of the last attempt, or the reason for the quarantine; None: neither.
         size: Bytes.
-        owner: The owner that has claimed it; None: nobody has.
+        owner: The owner that has claimed it, `upstream` among them; None: nobody has.
         name: The name of its file without the state; unique, which ids may not be.
         path: The file.
     """
@@ -48,6 +57,7 @@ class QueueItem:
     priority: int
     attempts: int
     age: float
+    since: float
     due_in: float
     last_error: str | None
     size: int
@@ -60,15 +70,16 @@ class Inspection:
     """Shows and changes what is in a queue's folder, even while other processes drain it.
 
     Args:
-        folder: The queue's folder.
+        store: The queue's folder.
         memory: What the folder keeps; it decides which failures count.
         clock: Seconds since the epoch.
     """
 
     def __init__(
-        self, folder: Path, memory: MemoryFile, clock: Callable[[], float] = time.time
+        self, store: Store, memory: MemoryFile, clock: Callable[[], float] = time.time
     ) -> None:
-        self._folder = folder
+        self._store = store
+        self._folder = store.folder
         self._memory = memory
         self._clock = clock
 
@@ -91,35 +102,101 @@ class Inspection:
             raise folder_error(f"read {item.name}", self._folder, error) from error
         return {**dataclasses.asdict(item), "path": str(item.path), "reason": reason, "body": body}
 
-    def requeue(self, item_id: str | None = None) -> int:
+    def requeue(
+        self,
+        item_id: str | None = None,
+        *,
+        reason: str | None = None,
+        older_than: float | None = None,
+    ) -> int:
         """Move items back to waiting. See `FolderQueue.requeue`."""
-        items = self.list("quarantined") if item_id is None else [self._find(item_id)]
-        for item in items:
+        if item_id is not None:
+            item = self._find(item_id)
             self._refuse_claimed(item)
-            try:
-                self._requeue(item)
-            except FileNotFoundError:
-                if item_id is not None:
-                    raise QueueItemError(f"{item_id} has just gone; look again") from None
-            except OSError as error:
-                raise folder_error(f"requeue {item.name}", self._folder, error) from error
-        return len(items)
+            return self._one("requeue", item, self._requeue)
+        items = [
+            item
+            for item in self.list("quarantined")
+            if (reason is None or reason.lower() in (item.last_error or "").lower())
+            and (older_than is None or item.since >= older_than)
+        ]
+        return self._each("requeue", items, self._requeue)
+
+    def release(self, item_id: str | None = None) -> int:
+        """Move claimed items back to waiting. See `FolderQueue.release`."""
+        items = self.list("claimed") if item_id is None else [self._find(item_id)]
+        if item_id is None:
+            free = [item for item in items if not is_alive_here(self._folder, item.owner or "")]
+            return self._each("release", free, self._release)
+        [item] = items
+        if item.owner is None:
+            raise QueueItemError(f"{item.item_id} is {item.state}: nobody has claimed it")
+        if is_alive_here(self._folder, item.owner):
+            raise QueueItemError(
+                f"{item.item_id} is being sent by owner {item.owner}, which lives on this machine; "
+                "wait, or stop that process"
+            )
+        return self._one("release", item, self._release)
+
+    def _release(self, item: QueueItem) -> None:
+        self._store.take_back(item.path.name, item.name)
 
     def discard(self, item_id: str) -> None:
         """Delete an item. See `FolderQueue.discard`."""
         item = self._find(item_id)
         self._refuse_claimed(item)
+        self._one("discard", item, self._discard)
+
+    def discard_all(self, state: State) -> int:
+        """Delete all items in a state. See `FolderQueue.discard_all`."""
+        if state not in ("waiting", "quarantined"):
+            raise InvalidArgumentError(f"only waiting and quarantined items, not {state!r}")
+        return self._each("discard", self.list(state), self._discard)
+
+    def _one(self, doing: str, item: QueueItem, change: Callable[[QueueItem], None]) -> int:
         try:
-            if item.path.is_dir():
-                raise QueueItemError(f"{item.path} is a folder: look into it and remove it by hand")
-            item.path.unlink()
+            change(item)
         except FileNotFoundError:
-            raise QueueItemError(f"{item_id} has just gone; look again") from None
+            raise QueueItemError(f"{item.item_id} has just gone; look again") from None
         except OSError as error:
-            raise folder_error(f"discard {item.name}", self._folder, error) from error
-        if item.state == "quarantined":
-            remove(item.path.with_name(names.reason_name(item.name)))
-        remove(self._folder / names.meta_name(item.name))
+            raise folder_error(f"{doing} {item.name}", self._folder, error) from error
+        return 1
+
+    def _each(
+        self, doing: str, items: Sequence[QueueItem], change: Callable[[QueueItem], None]
+    ) -> int:
+        """Change each item, off the hub; go on past those that cannot be changed.
+
+        Raises:
+            QueueItemError: Some could not; the message says how many were, and the first reason.
+        """
+        refused: list[str] = []
+
+        def work() -> int:
+            count = 0
+            for item in items:
+                try:
+                    change(item)
+                    count += 1
+                except FileNotFoundError:
+                    pass  # another process took it on
+                except (QueueItemError, OSError) as error:
+                    refused.append(f"{item.item_id}: {error}")
+            return count
+
+        count = off_hub(work)
+        if refused:
+            raise QueueItemError(
+                f"{doing}: {count} done, {len(refused)} not, the first because of {refused[0]}"
+            )
+        return count
+
+    def _discard(self, item: QueueItem) -> None:
+        if patiently(item.path.is_dir):
+            raise QueueItemError(f"{item.path} is a folder: look into it and remove it by hand")
+        patiently(item.path.unlink)
+        remove_patiently(self._beside(item))
+        self._store.ids.forget(item.item_id)
 
     def _requeue(self, item: QueueItem) -> None:
         waiting = names.read_waiting(item.name)
@@ -127,17 +204,27 @@ class Inspection:
         meta_path = self._folder / names.meta_name(item.name)
         if item.state == "waiting":
             if says_priority:
-                remove(meta_path)
+                remove_patiently(meta_path)
             else:
                 write_meta(meta_path, item.item_id, item.priority, Meta())
             return
+        beside = self._beside(item)
+        if names.read_set_aside(item.name):  # by upstream, in its place
+            item = dataclasses.replace(item, name=item.item_id + names.PENDING)
+            meta_path = self._folder / names.meta_name(item.name)
         target = self._folder / item.name
-        if target.exists():
+        if patiently(target.exists):
             raise QueueItemError(f"{item.name} is waiting already; discard one of the two first")
         if not says_priority:
             write_meta(meta_path, item.item_id, item.priority, Meta())
-        item.path.rename(target)
-        remove(item.path.with_name(names.reason_name(item.name)))
+        patiently(lambda: item.path.rename(target))
+        remove_patiently(beside)
+
+    def _beside(self, item: QueueItem) -> Path:
+        """Return the path of what is told about an item that nobody has claimed."""
+        if item.path.parent == self._folder:
+            return self._folder / names.meta_name(item.name)
+        return item.path.with_name(names.reason_name(item.name))
 
     def _find(self, key: str) -> QueueItem:
         items = self.list()
@@ -153,7 +240,8 @@ class Inspection:
     def _refuse_claimed(self, item: QueueItem) -> None:
         if item.state == "claimed":
             raise QueueItemError(
-                f"{item.item_id} is being sent by owner {item.owner}; wait, or stop that process"
+                f"{item.item_id} is being sent by owner {item.owner}; wait, stop that process, or "
+                "release it"
             )
         if item.state == "sent":
             raise QueueItemError(f"{item.item_id} was delivered; remove {item.path} by hand")
@@ -165,18 +253,10 @@ class Inspection:
             raise folder_error("look", self._folder, error) from error
 
     def _items(self, state: State | None) -> Iterator[QueueItem]:
-        with os.scandir(self._folder) as entries:
+        with patiently(lambda: os.scandir(self._folder)) as entries:
             found = [name for entry in entries if not (name := entry.name).endswith(names.META)]
         for name in found:
-            if waiting := names.read_waiting(name):
-                item = self._item("waiting", waiting, name)
-            elif claimed := names.read_claimed(name):
-                waiting = names.read_waiting(claimed[0])
-                item = self._item("claimed", waiting, name, claimed[1]) if waiting else None
-            else:
-                waiting = names.read_waiting(name.removesuffix(names.SENT))
-                item = self._item("sent", waiting, name) if waiting else None
-            if item and state in (None, item.state):
+            if (item := self._in_folder(name)) and state in (None, item.state):
                 yield item
         if state in (None, "quarantined"):
             for name in quarantined_names(self._folder):
@@ -184,21 +264,45 @@ class Inspection:
                 if waiting and (item := self._quarantined(waiting)):
                     yield item
 
+    def _in_folder(self, name: str) -> QueueItem | None:
+        """Return the item with that file; None: it is not the queue's, or has just gone on."""
+        if waiting := names.read_waiting(name):
+            return self._item("waiting", waiting, name, names.meta_name(name))
+        if claimed := names.read_claimed(name):
+            waiting = names.read_waiting(claimed[0]) or names.WaitingName(*claimed)
+            meta_name = names.claim_meta_name(*claimed)
+            return self._item("claimed", waiting, name, meta_name, claimed[1])
+        if waiting := names.read_sent(name):
+            return self._item("sent", waiting, name, names.meta_name(waiting.name))
+        if waiting := names.read_set_aside(name):
+            return self._item("quarantined", waiting, name, names.meta_name(name))
+        ending = names.left_by_upstream(name)
+        if ending is None or not is_upstreams(self._folder / name, ending):
+            return None
+        item_id = name.removesuffix(ending)
+        waiting = names.WaitingName(item_id + names.UPSTREAM_LEFT[ending], item_id)
+        return self._item("claimed", waiting, name, names.meta_name(name), UPSTREAM)
+
     def _item(
-        self, state: State, waiting: names.WaitingName, name: str, owner: str | None = None
+        self,
+        state: State,
+        waiting: names.WaitingName,
+        name: str,
+        meta_name: str,
+        owner: str | None = None,
     ) -> QueueItem | None:
-        path = self._folder / name
-        meta = read_meta(self._folder / names.meta_name(waiting.name)) or Meta()
-        return self._make(state, waiting, path, meta, owner)
+        meta = glance_at_meta(self._folder / meta_name) or Meta()
+        return self._make(state, waiting, self._folder / name, meta, owner)
 
     def _quarantined(self, waiting: names.WaitingName) -> QueueItem | None:
         path = self._folder / QUARANTINE / waiting.name
         try:
-            told = json.loads(path.with_name(names.reason_name(waiting.name)).read_bytes())
+            told = json.loads(patiently(path.with_name(names.reason_name(waiting.name)).read_bytes))
             meta = Meta(
                 attempts=int(told["attempts"]),
                 last_error=str(told["reason"]),
                 priority=int(told["priority"]),
+                moved=moment(told.get("quarantined_at")),
             )
         except (OSError, ValueError, LookupError, TypeError):
             meta = Meta(last_error="the file with the reason is missing or damaged")
@@ -213,23 +317,24 @@ class Inspection:
         owner: str | None,
     ) -> QueueItem | None:
         try:
-            status = path.stat()
+            status = patiently(path.stat)
         except FileNotFoundError:
             return None  # it has just gone on
         now = self._clock()
-        since = status.st_mtime if waiting.sequence is None else waiting.sequence / 1e6
+        born = status.st_mtime if waiting.sequence is None else waiting.sequence / 1e6
         if waiting.sequence is None and meta.created is not None:
-            since = meta.created
+            born = meta.created
         told = meta.priority if waiting.priority is None else waiting.priority
         return QueueItem(
             item_id=waiting.item_id,
             state=state,
             priority=names.DEFAULT_PRIORITY if told is None else told,
             attempts=meta.attempts + is_proven(meta.failed_at, self._memory.read()),
-            age=max(0.0, now - since),
+            age=max(0.0, now - born),
+            since=max(0.0, now - (meta.moved or max(status.st_mtime, status.st_ctime))),
             due_in=meta.wait(now) if state == "waiting" else 0.0,
             last_error=meta.last_error,
-            size=0 if path.is_dir() else status.st_size,
+            size=0 if stat.S_ISDIR(status.st_mode) else status.st_size,
             owner=owner,
             name=waiting.name,
             path=path,

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from pywats_green.queue.folder.files import remove, write_small
+from pywats_green.queue.folder.files import remove_patiently, write_small
 from pywats_green.queue.source import Memory
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class MemoryFile:
     def write(self, memory: Memory | None) -> None:
         """Replace what is kept. None: remove the file. A failure is logged."""
         if memory is None:
-            remove(self._path)
+            remove_patiently(self._path)
             return
         before = self.read()
         if memory.cause is None:
@@ -74,10 +74,8 @@ class MemoryFile:
         elif before is None or before.cause is None:
             self._since = self._clock()
         try:
-            write_small(
-                self._path,
-                json.dumps({**memory._asdict(), "closed_since": self._since}).encode("ascii"),
-            )
+            data = json.dumps({**memory._asdict(), "closed_since": self._since}).encode("ascii")
+            write_small(self._path, data)
         except OSError as error:
             logger.warning("Cannot note in %s why reports wait: %s", self._path, error)
 

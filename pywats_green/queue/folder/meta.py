@@ -1,6 +1,6 @@
 """The sidecar of a report: attempts, due time, last error. Losing it loses no report.
 
-It is upstream's `.meta.json` with four more fields, so both sides see each other's attempts and
+It is upstream's `.meta.json` with five more fields, so both sides see each other's attempts and
 priorities.
 """
 
@@ -25,11 +25,14 @@ class Meta:
         due_at: When it may be sent again, in seconds since the epoch. 0: at once.
         failed_at: The receipts at the last failure, if it is not known yet whose fault that was.
             None: it is known, or there was no failure.
-        failed_when: When it last failed, in seconds since the epoch: probes are taken in this
-            order. 0: not since it was put.
+        failed_when: When it last failed, in seconds since the epoch: probes are taken in
+            this order. 0: not since it was put.
+        killed: How many times in a row its sending ended with its process. Above 0 it is sent after
+            all others, and alone.
         delay: The delay chosen, in seconds: an upper bound for the wait, however the clock jumps.
         priority: 1 is sent before 10. None: not in the file.
         created: Seconds since the epoch. None: not in the file.
+        moved: When it was quarantined, in seconds since the epoch. None: it is not, or not known.
         other: Fields of upstream's that are not used here, but kept.
     """
 
@@ -38,9 +41,11 @@ class Meta:
     due_at: float = 0.0
     failed_at: int | None = None
     failed_when: float = 0.0
+    killed: int = 0
     delay: float = 0.0
     priority: int | None = None
     created: float | None = None
+    moved: float | None = None
     other: dict[str, Any] = field(default_factory=dict)
 
     def wait(self, now: float) -> float:
@@ -53,12 +58,16 @@ class Meta:
 
 
 def read_meta(path: Path) -> Meta | None:
-    """Read a sidecar; None: there is none. A damaged one counts as empty."""
+    """Read a sidecar; None: there is none. A damaged one counts as empty.
+
+    Raises:
+        OSError: It could not be read at the moment.
+    """
     try:
         values = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         return Meta()
     if not isinstance(values, dict):
         return Meta()
@@ -71,11 +80,20 @@ def read_meta(path: Path) -> Meta | None:
         if values.get("failed_at") is not None
         else None,
         failed_when=_number(values.get("failed_when")),
+        killed=int(_number(values.get("killed"))),
         delay=_number(values.get("delay")),
         priority=min(99, int(_number(values["priority"]))) if "priority" in values else None,
-        created=_moment(values.get("created_at")),
+        created=moment(values.get("created_at")),
         other=values,
     )
+
+
+def glance_at_meta(path: Path) -> Meta | None:
+    """Read a sidecar for a list; one that cannot be read at the moment counts as empty."""
+    try:
+        return read_meta(path)
+    except OSError:
+        return Meta()
 
 
 def write_meta(path: Path, item_id: str, priority: int, meta: Meta) -> None:
@@ -95,6 +113,7 @@ def write_meta(path: Path, item_id: str, priority: int, meta: Meta) -> None:
         "due_at": meta.due_at,
         "failed_at": meta.failed_at,
         "failed_when": meta.failed_when,
+        "killed": meta.killed,
         "delay": meta.delay,
     }
     write_small(path, json.dumps(values).encode("ascii"))
@@ -107,7 +126,7 @@ def _number(value: object) -> float:
     return float(value)
 
 
-def _moment(value: object) -> float | None:
+def moment(value: object) -> float | None:
     """Return seconds since the epoch. Upstream writes local time without a zone."""
     if not isinstance(value, str):
         return None

@@ -3,16 +3,20 @@
     05-0006538c1f2a3b-00000000-<id>.pending.wsjf     waiting, put by us
     <id>.pending.wsjf, <id>.queued                   waiting, put by upstream
     <name of the waiting file>.<owner>.claim         claimed by the owner with that id
+    <the same without .wsjf>.<owner>.meta.json       its sidecar while it is claimed
     <name of the waiting file>.sent                  delivered, but could not be removed
     <name of the waiting file> in quarantine/        quarantined
+    <id>.failed.wsjf, <id>.suspended.wsjf            set aside by upstream
 
-The four parts of our own names are the priority, the time of the put in microseconds (strictly
-increasing), the group, and the id. Upstream's PersistentQueue can read them, too.
+A file whose name is not one of these in full is not the queue's, and is not touched. The four parts
+of our own names are the priority, the time of the put in microseconds (strictly increasing), the
+group, and the id. Upstream's PersistentQueue can read them, too.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 
@@ -26,9 +30,15 @@ REASON = ".reason.json"
 CLAIM = ".claim"
 
 # States in which upstream leaves a report, and the waiting state to return it to. Everything that
-# its AsyncPendingQueue takes ends in .error: it calls a method that does not exist.
+# its AsyncPendingQueue takes ends in .error, beside an .error.info: it calls a method that does not
+# exist.
 ERROR = ".error"
-UPSTREAM_LEFT = {".processing.wsjf": PENDING, ".processing": QUEUED, ERROR: QUEUED}
+ERROR_INFO = ".info"
+PROCESSING = ".processing"
+UPSTREAM_LEFT = {".processing.wsjf": PENDING, PROCESSING: QUEUED, ERROR: QUEUED}
+
+# States in which upstream keeps what it has given up.
+UPSTREAM_SET_ASIDE = (".failed.wsjf", ".suspended.wsjf")
 
 DEFAULT_PRIORITY = 5
 HIGHEST_PRIORITY, LOWEST_PRIORITY = 1, 10
@@ -38,10 +48,12 @@ NO_GROUP = "f" * 8  # in no group
 
 # Bytes. With what is added (27 before the id, 28 after it) our names stay within 255.
 LONGEST_ID = 200
-LONGEST_WAITING = 240
+_LONGEST = 255
 
 _OWN = re.compile(r"(\d\d)-([0-9a-f]{14})-([0-9a-f]{8})-(.+)\.pending\.wsjf", re.DOTALL)
 _CLAIMED = re.compile(r"(.+)\.([0-9a-f]{8})\.claim", re.DOTALL)
+_OWNER = re.compile(r"[0-9a-f]{8}")
+_META = re.compile(r"[^.].*\.(pending|queued)(\.[0-9a-f]{8})?\.meta\.json", re.DOTALL)
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
@@ -96,12 +108,57 @@ def claimed_name(waiting: str, owner: str) -> str:
 def read_claimed(name: str) -> tuple[str, str] | None:
     """Return the waiting name and the owner of a claimed file; None: it is not one."""
     match = _CLAIMED.fullmatch(name)
-    return (match[1], match[2]) if match else None
+    return (match[1], match[2]) if match and read_waiting(match[1]) else None
+
+
+def is_owner(name: str) -> bool:
+    """Tell whether a name is the id of an owner."""
+    return _OWNER.fullmatch(name) is not None
+
+
+def read_sent(name: str) -> WaitingName | None:
+    """Return the waiting name of a file that could not be removed; None: it is not one."""
+    return read_waiting(name.removesuffix(SENT)) if name.endswith(SENT) else None
+
+
+def read_set_aside(name: str) -> WaitingName | None:
+    """Parse the name of what upstream has given up, with the id; None: it is not one."""
+    for ending in UPSTREAM_SET_ASIDE:
+        if name.endswith(ending) and len(name) > len(ending) and not name.startswith("."):
+            return WaitingName(name, name.removesuffix(ending))
+    return None
+
+
+def left_by_upstream(name: str) -> str | None:
+    """Return the ending of a file that upstream left in one of its own states; None: it is none."""
+    if name.startswith("."):
+        return None
+    return next((end for end in UPSTREAM_LEFT if name.endswith(end) and name != end), None)
 
 
 def meta_name(waiting: str) -> str:
     """Return the name of the sidecar with attempts, due time and last error, as upstream's."""
     return waiting.removesuffix(".wsjf") + META
+
+
+def is_meta(name: str) -> bool:
+    """Tell whether a name is that of a sidecar of a waiting or claimed file."""
+    return _META.fullmatch(name) is not None
+
+
+def claim_meta_name(waiting: str, owner: str) -> str:
+    """Return the name of the sidecar of a claimed file.
+
+    It has one of its own, because upstream may write another report under the waiting name.
+    """
+    return f"{waiting.removesuffix('.wsjf')}.{owner}{META}"
+
+
+def is_too_long(waiting: str) -> bool:
+    """Tell whether a waiting name of upstream's leaves no room for those it has when claimed."""
+    owner = "0" * 8
+    claimed = (claimed_name(waiting, owner), claim_meta_name(waiting, owner))
+    return max(len(os.fsencode(name)) for name in claimed) > _LONGEST
 
 
 def reason_name(waiting: str) -> str:

@@ -3,32 +3,34 @@
 An owner is a file locked by the operating system, and a heartbeat beside it:
 
     owners/<owner>.lock     locked for as long as the owner lives; the system frees it
-    owners/<owner>.json     host, pid, and a number that grows with every beat
+    owners/<owner>.json     host, kernel, pid, and a number that grows with every beat
 
-They are two files because on Windows nobody else can read a locked file.
+They are two files because on Windows nobody else can read a locked file. On a full disk there may
+be neither; then others wait for the lease.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import socket
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import gevent
 from filelock import BaseFileLock, FileLock, Timeout
 
-from pywats_green.queue.folder.files import folder_error, remove, write_small
+from pywats_green.queue.folder.files import FULL, folder_error, remove_patiently, write_small
+from pywats_green.queue.patience import patiently
+
+logger = logging.getLogger(__name__)
 
 OWNERS = "owners"
-
-# A lock file is not yet locked at the moment of its creation; older ones are leftovers.
-_LITTER_AGE = 3600.0
 
 # Owners of this process, with its pid: a forked child is not the owner it has a copy of.
 _living: dict[str, int] = {}
@@ -51,6 +53,14 @@ def this_host() -> str:
     return f"{socket.gethostname()}/{machine}"
 
 
+def this_kernel() -> str:
+    """Return an identifier of the running kernel, which the containers of a machine share."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
 def lock_path(folder: Path, owner_id: str) -> Path:
     """Return the path of an owner's lock file."""
     return folder / OWNERS / f"{owner_id}.lock"
@@ -62,13 +72,48 @@ def beat_path(folder: Path, owner_id: str) -> Path:
 
 
 def try_lock(path: Path) -> BaseFileLock | None:
-    """Lock a file without waiting; None: it is locked, or this file system has no locks."""
+    """Lock a file without waiting; None: there are no locks here, or this user may not lock it.
+
+    Raises:
+        Timeout: Someone holds it.
+    """
     lock = FileLock(path, timeout=0, thread_local=False)
     try:
         lock.acquire()
-    except (Timeout, OSError, NotImplementedError):
+    except Timeout:
+        raise
+    except (OSError, NotImplementedError):
         return None
     return lock
+
+
+def make_shared(room: Path) -> None:
+    """Create a folder in the queue's, for whoever may write there.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    if patiently(room.is_dir):
+        return
+    patiently(lambda: room.mkdir(exist_ok=True))
+    with contextlib.suppress(OSError):
+        room.chmod(room.parent.stat().st_mode & 0o7777)
+
+
+def is_alive_here(folder: Path, owner_id: str) -> bool:
+    """Tell whether an owner certainly lives: in this process, or holding its lock."""
+    path = lock_path(folder, owner_id)
+    if is_of_this_process(owner_id):
+        return True
+    try:
+        lock = try_lock(path) if path.exists() else None
+    except Timeout:
+        return True
+    except OSError:  # another user's folder
+        return False
+    if lock is not None:
+        lock.release()
+    return False
 
 
 class Owner:
@@ -94,13 +139,16 @@ class Owner:
         self._timer = timer
         self._beats = 0
         self._beaten_at = timer()
+        self._lock: BaseFileLock | None = None
         try:
-            (folder / OWNERS).mkdir(exist_ok=True)
+            make_shared(folder / OWNERS)
             # On a file system without locks, there is only the heartbeat.
             self._lock = try_lock(lock_path(folder, self.owner_id))
             self._write_beat()
         except OSError as error:
-            raise folder_error("become an owner", folder, error) from error
+            if error.errno not in FULL:  # what is sent makes room
+                raise folder_error("become an owner", folder, error) from error
+            logger.warning("The disk is full; no heartbeat in %s until it has room", folder)
         _living[self.owner_id] = self._pid
         weakref.finalize(self, _living.pop, self.owner_id, None)
         self._heart = gevent.spawn(_beat_on, weakref.ref(self), self._pause)
@@ -126,16 +174,17 @@ class Owner:
             return
         self._heart.kill(block=False)
         _living.pop(self.owner_id, None)
-        remove(beat_path(self._folder, self.owner_id))
+        remove_patiently(beat_path(self._folder, self.owner_id))
         if self._lock is not None:
             self._lock.release()
-        remove(lock_path(self._folder, self.owner_id))
+        remove_patiently(lock_path(self._folder, self.owner_id))
 
     def _write_beat(self) -> None:
         self._beats += 1
         self._beaten_at = self._timer()
         beat = {
             "host": this_host(),
+            "kernel": this_kernel(),
             "pid": self._pid,
             "beat": self._beats,
             "locked": self._lock is not None,
@@ -152,93 +201,3 @@ def _beat_on(reference: weakref.ref[Owner], pause: float) -> None:
             return
         owner.beat()
         del owner
-
-
-class Observer:
-    """Watches the other owners of a queue's folder.
-
-    On this host the lock decides: if it is free, the owner is dead. It says nothing about another
-    host (a shared folder may not forward locks); an owner there is dead if its heartbeat has not
-    changed for the length of the lease, on the clock of the observer.
-
-    Args:
-        folder: The queue's folder.
-        lease: Seconds.
-        timer: Seconds, monotonic.
-    """
-
-    def __init__(
-        self, folder: Path, lease: float, timer: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._folder = folder
-        self._lease = lease
-        self._timer = timer
-        self._host = this_host()
-        self._seen: dict[str, tuple[bytes | None, float]] = {}
-
-    @contextlib.contextmanager
-    def seize(self, owner_id: str) -> Iterator[bool]:
-        """Take over from an owner if it is dead; yields whether it is.
-
-        At the end the files of a dead owner are removed; its claims must be back by then.
-        """
-        beat = self._read_beat(owner_id)
-        lock = None
-        dead = False
-        if is_of_this_process(owner_id):
-            pass
-        elif self._is_locked_here(beat):
-            lock_file = lock_path(self._folder, owner_id)
-            lock = try_lock(lock_file) if lock_file.exists() else None
-            # If another process removed its files meanwhile, the attempt created this one.
-            dead = lock is not None
-        else:
-            dead = self._is_silent(owner_id, beat)
-        try:
-            yield dead
-            if dead:
-                remove(beat_path(self._folder, owner_id))
-        finally:
-            if lock is not None:
-                lock.release()
-        if dead:
-            self._seen.pop(owner_id, None)
-            remove(lock_path(self._folder, owner_id))
-
-    def sweep(self) -> None:
-        """Remove the files of owners that died without claims."""
-        now = time.time()
-        with contextlib.suppress(OSError):
-            for path in list((self._folder / OWNERS).glob("*.lock")):
-                if now - path.stat().st_mtime <= _LITTER_AGE:
-                    continue
-                if self._read_beat(path.stem) is not None:
-                    with self.seize(path.stem):
-                        pass
-                elif (lock := try_lock(path)) is not None:  # whoever removed its files was killed
-                    lock.release()
-                    remove(path)
-
-    def _read_beat(self, owner_id: str) -> bytes | None:
-        try:
-            return beat_path(self._folder, owner_id).read_bytes()
-        except OSError:
-            return None
-
-    def _is_locked_here(self, beat: bytes | None) -> bool:
-        """Tell whether the owner runs on this host and holds its lock."""
-        try:
-            values = json.loads(beat or b"")
-        except ValueError:
-            return False
-        return (
-            isinstance(values, dict) and values.get("host") == self._host and bool(values["locked"])
-        )
-
-    def _is_silent(self, owner_id: str, beat: bytes | None) -> bool:
-        now = self._timer()
-        last, since = self._seen.get(owner_id, (None, None))
-        if since is None or last != beat:
-            self._seen[owner_id] = (beat, now)
-            return False
-        return now - since >= self._lease

@@ -5,27 +5,29 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
 
-from pywats_green.arguments import require_seconds
+from pywats_green.arguments import require_count, require_seconds
 from pywats_green.exceptions import ArgumentTypeError
 from pywats_green.queue.folder import names
-from pywats_green.queue.folder.body import Document, document_of
-from pywats_green.queue.folder.claims import Claims, FolderClaim, Grouping
-from pywats_green.queue.folder.inspection import Inspection, QueueItem, State
+from pywats_green.queue.folder.body import document_of, encode
+from pywats_green.queue.folder.capacity import Capacity
+from pywats_green.queue.folder.claim import FolderClaim
+from pywats_green.queue.folder.claims import Claims, Grouping
+from pywats_green.queue.folder.files import off_hub
+from pywats_green.queue.folder.inspection import Inspection
 from pywats_green.queue.folder.memory import Closure, MemoryFile
+from pywats_green.queue.folder.operated import OperatedQueue
+from pywats_green.queue.folder.order import OrderBy, OrderFile
 from pywats_green.queue.folder.recovery import Recovery
 from pywats_green.queue.folder.schedule import WaitingItem
 from pywats_green.queue.folder.store import Store
 from pywats_green.queue.folder.view import View
-from pywats_green.queue.source import Memory, QueueCounts
-
-OrderBy: TypeAlias = "str | Callable[[Document], object] | None"
+from pywats_green.queue.source import Elsewhere, Memory, QueueCounts
 
 
-class FolderQueue:
+class FolderQueue(OperatedQueue):
     """A durable queue of reports in a folder that several processes may fill and drain at once.
 
     A report is one file, its state is part of the file's name, and each change of state is one
@@ -41,10 +43,16 @@ class FolderQueue:
         path: The folder; it is created if it is missing.
         order_by: Groups reports: those of one group are sent one after another, in order; groups
             are sent side by side. A field of the report ("sn"), or a function of the parsed report
-            that returns its group (None: in no group). Within a group, priority still counts. All
-            processes must use the same. None: only priority counts, then first in, first out.
+            that returns its group (None: in no group). Within a group, priority still counts. It
+            is kept in the folder; a process with another one is refused, unless it only puts and
+            has none. None: only priority counts, then first in, first out.
         lease: Seconds without a heartbeat after which an owner on another host is considered dead;
             longer than anything that may suspend this process.
+        max_reports: How many reports may be waiting or claimed; `put` refuses more. None: no limit.
+        max_bytes: How many bytes they may have. None: no limit. Several processes may together
+            exceed a limit by what they put within five seconds.
+        keep_quarantined: Seconds after which an item in quarantine is deleted, by a process that
+            drains. None: never.
         scan_interval: Seconds between two scans for items of other processes: at most that while
             idle, at least that while busy.
         timer: Seconds, monotonic.
@@ -53,7 +61,7 @@ class FolderQueue:
     Raises:
         QueueFolderError: The folder cannot be created.
         ArgumentTypeError: An argument has the wrong type.
-        InvalidArgumentError: A time is not above 0.
+        InvalidArgumentError: A time is not above 0, or a limit below 1.
     """
 
     def __init__(
@@ -61,6 +69,9 @@ class FolderQueue:
         path: str | os.PathLike[str],
         *,
         order_by: OrderBy = None,
+        max_reports: int | None = None,
+        max_bytes: int | None = None,
+        keep_quarantined: float | None = None,
         lease: float = 60.0,
         scan_interval: float = 0.5,
         timer: Callable[[], float] = time.monotonic,
@@ -68,15 +79,21 @@ class FolderQueue:
     ) -> None:
         require_seconds("lease", lease)
         require_seconds("scan_interval", scan_interval)
+        if keep_quarantined is not None:
+            require_seconds("keep_quarantined", keep_quarantined)
+        for name, limit in (("max_reports", max_reports), ("max_bytes", max_bytes)):
+            if limit is not None:
+                require_count(name, limit)
         if not (order_by is None or isinstance(order_by, str) or callable(order_by)):
             raise ArgumentTypeError(f"order_by must be a field or a function, not {order_by!r}")
         self.path = Path(path)
         self._clock = clock
         self._group_of = _grouping(order_by)
+        self._order = OrderFile(self.path, order_by)
         self._store = Store(self.path)
         self._view = View(
             self._store,
-            Recovery(self._store, lease, timer),
+            Recovery(self._store, lease, keep_quarantined, timer),
             is_ordered=order_by is not None,
             interval=scan_interval,
             timer=timer,
@@ -85,8 +102,9 @@ class FolderQueue:
         self._claims = Claims(
             self._store, self._view, self._group_of, lease=lease, timer=timer, clock=clock
         )
+        self._capacity = Capacity(self.path, max_reports, max_bytes, timer)
         self._memory = MemoryFile(self.path, clock)
-        self._inspection = Inspection(self.path, self._memory, clock)
+        super().__init__(Inspection(self._store, self._memory, clock), self._view)
 
     def __repr__(self) -> str:
         return f"<FolderQueue {str(self.path)!r}>"
@@ -98,7 +116,8 @@ class FolderQueue:
             report: A dict, JSON text or bytes, or a report of pywats. It is not changed; on disk
                 it always has an id, so that the server recognises every retry.
             item_id: Names the item. None: the report's own id, if that can be part of a file name.
-                Using an id twice makes two items.
+                While an item of that id waits or is claimed, the same report is put once, and
+                another one is refused. The body is compared byte by byte.
             priority: 1 is sent first, 10 last.
 
         Returns:
@@ -106,44 +125,62 @@ class FolderQueue:
 
         Raises:
             QueueFolderError: It could not be written, and nothing of it is left.
+            QueueFullError: The queue holds as much as it may; it is a QueueFolderError.
             UnreadableReportError: The text is not a JSON object.
             ArgumentTypeError: The report is none of these, the id is not a string, or the priority
                 is not a whole number.
-            InvalidArgumentError: The id cannot name a file, the priority is out of range, or the
-                report contains what JSON cannot express.
+            InvalidArgumentError: The id cannot name a file, the priority is out of range, the
+                folder is used with another `order_by`, or the
+                report contains what no request can carry: NaN, a lone surrogate, an object.
+            QueueItemError: Another report of this id is in the queue.
         """
         names.check_priority(priority)
         if item_id is not None:
             names.check_id(item_id)
-        document, raw = document_of(report)
+        document, raw, is_new_id = document_of(report)
+        unique = item_id
         if item_id is None:
             own = document["id"]
             item_id = own if names.flaw_of_id(own) is None else str(uuid.uuid4())
+            if item_id == own and not is_new_id:
+                unique = own
         group = names.UNKNOWN_GROUP
         if self._group_of is not None:
             group = names.group_token(self._group_of(document))
-        self._view.refresh_for_put()
+        self._order.agree(only_putting=True)
         sequence = self._store.next_sequence(self._clock())
         name = names.waiting_name(priority, sequence, group, item_id)
-        self._store.put(name, document, raw)
+        without_id = unique is not None and is_new_id
+        if self._capacity.is_limited:
+            data = off_hub(lambda: encode(document)) if raw is None else raw
+            with self._capacity.room_for(len(data)):
+                is_new = self._store.put(name, document, data, unique, without_id=without_id)
+        else:
+            is_new = self._store.put(name, document, raw, unique, without_id=without_id)
+        if not is_new:
+            return item_id
         self._view.add_own(WaitingItem(name, item_id, priority, sequence), group)
         return item_id
 
-    def claim(self, *, probe: bool = False) -> FolderClaim | None:
+    def claim(self, *, probe: bool = False, alone: bool = True) -> FolderClaim | None:
         """Take the next item that is due; None: none is. The file is renamed, not read.
 
         Args:
             probe: Whether it will probe the server: items that have not failed come first, then
                 the one that failed longest ago.
+            alone: Whether nothing else is being sent, so that it may be one whose sending ended
+                with its process. Those come last.
 
         Returns:
             The claim; it lasts until one of its ends is called, or `close`.
 
         Raises:
+            InvalidArgumentError: The folder is used with another `order_by`.
             QueueFolderError: The folder is gone or not writable.
         """
         self._view.refresh()
-        return self._claims.take(probe=probe)
+        self._order.agree(is_kept=self._view.has_order)
+        return self._claims.take(probe=probe, alone=alone)
 
     def due_in(self) -> float | None:
         """Return the seconds until the next item is due; 0: now; None: nothing is waiting.
@@ -181,6 +218,15 @@ class FolderQueue:
             "quarantined": self._view.quarantined,
         }
 
+    def elsewhere(self) -> Elsewhere:
+        """Return how many items others have claimed, and who: other processes, and upstream.
+
+        Raises:
+            QueueFolderError: The folder cannot be read.
+        """
+        self._view.refresh()
+        return self._view.elsewhere
+
     def oldest_age(self) -> float | None:
         """Return for how many seconds the oldest item has been waiting; None: none is waiting.
 
@@ -214,62 +260,6 @@ class FolderQueue:
     def close(self) -> None:
         """Put back every claim, and remove the owner's files. The queue may be used again."""
         self._claims.close()
-
-    def list(self, state: State | None = None) -> Sequence[QueueItem]:
-        """Return the items in the order in which they are sent, without reading the reports.
-
-        Args:
-            state: `waiting`, `claimed`, `quarantined` or `sent`. None: all of them.
-
-        Raises:
-            QueueFolderError: The folder cannot be read.
-            InvalidArgumentError: There is no such state.
-        """
-        return self._inspection.list(state)
-
-    def show(self, item_id: str) -> dict[str, Any]:
-        """Return everything about an item: the fields of its `QueueItem`, `reason` and `body`.
-
-        Args:
-            item_id: Its id, or the name of its file if several have that id.
-
-        Raises:
-            QueueItemError: There is no such item, or there are several.
-            QueueFolderError: The folder cannot be read.
-        """
-        return self._inspection.show(item_id)
-
-    def requeue(self, item_id: str | None = None) -> int:
-        """Move an item from quarantine back to waiting, due at once and with no attempt counted.
-
-        An item that is waiting becomes due at once.
-
-        Args:
-            item_id: Its id, or the name of its file. None: everything in quarantine.
-
-        Returns:
-            The number of items.
-
-        Raises:
-            QueueItemError: There is no such item, there are several, or it is claimed.
-            QueueFolderError: The folder cannot be read or written.
-        """
-        count = self._inspection.requeue(item_id)
-        self._view.forget()
-        return count
-
-    def discard(self, item_id: str) -> None:
-        """Delete a waiting or quarantined item for good.
-
-        Args:
-            item_id: Its id, or the name of its file if several have that id.
-
-        Raises:
-            QueueItemError: There is no such item, there are several, or it is claimed.
-            QueueFolderError: The folder cannot be read or written.
-        """
-        self._inspection.discard(item_id)
-        self._view.forget()
 
 
 def _grouping(order_by: OrderBy) -> Grouping | None:

@@ -8,17 +8,31 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.folder import names
-from pywats_green.queue.folder.files import TEMPORARY, remove
-from pywats_green.queue.folder.owners import Observer
-from pywats_green.queue.folder.scan import QUARANTINE, Snapshot, claims_of, is_abandoned
-from pywats_green.queue.folder.schedule import WaitingItem
+from pywats_green.queue.folder.body import parse
+from pywats_green.queue.folder.files import TEMPORARY, is_draft, move_new, remove, target_of
+from pywats_green.queue.folder.observer import Holder, Observer
+from pywats_green.queue.folder.scan import (
+    QUARANTINE,
+    Snapshot,
+    claims_of,
+    is_abandoned,
+    is_upstreams,
+    purge_quarantine,
+)
 from pywats_green.queue.folder.store import Store
 
 logger = logging.getLogger(__name__)
 
+# Seconds between two looks for what has been in quarantine for too long.
+_PURGE_PAUSE = 600.0
+
+# Seconds between two looks for what the dead left behind.
+_SWEEP_PAUSE = 600.0
+
 # A draft this many seconds old has no writer any more.
-_DRAFT_AGE = 3600.0
+_DRAFT_AGE = 600.0
 
 
 class Recovery:
@@ -27,18 +41,29 @@ class Recovery:
     Args:
         store: The folder.
         lease: Seconds; see `Observer`.
+        keep_quarantined: Seconds; see `FolderQueue`.
         timer: Seconds, monotonic.
+
+    Attributes:
+        left_count: How many reports upstream may still be sending.
     """
 
     def __init__(
-        self, store: Store, lease: float, timer: Callable[[], float] = time.monotonic
+        self,
+        store: Store,
+        lease: float,
+        keep_quarantined: float | None = None,
+        timer: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._observer = Observer(store.folder, lease, timer)
         self._timer = timer
         self._left_since: dict[str, float] = {}
         self._orphans: set[str] = set()
-        self._has_swept = False
+        self.left_count = 0
+        self._swept_at: float | None = None
+        self._keep_quarantined = keep_quarantined
+        self._purged_at: float | None = None
 
     def run(self, snapshot: Snapshot, own: str | None) -> int:
         """Recover what can be recovered; return how many reports are waiting again.
@@ -47,29 +72,54 @@ class Recovery:
             snapshot: What the folder contains.
             own: The id of the owner that this runs for; None: there is none.
         """
-        if not self._has_swept:
-            self._has_swept = True
+        count = 0
+        now = self._timer()
+        if self._swept_at is None or now - self._swept_at >= _SWEEP_PAUSE:
+            self._swept_at = now
             self._observer.sweep()
-            self._clear_drafts()
-        count = self._take_back(snapshot, own) + self._take_over(snapshot)
+            count += self._clear_drafts()
+            claimed = {waiting for waiting, _ in snapshot.claimed}
+            self._store.ids.sweep(snapshot.waiting | claimed)
+        count += self._take_back(snapshot, own) + self._take_over(snapshot)
         for name in snapshot.sent:
             remove(self._store.folder / name)
         self._clear_metas(snapshot)
+        self._purge()
         return count
+
+    def _purge(self) -> None:
+        """Delete what has been in quarantine for long enough; every now and then."""
+        keep = self._keep_quarantined
+        now = self._timer()
+        if keep is None or (self._purged_at is not None and now - self._purged_at < _PURGE_PAUSE):
+            return
+        self._purged_at = now
+        count = purge_quarantine(self._store.folder, keep)
+        if count:
+            logger.warning("%d reports deleted that were in quarantine for %g s", count, keep)
+
+    def holder(self, owner: str) -> Holder | None:
+        """Return what is known of another owner; None: nothing, or all its claims are back."""
+        return self._observer.holders.get(owner)
 
     def _take_back(self, snapshot: Snapshot, own: str | None) -> int:
         """Recover the claims of dead owners."""
         total = 0
+        self._observer.forget_all_but({owner for _, owner in snapshot.claimed})
         for owner in {owner for _, owner in snapshot.claimed if owner != own}:
             with self._observer.seize(owner) as is_dead:
                 if is_dead:
                     # The owner may have claimed more between the snapshot and its death.
+                    claims = claims_of(self._store.folder, owner)
+                    died_at = time.time()  # of all alike, so that they keep their order
                     count = sum(
-                        self._return(names.claimed_name(waiting, owner), waiting)
-                        for waiting in claims_of(self._store.folder, owner)
+                        self._return(names.claimed_name(waiting, owner), waiting, died_at)
+                        for waiting in claims
                     )
                     logger.warning("Owner %s is dead; %d claims returned", owner, count)
                     total += count
+                    if count == len(claims):
+                        self._observer.bury(owner)
         return total
 
     def _take_over(self, snapshot: Snapshot) -> int:
@@ -78,47 +128,32 @@ class Recovery:
         `.processing` files only after upstream's own timeout; `.error` files belong to nobody, and
         whoever renames one first has it.
         """
-        count = 0
+        count = still = 0
         now = self._timer()
         left = self._left_since
         self._left_since = {name: left.get(name, now) for name in snapshot.left}
         for name, since in self._left_since.items():
-            ending = next(ending for ending in names.UPSTREAM_LEFT if name.endswith(ending))
+            ending = names.left_by_upstream(name) or ""
             path = self._store.folder / name
+            if not is_upstreams(path, ending):
+                continue
             if ending != names.ERROR and not is_abandoned(path, now - since):
+                still += 1
                 continue
             waiting = name.removesuffix(ending) + names.UPSTREAM_LEFT[ending]
             count += self._return(name, waiting)
             if ending == names.ERROR:
-                remove(path.with_name(name + ".info"))
-            else:
-                self._move_meta(name, waiting)
+                remove(path.with_name(name + names.ERROR_INFO))
+        self.left_count = still
         return count
 
-    def _move_meta(self, old: str, new: str) -> None:
-        folder = self._store.folder
-        target = folder / names.meta_name(new)
-        with contextlib.suppress(OSError):
-            if not target.exists():
-                (folder / names.meta_name(old)).rename(target)
-
-    def _return(self, name: str, waiting: str) -> int:
-        parsed = names.read_waiting(waiting)
-        if parsed is None:
-            return 0
-        path = self._store.folder / name
-        item = WaitingItem(
-            waiting,
-            parsed.item_id,
-            parsed.priority or names.DEFAULT_PRIORITY,
-            parsed.sequence or int(time.time() * 1e6),
-        )
+    def _return(self, name: str, waiting: str, died_at: float | None = None) -> int:
         # A crash may have left the reason of an unfinished quarantine.
         aside = self._store.folder / QUARANTINE / waiting
         if not aside.exists():
             remove(aside.with_name(names.reason_name(waiting)))
         try:
-            self._store.to_waiting(path, item)
+            self._store.take_back(name, waiting, died_at=died_at)
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
                 logger.warning("Cannot take back %s: %s", name, error)
@@ -132,20 +167,45 @@ class Recovery:
         """
         owned = {names.meta_name(name) for name in snapshot.waiting}
         owned.update(names.meta_name(waiting) for waiting, _ in snapshot.claimed)
-        endings = (
-            names.meta_name(names.PENDING),
-            names.meta_name(names.QUEUED),
-        )
-        orphans = {name for name in snapshot.metas - owned if name.endswith(endings)}
+        owned.update(names.claim_meta_name(*claim) for claim in snapshot.claimed)
+        orphans = {name for name in snapshot.metas - owned if names.is_meta(name)}
         for name in orphans & self._orphans:
             remove(self._store.folder / name)
         self._orphans = orphans
 
-    def _clear_drafts(self) -> None:
-        now = time.time()
-        folders: list[Path] = [self._store.folder, self._store.folder / QUARANTINE]
-        for folder in folders:
+    def _clear_drafts(self) -> int:
+        """Remove what was never finished, and recover what was; return how many reports that is."""
+        count = 0
+        for folder in (self._store.folder, self._store.folder / QUARANTINE):
             with contextlib.suppress(OSError):
                 for path in list(folder.glob(f".*{TEMPORARY}")):
-                    if now - path.stat().st_mtime > _DRAFT_AGE:
-                        remove(path)
+                    with contextlib.suppress(FileNotFoundError):
+                        count += self._clear_draft(path)
+        return count
+
+    def _clear_draft(self, path: Path) -> int:
+        target = target_of(path.name)
+        waiting = names.read_waiting(target or "")
+        if not is_draft(path.name) and not (waiting and waiting.is_own):
+            return 0
+        status = path.stat()
+        if status.st_nlink > 1:  # it has its name: its writer was killed, or is about to remove it
+            remove(path)
+            return 0
+        if time.time() - status.st_mtime <= _DRAFT_AGE:
+            return 0
+        if target is not None and _is_report(path):
+            with contextlib.suppress(FileExistsError):
+                move_new(path, self._store.folder / target)
+                logger.warning("Recovered a report whose name was not on disk yet: %s", target)
+                return 1
+        remove(path)
+        return 0
+
+
+def _is_report(path: Path) -> bool:
+    """Tell whether a draft is whole: then `put` may have returned before the power failed."""
+    try:
+        return bool(parse(path.read_bytes()))
+    except UnreadableReportError:
+        return False

@@ -9,10 +9,14 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.folder import names
-from pywats_green.queue.folder.meta import Meta, read_meta
+from pywats_green.queue.folder.body import parse
+from pywats_green.queue.folder.meta import Meta, glance_at_meta
+from pywats_green.queue.patience import patiently
 
 QUARANTINE = "quarantine"
+ORDER = ".order.json"
 
 # Upstream recovers its own after the same time; none of its requests takes a tenth of it.
 UPSTREAM_TIMEOUT = 1800.0
@@ -44,7 +48,8 @@ class Snapshot:
         metas: The names of sidecars.
         left: Files that upstream left in one of its own states.
         sent: Files that were delivered but could not be removed.
-        quarantined: The number of items in quarantine.
+        quarantined: The number of items in quarantine, and of those that upstream gave up.
+        has_order: Whether the folder keeps an `order_by`.
         latest: The largest sequence in our names, claimed ones included.
     """
 
@@ -55,6 +60,7 @@ class Snapshot:
     left: list[str] = field(default_factory=list)
     sent: list[str] = field(default_factory=list)
     quarantined: int = 0
+    has_order: bool = False
     latest: int = 0
 
 
@@ -70,11 +76,13 @@ def scan(folder: Path, known: Container[str]) -> Snapshot:
     """
     snapshot = Snapshot()
     fresh: list[tuple[names.WaitingName, os.DirEntry[str]]] = []
-    with os.scandir(folder) as entries:
+    with patiently(lambda: os.scandir(folder)) as entries:
         for entry in entries:
             name = entry.name
             if name.endswith(names.META):
                 snapshot.metas.add(name)
+            elif name == ORDER:
+                snapshot.has_order = True
             elif name in known:
                 snapshot.waiting.add(name)
             elif waiting := names.read_waiting(name):
@@ -85,16 +93,18 @@ def scan(folder: Path, known: Container[str]) -> Snapshot:
                 snapshot.claimed.append(claimed)
                 if own := names.read_waiting(claimed[0]):
                     snapshot.latest = max(snapshot.latest, own.sequence or 0)
-            elif name.endswith(names.SENT):
+            elif names.read_sent(name):
                 snapshot.sent.append(name)
-            elif name.endswith(tuple(names.UPSTREAM_LEFT)):
+            elif names.left_by_upstream(name):
                 snapshot.left.append(name)
+            elif names.read_set_aside(name):
+                snapshot.quarantined += 1
     for waiting, entry in fresh:
         meta_name = names.meta_name(waiting.name)
-        meta = read_meta(folder / meta_name) if meta_name in snapshot.metas else None
+        meta = glance_at_meta(folder / meta_name) if meta_name in snapshot.metas else None
         with contextlib.suppress(FileNotFoundError):  # claimed by another meanwhile
             snapshot.found.append(Found(waiting, _sequence(waiting, meta, entry), meta))
-    snapshot.quarantined = sum(1 for _ in quarantined_names(folder))
+    snapshot.quarantined += sum(1 for _ in quarantined_names(folder))
     return snapshot
 
 
@@ -104,7 +114,7 @@ def claims_of(folder: Path, owner: str) -> list[str]:
     Raises:
         OSError: The folder cannot be read.
     """
-    with os.scandir(folder) as entries:
+    with patiently(lambda: os.scandir(folder)) as entries:
         claims = [names.read_claimed(entry.name) for entry in entries]
     return [claim[0] for claim in claims if claim and claim[1] == owner]
 
@@ -112,12 +122,37 @@ def claims_of(folder: Path, owner: str) -> list[str]:
 def quarantined_names(folder: Path) -> Iterator[str]:
     """Yield the names of the reports in quarantine."""
     try:
-        with os.scandir(folder / QUARANTINE) as entries:
+        with patiently(lambda: os.scandir(folder / QUARANTINE)) as entries:
             for entry in entries:
                 if not entry.name.endswith(names.REASON) and names.read_waiting(entry.name):
                     yield entry.name
     except FileNotFoundError:
         return
+
+
+def purge_quarantine(folder: Path, keep: float) -> int:
+    """Delete the reports that have been in quarantine for so many seconds; return how many."""
+    count = 0
+    for name in list(quarantined_names(folder)):
+        path = folder / QUARANTINE / name
+        reason = path.with_name(names.reason_name(name))
+        with contextlib.suppress(OSError):
+            since = (reason if reason.exists() else path).stat().st_mtime
+            if time.time() - since >= keep:
+                path.unlink()
+                count += 1
+                reason.unlink(missing_ok=True)
+    return count
+
+
+def is_upstreams(path: Path, ending: str) -> bool:
+    """Tell whether upstream wrote a file, where its ending is one that others may use as well."""
+    try:
+        if ending == names.ERROR:
+            return path.with_name(path.name + names.ERROR_INFO).exists()
+        return ending != names.PROCESSING or bool(parse(path.read_bytes()))
+    except (OSError, UnreadableReportError):
+        return False
 
 
 def is_abandoned(path: Path, seen_for: float) -> bool:
@@ -147,4 +182,7 @@ def _sequence(waiting: names.WaitingName, meta: Meta | None, entry: os.DirEntry[
         return waiting.sequence
     if meta is not None and meta.created is not None:
         return max(0, int(meta.created * 1e6))
-    return max(0, entry.stat().st_mtime_ns // 1000)
+    try:
+        return max(0, entry.stat().st_mtime_ns // 1000)
+    except PermissionError:  # held at the moment; it is a best guess anyway
+        return int(time.time() * 1e6)

@@ -6,6 +6,9 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+# Entries beyond twice the items that a heap may hold.
+_SLACK = 1000
+
 
 @dataclass(slots=True)
 class WaitingItem:
@@ -21,6 +24,7 @@ class WaitingItem:
         due: When it may be sent, in seconds of the monotonic clock. 0: at once.
         due_at: The due time in its sidecar, in seconds since the epoch.
         failed_when: When it last failed, in seconds since the epoch. 0: not since it was put.
+        killed: Whether its sending ended with its process, so that it goes last, and alone.
         has_meta: Whether it has a sidecar.
         knows_group: Whether its group has been determined.
     """
@@ -33,6 +37,7 @@ class WaitingItem:
     due: float = 0.0
     due_at: float = 0.0
     failed_when: float = 0.0
+    killed: bool = False
     has_meta: bool = False
     knows_group: bool = False
 
@@ -45,7 +50,7 @@ class WaitingItem:
 class Schedule:
     """The waiting items, by priority, then first in, first out; one of each group at a time.
 
-    Removal is lazy: heaps keep removed entries until they come up.
+    Removal is lazy: heaps keep removed entries until they come up, or are too many.
     """
 
     def __init__(self) -> None:
@@ -73,6 +78,7 @@ class Schedule:
         """Add an item, or replace one of the same name."""
         self._items[item.name] = item
         heapq.heappush(self._by_age, (item.sequence, item.name))
+        self._shrink()
         if item.group is not None:
             heapq.heappush(self._lines.setdefault(item.group, []), item.rank)
             self._offer_head(item.group)
@@ -91,28 +97,30 @@ class Schedule:
         for heap in (self._ready, self._delayed, self._by_age, self._lines):
             heap.clear()
 
-    def take(self, now: float, *, probe: bool = False) -> WaitingItem | None:
+    def take(self, now: float, *, probe: bool = False, alone: bool = True) -> WaitingItem | None:
         """Remove and return the next item that is due; None: none is.
 
         Args:
             now: Seconds of the monotonic clock.
             probe: Whether items that have not failed come first, then the one that failed longest
                 ago.
+            alone: Whether it may be one whose sending ended with its process.
         """
         self._move_due(now)
-        failed: list[WaitingItem] = []
+        aside: list[WaitingItem] = []
         found: WaitingItem | None = None
         while found is None and self._ready:
             item = self._items.get(heapq.heappop(self._ready)[2])
             if item is None or item.due > now or not self._is_free(item):
                 continue  # removed, delayed, or behind another: it will be offered again
-            if probe and item.failed_when:
-                failed.append(item)
+            if item.killed or (probe and item.failed_when):
+                aside.append(item)
             else:
                 found = item
-        if found is None and failed:
-            found = min(failed, key=lambda item: item.failed_when)
-        for item in failed:
+        if found is None:
+            free = [item for item in aside if alone or not item.killed]
+            found = min(free, key=lambda item: item.failed_when, default=None)
+        for item in aside:
             if item is not found:
                 heapq.heappush(self._ready, item.rank)
         if found is not None:
@@ -171,6 +179,21 @@ class Schedule:
                 return sequence
             heapq.heappop(self._by_age)
         return None
+
+    def _shrink(self) -> None:
+        """Rebuild a heap that holds far more entries than there are items."""
+        most = 2 * len(self._items) + _SLACK
+        items = self._items
+        if len(self._by_age) > most:
+            self._by_age = [(item.sequence, item.name) for item in items.values()]
+            heapq.heapify(self._by_age)
+        if len(self._ready) > most:
+            self._ready = sorted({rank for rank in self._ready if rank[2] in items})
+        if len(self._delayed) > most:
+            self._delayed = sorted({each for each in self._delayed if each[1][2] in items})
+        if len(self._lines) > most:
+            for group in list(self._lines):
+                self._head(group)  # which drops a line that nobody stands in
 
     def _offer(self, item: WaitingItem) -> None:
         if item.due > 0.0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from gevent.event import Event
@@ -13,6 +14,7 @@ from pywats_green.queue.folder.recovery import Recovery
 from pywats_green.queue.folder.scan import Found, Snapshot, scan
 from pywats_green.queue.folder.schedule import Schedule, WaitingItem
 from pywats_green.queue.folder.store import Store
+from pywats_green.queue.source import Elsewhere
 
 # A scan costs time. The pause before the next one is this many times as long, bounded in seconds:
 # while idle by _IDLE and the interval, while busy by the interval and _LONGEST.
@@ -20,8 +22,8 @@ _REST = 20.0
 _IDLE = 0.05
 _LONGEST = 10.0
 
-# Seconds between two scans of a queue that is only put into.
-_PUT_REST = 60.0
+# A queue that nobody has looked into for so many seconds is only put into.
+_USED = 60.0
 
 # Holders of a group that another owner has, or may have.
 _ELSEWHERE = "elsewhere"
@@ -44,6 +46,8 @@ class View:
         quarantined: The number of items in quarantine.
         is_ordered: Whether groups count.
         owner: The id of the owner; None: it owns nothing yet.
+        elsewhere: What others have claimed.
+        has_order: Whether the folder keeps an `order_by`.
     """
 
     def __init__(
@@ -59,6 +63,8 @@ class View:
         self.schedule = Schedule()
         self.quarantined = 0
         self.owner: str | None = None
+        self.elsewhere = Elsewhere()
+        self.has_order = False
         self._store = store
         self._recovery = recovery
         self.is_ordered = is_ordered
@@ -70,7 +76,7 @@ class View:
         self._looking: Event | None = None
         self._forgotten = 0
         self._touched: set[str] = set()
-        self._elsewhere: set[str] = set()
+        self._busy: set[str] = set()
         self._doubts: dict[str, int] = {}
 
     @property
@@ -109,17 +115,12 @@ class View:
             self._looking = None
             looking.set()
 
-    def refresh_for_put(self) -> None:
-        """Scan if it was long ago, to drop what was put in here and sent by others.
-
-        Raises:
-            QueueFolderError: The folder cannot be read.
-        """
-        if self._looked_at is None or self._timer() - self._looked_at > _PUT_REST:
-            self.refresh(force=True)
-
     def add_own(self, item: WaitingItem, group: str) -> None:
-        """Add an item that was just put."""
+        """Add an item that was just put, unless a scan will find it: who only puts keeps none."""
+        if self._looked_at is None or self._timer() - self._looked_at > _USED:
+            self._looked_at = None
+            self.schedule.clear()
+            return
         item.knows_group = group != names.UNKNOWN_GROUP
         item.group = group if self.is_ordered and _is_group(group) else None
         self.touch(item.name)
@@ -176,6 +177,7 @@ class View:
     def _merge(self, snapshot: Snapshot) -> None:
         self._store.latest = max(self._store.latest, snapshot.latest)
         self.quarantined = snapshot.quarantined
+        self.has_order = snapshot.has_order
         claimed = {waiting for waiting, owner in snapshot.claimed if owner != self.owner}
         for item in self.schedule:
             if item.name in self._touched:
@@ -185,23 +187,49 @@ class View:
                     self._doubt(item.group)
                 self.schedule.remove(item.name)
             elif item.has_meta and names.meta_name(item.name) not in snapshot.metas:
-                item.has_meta, item.due, item.failed_when = False, 0.0, 0.0  # requeued from outside
+                item.has_meta, item.killed = False, False  # requeued from outside
+                item.due = item.failed_when = 0.0
                 self.schedule.add(item)
         for found in snapshot.found:
             if found.name.name not in self._touched and found.name.name not in self.schedule:
                 self.schedule.add(self._item_of(found))
         self._merge_groups(claimed)
+        self._note_elsewhere(snapshot)
+
+    def _note_elsewhere(self, snapshot: Snapshot) -> None:
+        """Note who else holds how many reports, and for how long at most."""
+        now = self._clock()
+        told: list[str] = []
+        waits: list[float] = []
+        held = Counter(owner for _, owner in snapshot.claimed if owner != self.owner)
+        for owner, count in sorted(held.items()):
+            holder = self._recovery.holder(owner)
+            if holder is None:
+                continue  # the next look shows what came back
+            until = ", which lives"
+            if holder.is_dead:
+                until = ", which is dead: they cannot be taken back just now"
+            elif holder.dies_in is not None:
+                waits.append(holder.dies_in)
+                moment = time.strftime("%H:%M:%S", time.localtime(now + holder.dies_in))
+                until = f" until {moment}, unless it shows life"
+            told.append(f"{count} held by {holder.name}{until}")
+        if left := self._recovery.left_count:
+            told.append(f"{left} held by upstream's queue until 30 minutes after it took them")
+        self.elsewhere = Elsewhere(
+            held.total() + left, min(waits, default=None), "; ".join(told) or None
+        )
 
     def _merge_groups(self, claimed: set[str]) -> None:
         if not self.is_ordered:
             return
         parsed = (names.read_waiting(name) for name in claimed)
         busy = {name.group for name in parsed if name and _is_group(name.group)}
-        for group in self._elsewhere - busy:
+        for group in self._busy - busy:
             self.schedule.let_go(group, _ELSEWHERE)
-        for group in busy - self._elsewhere:
+        for group in busy - self._busy:
             self.schedule.hold(group, _ELSEWHERE)
-        self._elsewhere = busy
+        self._busy = busy
         for group, looks in list(self._doubts.items()):
             self._doubts[group] = looks - 1
             if looks <= 1:
@@ -230,6 +258,7 @@ class View:
             due=self._timer() + wait if wait else 0.0,
             due_at=meta.due_at if meta is not None else 0.0,
             failed_when=meta.failed_when if meta is not None else 0.0,
+            killed=meta is not None and meta.killed > 0,
             has_meta=meta is not None,
             knows_group=name.group != names.UNKNOWN_GROUP,
         )

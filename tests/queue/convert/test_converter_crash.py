@@ -80,7 +80,7 @@ def test_killed_between_put_and_move(inbox, tmp_path, api, server):
     assert (inbox / "a.txt").exists()
     with start(tmp_path) as process:
         assert process.communicate(timeout=TIMEOUT)[0].split() == ["a.txt", "0"]
-    assert list(accepted(tmp_path, api, server).values()) == [2]  # twice, as one report
+    assert list(accepted(tmp_path, api, server).values()) == [1]  # put twice, one report
     assert [path.name for path in (inbox / "done").iterdir()] == ["a.txt"]
 
 

@@ -21,6 +21,7 @@ from pywats_green.exceptions import (
     QueueBusyError,
 )
 from pywats_green.queue.convert.pool import ConverterPool
+from pywats_green.queue.folder.queue import FolderQueue
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and process groups")
 
@@ -124,6 +125,7 @@ def test_a_converter_in_the_main_program(folder, run_python):
 import sys
 import pywats_green
 from pywats_green.queue.convert.pool import ConverterPool
+from pywats_green.queue.folder.queue import FolderQueue
 
 class Queue:
     def put(self, report, *, priority=5):
@@ -147,6 +149,7 @@ def test_a_main_program_without_its_guard_says_so(folder, run_python):
 import sys
 import pywats_green
 from pywats_green.queue.convert.pool import ConverterPool
+from pywats_green.queue.folder.queue import FolderQueue
 
 def convert(path):
     return None
@@ -477,6 +480,7 @@ import subprocess, sys
 code = '''
 import pywats_green
 from pywats_green.queue.convert.pool import ConverterPool
+from pywats_green.queue.folder.queue import FolderQueue
 def convert(path): pass
 ConverterPool({str(folder)!r}, convert, None)
 '''
@@ -538,3 +542,23 @@ def test_no_module_of_the_room_hides_one_of_the_standard_library():
 
     folder = Path(child.__file__).parent
     assert not {path.stem for path in folder.glob("*.py")} & sys.stdlib_module_names
+
+
+def numbered(path: Path) -> dict[str, Any]:
+    return {"id": "always the same", "v": path.read_text()}
+
+
+def test_a_file_whose_earlier_report_is_not_sent_yet_waits_for_that(tmp_path: Path) -> None:
+    inbox, folder = tmp_path / "inbox", tmp_path / "queue"
+    inbox.mkdir()
+    queue = FolderQueue(folder)
+    queue.put({"id": "always the same", "v": "0"})
+    (inbox / "a.txt").write_text("1")
+    pool = ConverterPool(inbox, numbered, queue, settle=0, isolate=False)
+    assert pool.drain().remaining == 1
+    assert (inbox / "a.txt").exists()
+    queue.claim().delivered()
+    assert pool.drain().remaining == 0
+    claim = queue.claim()
+    assert claim.load() == {"id": "always the same", "v": "1"}
+    queue.close()

@@ -1,6 +1,7 @@
 """FinishedFiles: where finished files go, and what if they change there. Time is turned by hand."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -184,3 +185,24 @@ def test_a_disk_that_refuses_is_asked_again(finished, tmp_path, timer, monkeypat
     assert finished.bring_back() == ["b.txt"]
     timer.now += AFTERWARDS
     assert finished.bring_back() == ["a.txt"]
+
+
+@pytest.mark.parametrize(("keep", "left"), [(None, {"a.csv", "b.csv"}), (3600.0, {"b.csv"})])
+def test_what_was_done_long_ago_is_deleted_where_that_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: float | None, left: set[str]
+) -> None:
+    now, real = [1000.0], time.time()
+    made = FinishedFiles(tmp_path, keep_done=keep, timer=lambda: now[0])
+    made.prepare()
+    (tmp_path / "done" / "a.csv").write_text("1")
+    (tmp_path / "done" / "folder").mkdir()
+    (tmp_path / "error" / "c.csv").write_text("3")
+    monkeypatch.setattr("pywats_green.queue.convert.finished.time.time", lambda: real + 3601)
+    (tmp_path / "b.csv").write_text("2")
+    status = (tmp_path / "b.csv").stat()
+    signature = (status.st_size, status.st_mtime_ns, status.st_ino)
+    made.finish(SourceFile(tmp_path / "b.csv", signature))  # which may still change
+    assert made.expire() == 2 - len(left)
+    assert {path.name for path in (tmp_path / "done").iterdir()} == left | {"folder"}
+    assert (tmp_path / "error" / "c.csv").exists()
+    assert made.expire() == 0  # not before ten minutes have passed

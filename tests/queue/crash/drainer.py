@@ -6,6 +6,11 @@ Run with PYWATS_GREEN_DISABLE=1: the imports are paid once, each kill costs a fo
     python drainer.py random WORKDIR SEED COUNT    kill at COUNT random moments
     python drainer.py pair WORKDIR SEED KILLS      two at once on one folder, killing one at random
     python drainer.py blame WORKDIR FIRST STEP     as faults, with one report that always fails
+    python drainer.py trio WORKDIR SEED KILLS      three at once; two are killed at random and come
+                                                   back, one of them under another host name
+    python drainer.py disk WORKDIR SEED KILLS      one on a disk (WORKDIR) that fills and empties
+    python drainer.py poison WORKDIR CONCURRENCY HOW   one report ends the process that sends it:
+                                                   by a kill (0) or by SystemExit (1)
 
 The server is a file to which each submission is appended.
 """
@@ -16,15 +21,17 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 from pywats_green.exceptions import UnreadableReportError
+from pywats_green.queue.folder import observer, owners
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.upstream.features.queues.processor import QueueProcessor
 
-WATCHED = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
+WATCHED = {"open", "os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 
 
 class FaultPoint:
@@ -218,8 +225,11 @@ def process(folder, record, fault):
     processor.drain()
 
 
-def blamed_too_much(folder, record):
-    """Compare what is held against the report that always fails with what the server saw."""
+def blamed_too_much(folder, record, killed_with):
+    """Compare what is held against the report that always fails with what the server saw.
+
+    A delivery that a kill ended counts in any case.
+    """
     lines = [json.loads(line) for line in record.read_text().splitlines()]
     failures = counting = 0
     for kind, *_ in lines:
@@ -227,17 +237,18 @@ def blamed_too_much(folder, record):
             failures += 1
         else:  # another got through
             counting = failures
+    counting += 3 in killed_with
     items = FolderQueue(folder)._inspection._items(None)  # `list` starts a thread, see `one_case`
     attempts = [item.attempts for item in items if item.item_id == "r3"]
     numbers = {number for kind, number, *_ in lines if kind == "sent"}
     problems = []
     if attempts != [min(attempts[0], counting)]:
         problems.append(f"{attempts} attempts are held against it, {counting} count")
-    if (folder / "quarantine").exists() != (attempts == [3]):
+    if (folder / "quarantine").exists() != (attempts[0] >= 3):
         problems.append(f"set aside after {attempts} attempts")
     if numbers != set(range(14)) - {3}:
         problems.append(f"sent {numbers}")
-    return problems, attempts == [3]
+    return problems, attempts[0] >= 3
 
 
 def blame(workdir, first, step):
@@ -254,17 +265,56 @@ def blame(workdir, first, step):
             process(folder, record, FaultPoint(folder, number))
 
         was_killed = wait(fork(work))
+        killed_with = in_flight(folder)
         assert not wait(
             fork(
                 lambda folder=folder, record=record: process(folder, record, FaultPoint(folder, 0))
             )
         )
-        found, is_aside = blamed_too_much(folder, record)
+        found, is_aside = blamed_too_much(folder, record, killed_with)
         kills, set_aside = kills + was_killed, set_aside + is_aside
         problems += [f"{folder.name}: {text}" for text in found]
         if not was_killed:
             break
     return {"kills": kills, "problems": problems, "set_aside": set_aside}
+
+
+def poison(workdir, concurrency, how):
+    """Ten reports stand behind one whose sending ends the process, which is started anew."""
+    folder, record = workdir / "poison", workdir / "poison.txt"
+    folder.mkdir()
+    record.touch()
+    for number in range(11):
+        name = f"05-{number:014x}-00000000-r{number}.pending.wsjf"
+        (folder / name).write_text(json.dumps({"id": f"r{number}", "n": number}))
+
+    def submit(report):
+        log(
+            record, "poison" if report["n"] == 0 else "sent", report["n"], report["id"], os.getpid()
+        )
+        if report["n"] == 0:
+            if how == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise SystemExit(3)
+
+    def work():
+        with contextlib.suppress(SystemExit):
+            QueueProcessor(folder, submit, concurrency=concurrency).drain()
+
+    runs = []
+    for _ in range(12):
+        wait(fork(work))
+        runs.append(sum(b"sent" in line for line in record.read_bytes().splitlines()))
+        if not list(folder.glob("*.wsjf*")):
+            break
+    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    [reason] = (folder / "quarantine").glob("*.reason.json")
+    return {
+        "sent": sorted(line[1] for line in lines if line[0] == "sent"),
+        "deliveries": sum(line[0] == "poison" for line in lines),
+        "sent_by_run": runs,
+        "reason": json.loads(reason.read_text()),
+    }
 
 
 def one_put_case(workdir, name, number):
@@ -368,9 +418,101 @@ def pair(workdir, seed, kills):
     return {"kills": kills, "problems": problems, "resent": again, "drainers": drainers}
 
 
+def trio(workdir, seed, kills):
+    chance = random.Random(seed)
+    folder, record = workdir / "trio", workdir / "trio.txt"
+    folder.mkdir()
+    record.touch()
+    for number in range(300):
+        name = f"05-{number:014x}-00000000-r{number}.pending.wsjf"
+        (folder / name).write_text(json.dumps({"id": f"r{number}", "n": number}))
+
+    def work(host=None):
+        if host is not None:  # as a container after kill -9
+            owners.this_host = observer.this_host = lambda: host
+        drain(folder, record, FaultPoint(folder, 0), pause=0.001)
+
+    def renamed(number):
+        return fork(lambda: work(f"container-{number}/"))
+
+    steady, others = fork(work), [fork(work), renamed(0)]
+    await_drainers(record, 1)
+    killed_with = set()
+    for number in range(kills):
+        time.sleep(chance.uniform(0.01, 0.05))
+        which = number % 2
+        os.kill(others[which], signal.SIGSTOP)  # so that what it holds can be read
+        killed_with |= in_flight(folder)
+        os.kill(others[which], signal.SIGKILL)
+        wait(others[which])
+        others[which] = renamed(number + 1) if which else fork(work)
+    for pid in (steady, *others):
+        wait(pid)
+    assert not wait(fork(work))  # what the last one killed held, if the others had ended by then
+    problems, again = problems_of(folder, record, killed_with, set(range(300)))
+    return {"kills": kills, "problems": problems, "resent": again}
+
+
+def fill_up(disk):
+    """Take the last byte."""
+    filler = disk / "filler"
+    with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 512)
+    return filler
+
+
+def disk(workdir, seed, kills):
+    """One drainer, killed at random, while the disk fills up and empties; some reports are bad."""
+    chance = random.Random(seed)
+    folder = workdir / "queue"
+    folder.mkdir()
+    record = Path(tempfile.mkdtemp()) / "record.txt"  # the server has a disk of its own
+    record.touch()
+    for number in range(200):
+        name = f"05-{number:014x}-00000000-r{number}.pending.wsjf"
+        (folder / name).write_text(json.dumps({"n": number, "pad": "x" * 2000}))
+
+    def submit(report):
+        log(record, "bad" if report["n"] % 10 == 0 else "sent", report["n"], report["id"], 0)
+        time.sleep(0.002)
+        if report["n"] % 10 == 0:
+            error = ValueError("bad")
+            error.response = SimpleNamespace(status_code=400, text="bad", headers={})
+            raise error
+
+    def work():
+        QueueProcessor(folder, submit, concurrency=3, max_attempts=None).drain()
+
+    killed = 0
+    for number in range(kills):
+        filler = fill_up(workdir) if number % 2 else workdir / "filler"
+        pid = fork(work)
+        time.sleep(chance.uniform(0.02, 0.15))
+        os.kill(pid, signal.SIGKILL)
+        killed += wait(pid)
+        filler.unlink(missing_ok=True)
+    assert not wait(fork(work))
+    lines = [json.loads(line) for line in record.read_text().splitlines()]
+    good = {number for number in range(200) if number % 10}
+    problems = []
+    if lost := good - {line[1] for line in lines if line[0] == "sent"}:
+        problems.append(f"lost {lost}")
+    ids = {number: {line[2] for line in lines if line[1] == number} for number in good}
+    problems += [
+        f"{number} went out under {ids[number]}" for number in good if len(ids[number]) > 1
+    ]
+    reasons = len(list((folder / "quarantine").glob("*.reason.json")))
+    bad = len([*(folder / "quarantine").glob("*.wsjf")])
+    left = [path.name for path in folder.glob("*.wsjf*")]
+    return {"kills": killed, "problems": problems, "bad": bad, "reasons": reasons, "left": left}
+
+
 def main():
     mode, workdir, first, second = sys.argv[1:]
-    run = {"faults": faults, "random": at_random, "pair": pair, "blame": blame}[mode]
+    runs = (faults, at_random, pair, blame, poison, trio, disk)
+    modes = {run.__name__.removeprefix("at_"): run for run in runs}
+    run = modes[mode]
     sys.stdout.write(json.dumps(run(Path(workdir), int(first), int(second))))
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each kill costs
 DRAINER = Path(__file__).with_name("drainer.py")
 
 
-def _run(mode: str, workdir: Path, first: int, second: int) -> dict[str, object]:
+def _run(mode: str, workdir: Path, first: int, second: int) -> dict[str, Any]:
     answer = subprocess.run(
         [sys.executable, str(DRAINER), mode, str(workdir), str(first), str(second)],
         env={**os.environ, "PYWATS_GREEN_DISABLE": "1"},
@@ -23,7 +24,7 @@ def _run(mode: str, workdir: Path, first: int, second: int) -> dict[str, object]
         check=False,
     )
     assert answer.returncode == 0, answer.stderr
-    result: dict[str, object] = json.loads(answer.stdout)
+    result: dict[str, Any] = json.loads(answer.stdout)
     return result
 
 
@@ -79,3 +80,39 @@ def test_a_drainer_takes_over_from_others_that_are_killed_beside_it(tmp_path: Pa
     result = _run("pair", tmp_path, 2, 8)
     assert not result["problems"]
     assert result["kills"] == 8
+
+
+@pytest.mark.parametrize("concurrency", [1, 20])
+@pytest.mark.parametrize("how", [0, 1], ids=["a kill", "SystemExit"])
+def test_a_report_that_ends_its_process_is_overtaken_and_quarantined(
+    tmp_path: Path, concurrency: int, how: int
+) -> None:
+    result = _run("poison", tmp_path, concurrency, how)
+    assert result["sent"] == list(range(1, 11))  # each once
+    assert result["deliveries"] == 5
+    assert result["sent_by_run"][2] == 10  # from the third on, it goes last and alone
+    assert result["reason"]["attempts"] == 5
+    assert "given up after 5 attempts; the last: " in result["reason"]["reason"]
+
+
+def test_three_owners_of_which_one_comes_back_under_another_host_name(tmp_path: Path) -> None:
+    result = _run("trio", tmp_path, 3, 8)
+    assert not result["problems"]
+    assert result["kills"] == 8
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_three_owners_are_killed_forty_times(tmp_path: Path) -> None:
+    result = _run("trio", tmp_path, 4, 40)
+    assert not result["problems"]
+
+
+@pytest.mark.parametrize("kills", [6, pytest.param(30, marks=pytest.mark.long)])
+def test_killed_on_a_disk_that_fills_and_empties_it_loses_nothing(
+    small_disk: Path, kills: int
+) -> None:
+    result = _run("disk", small_disk, 5, kills)
+    assert not result["problems"]
+    assert (result["bad"], result["reasons"], result["left"]) == (20, 20, [])
+    assert result["kills"] > 0

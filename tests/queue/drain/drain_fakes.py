@@ -11,7 +11,7 @@ from gevent.event import Event
 from waiting import turn
 
 from pywats_green.queue.drain.run import Timing
-from pywats_green.queue.source import Memory
+from pywats_green.queue.source import Elsewhere, Memory
 
 
 class FakeTiming(Timing):
@@ -59,7 +59,7 @@ class FakeSource:
         self.attempts.setdefault(item_id, 0)
         self.waiting.append((0.0, number, item_id))
 
-    def claim(self, *, probe: bool = False) -> FakeClaim | None:
+    def claim(self, *, probe: bool = False, alone: bool = True) -> FakeClaim | None:
         if "claim" in self.fails:
             self.failed.set()
             raise self.fails["claim"]
@@ -89,6 +89,9 @@ class FakeSource:
             "quarantined": len(self.quarantined),
         }
 
+    def elsewhere(self) -> Elsewhere:
+        return Elsewhere()
+
     def oldest_age(self) -> float | None:
         return 7.0 if self.waiting else None
 
@@ -107,6 +110,7 @@ class FakeSource:
 
 class FakeClaim:
     group = None
+    killed = 0
 
     def __init__(self, source: FakeSource, entry: tuple[float, int, str]) -> None:
         self._source = source
@@ -140,7 +144,15 @@ class FakeClaim:
         self._source.attempts[self.item_id] += 1
         self._wait(self._source.clock() + delay)
 
-    def postpone(self, error: str, delay: float, attempts: int, failed_at: int | None) -> None:
+    def postpone(
+        self,
+        error: str,
+        delay: float,
+        attempts: int,
+        failed_at: int | None,
+        *,
+        killed: bool = False,
+    ) -> None:
         self._end("postpone", error, delay, attempts)
         self._source.marks.pop(self.item_id, None)
         self._source.marks[self.item_id] = failed_at
@@ -148,7 +160,7 @@ class FakeClaim:
         self._source.attempts[self.item_id] = attempts
         self._wait(self._source.clock() + delay)
 
-    def quarantine(self, reason: str) -> None:
+    def quarantine(self, reason: str, attempts: int | None = None) -> None:
         self._end("quarantine", reason)
         self._source.attempts[self.item_id] += 1
         self._source.quarantined[self.item_id] = reason

@@ -1,5 +1,6 @@
 """The processor between a FolderQueue and the embedded server."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,8 +16,10 @@ import pytest
 from drain_fakes import FakeTiming
 from gevent.event import Event
 from pywats import pyWATS
+from scanner import scanner
 from waiting import until
 
+from pywats_green.exceptions import QueueFolderError
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.features.queues.processor import QueueProcessor
@@ -31,8 +34,6 @@ def _report(number: int, **fields: Any) -> dict[str, Any]:
 
 def _fill(folder: Path, count: int, start: int = 0) -> set[str]:
     """Write reports as upstream's station software leaves them: quick, and a test of that too."""
-    import json
-
     folder.mkdir(exist_ok=True)
     ids = set()
     for number in range(start, start + count):
@@ -367,6 +368,7 @@ def test_after_the_stop_timeout_the_rest_is_given_back(
 
 
 def test_signal_handlers_are_put_back(folder: Path, api: pyWATS) -> None:
+    folder.mkdir()
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     processor = QueueProcessor(folder, api)
     gevent.spawn(processor.stop)  # when `run` begins to wait
@@ -375,6 +377,7 @@ def test_signal_handlers_are_put_back(folder: Path, api: pyWATS) -> None:
 
 
 def test_run_picks_up_new_files(server: WatsServer, api: pyWATS, folder: Path) -> None:
+    folder.mkdir()
     processor = QueueProcessor(folder, api)
     runner = gevent.spawn(processor.run)
     arrived = Event()
@@ -388,6 +391,21 @@ def test_run_picks_up_new_files(server: WatsServer, api: pyWATS, folder: Path) -
     processor.stop()
     runner.get(timeout=30)
     assert len(server.reports()) == 2
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+def test_a_scanner_that_holds_every_file_for_a_moment(
+    server: WatsServer, api: pyWATS, folder: Path
+) -> None:
+    queue = FolderQueue(folder)
+    for number in range(3):
+        queue.put(_report(number))
+    queue.close()
+    with scanner(folder) as refused:
+        summary = QueueProcessor(folder, api).drain()
+    assert refused.keys() >= {"rename", "unlink", "scandir", "open", "stat"}
+    assert summary[:5] == (3, 0, 0, 0, None)
+    assert set(server.reports().values()) == {1}
     assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
@@ -436,3 +454,103 @@ def test_after_an_outage_of_20_minutes_all_is_sent(
     assert 1200 <= summary.elapsed < 1200 + 600
     assert len([when for when in posts if when < 2200]) <= 20 + 50  # then one at a time
     assert [path for path in folder.iterdir() if path.is_file()] == []
+
+
+def claimed_elsewhere(folder: Path, count: int) -> None:
+    folder.mkdir(exist_ok=True)
+    for number in range(count):
+        (folder / f"r{number}.queued.0badf00d.claim").write_text(json.dumps(_report(number)))
+
+
+def test_a_drain_waits_for_the_claims_of_a_silent_owner(tmp_path: Path) -> None:
+    claimed_elsewhere(tmp_path, 4)
+    timing = FakeTiming()
+    queue = FolderQueue(tmp_path, lease=60.0, timer=timing.clock)
+    sent: list[object] = []
+    summary = QueueProcessor(queue, sent.append, timing=timing).drain()
+    assert (len(sent), summary.remaining) == (4, 0)
+    assert 60 <= summary.elapsed < 70
+
+
+def test_what_others_hold_when_a_drain_ends_remains(tmp_path: Path) -> None:
+    claimed_elsewhere(tmp_path, 4)
+    timing = FakeTiming()
+    queue = FolderQueue(tmp_path, lease=60.0, timer=timing.clock)
+    queue.put(_report(10))
+    summary = QueueProcessor(queue, lambda _: None, timing=timing).drain(timeout=5.0)
+    assert (summary.submitted, summary.remaining) == (1, 4)
+    held = queue.elsewhere().told
+    assert held.startswith("4 held by owner 0badf00d (unknown host, pid unknown) until ")
+    (tmp_path / "x.processing.wsjf").write_text("{}")
+    queue.refresh()
+    assert queue.elsewhere().items == 5
+    assert [item.owner for item in queue.list("claimed")] == ["0badf00d"] * 4 + ["upstream"]
+
+
+def test_a_file_that_is_being_written_is_read_again_until_it_is_whole(tmp_path: Path) -> None:
+    timing, sent = FakeTiming(), []
+    queue = FolderQueue(tmp_path, timer=timing.clock, clock=timing.clock)
+    path = tmp_path / "r.queued"
+    path.write_text('{"id": "r", ')
+    tries: list[str] = []
+
+    def note(_item_id: str, outcome: str, error: BaseException | None) -> None:
+        tries.append(outcome)
+        if len(tries) == 7:
+            path.write_text('{"id": "r", "v": 1}')
+
+    summary = QueueProcessor(queue, sent.append, on_result=note, timing=timing).drain()
+    assert tries == ["released"] * 7 + ["submitted"]
+    assert sent == [{"id": "r", "v": 1}]
+    assert (summary.submitted, summary.quarantined) == (1, 0)
+
+
+def test_a_file_that_is_not_whole_after_a_minute_is_named_in_quarantine(tmp_path: Path) -> None:
+    path = tmp_path / "r.queued"
+    path.write_text('{"id": "r", ')
+    os.utime(path, (1.0, 1.0))
+    summary = QueueProcessor(tmp_path, lambda _: None).drain()
+    assert summary.quarantined == 1
+    [item] = FolderQueue(tmp_path).list()
+    assert "r.queued" in item.last_error
+
+
+def test_a_lack_of_memory_is_not_the_reports_fault(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put(_report(1))
+
+    def submit(_report: object) -> None:
+        raise MemoryError
+
+    summary = QueueProcessor(queue, submit, max_attempts=1, give_up_after=0.0).drain()
+    assert (summary.quarantined, summary.remaining) == (0, 1)
+    assert "nothing can be sent from here" in summary.paused_reason
+    queue.close()
+
+
+def test_a_large_report_is_encoded_off_the_hub(
+    server: WatsServer, api: pyWATS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client would encode it in one piece, and nothing else would run meanwhile."""
+    report = _report(1, misc=[{"d": "\u00e6", "n": n * 1.5} for n in range(60_000)])
+    (tmp_path / "big.queued").write_text(json.dumps(report))
+    threads: list[int] = []
+    native_thread = gevent.monkey.get_original("_thread", "get_ident")
+    iterencode = json.JSONEncoder.iterencode
+
+    def noting(*args: Any, **options: Any) -> Any:
+        if isinstance(args[1], dict) and "misc" in args[1]:
+            threads.append(native_thread())
+        return iterencode(*args, **options)
+
+    monkeypatch.setattr(json.JSONEncoder, "iterencode", noting)
+    assert QueueProcessor(tmp_path, api).drain().submitted == 1
+    assert server.reports() == {report["id"]: 1}
+    assert len(threads) == 1
+    assert threads[0] != native_thread()
+
+
+def test_a_mistyped_folder_is_refused_and_not_created(tmp_path: Path) -> None:
+    with pytest.raises(QueueFolderError, match=r"or create it with FolderQueue\('.*nofolder'\)"):
+        QueueProcessor(tmp_path / "nofolder", lambda _: None)
+    assert not list(tmp_path.iterdir())

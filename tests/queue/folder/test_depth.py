@@ -1,6 +1,7 @@
 """Thousands of files: start-up, memory, and the work that a report costs at any depth."""
 
 import json
+import os
 import sys
 import time
 import tracemalloc
@@ -10,6 +11,7 @@ import pytest
 
 from pywats_green.queue.folder import body
 from pywats_green.queue.folder.queue import FolderQueue
+from pywats_green.queue.folder.schedule import Schedule, WaitingItem
 
 DEPTH = 5_000
 
@@ -100,3 +102,74 @@ def test_a_new_file_is_noticed_within_a_second_beside_thousands_that_wait(deep: 
     timer.now += 1.0
     assert queue.claim().item_id == "new"
     queue.close()
+
+
+def test_who_only_puts_neither_scans_nor_remembers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans: list[object] = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: scans.append(path) or scandir(path))
+    timer = Clock()
+    queue = FolderQueue(tmp_path, timer=timer)
+    for number in range(100):
+        queue.put({"n": number})
+        timer.now += 30.0
+    assert not scans
+    assert len(queue._view.schedule) == 0
+    assert queue.counts()["waiting"] == 100
+    looked = len(scans)
+    queue.put({"n": 100})  # who also looks knows it at once
+    assert queue.counts()["waiting"] == 101
+    assert len(scans) == looked
+
+
+@pytest.mark.parametrize("group", [None, "one each", "one"])
+def test_what_a_schedule_keeps_does_not_grow(group: str | None) -> None:
+    schedule = Schedule()
+    schedule.add(WaitingItem("held", "held", 9, 0, due=1e9))  # so that it is never empty
+    for number in range(100_000):
+        name = f"r{number}"
+        token = name if group == "one each" else group
+        schedule.add(WaitingItem(name, name, 5, number, group=token))
+        if number % 3 == 0:  # put off once
+            item = schedule.take(0.0)
+            item.due = 1.0
+            schedule.add(item)
+        taken = schedule.take(2.0)
+        assert taken.name == name
+        schedule.hold(taken.group, name)
+        schedule.let_go(taken.group, name)
+    kept = [schedule._by_age, schedule._ready, schedule._delayed, schedule._lines, schedule._held]
+    assert max(map(len, kept)) <= 1100
+    assert schedule.oldest() == 0
+
+
+def test_owners_that_have_gone_are_forgotten(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path)
+    for number in range(5):
+        claim = tmp_path / f"r.queued.0000000{number}.claim"
+        claim.write_text("{}")
+        queue.refresh()
+        assert queue.elsewhere().items == 1
+        claim.unlink()
+    queue.refresh()
+    assert not queue._view._recovery._observer._seen
+
+
+def test_what_a_process_died_with_goes_last_and_alone() -> None:
+    schedule = Schedule()
+    for number, (killed, failed_when) in enumerate([(True, 2.0), (True, 1.0), (False, 3.0)]):
+        name = f"r{number}"
+        schedule.add(WaitingItem(name, name, 5, number, killed=killed, failed_when=failed_when))
+    taken = [schedule.take(0.0).name, schedule.take(0.0, alone=False)]
+    assert taken == ["r2", None]
+    assert [schedule.take(0.0).name, schedule.take(0.0).name] == ["r1", "r0"]
+
+
+def test_a_probe_takes_who_failed_the_longest_ago_whatever_became_of_the_process() -> None:
+    schedule = Schedule()
+    for number, (killed, failed_when) in enumerate([(False, 3.0), (True, 2.0), (False, 1.0)]):
+        name = f"r{number}"
+        schedule.add(WaitingItem(name, name, 5, number, killed=killed, failed_when=failed_when))
+    assert [schedule.take(0.0, probe=True).name for _ in range(3)] == ["r2", "r1", "r0"]

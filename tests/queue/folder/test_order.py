@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.queue.folder.queue import FolderQueue
 
 
@@ -132,3 +133,33 @@ def test_two_drainers_keep_the_order_of_each_group(tmp_path: Path) -> None:
     assert all(numbers == sorted(numbers) for numbers in done.values())
     for queue in queues:
         queue.close()
+
+
+def first_letter(report: dict) -> str:
+    return report["sn"][0]
+
+
+def test_another_order_by_is_refused(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path, order_by="sn")
+    queue.put({"sn": "S"})
+    FolderQueue(tmp_path).put({"sn": "S"})  # its group is determined when it is claimed
+    for other in ("pn", first_letter):
+        with pytest.raises(InvalidArgumentError, match="is used with order_by='sn', not "):
+            FolderQueue(tmp_path, order_by=other).put({"sn": "S"})
+    for other in (None, "pn", first_letter):
+        with pytest.raises(InvalidArgumentError, match=r"remove \.order\.json when no process"):
+            FolderQueue(tmp_path, order_by=other).claim()
+    assert len(FolderQueue(tmp_path).list()) == 2  # who only looks needs none
+    again = FolderQueue(tmp_path, order_by="sn")
+    assert again.claim() is not None
+    assert again.claim() is None
+    again.close()
+
+
+def test_a_function_is_known_by_its_name(tmp_path: Path) -> None:
+    FolderQueue(tmp_path, order_by=first_letter).put({"sn": "S"})
+    queue = FolderQueue(tmp_path, order_by=first_letter)
+    assert queue.claim() is not None
+    queue.close()
+    with pytest.raises(InvalidArgumentError, match=r"first_letter\(\)'"):
+        FolderQueue(tmp_path).claim()

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from waiting import until
 
-from pywats_green.queue.folder import owners
+from pywats_green.exceptions import QueueItemError
+from pywats_green.queue.folder import observer, owners
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.queue.folder.recovery import Recovery
 from pywats_green.queue.folder.scan import scan
@@ -165,11 +166,12 @@ def test_files_of_owners_without_claims_are_swept_when_they_are_old(tmp_path: Pa
 
 
 def test_drafts_of_the_dead_are_swept_when_they_are_old(tmp_path: Path) -> None:
-    for name in (".old.tmp", ".new.tmp"):
+    old, new, strange = (f".{'0' * 16}.tmp", f".{'1' * 16}.tmp", ".strange.tmp")
+    for name in (old, new, strange):
         (tmp_path / name).write_text("{")
-    os.utime(tmp_path / ".old.tmp", (1.0, 1.0))
+        os.utime(tmp_path / name, (1.0, 1.0) if name != new else None)
     FolderQueue(tmp_path).refresh()
-    assert [path.name for path in tmp_path.iterdir()] == [".new.tmp"]
+    assert {path.name for path in tmp_path.iterdir()} == {new, strange}
 
 
 def test_without_locks_an_owner_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,15 +202,16 @@ def test_a_reason_that_a_crash_left_before_the_move_is_removed(tmp_path: Path) -
 def test_the_observer_forgets_the_buried(tmp_path: Path) -> None:
     timer = Clock()
     heartbeat = foreign_claim(tmp_path, ELSEWHERE)
-    observer = owners.Observer(tmp_path, 1.0, timer)
+    watching = observer.Observer(tmp_path, 1.0, timer)
     for _ in range(2):
-        with observer.seize("0badf00d") as is_dead:
-            pass
+        with watching.seize("0badf00d") as is_dead:
+            if is_dead:
+                watching.bury("0badf00d")
         timer.now += 1.0
     assert is_dead
     assert not heartbeat.exists()
     heartbeat.write_text(json.dumps(ELSEWHERE))
-    with observer.seize("0badf00d") as is_dead:
+    with watching.seize("0badf00d") as is_dead:
         assert not is_dead
 
 
@@ -216,9 +219,187 @@ def test_what_a_dying_owner_claimed_after_the_look_comes_back_too(tmp_path: Path
     timer = Clock()
     foreign_claim(tmp_path, ELSEWHERE)
     store = Store(tmp_path)
-    recovery = Recovery(store, 1.0, timer)
+    recovery = Recovery(store, 1.0, None, timer)
     look = scan(tmp_path, ())
     assert recovery.run(look, None) == 0
     (tmp_path / "b.queued.0badf00d.claim").write_text("{}")
     timer.now += 1.0
     assert recovery.run(look, None) == 2
+
+
+HERE = {"host": owners.this_host(), "kernel": owners.this_kernel(), "pid": 1, "beat": 1}
+
+
+def forbid(path: Path) -> None:
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+@pytest.mark.skipif(not owners.this_kernel(), reason="only Linux names its kernel")
+def test_a_container_that_comes_back_under_a_new_name_finds_its_claims_at_once(
+    tmp_path: Path,
+) -> None:
+    foreign_claim(tmp_path, {**HERE, "host": "4f1d2c3b4a59/", "locked": True})
+    queue = FolderQueue(tmp_path)
+    assert queue.claim().item_id == "a"
+    queue.close()
+    assert not list((tmp_path / "owners").iterdir())
+
+
+@pytest.mark.parametrize("reason", ["another user's", "another user's folder", "deleted"])
+def test_a_lock_that_says_nothing_leaves_it_to_the_heartbeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    timer = Clock()
+    foreign_claim(tmp_path, {**HERE, "locked": True})
+    queue = FolderQueue(tmp_path, lease=60.0, timer=timer)
+    if reason == "deleted":
+        (tmp_path / "owners" / "0badf00d.lock").unlink()
+    elif reason == "another user's folder":
+        monkeypatch.setattr(observer, "try_lock", forbid)
+    else:  # the tests may run as root, whom no mode keeps out
+        monkeypatch.setattr(observer, "try_lock", lambda _path: None)
+    assert queue.claim() is None
+    assert queue.elsewhere()[:2] == (1, 60.0)
+    timer.now += 60.0
+    assert queue.claim().item_id == "a"
+    queue.close()
+
+
+def test_a_lock_that_is_held_means_life_whatever_the_heartbeat_says(tmp_path: Path) -> None:
+    timer = Clock()
+    foreign_claim(tmp_path, ELSEWHERE)
+    queue = FolderQueue(tmp_path, lease=60.0, timer=timer)
+    lock = owners.try_lock(tmp_path / "owners" / "0badf00d.lock")
+    for _ in range(3):
+        assert queue.claim() is None
+        timer.now += 60.0
+    elsewhere = queue.elsewhere()
+    assert (elsewhere.items, elsewhere.waits) == (1, None)
+    assert elsewhere.told == "1 held by owner 0badf00d (elsewhere, pid 1), which lives"
+    lock.release()
+
+
+def test_an_owner_that_beats_is_not_waited_for_until_it_stops(tmp_path: Path) -> None:
+    timer = Clock()
+    heartbeat = foreign_claim(tmp_path, ELSEWHERE)
+    queue = FolderQueue(tmp_path, lease=60.0, timer=timer)
+    assert queue.elsewhere().waits == 60.0
+    timer.now += 15.0
+    heartbeat.write_text(json.dumps({**ELSEWHERE, "beat": 2}))
+    assert queue.elsewhere().waits is None
+    timer.now += 31.0
+    assert queue.elsewhere().waits == 29.0
+    assert "until" in queue.elsewhere().told
+
+
+def test_the_files_of_a_dead_owner_stay_until_all_its_claims_are_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timer = Clock()
+    heartbeat = foreign_claim(tmp_path, {**HERE, "locked": True})
+    rename = Path.rename
+
+    def sometimes(self: Path, target: Path) -> Path:
+        if self.name.endswith(".claim"):
+            raise PermissionError(1, "not while another user's folder is sticky")
+        return rename(self, target)
+
+    queue = FolderQueue(tmp_path, lease=60.0, timer=timer)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", sometimes)
+        assert queue.claim() is None
+    assert heartbeat.exists()
+    assert queue.elsewhere().items == 1
+    timer.now += 1.0
+    assert queue.claim().item_id == "a"
+    queue.close()
+
+
+def test_folders_of_the_queue_are_as_open_as_the_queue(tmp_path: Path) -> None:
+    folder = tmp_path / "q"
+    folder.mkdir()
+    folder.chmod(0o2775)
+    queue = FolderQueue(folder)
+    queue.put({"id": "r"})
+    queue.claim().quarantine("bad")
+    for room in ("owners", "quarantine"):
+        assert (folder / room).stat().st_mode & 0o777 == 0o775
+    queue.close()
+
+
+def test_a_claim_is_freed_by_hand(tmp_path: Path) -> None:
+    foreign_claim(tmp_path, ELSEWHERE)
+    queue = FolderQueue(tmp_path)
+    assert queue.claim() is None
+    assert queue.release("a") == 1
+    claim = queue.claim()
+    assert claim.item_id == "a"
+    with pytest.raises(QueueItemError, match="lives on this machine"):
+        queue.release("a")
+    assert queue.release() == 0
+    claim.release()
+    with pytest.raises(QueueItemError, match="nobody has claimed it"):
+        queue.release("a")
+    queue.close()
+
+
+def draft(folder: Path, name: str, text: str, age: float = 1000.0) -> Path:
+    path = folder / f".0123abcd.{name}.tmp"
+    path.write_text(text)
+    os.utime(path, (path.stat().st_mtime - age,) * 2)
+    return path
+
+
+NAME = "03-00000000000001-00000000-r.pending.wsjf"
+
+
+def test_a_finished_draft_is_a_report_whose_name_the_power_failure_took(tmp_path: Path) -> None:
+    draft(tmp_path, NAME, '{"id": "r"}')
+    young = draft(tmp_path, NAME.replace("-r", "-s"), '{"id": "s"}', age=60.0)
+    torn = draft(tmp_path, NAME.replace("-r", "-t"), '{"id": ')
+    strange = draft(tmp_path, "mail", '{"id": "u"}')
+    queue = FolderQueue(tmp_path)
+    claim = queue.claim()
+    assert (claim.item_id, claim.item.priority, claim.load()) == ("r", 3, {"id": "r"})
+    assert queue.claim() is None
+    assert young.exists()
+    assert not torn.exists()
+    assert strange.exists()
+    queue.close()
+
+
+def test_a_draft_that_has_its_name_as_well_is_no_second_report(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text('{"id": "r"}')
+    draft(tmp_path, NAME, '{"id": "r"}')
+    other = tmp_path / f".4567cdef.{NAME}.tmp"
+    os.link(tmp_path / NAME, other)  # killed between the two steps of giving it its name
+    queue = FolderQueue(tmp_path)
+    queue.claim().delivered()
+    assert queue.claim() is None
+    assert not [path for path in tmp_path.iterdir() if path.is_file()]
+    queue.close()
+
+
+def test_drafts_are_looked_for_again_in_a_service(tmp_path: Path) -> None:
+    timer = Clock()
+    queue = FolderQueue(tmp_path, timer=timer)
+    queue.refresh()
+    draft(tmp_path, NAME, '{"id": "r"}')
+    timer.now += 600.0
+    assert queue.claim().item_id == "r"
+    queue.close()
+
+
+def test_the_draft_of_a_put_tells_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drafts: list[str] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        drafts.extend(path.name for path in tmp_path.glob(".*.tmp"))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    FolderQueue(tmp_path).put({"id": "r"}, item_id="x" * 200)
+    [path] = tmp_path.glob("*.wsjf")
+    assert drafts[0].endswith(f".{path.name}.tmp")
+    assert len(os.fsencode(drafts[0])) <= 255

@@ -1,5 +1,6 @@
 """FolderQueue.put: on disk when it returns, or an error and nothing."""
 
+import errno
 import json
 import os
 import stat
@@ -18,8 +19,10 @@ from pywats_green.exceptions import (
     InvalidArgumentError,
     PywatsGreenError,
     QueueFolderError,
+    QueueItemError,
     UnreadableReportError,
 )
+from pywats_green.queue.folder.ids import Ids
 from pywats_green.queue.folder.queue import FolderQueue
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="as Linux does it")
@@ -154,25 +157,26 @@ def test_what_json_has_not_is_refused(tmp_path: Path, report: object) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@LINUX
 def test_file_and_folder_are_synced_around_the_rename(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
-    fsync, rename = os.fsync, Path.rename
+    fsync, link = os.fsync, os.link
 
     def note_fsync(descriptor: int) -> None:
         is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
         steps.append("folder" if is_folder else "file")
         fsync(descriptor)
 
-    def note_rename(self: Path, target: Path) -> Path:
-        steps.append("rename")
-        return rename(self, target)
+    def note_link(path: Path, target: Path) -> None:
+        steps.append("name")
+        link(path, target)
 
     monkeypatch.setattr(os, "fsync", note_fsync)
-    monkeypatch.setattr(Path, "rename", note_rename)
+    monkeypatch.setattr(os, "link", note_link)
     FolderQueue(tmp_path).put({})
-    assert steps == ["file", "rename", "folder"][: 2 if os.name == "nt" else 3]
+    assert steps == ["file", "name", "folder"]
 
 
 NativeEvent = gevent.monkey.get_original("threading", "Event")
@@ -253,7 +257,7 @@ queue.put({"id": "after"})
     assert answer.stdout.startswith("27 Cannot write")
     assert not answer.stderr
     assert {body["id"] for body in bodies(tmp_path)} == {"small", "after"}
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len([path for path in tmp_path.iterdir() if path.is_file()]) == 2
 
 
 def test_a_folder_that_is_a_file_is_an_error(tmp_path: Path) -> None:
@@ -291,4 +295,146 @@ def test_the_order_survives_a_restart_and_a_clock_that_jumps_back(tmp_path: Path
         now -= 100_000.0
     queue = FolderQueue(tmp_path)
     assert [queue.claim().item_id for _ in range(6)] == list("012345")
+    queue.close()
+
+
+def at_once(folder: Path) -> FolderQueue:
+    """A queue whose clock stands still, so that names collide."""
+    return FolderQueue(folder, clock=lambda: 4_000_000_000.0)
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_two_puts_of_one_id_at_one_moment_never_overwrite_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    if not has_links:
+
+        def refuse(*_args: object) -> None:
+            raise OSError(errno.ENOTSUP, "no hard links here")
+
+        monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(Ids, "note", lambda *_args: True)  # as if both had noted it
+    assert at_once(tmp_path).put({"id": "r", "v": 1}) == "r"
+    assert at_once(tmp_path).put({"id": "r", "v": 1}) == "r"  # the same report
+    with pytest.raises(QueueItemError, match="another report of this id"):
+        at_once(tmp_path).put({"id": "r", "v": 2})
+    at_once(tmp_path).put({"id": "s", "v": 2})
+    assert bodies(tmp_path) == [{"id": "r", "v": 1}, {"id": "s", "v": 2}]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"v": float("nan")},
+        {"v": [float("inf")]},
+        {"v": "\ud800"},
+        {"\udfff": 1},
+        {"v": "\U0001f600", "w": "\ude00"},
+        '{"v": "\ud800"}',
+        b'{"v": "\\ud800"}',
+        b'{"v": "\\uDFFF"}',
+    ],
+)
+def test_what_no_request_could_carry_is_refused_where_it_is_put(
+    tmp_path: Path, report: object
+) -> None:
+    with pytest.raises(InvalidArgumentError):
+        FolderQueue(tmp_path).put(report)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ['{"v": NaN}', '{"v": -Infinity}'])
+def test_numbers_that_json_has_not_are_refused_in_text_too(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UnreadableReportError, match="JSON has no"):
+        FolderQueue(tmp_path).put(text)
+
+
+def test_escaped_pairs_and_backslashes_are_good_unicode(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put({"v": "\U0001f600 \\ud800"})
+    queue.put('{"v": "\\ud83d\\ude00 \\\\ud800"}')
+    assert [body["v"] for body in bodies(tmp_path)] == ["\U0001f600 \\ud800"] * 2
+
+
+def test_broken_text_is_shown_from_its_start(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableReportError, match="it starts with 'reports/r1.json'"):
+        FolderQueue(tmp_path).put("reports/r1.json")
+
+
+@pytest.mark.parametrize("where", ["waiting", "claimed"])
+def test_an_id_that_is_in_the_queue_is_the_same_report_or_refused(
+    tmp_path: Path, where: str
+) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "r", "v": 1})
+    if where == "claimed":
+        queue.claim()
+    other = FolderQueue(tmp_path)  # of another process
+    assert other.put({"id": "r", "v": 1}) == "r"
+    assert other.put('{"id":"r","v":1}', priority=1) == "r"
+    assert [(item.item_id, item.state) for item in other.list()] == [("r", where)]
+    with pytest.raises(QueueItemError, match="another report of the id 'r' is in the queue: 05-"):
+        other.put({"id": "r", "v": 2})
+    assert len(other.list()) == 1
+    queue.close()
+
+
+@pytest.mark.parametrize("end", ["delivered", "discarded", "quarantined", "removed by hand"])
+def test_an_id_that_has_left_the_queue_may_come_again(tmp_path: Path, end: str) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "r", "v": 1})
+    if end == "delivered":
+        queue.claim().delivered()
+    elif end == "discarded":
+        queue.discard("r")
+    elif end == "quarantined":  # and was corrected
+        queue.claim().quarantine("bad")
+    else:
+        next(tmp_path.glob("*.wsjf")).unlink()
+    queue.put({"id": "r", "v": 2})
+    claim = queue.claim()
+    assert claim.load()["v"] == 2
+    claim.delivered()
+    queue.close()
+    assert not [path for path in tmp_path.iterdir() if path.is_file()]
+    assert not list((tmp_path / "ids").iterdir())
+
+
+def test_an_item_id_counts_as_well_and_not_the_id_that_the_report_was_given(
+    tmp_path: Path,
+) -> None:
+    queue = FolderQueue(tmp_path)
+    for _ in range(2):
+        assert queue.put({"v": 1}, item_id="a") == "a"
+    assert len(bodies(tmp_path)) == 1
+    with pytest.raises(QueueItemError):
+        queue.put({"v": 2}, item_id="a")
+
+
+@pytest.mark.parametrize("torn", [b"", b"{", b"[]", b"{}"])
+def test_a_torn_note_of_an_id_keeps_nobody_from_putting(tmp_path: Path, torn: bytes) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "r", "v": 1})
+    [note] = (tmp_path / "ids").iterdir()
+    note.write_bytes(torn)
+    queue.put({"id": "r", "v": 2})
+    assert len(bodies(tmp_path)) == 2
+
+
+def test_notes_of_ids_that_are_left_over_are_swept_when_they_are_many(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path)
+    for name in ("waiting", "claimed", "quarantined"):
+        queue.put({"id": name})
+    claims = {claim.item_id: claim for claim in (queue.claim() for _ in range(3))}
+    claims["quarantined"].quarantine("bad")
+    claims["waiting"].release()
+    room = tmp_path / "ids"
+    for path in room.iterdir():
+        os.utime(path, (1.0, 1.0))
+    for number in range(1010):
+        (room / f"{number:032x}").write_text('{"name": "gone.pending.wsjf", "body": ""}')
+        os.utime(room / f"{number:032x}", (1.0, 1.0) if number else None)
+    FolderQueue(tmp_path).refresh()
+    assert len(list(room.iterdir())) == 2 + 1
     queue.close()

@@ -1,10 +1,15 @@
 """What a person sees of a queue, and can do to it."""
 
+import json
+import sys
+from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from pywats_green.exceptions import InvalidArgumentError, QueueItemError
+from pywats_green.queue.folder import inspection
 from pywats_green.queue.folder.queue import FolderQueue
 
 
@@ -161,11 +166,11 @@ def test_what_is_not_there_is_an_error(queue: FolderQueue) -> None:
 
 def test_of_several_with_one_id_the_file_is_to_be_named(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path)
-    queue.put({"id": "a", "n": 1})
     queue.put({"id": "a", "n": 2})
+    (tmp_path / "a.queued").write_text('{"id": "a", "n": 1}')  # upstream asks nobody
     with pytest.raises(QueueItemError, match="say which file") as caught:
         queue.discard("a")
-    name = queue.list()[0].name
+    name = "a.queued"
     assert name in str(caught.value)
     queue.discard(name)
     assert queue.show("a")["body"]["n"] == 2
@@ -175,3 +180,79 @@ def test_a_folder_is_not_discarded(tmp_path: Path) -> None:
     (tmp_path / "d.queued").mkdir()
     with pytest.raises(QueueItemError, match="by hand"):
         FolderQueue(tmp_path).discard("d")
+
+
+def set_aside(folder: Path, count: int, reason: str = "HTTP 400: bad", start: int = 0) -> None:
+    """Write what a drain has quarantined."""
+    room = folder / "quarantine"
+    room.mkdir(parents=True, exist_ok=True)
+    for number in range(start, start + count):
+        name = f"05-{number:014x}-00000000-q{number}.pending.wsjf"
+        (room / name).write_text("{}")
+        told = {"id": f"q{number}", "reason": reason, "attempts": 1, "priority": 5,
+                "quarantined_at": f"2024-01-0{1 + number % 5}T00:00:00+00:00"}  # fmt: skip
+        (room / f"{name}.reason.json").write_text(json.dumps(told))
+
+
+def calls_of(function: Callable[[], object]) -> int:
+    """Return how many calls, of Python and of C, it makes, in its worker threads, too."""
+    calls = 0
+
+    def note(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    def traced() -> object:
+        sys.setprofile(note)
+        try:
+            return function()
+        finally:
+            sys.setprofile(None)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inspection, "off_hub", lambda work: work())
+        traced()
+    return calls
+
+
+@pytest.mark.parametrize("change", ["discard_all", "requeue"])
+def test_changing_all_is_linear(tmp_path: Path, change: str) -> None:
+    few, many = tmp_path / "few", tmp_path / "many"
+    set_aside(few, 100)
+    set_aside(many, 1000)
+    costs = [calls_of(getattr(FolderQueue(folder), change)) for folder in (few, many)]
+    assert costs[1] < 12 * costs[0]
+    assert FolderQueue(many).list("quarantined") == []
+
+
+@pytest.mark.parametrize("change", ["discard_all", "requeue"])
+def test_changing_all_goes_on_past_one_that_cannot_be_changed(tmp_path: Path, change: str) -> None:
+    set_aside(tmp_path, 5)
+    name = "05-00000000000002-00000000-q2.pending.wsjf"
+    (tmp_path / "quarantine" / name).unlink()
+    (tmp_path / "quarantine" / name).mkdir()
+    if change == "requeue":
+        (tmp_path / name).write_text("{}")
+    queue = FolderQueue(tmp_path)
+    with pytest.raises(QueueItemError, match=r": 4 done, 1 not, the first because of q2: "):
+        getattr(queue, change)()
+    assert [item.item_id for item in queue.list("quarantined")] == ["q2"]
+
+
+def test_requeue_by_reason_and_by_age(tmp_path: Path) -> None:
+    set_aside(tmp_path, 3, "HTTP 400: the serial number is missing")
+    set_aside(tmp_path, 4, "HTTP 413: too large", start=3)
+    days = 86_400.0
+    now = datetime(2024, 1, 5, tzinfo=timezone.utc).timestamp()
+    queue = FolderQueue(tmp_path, clock=lambda: now)
+    assert queue.requeue(reason="serial NUMBER", older_than=3 * days) == 2
+    assert {item.item_id for item in queue.list("waiting")} == {"q0", "q1"}
+    assert queue.requeue(reason="413") == 4
+    assert queue.requeue() == 1
+    with pytest.raises(InvalidArgumentError):
+        queue.requeue("q0", reason="x")
+
+
+def test_only_what_waits_or_is_quarantined_is_discarded(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="only waiting and quarantined"):
+        FolderQueue(tmp_path).discard_all("claimed")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pywats_green.exceptions import QueueItemError
+from pywats_green.queue.folder import owners
 from pywats_green.queue.folder import scan as folder_scan
 from pywats_green.queue.folder.queue import FolderQueue
 
@@ -16,6 +18,14 @@ def write(folder: Path, name: str, body: object, **meta: object) -> None:
     (folder / name).write_text(json.dumps(body))
     if meta:
         (folder / f"{name.removesuffix('.wsjf')}.meta.json").write_text(json.dumps(meta))
+
+
+def forget_owner(queue: FolderQueue) -> None:
+    """Let its owner die: the lock is free, nothing is put back."""
+    owner = queue._claims._owner
+    owner._heart.kill(block=False)
+    owner._lock.release()
+    owners._living.pop(owner.owner_id)
 
 
 def files(folder: Path) -> set[str]:
@@ -76,12 +86,11 @@ def test_two_files_of_one_id_both_go_out(tmp_path: Path) -> None:
     write(tmp_path, "a.pending.wsjf", {"id": "a", "v": 2}, priority=5)
     queue = FolderQueue(tmp_path)
     queue.put({"id": "a", "v": 3})
-    queue.put({"id": "a", "v": 4})
     seen = []
     while (claim := queue.claim()) is not None:
         seen.append(claim.load()["v"])
         claim.delivered()
-    assert sorted(seen) == [1, 2, 3, 4]
+    assert sorted(seen) == [1, 2, 3]
     assert not files(tmp_path)
     queue.close()
 
@@ -157,16 +166,95 @@ def test_what_upstream_set_aside_as_error_goes_out(tmp_path: Path) -> None:
 
 
 def test_what_else_lies_there_is_left_alone(tmp_path: Path) -> None:
-    names = {"a.completed", "a.completed.wsjf", "b.failed.wsjf", "b.suspended.wsjf", "notes.txt",
-             "._a.queued", ".hidden.pending.wsjf", ".queued", ".pending.wsjf"}  # fmt: skip
+    names = {"a.completed", "a.completed.wsjf", "notes.txt", "._a.queued", ".hidden.pending.wsjf",
+             ".queued", ".pending.wsjf", ".failed.wsjf", "2025-archive.xml.sent", ".error",
+             "station.error", "notes.deadbeef.claim", "notes.0123abcd.meta.json", "mail.sent",
+             "x.queued.claim", "x.queued.0123ABCD.claim", ".q.failed.wsjf"}  # fmt: skip
     for name in names:
         write(tmp_path, name, {})
+    (tmp_path / "owners").mkdir()
+    (tmp_path / "owners" / "uv.lock").touch()
+    os.utime(tmp_path / "owners" / "uv.lock", (1.0, 1.0))
     queue = FolderQueue(tmp_path)
     assert queue.claim() is None
     queue.refresh()
     queue.refresh()
     assert files(tmp_path) == names
+    assert (tmp_path / "owners" / "uv.lock").exists()
     assert not queue.list()
+
+
+def test_what_only_ends_like_a_file_of_upstream_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "station.processing").write_text("since 06:00")
+    now = folder_scan.time.time()
+    monkeypatch.setattr(folder_scan.time, "time", lambda: now + 1801)
+    timer = iter(range(0, 10**9, 10_000))
+    queue = FolderQueue(tmp_path, timer=lambda: float(next(timer)))
+    queue.refresh()
+    queue.refresh()
+    assert files(tmp_path) == {"station.processing"}
+
+
+@pytest.mark.parametrize("state", ["failed", "suspended"])
+def test_what_upstream_gave_up_is_listed_and_can_be_requeued(tmp_path: Path, state: str) -> None:
+    write(tmp_path, f"a.{state}.wsjf", {"id": "A"}, priority=2, attempts=5, last_error="away")
+    queue = FolderQueue(tmp_path)
+    assert queue.claim() is None
+    assert queue.counts() == {"waiting": 0, "in_flight": 0, "quarantined": 1}
+    [item] = queue.list("quarantined")
+    assert (item.item_id, item.attempts, item.last_error) == ("a", 5, "away")
+    assert queue.show("a")["body"] == {"id": "A"}
+    assert queue.requeue("a") == 1
+    claim = queue.claim()
+    assert (claim.item_id, claim.attempts, claim.load()) == ("a", 0, {"id": "A"})
+    claim.delivered()
+    assert not files(tmp_path)
+    queue.close()
+
+
+def test_what_upstream_gave_up_does_not_replace_what_waits(tmp_path: Path) -> None:
+    write(tmp_path, "a.failed.wsjf", {"id": "A"}, attempts=5)
+    write(tmp_path, "a.pending.wsjf", {"id": "A", "v": 2}, attempts=0)
+    queue = FolderQueue(tmp_path)
+    with pytest.raises(QueueItemError, match="waiting already"):
+        queue.requeue("a.failed.wsjf")
+    queue.discard("a.failed.wsjf")
+    assert files(tmp_path) == {"a.pending.wsjf", "a.pending.meta.json"}
+
+
+END = {
+    "retry": lambda claim: claim.retry("mine", 0.0),
+    "release": lambda claim: claim.release(),
+    "quarantine": lambda claim: claim.quarantine("mine"),
+    "delivered": lambda claim: claim.delivered(),
+    "crash": lambda claim: None,
+}
+
+
+@pytest.mark.parametrize("end", END)
+@pytest.mark.parametrize("meta", [{"attempts": 7, "priority": 5}, {}], ids=["meta", "no meta"])
+def test_a_report_that_upstream_writes_again_while_claimed_has_its_own_side_car(
+    tmp_path: Path, end: str, meta: dict
+) -> None:
+    write(tmp_path, "a.pending.wsjf", {"id": "1"}, attempts=3, priority=5)
+    queue = FolderQueue(tmp_path)
+    claim = queue.claim()
+    assert claim.attempts == 3
+    write(tmp_path, "a.pending.wsjf", {"id": "2"}, **meta)
+    if end == "crash":
+        forget_owner(queue)
+        queue = FolderQueue(tmp_path)
+    else:
+        END[end](claim)
+    queue.refresh()
+    seen = {}
+    while (claim := queue.claim()) is not None:
+        seen[claim.load()["id"]] = claim.attempts
+    first = {"retry": {"1": 4}, "release": {"1": 3}, "crash": {"1": 4}}.get(end, {})
+    assert seen == {**first, "2": meta.get("attempts", 0)}
+    queue.close()
 
 
 def test_what_is_put_in_here_upstream_can_read(tmp_path: Path) -> None:

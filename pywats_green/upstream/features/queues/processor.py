@@ -63,12 +63,13 @@ class QueueProcessor:
       that gets through opens the gate, for a few at first.
 
     Such a failure only counts as an attempt once another report has got through after it; a report
-    that has used up `max_attempts` is quarantined. Submissions bypass the client's circuit breaker
-    and never trip it.
+    that has used up `max_attempts` is quarantined. A kill or a crash of the process counts at once,
+    and so does SystemExit; from then on the report goes last, and alone. Submissions bypass the
+    client's circuit breaker and never trip it.
 
     Args:
-        source: A folder, a `FolderQueue`, or one of upstream's queues (`MemoryQueue`,
-            `PersistentQueue`).
+        source: An existing folder, a `FolderQueue` (which creates its own), or one of upstream's
+            queues (`MemoryQueue`, `PersistentQueue`).
         submit: A `pyWATS`, or a callable of one report: the parsed dict, or the object that was
             put into a memory queue. Reports sent by a `pyWATS`, or by a bound `submit*` method of
             its report service, count as delivered only with a receipt: a 2xx whose JSON is a
@@ -98,7 +99,7 @@ class QueueProcessor:
         InvalidArgumentError: An argument is out of range, or `accept` was given for a callable
             whose answers are not seen.
         SettingsError: PYWATS_GREEN_ACCEPT has an unknown value.
-        QueueFolderError: The folder cannot be used as a queue.
+        QueueFolderError: There is no such folder, or it cannot be used as a queue.
     """
 
     def __init__(
@@ -322,7 +323,7 @@ class QueueProcessor:
         """If no report is left, forget what the ledger and the gate have learned."""
         with suppress(OSError):
             left = self._source.counts()
-            if not left["waiting"] + left["in_flight"]:
+            if not left["waiting"] + left["in_flight"] + self._source.elsewhere().items:
                 self._gate.renew()
                 self._ledger.forget()
 
@@ -336,7 +337,7 @@ class QueueProcessor:
             now - then for now, then in zip(self._counts.marks(), before, strict=True)
         )
         left = self._source.counts()
-        remaining = left["waiting"] + left["in_flight"]
+        remaining = left["waiting"] + left["in_flight"] + self._source.elsewhere().items
         elapsed = self._timing.clock() - started
         return DrainSummary(
             submitted=submitted,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
+import errno
 import heapq
 import os
 import time
 import uuid
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import gevent
 
-from pywats_green.exceptions import ArgumentTypeError
-from pywats_green.queue.source import Memory, QueueCounts, Source
+from pywats_green.exceptions import ArgumentTypeError, QueueFolderError
+from pywats_green.queue.source import Elsewhere, Memory, QueueCounts, Source
 
 # Where an item keeps the id of a report that came without one, so that all attempts share it.
 _REPORT_ID = "pywats_green_report_id"
@@ -28,12 +30,20 @@ def source_of(source: Any) -> tuple[Source, bool]:
 
     Raises:
         ArgumentTypeError: It is none of these.
-        QueueFolderError: The folder cannot be used as a queue.
+        QueueFolderError: There is no such folder, or it cannot be used as a queue.
     """
     if isinstance(source, (str, os.PathLike)):
         # Imported here, so that draining another kind of queue does not load it.
         from pywats_green.queue.folder.queue import FolderQueue  # noqa: PLC0415
+        from pywats_green.queue.patience import patiently  # noqa: PLC0415
 
+        if not patiently(Path(source).exists):  # whoever mistypes it wants no new one
+            error = QueueFolderError(
+                f"There is no queue folder {os.fspath(source)!r}: name an existing one, or create "
+                f"it with FolderQueue({os.fspath(source)!r})"
+            )
+            error.errno = errno.ENOENT
+            raise error
         return FolderQueue(source), True
     if is_upstream_queue(source):
         return UpstreamSource(source), True
@@ -90,12 +100,13 @@ class UpstreamSource:
         self._memory: Memory | None = None
         self._delayed: list[tuple[float, str]] = []
 
-    def claim(self, *, probe: bool = False) -> UpstreamClaim | None:
+    def claim(self, *, probe: bool = False, alone: bool = True) -> UpstreamClaim | None:  # noqa: ARG002
         """Take the next item that is due; None: none is.
 
         Args:
             probe: Whether items that have not failed come first, then the one that failed longest
                 ago.
+            alone: Ignored: here it is not known which item ended a process.
         """
         self._offer_due()
         item = self._next_probe() if probe else self._next()
@@ -133,6 +144,10 @@ class UpstreamSource:
             "in_flight": len(self._claims),
             "quarantined": self._queue.count_failed(),
         }
+
+    def elsewhere(self) -> Elsewhere:
+        """Return that nobody else has any: upstream's queues live in this process."""
+        return Elsewhere()
 
     def oldest_age(self) -> float | None:
         """Return how many seconds the oldest item has been waiting. None: none is waiting."""
@@ -226,11 +241,13 @@ class UpstreamClaim:
         attempts: Attempts counted so far.
         failed_at: The receipts at its last failure; see `Claim`.
         last_error: The error of the last attempt; None: there is none.
+        killed: 0; upstream does not note it.
         group: None; upstream has no groups.
         item: A copy of upstream's item, in the state to be recorded.
     """
 
     group: str | None = None
+    killed = 0
 
     def __init__(self, source: UpstreamSource, item: Any, waiting: Any) -> None:
         self._source = source
@@ -262,7 +279,15 @@ class UpstreamClaim:
         self._source.failed.pop(self.item_id, None)
         self._source.end(self, delay)
 
-    def postpone(self, error: str, delay: float, attempts: int, failed_at: int | None) -> None:
+    def postpone(
+        self,
+        error: str,
+        delay: float,
+        attempts: int,
+        failed_at: int | None,
+        *,
+        killed: bool = False,  # noqa: ARG002
+    ) -> None:
         """Make it pending again after a failure that may be the server's."""
         self.item = copy.copy(self.item)
         self.item.last_error = error
@@ -272,9 +297,11 @@ class UpstreamClaim:
         self._source.failed[self.item_id] = failed_at
         self._source.end(self, delay)
 
-    def quarantine(self, reason: str) -> None:
-        """Count the attempt and mark it failed, with the reason."""
+    def quarantine(self, reason: str, attempts: int | None = None) -> None:
+        """Mark it failed, with the reason; None: count one more attempt."""
         self.item = copy.copy(self.item)
+        if attempts is not None:
+            self.item.attempts = attempts
         self.item.mark_failed(reason)
         self._source.failed.pop(self.item_id, None)
         self._source.end(self)

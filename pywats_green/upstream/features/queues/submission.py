@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from pywats_green.config import accepts_any_2xx
 from pywats_green.exceptions import ArgumentTypeError, ForeignAnswerError, InvalidArgumentError
 from pywats_green.queue.drain.answers import first_words, is_receipt
+from pywats_green.queue.folder.body import as_text, is_large
 
 if TYPE_CHECKING:
     from pywats.core.client import Response
@@ -73,7 +74,14 @@ def _submitter(submit: Any) -> Callable[[Any], object]:
         return _blocking("submit", submit)
     service = getattr(submit, "report", None)
     _blocking("submit", getattr(service, "submit_report", submit))
-    return lambda report: submit.report.submit_report(report)  # noqa: PLW0108  # opens the service when needed
+    return lambda report: submit.report.submit_report(_light(report))  # opens it when needed
+
+
+def _light(report: Any) -> Any:
+    """Encode a large report before the client would, which would stop all other greenlets."""
+    if isinstance(report, dict) and is_large(report):
+        return as_text(report)
+    return report
 
 
 def _blocking(name: str, given: Any) -> Callable[[Any], object]:

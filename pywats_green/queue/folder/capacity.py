@@ -1,0 +1,102 @@
+"""How much a queue's folder may hold."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pywats_green.exceptions import QueueFullError
+from pywats_green.queue.folder import names
+from pywats_green.queue.folder.files import folder_error, off_hub
+from pywats_green.queue.patience import patiently
+
+# Seconds after which others may have changed so much that the folder is counted anew.
+_FRESH = 5.0
+
+
+class Capacity:
+    """Counts what is waiting or claimed, and refuses what would be too much.
+
+    It counts anew every few seconds, and whenever the queue seems full. In between it knows only
+    what is put here, so several processes may together exceed a limit by what they put meanwhile.
+
+    Args:
+        folder: The queue's folder.
+        max_reports: How many reports it may hold. None: no limit.
+        max_bytes: How many bytes they may have. None: no limit.
+        timer: Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        max_reports: int | None,
+        max_bytes: int | None,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder = folder
+        self._max_reports = float("inf") if max_reports is None else max_reports
+        self._max_bytes = float("inf") if max_bytes is None else max_bytes
+        self.is_limited = max_reports is not None or max_bytes is not None
+        self._timer = timer
+        self._reports = 0
+        self._bytes = 0
+        self._counted_at: float | None = None
+
+    @contextlib.contextmanager
+    def room_for(self, size: int) -> Iterator[None]:
+        """Reserve room for a report while it is put; it is given back if that fails.
+
+        Args:
+            size: Bytes.
+
+        Raises:
+            QueueFullError: There is none.
+            QueueFolderError: The folder cannot be read.
+        """
+        if self._is_stale() or not self._has_room(size):
+            self._count()
+        if not self._has_room(size):
+            raise QueueFullError(
+                f"The queue folder {self._folder} is full: {self._reports} reports, {self._bytes} "
+                f"bytes; at most {self._max_reports:g} and {self._max_bytes:g}"
+            )
+        self._reports += 1
+        self._bytes += size
+        try:
+            yield
+        except BaseException:
+            self._reports -= 1
+            self._bytes -= size
+            raise
+
+    def _is_stale(self) -> bool:
+        return self._counted_at is None or self._timer() - self._counted_at > _FRESH
+
+    def _has_room(self, size: int) -> bool:
+        return self._reports < self._max_reports and self._bytes + size <= self._max_bytes
+
+    def _count(self) -> None:
+        before = self._reports, self._bytes
+        try:
+            reports, size = off_hub(self._look)
+        except OSError as error:
+            raise folder_error("look", self._folder, error) from error
+        # What other greenlets reserved meanwhile may not be on disk yet.
+        self._reports = reports + max(0, self._reports - before[0])
+        self._bytes = size + max(0, self._bytes - before[1])
+        self._counted_at = self._timer()
+
+    def _look(self) -> tuple[int, int]:
+        reports = size = 0
+        with patiently(lambda: os.scandir(self._folder)) as entries:
+            for entry in entries:
+                if names.read_waiting(entry.name) or names.read_claimed(entry.name):
+                    reports += 1
+                    if self._max_bytes < float("inf"):
+                        with contextlib.suppress(OSError):  # it has just gone on
+                            size += entry.stat().st_size
+        return reports, size

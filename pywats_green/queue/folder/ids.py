@@ -1,0 +1,123 @@
+"""Which ids are in a queue: so that an id that is put twice is found without a scan.
+
+    ids/<hash of the id>      the name of the file that was put under it, and a hash of its body
+
+It is there from before a report is named until it is delivered or discarded. One that is left over
+is of no account, because the file that it names is not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import time
+from pathlib import Path
+
+from pywats_green.exceptions import QueueItemError
+from pywats_green.queue.folder import names
+from pywats_green.queue.folder.files import remove_patiently, write_small
+from pywats_green.queue.folder.owners import OWNERS, make_shared
+from pywats_green.queue.patience import patiently
+
+IDS = "ids"
+
+# Notes beyond twice the reports that may be left over.
+_SLACK = 1000
+
+# Seconds within which a put has named its report.
+_YOUNG = 600.0
+
+
+class Ids:
+    """Notes the ids that were given to `put`. Runs off the hub.
+
+    Args:
+        folder: The queue's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._room = folder / IDS
+
+    def note(self, item_id: str, name: str, data: bytes) -> bool:
+        """Note an id before its report is named.
+
+        Args:
+            item_id: The id.
+            name: The waiting name of the report.
+            data: Its body.
+
+        Returns:
+            Whether it is new; otherwise this very report is in the queue already.
+
+        Raises:
+            QueueItemError: Another report of this id is in the queue.
+            OSError: It cannot be noted.
+        """
+        make_shared(self._room)
+        path = self._path(item_id)
+        told = {"name": name, "body": hashlib.sha256(data).hexdigest()}
+        text = json.dumps(told).encode("ascii")
+        try:
+            with patiently(lambda: path.open("xb")) as file:
+                file.write(text)
+        except FileExistsError:
+            other = self._read(path)
+            if other is None or not self._is_there(str(other.get("name"))):
+                write_small(path, text)
+                return True
+            if other.get("body") == told["body"]:
+                return False
+            raise QueueItemError(
+                f"another report of the id {item_id!r} is in the queue: {other['name']}"
+            ) from None
+        return True
+
+    def forget(self, item_id: str) -> None:
+        """Note that an id may be put anew."""
+        remove_patiently(self._path(item_id))
+
+    def sweep(self, present: set[str]) -> None:
+        """Remove notes that are left over, if there are many.
+
+        Args:
+            present: The waiting names of all reports in the queue.
+        """
+        try:
+            notes = list(self._room.iterdir())
+        except OSError:
+            return  # nobody has noted anything yet
+        if len(notes) <= 2 * len(present) + _SLACK:
+            return
+        now = time.time()
+        for path in notes:
+            with contextlib.suppress(OSError):
+                told = self._read(path)
+                # A put notes its id before its report is there.
+                if now - path.stat().st_mtime > _YOUNG and (told or {}).get("name") not in present:
+                    path.unlink()
+
+    def _path(self, item_id: str) -> Path:
+        digest = hashlib.sha256(item_id.encode("utf-8", "surrogateescape")).hexdigest()
+        return self._room / digest[:32]
+
+    def _read(self, path: Path) -> dict[str, object] | None:
+        try:
+            told = json.loads(patiently(path.read_bytes))
+        except (FileNotFoundError, ValueError):  # gone just now, or torn
+            return None
+        return told if isinstance(told, dict) else None
+
+    def _is_there(self, name: str) -> bool:
+        """Tell whether a report waits, or is claimed by an owner that is known.
+
+        One in quarantine does not count: what was corrected must find its way.
+        """
+        owners = {path.stem for path in (self._folder / OWNERS).glob("*.*")}
+        places = [
+            self._folder / name,
+            *(self._folder / names.claimed_name(name, owner) for owner in owners),
+            self._folder / name,  # it may have gone from place to place meanwhile
+        ]
+        return any(patiently(path.exists) for path in places)

@@ -1,0 +1,103 @@
+"""A queue that may hold only so much."""
+
+import os
+from pathlib import Path
+
+import gevent
+import pytest
+
+from pywats_green.exceptions import InvalidArgumentError, QueueFolderError, QueueFullError
+from pywats_green.queue.folder.queue import FolderQueue
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_full_queue_refuses_and_leaves_nothing(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path, max_reports=3)
+    for number in range(3):
+        queue.put({"n": number})
+    with pytest.raises(QueueFullError, match="full: 3 reports"):
+        queue.put({"n": 3})
+    assert issubclass(QueueFullError, QueueFolderError)
+    assert len(list(tmp_path.iterdir())) == 3
+    claim = queue.claim()
+    with pytest.raises(QueueFullError):  # what is claimed may come back
+        queue.put({"n": 3})
+    claim.delivered()
+    queue.put({"n": 3})
+    queue.close()
+
+
+def test_bytes_count_too(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path, max_bytes=1000)
+    queue.put({"id": "a", "pad": "x" * 600})
+    with pytest.raises(QueueFullError, match="at most inf and 1000"):
+        queue.put({"id": "b", "pad": "x" * 600})
+    queue.put({"id": "c", "pad": "x" * 100})
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.wsjf")) <= 1000
+
+
+def test_what_others_put_is_counted_after_a_while(tmp_path: Path) -> None:
+    timer = Clock()
+    queue = FolderQueue(tmp_path, max_reports=3, timer=timer)
+    queue.put({"n": 0})
+    for number in (1, 2):
+        FolderQueue(tmp_path).put({"n": number})
+    timer.now += 6.0
+    with pytest.raises(QueueFullError):
+        queue.put({"n": 3})
+
+
+def test_a_put_that_fails_gives_its_room_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = FolderQueue(tmp_path, max_reports=1)
+
+    def fail(*_args: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        for _ in range(3):
+            with pytest.raises(QueueFolderError, match="Input/output error"):
+                queue.put({"n": 0})
+    queue.put({"n": 0})
+
+
+def test_many_greenlets_never_put_too_much(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path, max_reports=5)
+    greenlets = [gevent.spawn(queue.put, {"n": number}) for number in range(20)]
+    gevent.joinall(greenlets)
+    refused = [each for each in greenlets if isinstance(each.exception, QueueFullError)]
+    assert (len(refused), len(list(tmp_path.glob("*.wsjf")))) == (15, 5)
+
+
+@pytest.mark.parametrize("limit", [{"max_reports": 0}, {"max_bytes": -1}, {"keep_quarantined": 0}])
+def test_a_limit_is_at_least_one(tmp_path: Path, limit: dict[str, int]) -> None:
+    with pytest.raises(InvalidArgumentError):
+        FolderQueue(tmp_path, **limit)
+
+
+@pytest.mark.parametrize(("keep", "left"), [(None, 2), (3600.0, 1)])
+def test_what_was_quarantined_long_ago_is_deleted_where_that_is_wanted(
+    tmp_path: Path, keep: float | None, left: int
+) -> None:
+    queue = FolderQueue(tmp_path)
+    for number in range(2):
+        queue.put({"id": str(number)})
+        queue.claim().quarantine("bad")
+    queue.close()
+    [old] = (tmp_path / "quarantine").glob("*-0.pending.wsjf.reason.json")
+    os.utime(old, (1.0, 1.0))
+    (tmp_path / "quarantine" / "notes.txt").write_text("not the queue's")
+    os.utime(tmp_path / "quarantine" / "notes.txt", (1.0, 1.0))
+    queue = FolderQueue(tmp_path, keep_quarantined=keep)
+    queue.refresh()
+    queue.refresh()
+    assert queue.counts()["quarantined"] == left
+    assert len(list((tmp_path / "quarantine").iterdir())) == 2 * left + 1
