@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import re
 import threading
@@ -105,6 +106,20 @@ def batched(setting: Setting) -> Play:
     return Play(run, prepare)
 
 
+def batched_uncollected(setting: Setting) -> Play:
+    """The same while Python's garbage collector, which walks all models that are kept, is off."""
+    play = batched(setting)
+
+    def run(count: int) -> Any:
+        gc.disable()
+        try:
+            return play.run(count)
+        finally:
+            gc.enable()
+
+    return play._replace(run=run)
+
+
 def threads(setting: Setting) -> Play:
     """Threads with a pyWATS each, because upstream's cannot be shared."""
     local = threading.local()
@@ -193,6 +208,7 @@ PLAYS: dict[str, Callable[[Setting], Play]] = {
     "pool cold": pool_cold,
     "pool hits": pool_hits,
     "batched": batched,
+    "batched uncollected": batched_uncollected,
     "threads": threads,
     "http client threads": http_client_threads,
     "gather": gather,

@@ -3,6 +3,7 @@
 import statistics
 from typing import Any
 
+import pytest
 from recording import Records
 from stage import EFFORT, Stage
 
@@ -41,18 +42,22 @@ def test_batched_and_not(stage: Stage, records: Records) -> None:
     )
 
 
-def test_cost_of_a_look_up(stage: Stage, records: Records) -> None:
-    """The cost per look-up, many versus few: the bookkeeping of batches must not grow."""
+@pytest.mark.parametrize(("play", "who"), [("batched", ""), ("batched uncollected", ", no GC")])
+def test_cost_of_a_look_up(stage: Stage, records: Records, play: str, who: str) -> None:
+    """The cost per look-up, many versus few: the bookkeeping of batches must not grow.
+
+    The work of the garbage collector does, which walks the models that the caller keeps.
+    """
     stage.server.configure(latency=0)
     ratios = []
     with stage.contestant("green", AT_ONCE) as contestant:
-        contestant.open("batched")
-        contestant.play("batched", FEW)
+        contestant.open(play)
+        contestant.play(play, FEW)
         for _ in range(EFFORT.rounds(3)):
             few = statistics.median(
-                lap.cpu / lap.calls for lap in (contestant.play("batched", FEW) for _ in range(3))
+                lap.cpu / lap.calls for lap in (contestant.play(play, FEW) for _ in range(3))
             )
-            many = contestant.play("batched", MANY)
+            many = contestant.play(play, MANY)
             ratios.append(many.cpu / many.calls / few)
     note = f"{MANY:,} batched / {FEW:,}, CPU"
-    records.figure("cost of a look-up, many batched / few", ratios, "", note)
+    records.figure(f"cost of a look-up, many batched / few{who}", ratios, "", note)
