@@ -6,8 +6,10 @@ python examples/queue_drain.py
 import pywats_green  # isort: split
 
 import logging
+import os
 import sys
 import tempfile
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -30,7 +32,10 @@ def main() -> None:
         queue = pywats_green.FolderQueue(folder)
         for number in range(200):
             queue.put(report(number))  # on disk when it returns, whatever happens next
-        Path(folder, "torn.queued").write_text('{"sn": ', encoding="utf-8")
+        torn = Path(folder, "torn.queued")  # another program crashed while writing it
+        torn.write_text('{"sn": ', encoding="utf-8")
+        two_minutes_ago = time.time() - 120  # a younger one might still be being written
+        os.utime(torn, (two_minutes_ago, two_minutes_ago))
         print("in the folder:", queue.counts())
 
         api = pyWATS(base_url=server.url, token=server.token)
