@@ -146,6 +146,13 @@ class Slots:
         self.is_full = False
         self.line = Line(self._look, window.take, tally)
 
+    def take(self) -> bool:
+        """Take a slot without waiting. False: none is free, or somebody waits for one."""
+        if self.line.waiting or not self.window.take():
+            return False
+        self.is_full = False
+        return True
+
     def acquire(
         self, may_go: Callable[[], bool], patience: Callable[[], float | None] | None
     ) -> bool:
@@ -154,8 +161,7 @@ class Slots:
         Returns:
             False: `may_go` said no, the patience is exhausted, or the limiter was disabled.
         """
-        if not self.line.waiting and self.window.take():
-            self.is_full = False
+        if self.take():
             return True
         started = time.monotonic()
 

@@ -39,12 +39,10 @@ class Entry:
         self._slots = slots
         self._away_since = away_since
         self._started = time.monotonic()
-        self._waits_since: float | None = None
         self._server = server_of(client.base_url)
         self._gate: Gate | None = None
         self._permit: Permit | None = None
         self._window: Window | None = None
-        self._has_acquired = False
 
     def run(self) -> tuple[Gate | None, Permit | None, Window | None, float]:
         """Wait for both.
@@ -58,55 +56,62 @@ class Entry:
         self._gates.forget_idle()
         try:
             with admission_time.waiting():
+                if self._slots is None:
+                    self._client._rate_limiter.acquire()
                 while not self._try():
                     self._require_patience()
         except BaseException:
             self._return_slot()
             raise
         finally:
-            waited = 0.0
-            if self._waits_since is not None:
-                waited = time.monotonic() - self._waits_since
+            waited = time.monotonic() - self._started
+            if waited < _SHORTEST_WAIT:
+                waited = 0.0
+            else:
                 note_wait(waited)
         return self._gate, self._permit, self._window, waited
 
     def _try(self) -> bool:
-        """Pass the gate and take a slot, waiting for neither with the other in hand.
+        """Pass the gate and take a slot, holding neither while it waits for the other.
 
         Returns:
             False: the gate has closed meanwhile, somebody was quicker, or patience is exhausted.
         """
-        if self._slots is None:
-            self._acquire()
+        self._permit = None
         self._gate = gate = self._gates.get(self._server)
         if gate is None:
-            return self._has_slot(self._may_go) and self._is_admitted()
-        self._permit = gate.enter(self._patience)
-        if self._permit is None:
+            return self._has_slot(may_go=self._may_go) and self._keeps_slot()
+        self._permit = permit = gate.enter(self._patience)
+        if permit is None:
             return False
         is_admitted = False
         try:
-            is_admitted = self._takes_slot() and self._may_go()
+            is_admitted = self._has_slot() and self._may_go()
         finally:
             if not is_admitted:  # the permit is for somebody who has a slot
-                gate.take_back(self._permit)
-        if is_admitted or not self._has_slot(lambda: True):
+                self._permit = None
+                gate.take_back(permit)
+        if is_admitted or not self._has_slot(may_go=lambda: True):
             return is_admitted
         if self._gates.get(self._server) is gate:
             self._permit = gate.admit()
-        return self._is_admitted()
+        return self._keeps_slot()
 
-    def _acquire(self) -> None:
-        """Take a slot of a limiter with its own way, once."""
-        if not self._has_acquired:
-            started = time.monotonic()
-            self._client._rate_limiter.acquire()
-            self._has_acquired = True
-            if self._waits_since is None and time.monotonic() - started > _SHORTEST_WAIT:
-                self._waits_since = started
+    def _has_slot(self, may_go: Callable[[], bool] | None = None) -> bool:
+        """Take a slot, if it needs one.
 
-    def _is_admitted(self) -> bool:
-        """Return whether the gate lets it go; else the slot is for somebody else."""
+        Args:
+            may_go: As for `Slots.acquire`. None: do not wait.
+        """
+        slots, limiter = self._slots, self._client._rate_limiter
+        if slots is None or self._window is not None or not limiter.enabled:
+            return True
+        if slots.take() if may_go is None else slots.acquire(may_go, self._patience):
+            self._window = slots.window
+        return self._window is not None or not limiter.enabled
+
+    def _keeps_slot(self) -> bool:
+        """Return whether the gate admits it; if not, free the slot for somebody else."""
         is_admitted = self._may_go()
         if not is_admitted:
             self._return_slot()
@@ -118,36 +123,16 @@ class Entry:
             window.give_back()
             self._slots.line.attend()
 
-    def _takes_slot(self) -> bool:
-        """Return whether it needs no slot, or one is free for it."""
-        slots = self._slots
-        if slots is None or self._window is not None or not self._client._rate_limiter.enabled:
-            return True
-        if not slots.line.waiting and slots.window.take():
-            self._window = slots.window
-        return self._window is not None
-
-    def _has_slot(self, may_go: Callable[[], bool]) -> bool:
-        """Wait for a slot, if it needs one; False: in vain."""
-        slots, limiter = self._slots, self._client._rate_limiter
-        if slots is not None and self._window is None and limiter.enabled:
-            if slots.acquire(may_go, self._patience):
-                self._window = slots.window
-            return self._window is not None or not limiter.enabled
-        return True
-
     def _may_go(self) -> bool:
-        """Return whether the gate has not closed since it admitted this call."""
+        """Return whether there is no gate, or it has not closed since it admitted this call."""
         gate = self._gates.get(self._server)
         if gate is None:
             return True
         return gate is self._gate and self._permit is not None and gate.is_good(self._permit)
 
     def _patience(self) -> float | None:
-        """Return how many seconds longer to wait. `Line.wait` asks as soon as the wait begins."""
+        """Return how many seconds longer to wait. None: there is no limit."""
         current, now = config.in_force, time.monotonic()
-        if self._waits_since is None:
-            self._waits_since = now
         bounds = []
         if current.admission_timeout is not None:
             bounds.append(self._started + current.admission_timeout - now)
@@ -189,6 +174,6 @@ class Entry:
                 f"{self._server} admits no calls ({state['cause']}), and the next probe goes in "
                 f"{state['opens_in']:.1f} s. Try again later"
             )
-        if state is not None and (self._slots is None or not self._slots.line.waiting):
+        if self._slots is None or (state is not None and not self._slots.line.waiting):
             return f"{self._server} has just reopened, for a few calls at a time. Try again later"
         return f"{self._slots}. Send fewer requests, with batching() or the cache"

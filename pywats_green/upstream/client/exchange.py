@@ -248,7 +248,7 @@ class Exchange:
 
 
 def _waits(method: str, endpoint: str, error: PyWATSError) -> bool:
-    """Tell whether a request waits for its server, which is away, and is sent again."""
+    """Return whether a request waits for its server, which is away, and is sent again."""
     if not (config.in_force.wait_for_server and is_away(error)):
         return False
     is_read = method in _READS and not get_may_write(endpoint)
