@@ -38,7 +38,7 @@ _watching: tuple[Any, Any] | None = None  # gevent's own, and ours in its place
 
 
 def are_watched() -> bool:
-    """Tell whether timers are recorded, so that a `ReusableGreenlet` can disarm them."""
+    """Return whether timers are recorded, so that a `ReusableGreenlet` can disarm them."""
     return _watching is not None
 
 

@@ -14,6 +14,7 @@ from pywats.core.exceptions import AuthenticationError, NotFoundError, Validatio
 from pywats.core.logging import get_logger
 
 from pywats_green.exceptions import AdmissionTimeoutError
+from pywats_green.transport import without_user_info
 
 logger = get_logger("pywats.core.async_client")  # users filter by upstream's names
 
@@ -37,12 +38,12 @@ def require_closed(breaker: CircuitBreaker, client: Any) -> None:
     if not breaker._should_attempt_reset():
         left = breaker.config.timeout_seconds - (time.time() - (breaker._last_failure_time or 0.0))
         raise CircuitBreakerOpenError(
-            f"Circuit breaker for {client.base_url} is OPEN - failing fast: "
+            f"Circuit breaker for {without_user_info(client.base_url)} is OPEN - failing fast: "
             f"{breaker.config.failure_threshold} calls in a row failed, and the next is let "
             f"through in {max(left, 0.0):.0f} s. To have calls wait for the server instead: "
             "pywats_green.configure(wait_for_server=60)"
         )
-    logger.info("Circuit breaker: Attempting recovery for %s", client.base_url)
+    logger.info("Circuit breaker: Attempting recovery for %s", without_user_info(client.base_url))
     breaker._state = CircuitState.HALF_OPEN
     breaker._success_count = 0
 

@@ -234,7 +234,7 @@ class Exchange:
         is_json = isinstance(data, (dict, list))
         trace = {
             "method": method,
-            "url": f"{client.base_url}{endpoint}",
+            "url": f"{without_user_info(client.base_url)}{endpoint}",
             "params": client._bounded_json(query),
             "json": client._bounded_json(data if is_json else None),
             "status_code": answer.status,

@@ -53,9 +53,15 @@ class GreenHttpClient(AsyncHttpClient):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
         given = _SIGNATURE.bind(*args, **kwargs)
         given.apply_defaults()
+        base_url = given.arguments["base_url"]
+        # Upstream logs the URL, and names the circuit breaker after it, which logs its name.
+        given.arguments["base_url"] = without_user_info(base_url)
+        super().__init__(**given.arguments)
+        if given.arguments["base_url"] != base_url:
+            user_info = base_url.partition("://")[2].partition("/")[0].rpartition("@")[0]
+            self.base_url = self.base_url.replace("://", f"://{user_info}@", 1)
         if given.arguments["enable_cache"]:
             attach(self, given.arguments["cache_ttl"], given.arguments["cache_max_size"])
 

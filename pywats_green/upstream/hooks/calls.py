@@ -12,6 +12,7 @@ from pywats.pywats import correlation_id_var  # type: ignore[attr-defined]  # no
 
 from pywats_green.bridge import drive
 from pywats_green.cache import cache_control
+from pywats_green.transport import without_user_info
 from pywats_green.upstream.client.epochs import invalidate
 from pywats_green.upstream.client.green import GreenHttpClient
 from pywats_green.upstream.client.outcome import refusal
@@ -154,6 +155,16 @@ def _reading_fresh(method: Callable[..., T]) -> Callable[..., T]:
             return method(*args, **kwargs)
 
     return fresh
+
+
+def shown_safely(original: Callable[[Any], str]) -> Callable[[Any], str]:
+    """Wrap `pyWATS.__repr__` to leave out the user and password of the base URL."""
+
+    @wraps(original)
+    def __repr__(self: Any) -> str:  # noqa: N807
+        return original(self).replace(self.base_url, without_user_info(self.base_url))
+
+    return __repr__
 
 
 def cache_starter(

@@ -72,6 +72,8 @@ SEAMS = (
         _SYNC, "SyncProductServiceWrapper.__getattr__", ("self", "name"),
         "hooks.calls.product_attribute_of",
     ),
+    # Shows the base URL, in which a password may stand.
+    Seam(_SYNC, "pyWATS.__repr__", ("self",), "hooks.calls.shown_safely"),
     # Would start a task on an event loop.
     Seam(
         _PROCESS, "AsyncProcessService._ensure_cache_started", ("self",),

@@ -451,3 +451,29 @@ def test_threads_are_greenlets_and_share_a_client() -> None:
             thread.join()
     assert sorted(found) == KEYS[:20]
     assert together.highest == 20
+
+
+def test_a_password_in_the_base_url_is_in_no_error_log_or_trace(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shown: list[str] = []
+    caplog.set_level(logging.DEBUG)
+    with Server() as server:
+        url = server.url.replace("http://", "http://me:hunter2@")
+        with HttpClient(url, "t", enable_cache=False) as http:
+            with http.capture_traces() as traces:
+                http.get("/x")
+            shown.append(repr(traces))
+    with pyWATS(base_url=url, token="t", enable_cache=False) as api:
+        shown.append(repr(api))
+        for _ in range(6):
+            with pytest.raises((PyWATSError, CircuitBreakerOpenError)) as caught:
+                api.analytics.get_version()
+            shown += [str(caught.value), repr(caught.value), repr(vars(caught.value))]
+        assert isinstance(caught.value, CircuitBreakerOpenError)
+        api._http_client._circuit_breaker._last_failure_time = 0.0  # long ago
+        with pytest.raises(WatsConnectionError):
+            api.analytics.get_version()
+    shown.append(caplog.text)
+    assert "Attempting recovery" in caplog.text
+    assert [text for text in shown if "hunter2" in text] == []
