@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pywats_green.queue.convert.watch_folder import SourceFile, has_changed
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 
 DONE = "done"
 ERROR = "error"

@@ -11,9 +11,9 @@ import gevent
 from pywats_green.exceptions import EventLoopRequiredError, NativeThreadError, UnfinishedReportError
 from pywats_green.queue.drain.backoff import LONGEST_PROBE_DELAY, Backoff
 from pywats_green.queue.drain.classification import Classifier, Disposition, Kind
+from pywats_green.queue.drain.holdback import Holdback
 from pywats_green.queue.drain.ledger import Ledger, Standing
 from pywats_green.queue.drain.statistics import DrainCounts
-from pywats_green.queue.drain.witnesses import Witnesses
 from pywats_green.queue.gate import Gate, Permit
 from pywats_green.queue.source import Claim
 
@@ -89,7 +89,7 @@ class Settler:
         max_attempts: Attempts after which a report is quarantined. None: no limit.
         gate: Opened and closed by what is learned about the server.
         ledger: Decides which failures count.
-        witnesses: Learns which reports are under suspicion.
+        holdback: Learns which reports are under suspicion.
         counts: Counts the ends.
     """
 
@@ -100,7 +100,7 @@ class Settler:
         max_attempts: int | None,
         gate: Gate,
         ledger: Ledger,
-        witnesses: Witnesses,
+        holdback: Holdback,
         counts: DrainCounts,
     ) -> None:
         self._classifier = classifier
@@ -108,7 +108,7 @@ class Settler:
         self._max_attempts = max_attempts
         self._gate = gate
         self._ledger = ledger
-        self._witnesses = witnesses
+        self._holdback = holdback
         self._counts = counts
         self._is_asked_to_wait = False
 
@@ -179,7 +179,7 @@ class Settler:
         self._gate.reopen(taken.permit)
         self._ledger.note_receipt(taken.standing)
         self._ledger.keep(self._gate.cause)
-        self._witnesses.clear(taken.claim.item_id)
+        self._holdback.clear(taken.claim.item_id)
         self._counts.count_submitted()
         self._end(taken.claim, taken.claim.delivered, "delivered; it may be sent once more")
         return "submitted"
@@ -198,9 +198,9 @@ class Settler:
         if is_suspect and not self._is_last(attempts + 1):
             delay = self._backoff.delay(attempts)
         if is_suspect:
-            self._witnesses.suspect(claim.item_id, attempts, delay)
+            self._holdback.suspect(claim.item_id, attempts, delay)
         else:
-            self._witnesses.clear(None if permit.is_probe else claim.item_id)
+            self._holdback.clear(None if permit.is_probe else claim.item_id)
         self._close_gate(disposition, permit)
         self._ledger.keep(self._gate.cause)  # before the report is marked with it
         self._end(
@@ -276,7 +276,7 @@ class Settler:
         return f"given up after {times}; the last: {last}"
 
     def _set_aside(self, claim: Claim, reason: str, attempts: int | None = None) -> Settled:
-        self._witnesses.clear(claim.item_id)
+        self._holdback.clear(claim.item_id)
         self._counts.quarantined += 1
         logger.warning("report %s is quarantined: %s", claim.item_id, reason)
         self._end(claim, lambda: claim.quarantine(reason, attempts), "quarantined")

@@ -11,7 +11,7 @@ from pathlib import Path
 from pywats_green.exceptions import QueueFullError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.files import folder_error, off_hub
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 
 # Seconds after which others may have changed so much that the folder is counted anew.
 _FRESH = 5.0

@@ -14,7 +14,7 @@ from typing import TypeVar
 import gevent
 
 from pywats_green.exceptions import QueueFolderError
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 
 T = TypeVar("T")
 

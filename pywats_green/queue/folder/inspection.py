@@ -15,13 +15,13 @@ from typing import Any, Literal, TypeAlias, get_args
 from pywats_green.exceptions import InvalidArgumentError, QueueItemError, UnreadableReportError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import read
+from pywats_green.queue.folder.drain_state import DrainStateFile
 from pywats_green.queue.folder.files import folder_error, off_hub, remove_patiently
-from pywats_green.queue.folder.memory import MemoryFile
 from pywats_green.queue.folder.meta import Meta, glance_at_meta, moment, write_meta
 from pywats_green.queue.folder.owners import is_alive_here
 from pywats_green.queue.folder.scan import QUARANTINE, is_upstreams, quarantined_names
 from pywats_green.queue.folder.store import Store
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 from pywats_green.queue.source import is_proven
 
 State: TypeAlias = Literal["waiting", "claimed", "quarantined", "sent"]
@@ -71,16 +71,16 @@ class Inspection:
 
     Args:
         store: The queue's folder.
-        memory: What the folder keeps; it decides which failures count.
+        state_file: What the folder keeps; it decides which failures count.
         clock: Seconds since the epoch.
     """
 
     def __init__(
-        self, store: Store, memory: MemoryFile, clock: Callable[[], float] = time.time
+        self, store: Store, state_file: DrainStateFile, clock: Callable[[], float] = time.time
     ) -> None:
         self._store = store
         self._folder = store.folder
-        self._memory = memory
+        self._state_file = state_file
         self._clock = clock
 
     def list(self, state: State | None = None) -> Sequence[QueueItem]:
@@ -329,7 +329,7 @@ class Inspection:
             item_id=waiting.item_id,
             state=state,
             priority=names.DEFAULT_PRIORITY if told is None else told,
-            attempts=meta.attempts + is_proven(meta.failed_at, self._memory.read()),
+            attempts=meta.attempts + is_proven(meta.failed_at, self._state_file.read()),
             age=max(0.0, now - born),
             since=max(0.0, now - (meta.moved or max(status.st_mtime, status.st_ctime))),
             due_in=meta.wait(now) if state == "waiting" else 0.0,

@@ -26,7 +26,7 @@ import gevent
 from filelock import BaseFileLock, FileLock, Timeout
 
 from pywats_green.queue.folder.files import FULL, folder_error, remove_patiently, write_small
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 
 logger = logging.getLogger(__name__)
 

@@ -15,16 +15,16 @@ from pywats_green.queue.folder.body import document_of, encode
 from pywats_green.queue.folder.capacity import Capacity
 from pywats_green.queue.folder.claim import FolderClaim
 from pywats_green.queue.folder.claims import Claims, Grouping
+from pywats_green.queue.folder.drain_state import DrainStateFile, LastClosure
 from pywats_green.queue.folder.files import off_hub
 from pywats_green.queue.folder.inspection import Inspection
-from pywats_green.queue.folder.memory import Closure, MemoryFile
 from pywats_green.queue.folder.operated import OperatedQueue
 from pywats_green.queue.folder.order import OrderBy, OrderFile
 from pywats_green.queue.folder.recovery import Recovery
 from pywats_green.queue.folder.schedule import WaitingItem
 from pywats_green.queue.folder.store import Store
 from pywats_green.queue.folder.view import View
-from pywats_green.queue.source import Elsewhere, Memory, QueueCounts
+from pywats_green.queue.source import DrainState, Elsewhere, QueueCounts
 
 
 class FolderQueue(OperatedQueue):
@@ -103,8 +103,8 @@ class FolderQueue(OperatedQueue):
             self._store, self._view, self._group_of, lease=lease, timer=timer, clock=clock
         )
         self._capacity = Capacity(self.path, max_reports, max_bytes, timer)
-        self._memory = MemoryFile(self.path, clock)
-        super().__init__(Inspection(self._store, self._memory, clock), self._view)
+        self._state_file = DrainStateFile(self.path, clock)
+        super().__init__(Inspection(self._store, self._state_file, clock), self._view)
 
     def __repr__(self) -> str:
         return f"<FolderQueue {str(self.path)!r}>"
@@ -245,17 +245,17 @@ class FolderQueue(OperatedQueue):
         """
         self._view.refresh(force=True)
 
-    def recall(self) -> Memory | None:
+    def recall(self) -> DrainState | None:
         """Return what the processors of this folder had it keep. None: nothing."""
-        return self._memory.read()
+        return self._state_file.read()
 
-    def remember(self, memory: Memory | None) -> None:
+    def remember(self, state: DrainState | None) -> None:
         """Keep this on disk for the processors of the folder. None: forget it."""
-        self._memory.write(memory)
+        self._state_file.write(state)
 
-    def closure(self) -> Closure | None:
+    def last_closure(self) -> LastClosure | None:
         """Return why nothing was being sent when last drained. None: nothing prevented it."""
-        return self._memory.closure()
+        return self._state_file.last_closure()
 
     def close(self) -> None:
         """Put back every claim, and remove the owner's files. The queue may be used again."""

@@ -13,7 +13,7 @@ from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import parse
 from pywats_green.queue.folder.meta import Meta, glance_at_meta
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 
 QUARANTINE = "quarantine"
 ORDER = ".order.json"

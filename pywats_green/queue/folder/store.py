@@ -29,7 +29,7 @@ from pywats_green.queue.folder.meta import Meta, read_meta, write_meta
 from pywats_green.queue.folder.owners import make_shared
 from pywats_green.queue.folder.scan import QUARANTINE
 from pywats_green.queue.folder.schedule import WaitingItem
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 
 logger = logging.getLogger(__name__)
 
