@@ -17,7 +17,6 @@ from pywats_green.queue.folder.claim import FolderClaim
 from pywats_green.queue.folder.claims import Claims, Grouping
 from pywats_green.queue.folder.drain_state import DrainStateFile, LastClosure
 from pywats_green.queue.folder.files import off_hub
-from pywats_green.queue.folder.inspection import Inspection
 from pywats_green.queue.folder.operated import OperatedQueue
 from pywats_green.queue.folder.order import OrderBy, OrderFile
 from pywats_green.queue.folder.recovery import Recovery
@@ -87,24 +86,20 @@ class FolderQueue(OperatedQueue):
         if not (order_by is None or isinstance(order_by, str) or callable(order_by)):
             raise ArgumentTypeError(f"order_by must be a field or a function, not {order_by!r}")
         self.path = Path(path)
-        self._clock = clock
-        self._group_of = _grouping(order_by)
-        self._order = OrderFile(self.path, order_by)
-        self._store = Store(self.path)
-        self._view = View(
-            self._store,
-            Recovery(self._store, lease, keep_quarantined, timer),
+        store = Store(self.path)
+        view = View(
+            store,
+            Recovery(store, lease, keep_quarantined, timer),
             is_ordered=order_by is not None,
             interval=scan_interval,
             timer=timer,
             clock=clock,
         )
-        self._claims = Claims(
-            self._store, self._view, self._group_of, lease=lease, timer=timer, clock=clock
-        )
+        super().__init__(store, view, DrainStateFile(self.path, clock), clock)
+        self._group_of = _grouping(order_by)
+        self._order = OrderFile(self.path, order_by)
+        self._claims = Claims(store, view, self._group_of, lease=lease, timer=timer, clock=clock)
         self._capacity = Capacity(self.path, max_reports, max_bytes, timer)
-        self._state_file = DrainStateFile(self.path, clock)
-        super().__init__(Inspection(self._store, self._state_file, clock), self._view)
 
     def __repr__(self) -> str:
         return f"<FolderQueue {str(self.path)!r}>"
