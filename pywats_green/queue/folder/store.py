@@ -113,7 +113,7 @@ class Store:
                 return False
             try:
                 # Not in the thread: if the greenlet was killed meanwhile, this must not happen.
-                patiently(lambda: move_new(draft.path, target))
+                move_new(draft.path, target)
                 is_new = True
             except FileExistsError:  # another process put one of this id in the same microsecond
                 if patiently(target.read_bytes) != data:
