@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import gevent
 from gevent.event import Event
 
-from pywats_green.queue.drain.backoff import LONGEST_PROBE_DELAY
+from pywats_green.pauses import LONGEST_PAUSE
 from pywats_green.queue.drain.holdback import Holdback
 from pywats_green.queue.drain.ledger import Ledger
 from pywats_green.queue.drain.sending import Sender, Sending
@@ -222,7 +222,7 @@ class Run:
                 self._gate.take_back(permit)
         self._outage = False
         if claim is None:
-            self._is_untried &= due_in is not None and due_in <= LONGEST_PROBE_DELAY
+            self._is_untried &= due_in is not None and due_in <= LONGEST_PAUSE
             if due_in is None:
                 return None if self._is_empty(due_in) else POLL
             if due_in <= 0 and self._sendings:  # one that is to be sent alone

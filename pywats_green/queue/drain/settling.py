@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple, TypeAlias
 import gevent
 
 from pywats_green.exceptions import EventLoopRequiredError, NativeThreadError, UnfinishedReportError
-from pywats_green.queue.drain.backoff import LONGEST_PROBE_DELAY, Backoff
+from pywats_green.pauses import LONGEST_PAUSE
+from pywats_green.queue.drain.backoff import Backoff
 from pywats_green.queue.drain.classification import Classifier, Disposition, Kind
 from pywats_green.queue.drain.holdback import Holdback
 from pywats_green.queue.drain.ledger import Ledger, Standing
@@ -224,7 +225,7 @@ class Settler:
             _CAUSES[kind].format(disposition.reason),
             permit,
             seconds=seconds,
-            longest=_LONGEST_FOREIGN if kind is Kind.FOREIGN else LONGEST_PROBE_DELAY,
+            longest=_LONGEST_FOREIGN if kind is Kind.FOREIGN else LONGEST_PAUSE,
             is_limit=kind is Kind.HELD_OFF,
         )
 
