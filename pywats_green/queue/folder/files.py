@@ -25,6 +25,9 @@ _DRAFT = re.compile(r"\.[0-9a-f]{16}\.tmp")
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What the system says of a full disk."""
 
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What the system says of any file to a process without means; it says nothing about the file."""
+
 # What file systems without hard links say.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 

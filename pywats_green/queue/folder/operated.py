@@ -212,7 +212,10 @@ class OperatedQueue(InspectedQueue):
         self._store.take_back(item.path.name, item.name)
 
     def _is_alive_here(self, owner: str | None) -> bool:
-        return owner is not None and is_alive_here(self._store.folder, owner)
+        try:
+            return owner is not None and is_alive_here(self._store.folder, owner)
+        except OSError as error:
+            raise folder_error(f"look for owner {owner}", self._store.folder, error) from error
 
     def _beside(self, item: QueueItem) -> Path:
         """Return the path of what is told about an item that nobody has claimed."""
