@@ -169,3 +169,9 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Put back what this owner holds."""
+
+
+def remaining_in(source: Source) -> int:
+    """Return how many items are left in a queue, whoever holds them."""
+    counts = source.counts()
+    return counts["waiting"] + counts["in_flight"] + source.elsewhere().items

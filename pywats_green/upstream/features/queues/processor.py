@@ -29,7 +29,7 @@ from pywats_green.queue.drain.statistics import (
     register,
 )
 from pywats_green.queue.signals import stopping_on_signals
-from pywats_green.queue.source import Source
+from pywats_green.queue.source import Source, remaining_in
 from pywats_green.throttle import Gate, Tally
 from pywats_green.upstream.features.queues.classification import WatsClassifier
 from pywats_green.upstream.features.queues.sources import source_of
@@ -322,8 +322,7 @@ class QueueProcessor:
     def _forget_if_empty(self) -> None:
         """If no report is left, forget what the ledger and the gate have learned."""
         with suppress(OSError):
-            left = self._source.counts()
-            if not left["waiting"] + left["in_flight"] + self._source.elsewhere().items:
+            if not remaining_in(self._source):
                 self._gate.renew()
                 self._ledger.forget()
 
@@ -336,8 +335,7 @@ class QueueProcessor:
         submitted, retried, quarantined = (
             now - then for now, then in zip(self._counts.marks(), before, strict=True)
         )
-        left = self._source.counts()
-        remaining = left["waiting"] + left["in_flight"] + self._source.elsewhere().items
+        remaining = remaining_in(self._source)
         elapsed = self._timing.clock() - started
         return DrainSummary(
             submitted=submitted,
