@@ -6,6 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from pywats_green.arguments import require_count, require_seconds
@@ -125,8 +126,8 @@ class FolderQueue(OperatedQueue):
             ArgumentTypeError: The report is none of these, the id is not a string, or the priority
                 is not a whole number.
             InvalidArgumentError: The id cannot name a file, the priority is out of range, the
-                folder is used with another `order_by`, or the
-                report contains what no request can carry: NaN, a lone surrogate, an object.
+                folder is used with another `order_by`, or the report contains what no request can
+                carry: NaN, a lone surrogate, an object.
             QueueItemError: Another report of this id is in the queue.
         """
         names.check_priority(priority)
@@ -146,15 +147,14 @@ class FolderQueue(OperatedQueue):
         sequence = self._store.next_sequence(self._clock())
         name = names.waiting_name(priority, sequence, group, item_id)
         without_id = unique is not None and is_new_id
+        room: AbstractContextManager[None] = nullcontext()
         if self._capacity.is_limited:
-            data = off_hub(lambda: encode(document)) if raw is None else raw
-            with self._capacity.room_for(len(data)):
-                is_new = self._store.put(name, document, data, unique, without_id=without_id)
-        else:
+            raw = off_hub(lambda: encode(document)) if raw is None else raw
+            room = self._capacity.room_for(name, len(raw))
+        with room:
             is_new = self._store.put(name, document, raw, unique, without_id=without_id)
-        if not is_new:
-            return item_id
-        self._view.add_own(WaitingItem(name, item_id, priority, sequence), group)
+        if is_new:
+            self._view.add_own(WaitingItem(name, item_id, priority, sequence), group)
         return item_id
 
     def claim(self, *, probe: bool = False, alone: bool = True) -> FolderClaim | None:
