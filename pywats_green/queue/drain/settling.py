@@ -17,6 +17,7 @@ from pywats_green.queue.drain.ledger import Ledger, Standing
 from pywats_green.queue.drain.statistics import DrainCounts
 from pywats_green.queue.gate import Gate, Permit
 from pywats_green.queue.source import Claim
+from pywats_green.retry_after import LONGEST
 
 logger = logging.getLogger("pywats_green.queue")
 
@@ -43,10 +44,6 @@ _CAUSES = {
     Kind.SILENT: "the server did not answer ({})",
     Kind.HELD_OFF: "the server asked to be left alone ({})",
 }
-
-# Longest pause between two probes, in seconds, if each may send a report that the server already
-# has.
-_LONGEST_FOREIGN = 300.0
 
 # Seconds until a file is read again that may still be being written.
 _UNFINISHED_PAUSE = 5.0
@@ -225,7 +222,8 @@ class Settler:
             _CAUSES[kind].format(disposition.reason),
             permit,
             seconds=seconds,
-            longest=_LONGEST_FOREIGN if kind is Kind.FOREIGN else LONGEST_PAUSE,
+            # Each probe may send a report that the server already has.
+            longest=LONGEST if kind is Kind.FOREIGN else LONGEST_PAUSE,
             is_limit=kind is Kind.HELD_OFF,
         )
 

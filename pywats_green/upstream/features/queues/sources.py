@@ -47,9 +47,7 @@ def source_of(source: Any) -> tuple[Source, bool]:
         return FolderQueue(source), True
     if is_upstream_queue(source):
         return UpstreamSource(source), True
-    missing = [
-        name for name in ("claim", "due_in", "counts", "oldest_age") if not hasattr(source, name)
-    ]
+    missing = [name for name in vars(Source) if name[0] != "_" and not hasattr(source, name)]
     if missing:
         raise ArgumentTypeError(
             f"source must be a folder, a FolderQueue, or another queue, not {source!r}: "
