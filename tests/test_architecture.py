@@ -14,7 +14,16 @@ PACKAGE = Path(pywats_green.__file__).parent
 
 # From the leaves up. A package may import those in the lines above its own, and itself.
 FLOORS = [
-    {"_version", "arguments", "config", "exceptions", "typing", "progress", "retry_after"},
+    {
+        "_version",
+        "arguments",
+        "config",
+        "exceptions",
+        "typing",
+        "progress",
+        "retry_after",
+        "pauses",
+    },
     {"patching", "bridge", "context", "events", "admission_time"},
     {"pool", "cache", "transport", "queue", "batching", "profiler", "throttle"},
     {"upstream"},

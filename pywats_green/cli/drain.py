@@ -22,6 +22,7 @@ from pywats_green.config import ACCEPT, ANY_2XX, accepts_any_2xx
 from pywats_green.exceptions import SettingsError
 from pywats_green.queue.drain.statistics import DrainSummary
 from pywats_green.queue.signals import stopping_on_signals
+from pywats_green.queue.source import remaining_in
 from pywats_green.upstream.features.queues.processor import QueueProcessor
 from pywats_green.upstream.features.queues.submission import Accept, any_2xx
 from pywats_green.upstream.hooks.seams import is_installed
@@ -160,7 +161,7 @@ def _watch(processor: QueueProcessor, options: argparse.Namespace) -> DrainSumma
         submitted=done["submitted"],
         retried=done["retried"],
         quarantined=done["quarantined"],
-        remaining=done["depth"] + processor.source.elsewhere().items,
+        remaining=remaining_in(processor.source),
         paused_reason=done["paused"],
         elapsed=elapsed,
         rate=done["submitted"] / elapsed if elapsed else 0.0,

@@ -34,7 +34,7 @@ class Elsewhere(NamedTuple):
     told: str | None = None
 
 
-class Memory(NamedTuple):
+class DrainState(NamedTuple):
     """What a queue keeps for its processors, across restarts; see `Ledger`.
 
     Attributes:
@@ -50,16 +50,16 @@ class Memory(NamedTuple):
     cause: str | None = None
 
 
-def is_proven(failed_at: int | None, memory: Memory | None) -> bool:
+def is_proven(failed_at: int | None, state: DrainState | None) -> bool:
     """Return whether a failure counts against its report: another one got through after it.
 
     Args:
         failed_at: The receipts at the failure. None: there is none to be judged.
-        memory: What the queue keeps. None: nothing.
+        state: What the queue keeps. None: nothing.
     """
-    if failed_at is None or memory is None:
+    if failed_at is None or state is None:
         return False
-    return memory.pardoned <= failed_at < memory.receipts
+    return state.pardoned <= failed_at < state.receipts
 
 
 class Claim(Protocol):
@@ -161,11 +161,17 @@ class Source(Protocol):
     def oldest_age(self) -> float | None:
         """Return for how many seconds the oldest item has been waiting; None: none is waiting."""
 
-    def recall(self) -> Memory | None:
+    def recall(self) -> DrainState | None:
         """Return what a processor last had it keep, this one or another. None: nothing."""
 
-    def remember(self, memory: Memory | None) -> None:
+    def remember(self, state: DrainState | None) -> None:
         """Keep this for the processors of the queue. None: forget it. Never raises."""
 
     def close(self) -> None:
         """Put back what this owner holds."""
+
+
+def remaining_in(source: Source) -> int:
+    """Return how many items are left in a queue, whoever holds them."""
+    counts = source.counts()
+    return counts["waiting"] + counts["in_flight"] + source.elsewhere().items

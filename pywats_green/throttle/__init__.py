@@ -4,7 +4,6 @@ from pywats_green.throttle.closure import GateState
 from pywats_green.throttle.gate import BY_HAND, Gate
 from pywats_green.throttle.gates import Gates
 from pywats_green.throttle.line import Line, StartTimer, Timer, start_timer
-from pywats_green.throttle.pauses import growing_pause
 from pywats_green.throttle.permit import Permit
 from pywats_green.throttle.tally import Tally
 
@@ -18,6 +17,5 @@ __all__ = [
     "StartTimer",
     "Tally",
     "Timer",
-    "growing_pause",
     "start_timer",
 ]

@@ -6,17 +6,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from pywats_green.pauses import LONGEST_PAUSE, growing_pause
 from pywats_green.retry_after import LONGEST
 from pywats_green.throttle.closure import Closure, GateState
 from pywats_green.throttle.line import Line, StartTimer, start_timer
-from pywats_green.throttle.pauses import growing_pause
 from pywats_green.throttle.permit import Permit
 from pywats_green.throttle.reopening import Reopening
 from pywats_green.throttle.tally import Tally
 
 BY_HAND = "paused by pause()"
-LONGEST_PAUSE = 30.0
-"""Longest pause between two probes, in seconds, unless the server asks for more."""
 
 
 class Gate:

@@ -18,6 +18,7 @@ from pywats_green.__main__ import main
 from pywats_green.cli.queue.folder import plain
 from pywats_green.cli.queue.progress import LiveBar
 from pywats_green.queue.folder.queue import FolderQueue
+from pywats_green.queue.folder.store import Store
 from pywats_green.testing import WatsServer
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals")
@@ -341,3 +342,21 @@ def test_what_another_process_holds_remains_and_is_told(drain, queue, server):
     claim.release()
     queue.close()
     assert drain("queue").returncode == 0
+
+
+@posix
+def test_what_was_sent_and_could_not_be_removed_remains(queue, server, monkeypatch, capsys):
+    queue.put(report(1))
+    signals = [signal.SIGTERM]
+
+    def refuse(*_args: object) -> None:
+        if signals:
+            os.kill(os.getpid(), signals.pop())
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Store, "finish", refuse)
+    monkeypatch.setenv(URL, server.url)
+    monkeypatch.setenv(TOKEN, server.token)
+    status = main(["drain", str(queue.path), "--watch", "--json"])
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["submitted"], summary["remaining"], status) == (1, 1, 1)

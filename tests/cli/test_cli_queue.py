@@ -11,7 +11,7 @@ from commandline import Completed
 from pywats_green.__main__ import main
 from pywats_green.cli.queue.items import size_text, span
 from pywats_green.queue.folder.queue import FolderQueue
-from pywats_green.queue.source import Memory
+from pywats_green.queue.source import DrainState
 
 
 @pytest.fixture
@@ -58,14 +58,14 @@ def test_list(run):
 
 
 def test_list_says_why_nothing_was_sent(run, queue):
-    queue.remember(Memory(cause="the server failed (HTTP 500: \x1b[31m busy)"))
+    queue.remember(DrainState(cause="the server failed (HTTP 500: \x1b[31m busy)"))
     _, out, _ = run("list")
     assert out.splitlines()[-2:] == [
         "3 waiting, 1 quarantined",
         "not sent for 0 s: the server failed (HTTP 500: \\x1b[31m busy)",
     ]
     assert "not sent" not in run("list", "--state", "quarantined")[1]
-    queue.remember(Memory(receipts=1))  # the gate is open again
+    queue.remember(DrainState(receipts=1))  # the gate is open again
     assert "not sent" not in run("list")[1]
 
 

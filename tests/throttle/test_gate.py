@@ -3,7 +3,8 @@
 import gevent
 import pytest
 
-from pywats_green.throttle import BY_HAND, Gate, Permit, Tally, growing_pause
+from pywats_green.pauses import growing_pause
+from pywats_green.throttle import BY_HAND, Gate, Permit, Tally
 from pywats_green.throttle.reopening import FIRST_WIDTH, REOPENING
 from throttle.clock import Crowd, HandClock, run_all
 

@@ -8,8 +8,9 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from pywats_green.pauses import growing_pause
 from pywats_green.retry_after import LONGEST
-from pywats_green.throttle import Gate, Permit, Tally, growing_pause
+from pywats_green.throttle import Gate, Permit, Tally
 from throttle.clock import HandClock, run_all
 
 ENDS = ["reopen", "close", "limit", "asked", "fail", "take_back"]

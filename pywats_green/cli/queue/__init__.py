@@ -77,7 +77,7 @@ def _list(queue: FolderQueue, options: argparse.Namespace) -> str:
     items = queue.list(options.state)
     if options.json:
         return json.dumps([as_dict(item) for item in items])
-    closure = queue.closure()
+    closure = queue.last_closure()
     if closure is None or not any(item.state == "waiting" for item in items):
         return as_table(items)
     ago = span(max(0.0, time.time() - closure.since))

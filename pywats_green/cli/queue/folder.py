@@ -11,7 +11,7 @@ from pathlib import Path
 from pywats_green.cli.errors import WRONG_USE, CommandError
 from pywats_green.exceptions import InvalidArgumentError, QueueFolderError, QueueItemError
 from pywats_green.queue.folder.queue import FolderQueue
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 
 
 @contextmanager

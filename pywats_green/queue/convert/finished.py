@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pywats_green.queue.convert.watch_folder import SourceFile, has_changed
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.folder.files import move_new, remove_patiently
+from pywats_green.queue.held_files import patiently
 
 DONE = "done"
 ERROR = "error"
@@ -108,19 +109,19 @@ class FinishedFiles:
                 break
             try:
                 changed = has_changed(SourceFile(target, moved.source.signature))
-                is_back = changed and _rename_exclusively(target, moved.source.path)
+                if changed:
+                    move_new(target, moved.source.path)
+            except FileExistsError:  # a new file has the name
+                self._look_again(target, now)
+                continue
             except OSError:  # it would be the same with the others, after two seconds each
                 self._look_again(target, now)
                 break
-            if changed and not is_back:  # a new file has the name
-                self._look_again(target, now)
-                continue
             del self._moved[target]
-            if is_back:
+            if changed:
                 names.append(moved.source.path.name)
                 if moved.note is not None:
-                    with contextlib.suppress(OSError):
-                        patiently(moved.note.unlink)
+                    remove_patiently(moved.note)
         return names
 
     def expire(self) -> int:
@@ -174,22 +175,3 @@ def _fitting(name: str, addition: str, room: int) -> str:
     while len(os.fsencode(stem + addition + suffix)) > room:
         stem = stem[:-1]  # by characters: half of one is no name everywhere
     return stem + addition + suffix
-
-
-def _rename_exclusively(path: Path, target: Path) -> bool:
-    """Rename a file; False: the name is taken. Without hard links there is a tiny gap.
-
-    Raises:
-        OSError: It cannot be renamed.
-    """
-    try:
-        os.link(path, target)
-    except FileExistsError:
-        return False
-    except OSError:  # no hard links there
-        if os.path.lexists(target):
-            return False
-        patiently(partial(path.rename, target))
-        return True
-    patiently(path.unlink)
-    return True

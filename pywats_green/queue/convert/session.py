@@ -29,7 +29,7 @@ from pywats_green.queue.convert.results import (
 )
 from pywats_green.queue.convert.watch_folder import SourceFile, WatchFolder, has_changed
 from pywats_green.queue.folder.files import off_hub
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 
 POLL = 0.25  # seconds between two scans of the folder
 AGAIN = 5.0  # seconds after which what the disk refused is retried

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pywats_green.queue.convert.sharing import is_open_elsewhere
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 
 SETTLE = 10.0  # seconds, the default
 

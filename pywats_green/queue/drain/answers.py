@@ -63,15 +63,28 @@ def response_of(exc: BaseException) -> Any | None:
     Args:
         exc: What a submission raised; `raise ... from` is followed.
     """
+    responses = (getattr(error, "response", None) for error in causes(exc))
+    return next(
+        (found for found in responses if isinstance(getattr(found, "status_code", None), int)), None
+    )
+
+
+def causes(exc: BaseException, *, contexts: bool = False) -> Iterator[BaseException]:
+    """Yield an error and what it was raised from, down to the first.
+
+    Args:
+        exc: The error.
+        contexts: Where nothing is said about that, follow what was being handled.
+    """
     seen: set[int] = set()
     current: BaseException | None = exc
     while current is not None and id(current) not in seen:
         seen.add(id(current))
-        response = getattr(current, "response", None)
-        if isinstance(getattr(response, "status_code", None), int):
-            return response
-        current = current.__cause__
-    return None
+        yield current
+        following = current.__cause__
+        if following is None and contexts and not current.__suppress_context__:
+            following = current.__context__
+        current = following
 
 
 def is_already_there(response: Any) -> bool:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
-
-# A server that is back is found within this time, however long it was unreachable.
-LONGEST_PROBE_DELAY = 30.0
-_HIGHEST_EXPONENT = 62  # beyond this, floats overflow
+from pywats_green.pauses import LONGEST_PAUSE, doubled, growing_pause
 
 
 class Backoff:
@@ -43,17 +40,13 @@ class Backoff:
         Args:
             attempts: How many attempts were counted before the one that just failed.
         """
-        return self._random() * min(self._cap, self._doubled(attempts))
+        return self._random() * min(self._cap, doubled(self._base, attempts))
 
-    def probe_delay(self, failures: int, longest: float = LONGEST_PROBE_DELAY) -> float:
+    def probe_delay(self, failures: int, longest: float = LONGEST_PAUSE) -> float:
         """Return the seconds before the next probe, uniform over the upper half of the range.
 
         Args:
             failures: How many probes have failed in a row.
             longest: Upper bound in seconds, if the backoff's own cap is higher.
         """
-        most = min(self._cap, longest, self._doubled(failures))
-        return most * (0.5 + 0.5 * self._random())
-
-    def _doubled(self, times: int) -> float:
-        return float(self._base * 2 ** min(max(times, 0), _HIGHEST_EXPONENT))
+        return growing_pause(failures, min(self._cap, longest), self._random, first=self._base)

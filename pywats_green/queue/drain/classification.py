@@ -21,6 +21,7 @@ from pywats_green.exceptions import (
     UnreadableReportError,
 )
 from pywats_green.queue.drain.answers import (
+    causes,
     described,
     is_already_there,
     response_of,
@@ -213,15 +214,7 @@ def _kind_of_status(status: int) -> Kind:
 
 def _chain(exc: BaseException) -> Iterator[BaseException]:
     """Yield an error and its causes; below a network error also its contexts."""
-    seen: set[int] = set()
-    current: BaseException | None = exc
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        yield current
-        following = current.__cause__
-        if following is None and isinstance(exc, OSError) and not current.__suppress_context__:
-            following = current.__context__
-        current = following
+    return causes(exc, contexts=isinstance(exc, OSError))
 
 
 def _is_exhausted(error: BaseException) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pywats_green.queue.source import Claim, Memory, Source, is_proven
+from pywats_green.queue.source import Claim, DrainState, Source, is_proven
 
 
 class Standing(NamedTuple):
@@ -39,18 +39,18 @@ class Ledger:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._receipts = self._pardoned = self._failures = 0
-        self._witnessed = 0  # the failures at the last noted receipt
+        self._failures_at_receipt = 0  # at the last noted one
         self._doubted: set[str] = set()  # the reports that failed since, in this process
         self._has_unknown = False  # whether others did, elsewhere
-        self._written = Memory()
+        self._written = DrainState()
 
     def open(self) -> str | None:
         """Read what is kept; return why the gate was last left closed. None: it was not."""
-        memory = self._source.recall()
-        if memory is None:
+        state = self._source.recall()
+        if state is None:
             return None
-        self._adopt(memory)
-        return memory.cause
+        self._adopt(state)
+        return state.cause
 
     def standing(self) -> Standing:
         """Return the standing for a report that is taken now."""
@@ -58,7 +58,7 @@ class Ledger:
 
     def is_confirmed(self, claim: Claim) -> bool:
         """Return whether a report's last failure counts and has not been counted yet."""
-        return is_proven(claim.failed_at, self._memory(None))
+        return is_proven(claim.failed_at, self._state(None))
 
     def attempts_of(self, claim: Claim) -> int:
         """Return the attempts that count against a report."""
@@ -100,8 +100,8 @@ class Ledger:
     def note_receipt(self, standing: Standing) -> None:
         """Note that a report has got through."""
         self._refresh()
-        if standing.failures > self._witnessed:
-            self._witnessed = self._failures
+        if standing.failures > self._failures_at_receipt:
+            self._failures_at_receipt = self._failures
             self._receipts += 1
             self._doubted.clear()
             self._has_unknown = False
@@ -112,34 +112,34 @@ class Ledger:
         Args:
             cause: Why the gate is closed. None: it is open.
         """
-        memory = self._memory(cause)
-        if memory != self._written:
-            self._written = memory
-            self._source.remember(None if memory == Memory() else memory)
+        state = self._state(cause)
+        if state != self._written:
+            self._written = state
+            self._source.remember(None if state == DrainState() else state)
 
     def forget(self) -> None:
         """Start afresh, because no report is left."""
-        if self._written != Memory():
+        if self._written != DrainState():
             self._source.remember(None)
-        self._receipts = self._pardoned = self._failures = self._witnessed = 0
+        self._receipts = self._pardoned = self._failures = self._failures_at_receipt = 0
         self._doubted.clear()
         self._has_unknown = False
-        self._written = Memory()
+        self._written = DrainState()
 
-    def _memory(self, cause: str | None) -> Memory:
-        return Memory(self._receipts, self._pardoned, self._failures, cause)
+    def _state(self, cause: str | None) -> DrainState:
+        return DrainState(self._receipts, self._pardoned, self._failures, cause)
 
     def _refresh(self) -> None:
         """Adopt what other processes have noted meanwhile."""
-        memory = self._source.recall()
-        if memory is not None and memory != self._written:
-            self._adopt(memory)
+        state = self._source.recall()
+        if state is not None and state != self._written:
+            self._adopt(state)
 
-    def _adopt(self, memory: Memory) -> None:
-        self._written = memory
-        self._receipts = max(self._receipts, memory.receipts)
-        self._pardoned = max(self._pardoned, memory.pardoned)
-        if memory.failures > self._failures:
-            self._failures = memory.failures
-            self._witnessed = min(self._witnessed, memory.failures - 1)
+    def _adopt(self, state: DrainState) -> None:
+        self._written = state
+        self._receipts = max(self._receipts, state.receipts)
+        self._pardoned = max(self._pardoned, state.pardoned)
+        if state.failures > self._failures:
+            self._failures = state.failures
+            self._failures_at_receipt = min(self._failures_at_receipt, state.failures - 1)
             self._has_unknown = True

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import gevent
 from gevent.event import Event
 
-from pywats_green.queue.drain.backoff import LONGEST_PROBE_DELAY
+from pywats_green.pauses import LONGEST_PAUSE
+from pywats_green.queue.drain.holdback import Holdback
 from pywats_green.queue.drain.ledger import Ledger
 from pywats_green.queue.drain.sending import Sender, Sending
 from pywats_green.queue.drain.settling import Taken
-from pywats_green.queue.drain.witnesses import Witnesses
 from pywats_green.queue.gate import Gate, Permit
 from pywats_green.queue.source import Source
 
@@ -74,7 +74,7 @@ class Run:
         sender: Sends them.
         gate: Decides when one may be taken.
         ledger: Gives its standing when one is taken.
-        witnesses: Decides whether a drain keeps others back for one under suspicion.
+        holdback: Decides whether a drain keeps others back for one under suspicion.
         concurrency: How many may be in flight.
         limits: When it ends.
         timing: Clock and waiting.
@@ -87,7 +87,7 @@ class Run:
         sender: Sender,
         gate: Gate,
         ledger: Ledger,
-        witnesses: Witnesses,
+        holdback: Holdback,
         concurrency: int,
         limits: Limits,
         timing: Timing,
@@ -97,7 +97,7 @@ class Run:
         self._sender = sender
         self._gate = gate
         self._ledger = ledger
-        self._witnesses = witnesses
+        self._holdback = holdback
         self._concurrency = concurrency
         self._limits = limits
         self._timing = timing
@@ -209,7 +209,7 @@ class Run:
     def _kept_back_for(self) -> float:
         if not self._limits.until_empty or self._gate.is_closed:
             return 0.0
-        return self._witnesses.kept_back_for(lambda: self._source.counts()["waiting"])
+        return self._holdback.kept_back_for(lambda: self._source.counts()["waiting"])
 
     def _claim_with(self, permit: Permit) -> float | None:
         claim = due_in = None
@@ -222,13 +222,13 @@ class Run:
                 self._gate.take_back(permit)
         self._outage = False
         if claim is None:
-            self._is_untried &= due_in is not None and due_in <= LONGEST_PROBE_DELAY
+            self._is_untried &= due_in is not None and due_in <= LONGEST_PAUSE
             if due_in is None:
                 return None if self._is_empty(due_in) else POLL
             if due_in <= 0 and self._sendings:  # one that is to be sent alone
                 return POLL
             return min(max(due_in, _SHORTEST_WAIT), POLL)
-        self._witnesses.taken(claim.item_id)
+        self._holdback.taken(claim.item_id)
         taken = Taken(claim, permit, self._ledger.standing())
         sending = Sending(taken, self._sender, self._context)
         self._sendings.add(sending)

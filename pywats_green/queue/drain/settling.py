@@ -9,13 +9,15 @@ from typing import Literal, NamedTuple, TypeAlias
 import gevent
 
 from pywats_green.exceptions import EventLoopRequiredError, NativeThreadError, UnfinishedReportError
-from pywats_green.queue.drain.backoff import LONGEST_PROBE_DELAY, Backoff
+from pywats_green.pauses import LONGEST_PAUSE
+from pywats_green.queue.drain.backoff import Backoff
 from pywats_green.queue.drain.classification import Classifier, Disposition, Kind
+from pywats_green.queue.drain.holdback import Holdback
 from pywats_green.queue.drain.ledger import Ledger, Standing
 from pywats_green.queue.drain.statistics import DrainCounts
-from pywats_green.queue.drain.witnesses import Witnesses
 from pywats_green.queue.gate import Gate, Permit
 from pywats_green.queue.source import Claim
+from pywats_green.retry_after import LONGEST
 
 logger = logging.getLogger("pywats_green.queue")
 
@@ -42,10 +44,6 @@ _CAUSES = {
     Kind.SILENT: "the server did not answer ({})",
     Kind.HELD_OFF: "the server asked to be left alone ({})",
 }
-
-# Longest pause between two probes, in seconds, if each may send a report that the server already
-# has.
-_LONGEST_FOREIGN = 300.0
 
 # Seconds until a file is read again that may still be being written.
 _UNFINISHED_PAUSE = 5.0
@@ -89,7 +87,7 @@ class Settler:
         max_attempts: Attempts after which a report is quarantined. None: no limit.
         gate: Opened and closed by what is learned about the server.
         ledger: Decides which failures count.
-        witnesses: Learns which reports are under suspicion.
+        holdback: Learns which reports are under suspicion.
         counts: Counts the ends.
     """
 
@@ -100,7 +98,7 @@ class Settler:
         max_attempts: int | None,
         gate: Gate,
         ledger: Ledger,
-        witnesses: Witnesses,
+        holdback: Holdback,
         counts: DrainCounts,
     ) -> None:
         self._classifier = classifier
@@ -108,7 +106,7 @@ class Settler:
         self._max_attempts = max_attempts
         self._gate = gate
         self._ledger = ledger
-        self._witnesses = witnesses
+        self._holdback = holdback
         self._counts = counts
         self._is_asked_to_wait = False
 
@@ -179,7 +177,7 @@ class Settler:
         self._gate.reopen(taken.permit)
         self._ledger.note_receipt(taken.standing)
         self._ledger.keep(self._gate.cause)
-        self._witnesses.clear(taken.claim.item_id)
+        self._holdback.clear(taken.claim.item_id)
         self._counts.count_submitted()
         self._end(taken.claim, taken.claim.delivered, "delivered; it may be sent once more")
         return "submitted"
@@ -198,9 +196,9 @@ class Settler:
         if is_suspect and not self._is_last(attempts + 1):
             delay = self._backoff.delay(attempts)
         if is_suspect:
-            self._witnesses.suspect(claim.item_id, attempts, delay)
+            self._holdback.suspect(claim.item_id, attempts, delay)
         else:
-            self._witnesses.clear(None if permit.is_probe else claim.item_id)
+            self._holdback.clear(None if permit.is_probe else claim.item_id)
         self._close_gate(disposition, permit)
         self._ledger.keep(self._gate.cause)  # before the report is marked with it
         self._end(
@@ -224,7 +222,8 @@ class Settler:
             _CAUSES[kind].format(disposition.reason),
             permit,
             seconds=seconds,
-            longest=_LONGEST_FOREIGN if kind is Kind.FOREIGN else LONGEST_PROBE_DELAY,
+            # Each probe may send a report that the server already has.
+            longest=LONGEST if kind is Kind.FOREIGN else LONGEST_PAUSE,
             is_limit=kind is Kind.HELD_OFF,
         )
 
@@ -276,7 +275,7 @@ class Settler:
         return f"given up after {times}; the last: {last}"
 
     def _set_aside(self, claim: Claim, reason: str, attempts: int | None = None) -> Settled:
-        self._witnesses.clear(claim.item_id)
+        self._holdback.clear(claim.item_id)
         self._counts.quarantined += 1
         logger.warning("report %s is quarantined: %s", claim.item_id, reason)
         self._end(claim, lambda: claim.quarantine(reason, attempts), "quarantined")

@@ -19,7 +19,7 @@ from pywats_green.exceptions import (
     UnreadableReportError,
 )
 from pywats_green.queue.folder.files import off_hub
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 
 Document: TypeAlias = "dict[str, Any]"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
 from pywats_green.exceptions import QueueFullError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.files import folder_error, off_hub
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 
 # Seconds after which others may have changed so much that the folder is counted anew.
 _FRESH = 5.0
@@ -44,13 +44,16 @@ class Capacity:
         self._timer = timer
         self._reports = 0
         self._bytes = 0
+        self._being_put: dict[str, int] = {}
+        self._counting: list[dict[str, int]] = []
         self._counted_at: float | None = None
 
     @contextlib.contextmanager
-    def room_for(self, size: int) -> Iterator[None]:
+    def room_for(self, name: str, size: int) -> Iterator[None]:
         """Reserve room for a report while it is put; it is given back if that fails.
 
         Args:
+            name: Its waiting name.
             size: Bytes.
 
         Raises:
@@ -66,12 +69,18 @@ class Capacity:
             )
         self._reports += 1
         self._bytes += size
+        for known in (self._being_put, *self._counting):
+            known[name] = size
         try:
             yield
         except BaseException:
             self._reports -= 1
             self._bytes -= size
+            for known in self._counting:
+                known.pop(name, None)
             raise
+        finally:
+            del self._being_put[name]
 
     def _is_stale(self) -> bool:
         return self._counted_at is None or self._timer() - self._counted_at > _FRESH
@@ -80,23 +89,29 @@ class Capacity:
         return self._reports < self._max_reports and self._bytes + size <= self._max_bytes
 
     def _count(self) -> None:
-        before = self._reports, self._bytes
+        known = dict(self._being_put)  # and what others put meanwhile: on disk yet, or not
+        self._counting.append(known)
         try:
-            reports, size = off_hub(self._look)
+            reports, size = off_hub(lambda: self._look(known))
         except OSError as error:
             raise folder_error("look", self._folder, error) from error
-        # What other greenlets reserved meanwhile may not be on disk yet.
-        self._reports = reports + max(0, self._reports - before[0])
-        self._bytes = size + max(0, self._bytes - before[1])
+        finally:
+            self._counting = [each for each in self._counting if each is not known]
+        self._reports = reports + len(known)
+        self._bytes = size + sum(known.values())
         self._counted_at = self._timer()
 
-    def _look(self) -> tuple[int, int]:
+    def _look(self, known: Container[str]) -> tuple[int, int]:
         reports = size = 0
         with patiently(lambda: os.scandir(self._folder)) as entries:
             for entry in entries:
-                if names.read_waiting(entry.name) or names.read_claimed(entry.name):
-                    reports += 1
-                    if self._max_bytes < float("inf"):
-                        with contextlib.suppress(OSError):  # it has just gone on
-                            size += entry.stat().st_size
+                waiting = names.read_waiting(entry.name)
+                claimed = None if waiting else names.read_claimed(entry.name)
+                name = waiting.name if waiting else claimed[0] if claimed else None
+                if name is None or name in known:
+                    continue
+                reports += 1
+                if self._max_bytes < float("inf"):
+                    with contextlib.suppress(OSError):  # it has just gone on
+                        size += entry.stat().st_size
         return reports, size

@@ -14,7 +14,7 @@ from typing import TypeVar
 import gevent
 
 from pywats_green.exceptions import QueueFolderError
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 
 T = TypeVar("T")
 
@@ -24,6 +24,9 @@ _DRAFT = re.compile(r"\.[0-9a-f]{16}\.tmp")
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What the system says of a full disk."""
+
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What the system says of any file to a process without means; it says nothing about the file."""
 
 # What file systems without hard links say.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -114,25 +117,29 @@ class Draft:
 
 
 def move_new(path: Path, target: Path) -> None:
-    """Give a file a new name that nobody else has.
+    """Give a file a new name that nobody else has; without hard links there is a tiny gap.
 
     Raises:
         FileExistsError: There is such a file.
         OSError: It could not be renamed.
     """
-    if os.name == "nt":
-        path.rename(target)  # which overwrites nothing there
-        return
+    if os.name != "nt":  # there, a rename overwrites nothing
+        if patiently(lambda: _is_linked(path, target)):
+            remove_patiently(path)
+            return
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    patiently(lambda: path.rename(target))
+
+
+def _is_linked(path: Path, target: Path) -> bool:
     try:
         os.link(path, target)
     except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        if target.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
-        path.rename(target)
-        return
-    path.unlink(missing_ok=True)
+        if error.errno in _NO_LINKS:
+            return False
+        raise
+    return True
 
 
 def sync_folder(folder: Path) -> None:

@@ -18,7 +18,7 @@ from pywats_green.exceptions import QueueItemError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.files import remove_patiently, write_small
 from pywats_green.queue.folder.owners import OWNERS, make_shared
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 
 IDS = "ids"
 

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import stat
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +14,12 @@ from typing import Any, Literal, TypeAlias, get_args
 from pywats_green.exceptions import InvalidArgumentError, QueueItemError, UnreadableReportError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import read
-from pywats_green.queue.folder.files import folder_error, off_hub, remove_patiently
-from pywats_green.queue.folder.memory import MemoryFile
-from pywats_green.queue.folder.meta import Meta, glance_at_meta, moment, write_meta
-from pywats_green.queue.folder.owners import is_alive_here
+from pywats_green.queue.folder.drain_state import DrainStateFile
+from pywats_green.queue.folder.files import folder_error, off_hub
+from pywats_green.queue.folder.meta import Meta, glance_at_meta, moment
 from pywats_green.queue.folder.scan import QUARANTINE, is_upstreams, quarantined_names
 from pywats_green.queue.folder.store import Store
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 from pywats_green.queue.source import is_proven
 
 State: TypeAlias = Literal["waiting", "claimed", "quarantined", "sent"]
@@ -66,32 +64,47 @@ class QueueItem:
     path: Path
 
 
-class Inspection:
-    """Shows and changes what is in a queue's folder, even while other processes drain it.
+class InspectedQueue:
+    """What people see of a `FolderQueue`, even while other processes drain the folder.
 
     Args:
         store: The queue's folder.
-        memory: What the folder keeps; it decides which failures count.
+        state_file: What the folder keeps; it decides which failures count.
         clock: Seconds since the epoch.
     """
 
     def __init__(
-        self, store: Store, memory: MemoryFile, clock: Callable[[], float] = time.time
+        self, store: Store, state_file: DrainStateFile, clock: Callable[[], float]
     ) -> None:
         self._store = store
-        self._folder = store.folder
-        self._memory = memory
+        self._state_file = state_file
         self._clock = clock
 
     def list(self, state: State | None = None) -> Sequence[QueueItem]:
-        """Return the items in the order in which they are sent. See `FolderQueue.list`."""
+        """Return the items in the order in which they are sent, without reading the reports.
+
+        Args:
+            state: `waiting`, `claimed`, `quarantined` or `sent`. None: all of them.
+
+        Raises:
+            QueueFolderError: The folder cannot be read.
+            InvalidArgumentError: There is no such state.
+        """
         if state is not None and state not in STATES:
             raise InvalidArgumentError(f"state is one of {', '.join(STATES)}, not {state!r}")
         items = self._read(lambda: [*self._items(state)])
         return sorted(items, key=lambda item: (item.priority, -item.age, item.name))
 
     def show(self, item_id: str) -> dict[str, Any]:
-        """Return everything about an item. See `FolderQueue.show`."""
+        """Return everything about an item: the fields of its `QueueItem`, `reason` and `body`.
+
+        Args:
+            item_id: Its id, or the name of its file if several have that id.
+
+        Raises:
+            QueueItemError: There is no such item, or there are several.
+            QueueFolderError: The folder cannot be read.
+        """
         item = self._find(item_id)
         body: Any
         try:
@@ -99,167 +112,34 @@ class Inspection:
         except UnreadableReportError as error:
             body, reason = None, item.last_error or str(error)
         except OSError as error:
-            raise folder_error(f"read {item.name}", self._folder, error) from error
+            raise folder_error(f"read {item.name}", self._store.folder, error) from error
         return {**dataclasses.asdict(item), "path": str(item.path), "reason": reason, "body": body}
-
-    def requeue(
-        self,
-        item_id: str | None = None,
-        *,
-        reason: str | None = None,
-        older_than: float | None = None,
-    ) -> int:
-        """Move items back to waiting. See `FolderQueue.requeue`."""
-        if item_id is not None:
-            item = self._find(item_id)
-            self._refuse_claimed(item)
-            return self._one("requeue", item, self._requeue)
-        items = [
-            item
-            for item in self.list("quarantined")
-            if (reason is None or reason.lower() in (item.last_error or "").lower())
-            and (older_than is None or item.since >= older_than)
-        ]
-        return self._each("requeue", items, self._requeue)
-
-    def release(self, item_id: str | None = None) -> int:
-        """Move claimed items back to waiting. See `FolderQueue.release`."""
-        items = self.list("claimed") if item_id is None else [self._find(item_id)]
-        if item_id is None:
-            free = [item for item in items if not is_alive_here(self._folder, item.owner or "")]
-            return self._each("release", free, self._release)
-        [item] = items
-        if item.owner is None:
-            raise QueueItemError(f"{item.item_id} is {item.state}: nobody has claimed it")
-        if is_alive_here(self._folder, item.owner):
-            raise QueueItemError(
-                f"{item.item_id} is being sent by owner {item.owner}, which lives on this machine; "
-                "wait, or stop that process"
-            )
-        return self._one("release", item, self._release)
-
-    def _release(self, item: QueueItem) -> None:
-        self._store.take_back(item.path.name, item.name)
-
-    def discard(self, item_id: str) -> None:
-        """Delete an item. See `FolderQueue.discard`."""
-        item = self._find(item_id)
-        self._refuse_claimed(item)
-        self._one("discard", item, self._discard)
-
-    def discard_all(self, state: State) -> int:
-        """Delete all items in a state. See `FolderQueue.discard_all`."""
-        if state not in ("waiting", "quarantined"):
-            raise InvalidArgumentError(f"only waiting and quarantined items, not {state!r}")
-        return self._each("discard", self.list(state), self._discard)
-
-    def _one(self, doing: str, item: QueueItem, change: Callable[[QueueItem], None]) -> int:
-        try:
-            change(item)
-        except FileNotFoundError:
-            raise QueueItemError(f"{item.item_id} has just gone; look again") from None
-        except OSError as error:
-            raise folder_error(f"{doing} {item.name}", self._folder, error) from error
-        return 1
-
-    def _each(
-        self, doing: str, items: Sequence[QueueItem], change: Callable[[QueueItem], None]
-    ) -> int:
-        """Change each item, off the hub; go on past those that cannot be changed.
-
-        Raises:
-            QueueItemError: Some could not; the message says how many were, and the first reason.
-        """
-        refused: list[str] = []
-
-        def work() -> int:
-            count = 0
-            for item in items:
-                try:
-                    change(item)
-                    count += 1
-                except FileNotFoundError:
-                    pass  # another process took it on
-                except (QueueItemError, OSError) as error:
-                    refused.append(f"{item.item_id}: {error}")
-            return count
-
-        count = off_hub(work)
-        if refused:
-            raise QueueItemError(
-                f"{doing}: {count} done, {len(refused)} not, the first because of {refused[0]}"
-            )
-        return count
-
-    def _discard(self, item: QueueItem) -> None:
-        if patiently(item.path.is_dir):
-            raise QueueItemError(f"{item.path} is a folder: look into it and remove it by hand")
-        patiently(item.path.unlink)
-        remove_patiently(self._beside(item))
-        self._store.ids.forget(item.item_id)
-
-    def _requeue(self, item: QueueItem) -> None:
-        waiting = names.read_waiting(item.name)
-        says_priority = waiting is not None and waiting.is_own
-        meta_path = self._folder / names.meta_name(item.name)
-        if item.state == "waiting":
-            if says_priority:
-                remove_patiently(meta_path)
-            else:
-                write_meta(meta_path, item.item_id, item.priority, Meta())
-            return
-        beside = self._beside(item)
-        if names.read_set_aside(item.name):  # by upstream, in its place
-            item = dataclasses.replace(item, name=item.item_id + names.PENDING)
-            meta_path = self._folder / names.meta_name(item.name)
-        target = self._folder / item.name
-        if patiently(target.exists):
-            raise QueueItemError(f"{item.name} is waiting already; discard one of the two first")
-        if not says_priority:
-            write_meta(meta_path, item.item_id, item.priority, Meta())
-        patiently(lambda: item.path.rename(target))
-        remove_patiently(beside)
-
-    def _beside(self, item: QueueItem) -> Path:
-        """Return the path of what is told about an item that nobody has claimed."""
-        if item.path.parent == self._folder:
-            return self._folder / names.meta_name(item.name)
-        return item.path.with_name(names.reason_name(item.name))
 
     def _find(self, key: str) -> QueueItem:
         items = self.list()
         found = [item for item in items if item.name == key]
         found = found or [item for item in items if item.item_id == key]
         if not found:
-            raise QueueItemError(f"there is no item {key!r} in {self._folder}")
+            raise QueueItemError(f"there is no item {key!r} in {self._store.folder}")
         if len(found) > 1:
             listed = ", ".join(item.name for item in found)
             raise QueueItemError(f"several items have the id {key!r}; say which file: {listed}")
         return found[0]
 
-    def _refuse_claimed(self, item: QueueItem) -> None:
-        if item.state == "claimed":
-            raise QueueItemError(
-                f"{item.item_id} is being sent by owner {item.owner}; wait, stop that process, or "
-                "release it"
-            )
-        if item.state == "sent":
-            raise QueueItemError(f"{item.item_id} was delivered; remove {item.path} by hand")
-
     def _read(self, work: Callable[[], Sequence[QueueItem]]) -> Sequence[QueueItem]:
         try:
             return off_hub(work)
         except OSError as error:
-            raise folder_error("look", self._folder, error) from error
+            raise folder_error("look", self._store.folder, error) from error
 
     def _items(self, state: State | None) -> Iterator[QueueItem]:
-        with patiently(lambda: os.scandir(self._folder)) as entries:
+        with patiently(lambda: os.scandir(self._store.folder)) as entries:
             found = [name for entry in entries if not (name := entry.name).endswith(names.META)]
         for name in found:
             if (item := self._in_folder(name)) and state in (None, item.state):
                 yield item
         if state in (None, "quarantined"):
-            for name in quarantined_names(self._folder):
+            for name in quarantined_names(self._store.folder):
                 waiting = names.read_waiting(name)
                 if waiting and (item := self._quarantined(waiting)):
                     yield item
@@ -277,7 +157,7 @@ class Inspection:
         if waiting := names.read_set_aside(name):
             return self._item("quarantined", waiting, name, names.meta_name(name))
         ending = names.left_by_upstream(name)
-        if ending is None or not is_upstreams(self._folder / name, ending):
+        if ending is None or not is_upstreams(self._store.folder / name, ending):
             return None
         item_id = name.removesuffix(ending)
         waiting = names.WaitingName(item_id + names.UPSTREAM_LEFT[ending], item_id)
@@ -291,11 +171,11 @@ class Inspection:
         meta_name: str,
         owner: str | None = None,
     ) -> QueueItem | None:
-        meta = glance_at_meta(self._folder / meta_name) or Meta()
-        return self._make(state, waiting, self._folder / name, meta, owner)
+        meta = glance_at_meta(self._store.folder / meta_name) or Meta()
+        return self._make(state, waiting, self._store.folder / name, meta, owner)
 
     def _quarantined(self, waiting: names.WaitingName) -> QueueItem | None:
-        path = self._folder / QUARANTINE / waiting.name
+        path = self._store.folder / QUARANTINE / waiting.name
         try:
             told = json.loads(patiently(path.with_name(names.reason_name(waiting.name)).read_bytes))
             meta = Meta(
@@ -329,7 +209,7 @@ class Inspection:
             item_id=waiting.item_id,
             state=state,
             priority=names.DEFAULT_PRIORITY if told is None else told,
-            attempts=meta.attempts + is_proven(meta.failed_at, self._memory.read()),
+            attempts=meta.attempts + is_proven(meta.failed_at, self._state_file.read()),
             age=max(0.0, now - born),
             since=max(0.0, now - (meta.moved or max(status.st_mtime, status.st_ctime))),
             due_in=meta.wait(now) if state == "waiting" else 0.0,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from filelock import Timeout
 
-from pywats_green.queue.folder.files import remove
+from pywats_green.queue.folder.files import EXHAUSTED, remove
 from pywats_green.queue.folder.names import is_owner
 from pywats_green.queue.folder.owners import (
     OWNERS,
@@ -47,7 +47,8 @@ class Observer:
     An owner whose lock is held lives. On this machine, where the kernel is the same or the host,
     one whose lock is free is dead. Everything else says nothing (a shared folder may not forward
     locks, another user may not open the file, someone may have deleted it): then an owner is dead
-    if its heartbeat has not changed for the length of the lease, on the clock of the observer.
+    if its heartbeat has not changed for the length of the lease, on the clock of the observer. An
+    observer without file descriptors or memory, who cannot even look, takes nobody for dead.
 
     Args:
         folder: The queue's folder.
@@ -76,6 +77,7 @@ class Observer:
         beat = self._read_beat(owner_id)
         values = _parsed(beat)
         lock = None
+        can_tell = True
         lives = is_of_this_process(owner_id)
         lock_file = lock_path(self._folder, owner_id)
         try:
@@ -83,15 +85,15 @@ class Observer:
             lock = try_lock(lock_file) if not lives and lock_file.exists() else None
         except Timeout:
             lives = True
-        except OSError:  # another user's folder: nobody else sees what is in there
-            lock = None
+        except OSError as error:  # another user's folder: nobody else sees what is in there
+            can_tell = error.errno not in EXHAUSTED
         dies_in = None
         if not lives and not (lock is not None and self._was_locked_here(values)):
             dies_in = self._dies_in(owner_id, beat)
         dead = not lives and dies_in is None
         if dies_in is not None:
-            dead = dies_in <= 0
-            dies_in = None if dead or self._shows_life(owner_id) else dies_in
+            dead = dies_in <= 0 and can_tell
+            dies_in = None if dead or self._shows_life(owner_id) else max(0.0, dies_in)
         self.holders[owner_id] = Holder(_described(owner_id, values), dies_in, dead)
         try:
             yield dead

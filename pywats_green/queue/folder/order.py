@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.queue.folder.files import folder_error, write_small
 from pywats_green.queue.folder.scan import ORDER
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 
 OrderBy: TypeAlias = "str | Callable[[dict[str, Any]], object] | None"
 

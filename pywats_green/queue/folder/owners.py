@@ -25,8 +25,14 @@ from pathlib import Path
 import gevent
 from filelock import BaseFileLock, FileLock, Timeout
 
-from pywats_green.queue.folder.files import FULL, folder_error, remove_patiently, write_small
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.folder.files import (
+    EXHAUSTED,
+    FULL,
+    folder_error,
+    remove_patiently,
+    write_small,
+)
+from pywats_green.queue.held_files import patiently
 
 logger = logging.getLogger(__name__)
 
@@ -72,17 +78,27 @@ def beat_path(folder: Path, owner_id: str) -> Path:
 
 
 def try_lock(path: Path) -> BaseFileLock | None:
-    """Lock a file without waiting; None: there are no locks here, or this user may not lock it.
+    """Lock a file without waiting.
+
+    Returns:
+        The lock. None: here, a lock tells nothing: there are none on this file system, this user
+        may not lock the file, there is no room for it, or the disk fails.
 
     Raises:
         Timeout: Someone holds it.
+        OSError: This process lacks file descriptors or memory, so it could not even look.
     """
-    lock = FileLock(path, timeout=0, thread_local=False)
+    # Not what filelock makes of a file system without locks, which would outlive its owner.
+    lock = FileLock(path, timeout=0, thread_local=False, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout:
         raise
-    except (OSError, NotImplementedError):
+    except NotImplementedError:
+        return None
+    except OSError as error:
+        if error.errno in EXHAUSTED:
+            raise
         return None
     return lock
 
@@ -101,7 +117,11 @@ def make_shared(room: Path) -> None:
 
 
 def is_alive_here(folder: Path, owner_id: str) -> bool:
-    """Tell whether an owner certainly lives: in this process, or holding its lock."""
+    """Tell whether an owner certainly lives: in this process, or holding its lock.
+
+    Raises:
+        OSError: This process lacks file descriptors or memory, so it could not even look.
+    """
     path = lock_path(folder, owner_id)
     if is_of_this_process(owner_id):
         return True
@@ -109,7 +129,7 @@ def is_alive_here(folder: Path, owner_id: str) -> bool:
         lock = try_lock(path) if path.exists() else None
     except Timeout:
         return True
-    except OSError:  # another user's folder
+    except PermissionError:  # another user's folder
         return False
     if lock is not None:
         lock.release()

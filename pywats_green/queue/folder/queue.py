@@ -6,6 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from pywats_green.arguments import require_count, require_seconds
@@ -15,16 +16,15 @@ from pywats_green.queue.folder.body import document_of, encode
 from pywats_green.queue.folder.capacity import Capacity
 from pywats_green.queue.folder.claim import FolderClaim
 from pywats_green.queue.folder.claims import Claims, Grouping
+from pywats_green.queue.folder.drain_state import DrainStateFile, LastClosure
 from pywats_green.queue.folder.files import off_hub
-from pywats_green.queue.folder.inspection import Inspection
-from pywats_green.queue.folder.memory import Closure, MemoryFile
 from pywats_green.queue.folder.operated import OperatedQueue
 from pywats_green.queue.folder.order import OrderBy, OrderFile
 from pywats_green.queue.folder.recovery import Recovery
 from pywats_green.queue.folder.schedule import WaitingItem
 from pywats_green.queue.folder.store import Store
 from pywats_green.queue.folder.view import View
-from pywats_green.queue.source import Elsewhere, Memory, QueueCounts
+from pywats_green.queue.source import DrainState, Elsewhere, QueueCounts
 
 
 class FolderQueue(OperatedQueue):
@@ -87,24 +87,20 @@ class FolderQueue(OperatedQueue):
         if not (order_by is None or isinstance(order_by, str) or callable(order_by)):
             raise ArgumentTypeError(f"order_by must be a field or a function, not {order_by!r}")
         self.path = Path(path)
-        self._clock = clock
-        self._group_of = _grouping(order_by)
-        self._order = OrderFile(self.path, order_by)
-        self._store = Store(self.path)
-        self._view = View(
-            self._store,
-            Recovery(self._store, lease, keep_quarantined, timer),
+        store = Store(self.path)
+        view = View(
+            store,
+            Recovery(store, lease, keep_quarantined, timer),
             is_ordered=order_by is not None,
             interval=scan_interval,
             timer=timer,
             clock=clock,
         )
-        self._claims = Claims(
-            self._store, self._view, self._group_of, lease=lease, timer=timer, clock=clock
-        )
+        super().__init__(store, view, DrainStateFile(self.path, clock), clock)
+        self._group_of = _grouping(order_by)
+        self._order = OrderFile(self.path, order_by)
+        self._claims = Claims(store, view, self._group_of, lease=lease, timer=timer, clock=clock)
         self._capacity = Capacity(self.path, max_reports, max_bytes, timer)
-        self._memory = MemoryFile(self.path, clock)
-        super().__init__(Inspection(self._store, self._memory, clock), self._view)
 
     def __repr__(self) -> str:
         return f"<FolderQueue {str(self.path)!r}>"
@@ -130,8 +126,8 @@ class FolderQueue(OperatedQueue):
             ArgumentTypeError: The report is none of these, the id is not a string, or the priority
                 is not a whole number.
             InvalidArgumentError: The id cannot name a file, the priority is out of range, the
-                folder is used with another `order_by`, or the
-                report contains what no request can carry: NaN, a lone surrogate, an object.
+                folder is used with another `order_by`, or the report contains what no request can
+                carry: NaN, a lone surrogate, an object.
             QueueItemError: Another report of this id is in the queue.
         """
         names.check_priority(priority)
@@ -151,15 +147,14 @@ class FolderQueue(OperatedQueue):
         sequence = self._store.next_sequence(self._clock())
         name = names.waiting_name(priority, sequence, group, item_id)
         without_id = unique is not None and is_new_id
+        room: AbstractContextManager[None] = nullcontext()
         if self._capacity.is_limited:
-            data = off_hub(lambda: encode(document)) if raw is None else raw
-            with self._capacity.room_for(len(data)):
-                is_new = self._store.put(name, document, data, unique, without_id=without_id)
-        else:
+            raw = off_hub(lambda: encode(document)) if raw is None else raw
+            room = self._capacity.room_for(name, len(raw))
+        with room:
             is_new = self._store.put(name, document, raw, unique, without_id=without_id)
-        if not is_new:
-            return item_id
-        self._view.add_own(WaitingItem(name, item_id, priority, sequence), group)
+        if is_new:
+            self._view.add_own(WaitingItem(name, item_id, priority, sequence), group)
         return item_id
 
     def claim(self, *, probe: bool = False, alone: bool = True) -> FolderClaim | None:
@@ -245,17 +240,17 @@ class FolderQueue(OperatedQueue):
         """
         self._view.refresh(force=True)
 
-    def recall(self) -> Memory | None:
+    def recall(self) -> DrainState | None:
         """Return what the processors of this folder had it keep. None: nothing."""
-        return self._memory.read()
+        return self._state_file.read()
 
-    def remember(self, memory: Memory | None) -> None:
+    def remember(self, state: DrainState | None) -> None:
         """Keep this on disk for the processors of the folder. None: forget it."""
-        self._memory.write(memory)
+        self._state_file.write(state)
 
-    def closure(self) -> Closure | None:
+    def last_closure(self) -> LastClosure | None:
         """Return why nothing was being sent when last drained. None: nothing prevented it."""
-        return self._memory.closure()
+        return self._state_file.last_closure()
 
     def close(self) -> None:
         """Put back every claim, and remove the owner's files. The queue may be used again."""

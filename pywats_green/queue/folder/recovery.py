@@ -8,9 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.folder import names
-from pywats_green.queue.folder.body import parse
 from pywats_green.queue.folder.files import TEMPORARY, is_draft, move_new, remove, target_of
 from pywats_green.queue.folder.observer import Holder, Observer
 from pywats_green.queue.folder.scan import (
@@ -18,6 +16,7 @@ from pywats_green.queue.folder.scan import (
     Snapshot,
     claims_of,
     is_abandoned,
+    is_report,
     is_upstreams,
     purge_quarantine,
 )
@@ -25,10 +24,7 @@ from pywats_green.queue.folder.store import Store
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two looks for what has been in quarantine for too long.
-_PURGE_PAUSE = 600.0
-
-# Seconds between two looks for what the dead left behind.
+# Seconds between two looks for what the dead left behind, or is in quarantine for too long.
 _SWEEP_PAUSE = 600.0
 
 # A draft this many seconds old has no writer any more.
@@ -63,7 +59,6 @@ class Recovery:
         self.left_count = 0
         self._swept_at: float | None = None
         self._keep_quarantined = keep_quarantined
-        self._purged_at: float | None = None
 
     def run(self, snapshot: Snapshot, own: str | None) -> int:
         """Recover what can be recovered; return how many reports are waiting again.
@@ -80,22 +75,17 @@ class Recovery:
             count += self._clear_drafts()
             claimed = {waiting for waiting, _ in snapshot.claimed}
             self._store.ids.sweep(snapshot.waiting | claimed)
+            self._purge()
         count += self._take_back(snapshot, own) + self._take_over(snapshot)
         for name in snapshot.sent:
             remove(self._store.folder / name)
         self._clear_metas(snapshot)
-        self._purge()
         return count
 
     def _purge(self) -> None:
-        """Delete what has been in quarantine for long enough; every now and then."""
+        """Delete what has been in quarantine for long enough."""
         keep = self._keep_quarantined
-        now = self._timer()
-        if keep is None or (self._purged_at is not None and now - self._purged_at < _PURGE_PAUSE):
-            return
-        self._purged_at = now
-        count = purge_quarantine(self._store.folder, keep)
-        if count:
+        if keep is not None and (count := purge_quarantine(self._store.folder, keep)):
             logger.warning("%d reports deleted that were in quarantine for %g s", count, keep)
 
     def holder(self, owner: str) -> Holder | None:
@@ -194,18 +184,11 @@ class Recovery:
             return 0
         if time.time() - status.st_mtime <= _DRAFT_AGE:
             return 0
-        if target is not None and _is_report(path):
+        # If it is whole, `put` may have returned before the power failed.
+        if target is not None and is_report(path):
             with contextlib.suppress(FileExistsError):
                 move_new(path, self._store.folder / target)
                 logger.warning("Recovered a report whose name was not on disk yet: %s", target)
                 return 1
         remove(path)
         return 0
-
-
-def _is_report(path: Path) -> bool:
-    """Tell whether a draft is whole: then `put` may have returned before the power failed."""
-    try:
-        return bool(parse(path.read_bytes()))
-    except UnreadableReportError:
-        return False

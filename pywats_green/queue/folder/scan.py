@@ -7,13 +7,14 @@ import os
 import time
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.folder import names
-from pywats_green.queue.folder.body import parse
+from pywats_green.queue.folder.body import SMALL, parse
 from pywats_green.queue.folder.meta import Meta, glance_at_meta
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 
 QUARANTINE = "quarantine"
 ORDER = ".order.json"
@@ -150,8 +151,26 @@ def is_upstreams(path: Path, ending: str) -> bool:
     try:
         if ending == names.ERROR:
             return path.with_name(path.name + names.ERROR_INFO).exists()
-        return ending != names.PROCESSING or bool(parse(path.read_bytes()))
-    except (OSError, UnreadableReportError):
+        return ending != names.PROCESSING or is_report(path)
+    except OSError:
+        return False
+
+
+def is_report(path: Path) -> bool:
+    """Tell whether a file holds a whole report; as long as it stands still it is read once.
+
+    Raises:
+        OSError: It could not be read at the moment.
+    """
+    status = path.stat()
+    return _is_report(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _is_report(path: Path, modified: int, size: int) -> bool:  # noqa: ARG001  # tells it apart
+    try:
+        return bool(parse(path.read_bytes(), large=size > SMALL))
+    except UnreadableReportError:
         return False
 
 

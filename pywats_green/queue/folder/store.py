@@ -29,7 +29,7 @@ from pywats_green.queue.folder.meta import Meta, read_meta, write_meta
 from pywats_green.queue.folder.owners import make_shared
 from pywats_green.queue.folder.scan import QUARANTINE
 from pywats_green.queue.folder.schedule import WaitingItem
-from pywats_green.queue.patience import patiently
+from pywats_green.queue.held_files import patiently
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class Store:
                 return False
             try:
                 # Not in the thread: if the greenlet was killed meanwhile, this must not happen.
-                patiently(lambda: move_new(draft.path, target))
+                move_new(draft.path, target)
                 is_new = True
             except FileExistsError:  # another process put one of this id in the same microsecond
                 if patiently(target.read_bytes) != data:

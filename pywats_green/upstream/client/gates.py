@@ -13,6 +13,7 @@ from pywats.core.logging import get_logger
 
 from pywats_green import config
 from pywats_green.exceptions import TransportError
+from pywats_green.pauses import LONGEST_PAUSE
 from pywats_green.retry_after import LONGEST, seconds_asked
 from pywats_green.throttle import Gate, Gates, GateState, Permit, Tally
 from pywats_green.transport import server_of
@@ -23,8 +24,7 @@ _NativeLocal: Any = monkey.get_original("threading", "local")
 
 _TOO_MANY_REQUESTS = 429
 
-# Longest pauses between two probes, in seconds: an outage should cost no more than the outage.
-_LONGEST_REFUSED = 30.0
+# Longest pause between two probes, in seconds: an outage should cost no more than the outage.
 _LONGEST_AWAY = 5.0
 
 tally = Tally()
@@ -132,7 +132,7 @@ def _refused(client: Any, gate: Gate | None, permit: Permit | None, answer: Resp
     if asked == LONGEST:
         how_long += " or more"
     cause = f"HTTP {status}, {how_long}"
-    is_new = _close(client, cause, gate, permit, asked, _LONGEST_REFUSED, is_limit=is_limit)
+    is_new = _close(client, cause, gate, permit, asked, LONGEST_PAUSE, is_limit=is_limit)
     return Ended(is_held=asked is not None, counts=is_new)
 
 

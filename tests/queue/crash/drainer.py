@@ -238,7 +238,7 @@ def blamed_too_much(folder, record, killed_with):
         else:  # another got through
             counting = failures
     counting += 3 in killed_with
-    items = FolderQueue(folder)._inspection._items(None)  # `list` starts a thread, see `one_case`
+    items = FolderQueue(folder)._items(None)  # `list` starts a thread, see `one_case`
     attempts = [item.attempts for item in items if item.item_id == "r3"]
     numbers = {number for kind, number, *_ in lines if kind == "sent"}
     problems = []

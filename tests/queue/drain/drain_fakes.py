@@ -11,7 +11,7 @@ from gevent.event import Event
 from waiting import turn
 
 from pywats_green.queue.drain.run import Timing
-from pywats_green.queue.source import Elsewhere, Memory
+from pywats_green.queue.source import DrainState, Elsewhere
 
 
 class FakeTiming(Timing):
@@ -47,7 +47,7 @@ class FakeSource:
         self.failed = Event()
         self.marks: dict[str, int | None] = {}  # the oldest failure first
         self.errors: dict[str, str] = {}
-        self.memory: Memory | None = None
+        self.state: DrainState | None = None
         self._number = itertools.count()
         for item in items:
             self.put(item)
@@ -95,11 +95,11 @@ class FakeSource:
     def oldest_age(self) -> float | None:
         return 7.0 if self.waiting else None
 
-    def recall(self) -> Memory | None:
-        return self.memory
+    def recall(self) -> DrainState | None:
+        return self.state
 
-    def remember(self, memory: Memory | None) -> None:
-        self.memory = memory
+    def remember(self, state: DrainState | None) -> None:
+        self.state = state
 
     def close(self) -> None:
         raise AssertionError("not the processor's to close")

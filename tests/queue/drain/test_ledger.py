@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from pywats_green.queue.drain.ledger import Ledger, Standing
-from pywats_green.queue.source import Memory
+from pywats_green.queue.source import DrainState
 
 REPORTS = st.sampled_from("abcd")
 PROCESSES = st.sampled_from([0, 1])
@@ -20,13 +20,13 @@ class Disk:
     """What two processes share; `is_torn`: the next write of one gets lost."""
 
     def __init__(self) -> None:
-        self.memory: Memory | None = None
+        self.state: DrainState | None = None
 
-    def recall(self) -> Memory | None:
-        return self.memory
+    def recall(self) -> DrainState | None:
+        return self.state
 
-    def remember(self, memory: Memory | None) -> None:
-        self.memory = memory
+    def remember(self, state: DrainState | None) -> None:
+        self.state = state
 
 
 class LedgerModel(RuleBasedStateMachine):

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import logging
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import gevent
@@ -623,6 +624,9 @@ def test_arguments_of_no_use() -> None:
         _processor(FakeSource([]), 5)
     with pytest.raises(ArgumentTypeError, match="no claim"):
         QueueProcessor([], print)  # type: ignore[arg-type]
+    half = SimpleNamespace(claim=1, due_in=1, has_untried=1, counts=1, elsewhere=1, oldest_age=1)
+    with pytest.raises(ArgumentTypeError, match="no recall"):
+        QueueProcessor(half, print)  # type: ignore[arg-type]
 
 
 def test_times_out_of_range() -> None:

@@ -16,7 +16,7 @@ from pywats_green.cli.drain import _ADVICE
 from pywats_green.exceptions import ForeignAnswerError
 from pywats_green.queue.drain.settling import _CAUSES
 from pywats_green.queue.drain.statistics import queue_statistics
-from pywats_green.queue.source import Memory
+from pywats_green.queue.source import DrainState
 from pywats_green.throttle import BY_HAND
 from pywats_green.upstream.features.queues.processor import QueueProcessor
 
@@ -88,7 +88,7 @@ def test_after_an_outage_of_20_minutes_all_is_sent_and_nothing_spent(
     assert summary[:5] == (450, 0, 0, 0, None)
     assert set(source.attempts.values()) == {0}
     assert len(server.log) - 450 <= concurrency + 10 + OUTAGE / 4  # one probe at a time
-    assert source.memory is None
+    assert source.state is None
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -202,14 +202,16 @@ def test_the_next_drain_begins_with_one_probe(name: str) -> None:
         assert len(server.log) - before <= number
     object.__setattr__(timing, "now", timing.now + OUTAGE)
     assert _drain(source, server)[:5] == (30, 0, 0, 0, None)
-    assert source.memory is None
+    assert source.state is None
 
 
 def test_a_restart_changes_nothing_in_what_counts() -> None:
     """The failure is noted before the restart, the receipt that makes it count comes after it."""
     timing = FakeTiming()
     source, server = FakeSource([0, 1], timing), Server(timing, bad=(0,))
-    source.memory = Memory(receipts=7, pardoned=3, failures=9, cause="the server failed (HTTP 500)")
+    source.state = DrainState(
+        receipts=7, pardoned=3, failures=9, cause="the server failed (HTTP 500)"
+    )
     source.marks["0"] = 7
     source.attempts["0"] = 4
     source.errors["0"] = "HTTP 500: before"
@@ -222,7 +224,7 @@ def test_a_restart_changes_nothing_in_what_counts() -> None:
 def test_a_pardon_outlasts_a_restart() -> None:
     timing = FakeTiming()
     source, server = FakeSource([0, 1], timing), Server(timing, bad=(0,))
-    source.memory = Memory(receipts=7, pardoned=8, failures=9, cause=None)
+    source.state = DrainState(receipts=7, pardoned=8, failures=9, cause=None)
     source.marks["0"] = 7
     source.attempts["0"] = 4
     _drain(source, server, give_up_after=1.0)

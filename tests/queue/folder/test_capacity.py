@@ -7,6 +7,7 @@ import gevent
 import pytest
 
 from pywats_green.exceptions import InvalidArgumentError, QueueFolderError, QueueFullError
+from pywats_green.queue.folder.capacity import Capacity
 from pywats_green.queue.folder.queue import FolderQueue
 
 
@@ -67,6 +68,20 @@ def test_a_put_that_fails_gives_its_room_back(
             with pytest.raises(QueueFolderError, match="Input/output error"):
                 queue.put({"n": 0})
     queue.put({"n": 0})
+
+
+def test_what_is_being_put_counts_once_whether_it_has_its_name_yet_or_not(tmp_path: Path) -> None:
+    capacity = Capacity(tmp_path, 3, 30)
+    with capacity.room_for("a.queued", 10):
+        (tmp_path / "a.queued").write_text("x" * 10)
+        with capacity.room_for("b.queued", 10), capacity.room_for("c.queued", 10):
+            for _ in range(2):
+                with pytest.raises(QueueFullError), capacity.room_for("d.queued", 10):
+                    pass
+        (tmp_path / "a.queued").rename(tmp_path / "a.queued.0123abcd.claim")
+        with capacity.room_for("b.queued", 10), capacity.room_for("c.queued", 10):
+            with pytest.raises(QueueFullError), capacity.room_for("d.queued", 10):
+                pass
 
 
 def test_many_greenlets_never_put_too_much(tmp_path: Path) -> None:

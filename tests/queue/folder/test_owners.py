@@ -1,15 +1,17 @@
 """Who is dead, and what becomes of its claims."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from waiting import until
 
-from pywats_green.exceptions import QueueItemError
+from pywats_green.exceptions import QueueFolderError, QueueItemError
 from pywats_green.queue.folder import observer, owners
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.queue.folder.recovery import Recovery
@@ -261,6 +263,61 @@ def test_a_lock_that_says_nothing_leaves_it_to_the_heartbeat(
     assert queue.claim() is None
     assert queue.elsewhere()[:2] == (1, 60.0)
     timer.now += 60.0
+    assert queue.claim().item_id == "a"
+    queue.close()
+
+
+def failing(error: Exception) -> Callable[..., None]:
+    def fail(*_args: object, **_options: object) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotImplementedError(),
+        *(OSError(number, "no") for number in (errno.ENOSYS, errno.ENOLCK, errno.EACCES)),
+        *(OSError(number, "no") for number in (errno.ENOSPC, errno.EIO)),
+    ],
+    ids=repr,
+)
+def test_where_a_lock_cannot_tell_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(owners.BaseFileLock, "acquire", failing(error))
+    assert owners.try_lock(tmp_path / "x.lock") is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other locks")
+def test_a_file_system_without_locks_gets_no_imitation_that_would_outlive_its_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fcntl.flock", failing(OSError(errno.ENOSYS, "no locks here")))
+    for _ in range(2):
+        assert owners.try_lock(tmp_path / "x.lock") is None
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM])
+def test_who_cannot_even_look_takes_nobody_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Its heartbeat stands still, as of a process that is stopped, but it holds its lock."""
+    timer = Clock()
+    foreign_claim(tmp_path, {**HERE, "locked": True})
+    queue = FolderQueue(tmp_path, lease=60.0, timer=timer)
+    with monkeypatch.context() as patch:
+        patch.setattr(owners.BaseFileLock, "acquire", failing(OSError(number, "exhausted")))
+        for _ in range(3):
+            assert queue.claim() is None
+            assert queue.elsewhere().items == 1
+            assert queue.elsewhere().waits is not None
+            timer.now += 60.0
+        for item in ("a", None):
+            with pytest.raises(QueueFolderError, match="exhausted"):
+                queue.release(item)
+    timer.now += 1.0
     assert queue.claim().item_id == "a"
     queue.close()
 

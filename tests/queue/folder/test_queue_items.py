@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pywats_green.exceptions import InvalidArgumentError, QueueItemError
-from pywats_green.queue.folder import inspection
+from pywats_green.queue.folder import inspection, operated
 from pywats_green.queue.folder.queue import FolderQueue
 
 
@@ -210,7 +210,8 @@ def calls_of(function: Callable[[], object]) -> int:
             sys.setprofile(None)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inspection, "off_hub", lambda work: work())
+        for module in (inspection, operated):
+            patch.setattr(module, "off_hub", lambda work: work())
         traced()
     return calls
 

@@ -197,6 +197,28 @@ def test_what_only_ends_like_a_file_of_upstream_is_left_alone(
     assert files(tmp_path) == {"station.processing"}
 
 
+def test_a_file_of_another_program_is_not_read_at_every_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "station.processing"
+    path.write_text("since 06:00")
+    read, reads = Path.read_bytes, []
+
+    def noting(self: Path) -> bytes:
+        reads.append(self.name)
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", noting)
+    queue = FolderQueue(tmp_path)
+    for _ in range(3):
+        queue.refresh()
+        assert queue.elsewhere().items == 0
+    assert reads.count(path.name) == 1
+    path.write_text('{"id": "A"}')
+    queue.refresh()
+    assert queue.elsewhere().items == 1
+
+
 @pytest.mark.parametrize("state", ["failed", "suspended"])
 def test_what_upstream_gave_up_is_listed_and_can_be_requeued(tmp_path: Path, state: str) -> None:
     write(tmp_path, f"a.{state}.wsjf", {"id": "A"}, priority=2, attempts=5, last_error="away")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
+from pywats_green.queue.drain.answers import causes
 from pywats_green.queue.drain.classification import Classifier, Kind
 
 # Upstream's messages for a refused report, and for a broken connection.
@@ -33,9 +34,10 @@ class WatsClassifier(Classifier):
             from pywats.core.exceptions import TimeoutError as WatsTimeoutError  # noqa: PLC0415
 
             # This ConnectionError is only raised if no connection was made.
-            if _is_or_comes_of(exc, (CircuitBreakerOpenError, WatsConnectionError)):
+            unreachable = (CircuitBreakerOpenError, WatsConnectionError)
+            if any(isinstance(error, unreachable) for error in causes(exc)):
                 return Kind.UNREACHABLE
-            if _is_or_comes_of(exc, (WatsTimeoutError,)):
+            if any(isinstance(error, WatsTimeoutError) for error in causes(exc)):
                 return Kind.SILENT
             if type(exc) is PyWATSError and exc.message.startswith(_BROKE_OFF):
                 return self._of_cause(exc.__cause__ or exc.__context__)
@@ -62,13 +64,3 @@ class WatsClassifier(Classifier):
             return told
         found = _REFUSED.match(str(exc)) if type(exc) is ValueError else None
         return int(found[1]) if found else None
-
-
-def _is_or_comes_of(exc: BaseException | None, kinds: tuple[type[BaseException], ...]) -> bool:
-    seen: set[int] = set()
-    while exc is not None and id(exc) not in seen:
-        if isinstance(exc, kinds):
-            return True
-        seen.add(id(exc))
-        exc = exc.__cause__
-    return False

@@ -17,6 +17,7 @@ from pywats_green.arguments import (
 from pywats_green.exceptions import QueueBusyError
 from pywats_green.progress import ProgressCallback, reporter
 from pywats_green.queue.drain.backoff import Backoff
+from pywats_green.queue.drain.holdback import Holdback
 from pywats_green.queue.drain.ledger import Ledger
 from pywats_green.queue.drain.run import Limits, Run, Timing
 from pywats_green.queue.drain.sending import OnResult, Sender
@@ -27,9 +28,8 @@ from pywats_green.queue.drain.statistics import (
     ProcessorStats,
     register,
 )
-from pywats_green.queue.drain.witnesses import Witnesses
 from pywats_green.queue.signals import stopping_on_signals
-from pywats_green.queue.source import Source
+from pywats_green.queue.source import Source, remaining_in
 from pywats_green.throttle import Gate, Tally
 from pywats_green.upstream.features.queues.classification import WatsClassifier
 from pywats_green.upstream.features.queues.sources import source_of
@@ -139,11 +139,11 @@ class QueueProcessor:
             clock=self._timing.clock,
         )
         self._ledger = Ledger(self._source)
-        self._witnesses = Witnesses(max_attempts, self._timing.clock)
+        self._holdback = Holdback(max_attempts, self._timing.clock)
         self._counts = DrainCounts(self._timing.clock)
         settler = Settler(
             WatsClassifier(secret=token_of(submit)), spacing, max_attempts,
-            self._gate, self._ledger, self._witnesses, self._counts,
+            self._gate, self._ledger, self._holdback, self._counts,
         )  # fmt: skip
         self._sender = Sender(submission(submit, accept), timeout, settler, on_result)
         self._origin_cause = origin_cause_of(submit)
@@ -288,12 +288,12 @@ class QueueProcessor:
         if self._run is not None:
             raise QueueBusyError("this processor is already running: stop() it first")
         self._gate.renew()
-        self._witnesses.clear()
+        self._holdback.clear()
         cause = self._ledger.open()
         if cause is not None:  # a probe will show whether it still holds
             self._gate.close(cause, seconds=0.0)
         run = Run(
-            self._source, self._sender, self._gate, self._ledger, self._witnesses,
+            self._source, self._sender, self._gate, self._ledger, self._holdback,
             self._concurrency, limits, self._timing, self._origin_cause,
         )  # fmt: skip
         self._run = run
@@ -322,8 +322,7 @@ class QueueProcessor:
     def _forget_if_empty(self) -> None:
         """If no report is left, forget what the ledger and the gate have learned."""
         with suppress(OSError):
-            left = self._source.counts()
-            if not left["waiting"] + left["in_flight"] + self._source.elsewhere().items:
+            if not remaining_in(self._source):
                 self._gate.renew()
                 self._ledger.forget()
 
@@ -336,8 +335,7 @@ class QueueProcessor:
         submitted, retried, quarantined = (
             now - then for now, then in zip(self._counts.marks(), before, strict=True)
         )
-        left = self._source.counts()
-        remaining = left["waiting"] + left["in_flight"] + self._source.elsewhere().items
+        remaining = remaining_in(self._source)
         elapsed = self._timing.clock() - started
         return DrainSummary(
             submitted=submitted,

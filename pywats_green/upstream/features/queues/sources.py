@@ -16,7 +16,7 @@ from typing import Any
 import gevent
 
 from pywats_green.exceptions import ArgumentTypeError, QueueFolderError
-from pywats_green.queue.source import Elsewhere, Memory, QueueCounts, Source
+from pywats_green.queue.source import DrainState, Elsewhere, QueueCounts, Source
 
 # Where an item keeps the id of a report that came without one, so that all attempts share it.
 _REPORT_ID = "pywats_green_report_id"
@@ -35,7 +35,7 @@ def source_of(source: Any) -> tuple[Source, bool]:
     if isinstance(source, (str, os.PathLike)):
         # Imported here, so that draining another kind of queue does not load it.
         from pywats_green.queue.folder.queue import FolderQueue  # noqa: PLC0415
-        from pywats_green.queue.patience import patiently  # noqa: PLC0415
+        from pywats_green.queue.held_files import patiently  # noqa: PLC0415
 
         if not patiently(Path(source).exists):  # whoever mistypes it wants no new one
             error = QueueFolderError(
@@ -47,9 +47,7 @@ def source_of(source: Any) -> tuple[Source, bool]:
         return FolderQueue(source), True
     if is_upstream_queue(source):
         return UpstreamSource(source), True
-    missing = [
-        name for name in ("claim", "due_in", "counts", "oldest_age") if not hasattr(source, name)
-    ]
+    missing = [name for name in vars(Source) if name[0] != "_" and not hasattr(source, name)]
     if missing:
         raise ArgumentTypeError(
             f"source must be a folder, a FolderQueue, or another queue, not {source!r}: "
@@ -97,7 +95,7 @@ class UpstreamSource:
         self._claims: dict[str, UpstreamClaim] = {}
         self._due: dict[str, float] = {}
         self.failed: dict[str, int | None] = {}  # the receipts at the failure; the oldest first
-        self._memory: Memory | None = None
+        self._state: DrainState | None = None
         self._delayed: list[tuple[float, str]] = []
 
     def claim(self, *, probe: bool = False, alone: bool = True) -> UpstreamClaim | None:  # noqa: ARG002
@@ -154,13 +152,13 @@ class UpstreamSource:
         born = [item.created_at for item in self._queue.list_pending()]
         return max(0.0, (self._clock() - min(born)).total_seconds()) if born else None
 
-    def recall(self) -> Memory | None:
+    def recall(self) -> DrainState | None:
         """Return what was kept, in this process."""
-        return self._memory
+        return self._state
 
-    def remember(self, memory: Memory | None) -> None:
+    def remember(self, state: DrainState | None) -> None:
         """Keep this in memory: upstream's queues have no place for it."""
-        self._memory = memory
+        self._state = state
 
     def close(self) -> None:
         """Put claimed items and those waiting for a retry back where upstream finds them."""

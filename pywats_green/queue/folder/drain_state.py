@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pywats_green.queue.folder.files import remove_patiently, write_small
-from pywats_green.queue.source import Memory
+from pywats_green.queue.source import DrainState
 
 logger = logging.getLogger(__name__)
 
 NAME = ".gate.json"
 
 
-class Closure(NamedTuple):
+class LastClosure(NamedTuple):
     """Why a folder's reports are not sent.
 
     Attributes:
@@ -36,7 +36,7 @@ class Closure(NamedTuple):
     since: float
 
 
-class MemoryFile:
+class DrainStateFile:
     """Reads and writes the file; reading it unchanged, or where there is none, costs a stat.
 
     Args:
@@ -48,46 +48,46 @@ class MemoryFile:
         self._path = folder / NAME
         self._clock = clock
         self._seen: tuple[int, int, int] | None = None
-        self._memory: Memory | None = None
+        self._state: DrainState | None = None
         self._since = 0.0
 
-    def read(self) -> Memory | None:
+    def read(self) -> DrainState | None:
         """Return what is kept. None: nothing, or nothing legible."""
         try:
             status = os.stat(self._path)  # noqa: PTH116  # at each receipt, and Path.stat is slower
             stamp = status.st_mtime_ns, status.st_size, status.st_ino
             if stamp != self._seen:
-                self._memory, self._since = _parsed(self._path.read_bytes())
+                self._state, self._since = _parsed(self._path.read_bytes())
                 self._seen = stamp
         except OSError:
-            self._seen = self._memory = None
-        return self._memory
+            self._seen = self._state = None
+        return self._state
 
-    def write(self, memory: Memory | None) -> None:
+    def write(self, state: DrainState | None) -> None:
         """Replace what is kept. None: remove the file. A failure is logged."""
-        if memory is None:
+        if state is None:
             remove_patiently(self._path)
             return
         before = self.read()
-        if memory.cause is None:
+        if state.cause is None:
             self._since = 0.0
         elif before is None or before.cause is None:
             self._since = self._clock()
         try:
-            data = json.dumps({**memory._asdict(), "closed_since": self._since}).encode("ascii")
+            data = json.dumps({**state._asdict(), "closed_since": self._since}).encode("ascii")
             write_small(self._path, data)
         except OSError as error:
             logger.warning("Cannot note in %s why reports wait: %s", self._path, error)
 
-    def closure(self) -> Closure | None:
+    def last_closure(self) -> LastClosure | None:
         """Return why nothing was being sent last. None: nothing prevented it."""
-        memory = self.read()
-        if memory is None or memory.cause is None:
+        state = self.read()
+        if state is None or state.cause is None:
             return None
-        return Closure(memory.cause, self._since)
+        return LastClosure(state.cause, self._since)
 
 
-def _parsed(data: bytes) -> tuple[Memory | None, float]:
+def _parsed(data: bytes) -> tuple[DrainState | None, float]:
     """Parse a file that anyone may have written."""
     try:
         values = json.loads(data)
@@ -99,4 +99,4 @@ def _parsed(data: bytes) -> tuple[Memory | None, float]:
     except (ValueError, LookupError, TypeError, RecursionError, OverflowError):
         return None, 0.0
     cause = None if cause is None else str(cause)
-    return Memory(receipts, pardoned, failures, cause), since
+    return DrainState(receipts, pardoned, failures, cause), since

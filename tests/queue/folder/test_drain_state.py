@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pywats_green.queue.folder.queue import FolderQueue
-from pywats_green.queue.source import Memory
+from pywats_green.queue.source import DrainState
 
 FILE = ".gate.json"
 
@@ -23,23 +23,23 @@ def _names(queue: FolderQueue) -> set[str]:
 
 def test_nothing_is_remembered_at_first(queue: FolderQueue) -> None:
     assert queue.recall() is None
-    assert queue.closure() is None
+    assert queue.last_closure() is None
     queue.remember(None)
     assert _names(queue) == set()
 
 
 def test_another_process_finds_it(queue: FolderQueue) -> None:
-    memory = Memory(receipts=3, pardoned=2, failures=9, cause="the server failed (HTTP 500)")
-    queue.remember(memory)
+    state = DrainState(receipts=3, pardoned=2, failures=9, cause="the server failed (HTTP 500)")
+    queue.remember(state)
     other = FolderQueue(queue.path)
-    assert other.recall() == memory
-    assert other.closure() == ("the server failed (HTTP 500)", 5000.0)
-    other.remember(memory._replace(failures=10))
-    assert queue.recall() == memory._replace(failures=10)
-    assert queue.closure() == ("the server failed (HTTP 500)", 5000.0)  # since it closed first
-    other.remember(memory._replace(cause=None))
-    assert queue.recall() == memory._replace(cause=None)
-    assert queue.closure() is None
+    assert other.recall() == state
+    assert other.last_closure() == ("the server failed (HTTP 500)", 5000.0)
+    other.remember(state._replace(failures=10))
+    assert queue.recall() == state._replace(failures=10)
+    assert queue.last_closure() == ("the server failed (HTTP 500)", 5000.0)  # since it closed first
+    other.remember(state._replace(cause=None))
+    assert queue.recall() == state._replace(cause=None)
+    assert queue.last_closure() is None
     other.remember(None)
     assert queue.recall() is None
     assert _names(queue) == set()
@@ -51,13 +51,13 @@ def test_another_process_finds_it(queue: FolderQueue) -> None:
 def test_a_damaged_file_is_as_none(queue: FolderQueue, text: str) -> None:
     (queue.path / FILE).write_text(text)
     assert queue.recall() is None
-    assert queue.closure() is None
-    queue.remember(Memory(receipts=1))
-    assert queue.recall() == Memory(receipts=1)
+    assert queue.last_closure() is None
+    queue.remember(DrainState(receipts=1))
+    assert queue.recall() == DrainState(receipts=1)
 
 
 def test_it_is_no_item(queue: FolderQueue) -> None:
-    queue.remember(Memory(cause="away"))
+    queue.remember(DrainState(cause="away"))
     assert queue.list() == []
     assert queue.claim() is None
     queue.close()
@@ -68,7 +68,7 @@ def test_a_folder_that_cannot_be_written_ends_no_drain(
     queue: FolderQueue, caplog: pytest.LogCaptureFixture
 ) -> None:
     (queue.path / FILE).mkdir()
-    queue.remember(Memory(cause="away"))
+    queue.remember(DrainState(cause="away"))
     assert "why reports wait" in caplog.text
     assert queue.recall() is None
 
@@ -99,21 +99,21 @@ def test_a_failure_is_kept_with_its_report(queue: FolderQueue) -> None:
 
 
 @pytest.mark.parametrize(
-    ("memory", "attempts"),
+    ("state", "attempts"),
     [
         (None, 1),
-        (Memory(receipts=4), 1),
-        (Memory(receipts=5), 2),
-        (Memory(receipts=5, pardoned=4), 2),
-        (Memory(receipts=5, pardoned=5), 1),
+        (DrainState(receipts=4), 1),
+        (DrainState(receipts=5), 2),
+        (DrainState(receipts=5, pardoned=4), 2),
+        (DrainState(receipts=5, pardoned=5), 1),
     ],
 )
 def test_attempts_are_shown_as_they_count(
-    queue: FolderQueue, memory: Memory | None, attempts: int
+    queue: FolderQueue, state: DrainState | None, attempts: int
 ) -> None:
     queue.put({"id": "a"})
     _postponed(queue)
-    queue.remember(memory)
+    queue.remember(state)
     [item] = queue.list()
     assert (item.attempts, item.last_error) == (attempts, "HTTP 500")
 

@@ -17,7 +17,7 @@ class _Suspect:
     attempts: int
 
 
-class Witnesses:
+class Holdback:
     """Keeps a drain from running out of other reports while one is under suspicion.
 
     A failure is the report's own only if another report gets through afterwards. A drain would send

@@ -6,7 +6,7 @@ import gevent
 import pytest
 
 from pywats_green.queue.folder.files import off_hub
-from pywats_green.queue.patience import PAUSES, patiently
+from pywats_green.queue.held_files import PAUSES, patiently
 
 
 class Held:
