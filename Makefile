@@ -8,6 +8,9 @@ else
 BIN := .venv/bin
 endif
 
+# The tests start hundreds of interpreters, which must not compile the package again and again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-first test-second test-long test-all lint typecheck perf gate soak clean
 
 demo: $(BIN)/.installed

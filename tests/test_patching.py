@@ -25,6 +25,7 @@ def test_a_platform_where_gevent_replaces_nothing_of_os_and_signal(run_python) -
     assert (done.stdout, done.stderr, done.returncode) == ("green\n", "", 0)
 
 
+@pytest.mark.long
 def test_importing_it_again_changes_nothing(run_python) -> None:  # type: ignore[no-untyped-def]
     done = run_python(
         "import pywats_green, importlib, pywats.pywats as p\n"
@@ -44,6 +45,7 @@ def test_pywats_first_is_refused_and_the_line_to_move_is_named(run_python) -> No
     assert 'above line 2: "from pywats import pyWATS"' in last
 
 
+@pytest.mark.long
 def test_pywats_first_through_another_module_is_refused_too(run_python, tmp_path) -> None:  # type: ignore[no-untyped-def]
     (tmp_path / "helper.py").write_text("import pywats\n", encoding="utf-8")
     done = run_python("import helper\nimport pywats_green\n")
@@ -101,6 +103,7 @@ def test_a_native_thread_at_patch_time_is_named_in_the_warning(run_python) -> No
     assert "native threads running before pywats_green: poller" in done.stdout
 
 
+@pytest.mark.long
 def test_a_program_that_patched_itself_gets_no_warning(run_python) -> None:  # type: ignore[no-untyped-def]
     done = run_python(
         "from gevent import monkey\nmonkey.patch_all()\nimport requests\nimport pywats_green\n"
@@ -131,7 +134,13 @@ assert pywats.pywats._run_sync.__module__ == "pywats.pywats"
 """
 
 
-@pytest.mark.parametrize("before", ["", "import pywats\n", "import requests\n"])
+@pytest.mark.parametrize(
+    "before",
+    [
+        "import pywats\n",
+        *(pytest.param(text, marks=pytest.mark.long) for text in ("", "import requests\n")),
+    ],
+)
 def test_disabled_it_is_inert_and_every_name_imports(run_python, before) -> None:  # type: ignore[no-untyped-def]
     done = run_python(before + INERT, env={"PYWATS_GREEN_DISABLE": "1"})
     assert (done.stderr, done.returncode) == ("", 0)
@@ -167,6 +176,7 @@ def test_disabled_native_threads_share_a_cache(run_python) -> None:  # type: ign
     assert done.stdout == "True 2\n", done.stderr
 
 
+@pytest.mark.long
 def test_disabled_the_pool_passes_calls_through_one_by_one(run_python, server) -> None:  # type: ignore[no-untyped-def]
     server.configure(latency=0.005)
     done = run_python(

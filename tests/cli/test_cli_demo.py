@@ -62,6 +62,7 @@ def test_text(demo):
     assert "limit of 500 requests a minute is off" in out
 
 
+@pytest.mark.long
 def test_own_server_is_only_read(cli, server):
     env = {"PYWATS_GREEN_BASE_URL": server.url, "PYWATS_GREEN_TOKEN": server.token}
     result = cli("demo", **env)
@@ -115,6 +116,7 @@ def test_switched_off(cli):
     assert "PYWATS_GREEN_DISABLE" in result.stderr
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_leaves_quietly():
     command = [sys.executable, "-m", "pywats_green", "demo", "--latency", "0.3", "--reports", "1"]

@@ -76,6 +76,7 @@ def test_switched_off_it_fails(cli):
     assert checks["calls"]["status"] == "warn"
 
 
+@pytest.mark.long
 def test_what_ran_before_us(cli, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         "import threading, time\n"

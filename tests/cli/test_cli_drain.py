@@ -85,6 +85,7 @@ def test_what_is_refused_goes_to_quarantine(drain, queue, server):
     assert len(lines) == 2
 
 
+@pytest.mark.long
 def test_max_attempts_and_order(drain, queue, server):
     for number in range(4):
         queue.put(report(number, sn="one unit"))
@@ -99,6 +100,7 @@ def test_max_attempts_and_order(drain, queue, server):
     assert server.stats()["requests"] == {SUBMIT: 1}  # one unit at a time
 
 
+@pytest.mark.long
 def test_the_next_drain_begins_with_one_probe(drain, queue, server):
     for number in range(9):
         queue.put(report(number))
@@ -147,6 +149,7 @@ def test_what_is_no_receipt(drain, queue, server):
     assert (done.returncode, json.loads(done.stdout)["submitted"]) == (0, 3)
 
 
+@pytest.mark.long
 def test_any_2xx_by_the_environment(drain, queue, server):
     queue.put(report(1))
     server.fail(SUBMIT, mode="html", times=None)
@@ -229,7 +232,10 @@ def started(server: WatsServer, folder: Path, *options: str) -> Iterator["subpro
 
 
 @posix
-@pytest.mark.parametrize(("number", "watch"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
+@pytest.mark.parametrize(
+    ("number", "watch"),
+    [(signal.SIGINT, False), pytest.param(signal.SIGTERM, True, marks=pytest.mark.long)],
+)
 def test_a_signal_lets_what_is_being_sent_finish(server, queue, number, watch):
     server.configure(latency=0.5)
     for index in range(20):
@@ -249,6 +255,7 @@ def test_a_signal_lets_what_is_being_sent_finish(server, queue, number, watch):
     assert err == (f"watching {queue.path}; Ctrl-C ends it\n" if watch else "")
 
 
+@pytest.mark.long
 @posix
 def test_a_second_signal_does_not_wait(server, queue):
     server.configure(latency=1000.0)
@@ -283,6 +290,7 @@ def test_watch_sends_what_comes_in_and_tells_of_pauses(server, queue):
     assert lines[2:] == ["sending again"]
 
 
+@pytest.mark.long
 @posix
 def test_a_terminal_shows_a_bar(server, queue):
     import pty

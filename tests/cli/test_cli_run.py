@@ -290,6 +290,7 @@ def test_ctrl_c(tmp_path):
     assert ends[0] == ends[1] == (-signal.SIGINT, "cleaned up\n")
 
 
+@pytest.mark.long
 def test_processes_of_multiprocessing(both, tmp_path):
     write(
         tmp_path / "script.py",

@@ -84,6 +84,7 @@ def test_tls_and_rate_limit_as_json(monkeypatch):
     assert not os.path.exists(found["ca_file"])  # noqa: PTH110
 
 
+@pytest.mark.long
 @posix
 def test_a_server_that_dies_is_noticed():
     with serving("--json") as process:

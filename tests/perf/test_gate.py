@@ -105,6 +105,7 @@ def test_it_is_quiet_for_equals_and_finds_what_is_slower(
         assert measured(NoisyMachine(seed, 0.7), plan).verdict() is Verdict.PASS
 
 
+@pytest.mark.long
 def test_equals_pass_nearly_always(measured: Callable[..., Comparison]) -> None:
     verdicts = [measured(NoisyMachine(seed, 1.0)).verdict() for seed in range(20)]
     assert verdicts.count(Verdict.PASS) >= 19

@@ -216,6 +216,7 @@ def test_the_report_says_what_the_results_say() -> None:
     assert RESULTS.with_suffix(".md").read_text("utf-8") == markdown(load(RESULTS))
 
 
+@pytest.mark.long
 def test_the_charts_are_the_same_for_the_same_results(results: Results, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from charts import CHARTS, draw

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pywats_green.queue import held_files
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
@@ -21,3 +23,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path
     finally:
         subprocess.run(["umount", "-l", str(tmp_path)], check=True)  # noqa: S607
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time passes between two tries at a file that another program holds."""
+    monkeypatch.setattr(held_files, "PAUSES", (0.0,) * len(held_files.PAUSES))

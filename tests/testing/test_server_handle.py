@@ -103,6 +103,7 @@ def test_the_server_dies_with_its_parent(death: str) -> None:
             assert connection.recv(1) == b""
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="fork")
 def test_the_server_dies_with_its_parent_though_a_fork_holds_its_pipe() -> None:
     code = """

@@ -14,6 +14,7 @@ from pywats_green.testing import WatsServer
 SCRIPT = Path(__file__).with_name("upstream_calls.py")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     not metadata.version("pywats-api").startswith("0.6"),
     reason="the calls are written for the methods and models of 0.6",

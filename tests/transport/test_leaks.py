@@ -31,6 +31,7 @@ def census() -> dict[str, int]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not PROC.exists(), reason="counts in /proc")
 def test_10_000_calls_grow_nothing(connect: Connect, server: WatsServer) -> None:
     transport = connect(server.url)

@@ -71,6 +71,7 @@ def accepted(tmp_path: Path, api: pyWATS, server: WatsServer) -> dict[str, int]:
     return server.reports()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
 def test_killed_between_put_and_move(inbox, tmp_path, api, server):
     (inbox / "a.txt").write_text("1")

@@ -143,6 +143,7 @@ if __name__ == "__main__":
     assert (done.stderr, done.stdout.split()) == ("", ["a", "False", "1"])
 
 
+@pytest.mark.long
 def test_a_main_program_without_its_guard_says_so(folder, run_python):
     done = run_python(
         """
@@ -243,6 +244,7 @@ def test_a_bad_file_costs_itself_alone(folder, queue, word, reason):
     assert ("Traceback" in text) == (word in ("raise", "number"))
 
 
+@pytest.mark.long
 def test_many_crashes_take_no_other_file_along(folder, queue):
     for number in range(20):
         (folder / f"{number:02}.txt").write_text("crash" if number % 2 else "fine")

@@ -180,15 +180,17 @@ def _planted() -> None:
 
 def test_poison_among_good_ones(server: WatsServer, api: pyWATS, folder: Path) -> None:
     ids = _fill(folder, 30)
-    (folder / "torn.queued").write_text('{"id": "tor')
-    (folder / "empty.queued").write_text("")
-    (folder / "list.queued").write_text("[1]")
+    for name, text in {"torn": '{"id": "tor', "empty": "", "list": "[1]"}.items():
+        path = folder / f"{name}.queued"
+        path.write_text(text)
+        os.utime(path, (0, 0))  # nobody is writing it any more
     (folder / "bad.queued").write_text('{"type": "T"}')  # 400 by the server
     summary = QueueProcessor(folder, api).drain()
     assert summary[:4] == (30, 0, 4, 0)
     assert set(server.reports()) == ids
 
 
+@pytest.mark.long
 def test_two_drainers_send_each_report_once(server: WatsServer, folder: Path) -> None:
     ids = _fill(folder, 200)
     server.configure(latency=1.0)
@@ -331,7 +333,9 @@ def slow_server() -> Iterator[WatsServer]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows delivers no signal to another process")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
+)
 def test_a_signal_lets_what_is_in_flight_finish(
     slow_server: WatsServer, folder: Path, number: signal.Signals
 ) -> None:
@@ -394,6 +398,7 @@ def test_run_picks_up_new_files(server: WatsServer, api: pyWATS, folder: Path) -
     assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.long
 def test_a_scanner_that_holds_every_file_for_a_moment(
     server: WatsServer, api: pyWATS, folder: Path
 ) -> None:
@@ -424,8 +429,11 @@ class SocketTiming(FakeTiming):
 @pytest.mark.parametrize(
     "fault",
     [
-        *(404, 503, "close"),
-        *(pytest.param(fault, marks=pytest.mark.long) for fault in (405, 407, 410, 421, "html")),
+        *(503, "close"),
+        *(
+            pytest.param(fault, marks=pytest.mark.long)
+            for fault in (404, 405, 407, 410, 421, "html")
+        ),
     ],
 )
 def test_after_an_outage_of_20_minutes_all_is_sent(

@@ -281,7 +281,14 @@ for submit in (api, api.report.submit_report):
 
 
 @pytest.mark.parametrize(
-    "name", ["login page", "not successful", "no content", "empty string", "word"]
+    "name",
+    [
+        "login page",
+        *(
+            pytest.param(name, marks=pytest.mark.long)
+            for name in ("not successful", "no content", "empty string", "word")
+        ),
+    ],
 )
 def test_disabled_the_return_is_judged(
     front: Front, run_python: Callable[..., Any], name: str

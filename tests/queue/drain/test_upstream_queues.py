@@ -226,6 +226,7 @@ def _names(folder: Path) -> dict[str, int]:
     return {state: states.count(state) for state in sorted(set(states))}
 
 
+@pytest.mark.long
 def test_a_persistent_queue_is_drained_once_and_stays_so(
     server: WatsServer,
     tmp_path: Path,

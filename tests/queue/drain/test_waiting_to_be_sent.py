@@ -118,13 +118,13 @@ def test_no_read_waits_for_the_submissions_gate(
 
     def submit(report: dict[str, str]) -> None:
         if report["id"] == bad:
-            reads.append((processor.paused_reason, len(api.product.get_products())))
+            reads.append((processor.paused_reason, api.product.get_product("PN-00001")))
             raise Refused(500, "no")
         api.report.submit_report(report)  # type: ignore[arg-type]
 
     def read_while_closed(*_: object) -> None:
         if processor.paused_reason is not None:
-            reads.append((processor.paused_reason, len(api.product.get_products())))
+            reads.append((processor.paused_reason, api.product.get_product("PN-00001")))
 
     processor = QueueProcessor(queue, submit, backoff=(0.01, 0.02), on_result=read_while_closed)
     assert processor.drain()[:5] == (49, 4, 1, 0, None)

@@ -79,9 +79,13 @@ def test_what_is_being_put_counts_once_whether_it_has_its_name_yet_or_not(tmp_pa
                 with pytest.raises(QueueFullError), capacity.room_for("d.queued", 10):
                     pass
         (tmp_path / "a.queued").rename(tmp_path / "a.queued.0123abcd.claim")
-        with capacity.room_for("b.queued", 10), capacity.room_for("c.queued", 10):
-            with pytest.raises(QueueFullError), capacity.room_for("d.queued", 10):
-                pass
+        with (
+            capacity.room_for("b.queued", 10),
+            capacity.room_for("c.queued", 10),
+            pytest.raises(QueueFullError),
+            capacity.room_for("d.queued", 10),
+        ):
+            pass
 
 
 def test_many_greenlets_never_put_too_much(tmp_path: Path) -> None:

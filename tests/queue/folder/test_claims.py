@@ -205,6 +205,7 @@ def test_a_folder_named_like_a_report_goes_to_quarantine(tmp_path: Path) -> None
     queue.close()
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_report_that_may_not_be_read_is_no_unreadable_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -280,6 +281,7 @@ def test_a_claim_whose_file_is_gone_ends_quietly(tmp_path: Path, end: str) -> No
     queue.close()
 
 
+@pytest.mark.usefixtures("impatient")
 def test_what_cannot_be_removed_is_never_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -304,6 +306,7 @@ def test_what_cannot_be_removed_is_never_sent_again(
     queue.close()
 
 
+@pytest.mark.usefixtures("impatient")
 def test_what_can_be_neither_removed_nor_renamed_is_not_sent_again_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,7 @@ def test_a_side_car_that_is_held_costs_no_attempts(tmp_path: Path) -> None:
     queue.close()
 
 
+@pytest.mark.usefixtures("impatient")
 def test_nothing_else_of_a_group_is_sent_before_an_end_is_made(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path, order_by="sn")
     for number in range(2):

@@ -73,14 +73,14 @@ def same(ours: Any, theirs: Any) -> bool:
     return bool(ours == theirs)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(written)
 def test_values_are_those_of_json(text: str) -> None:
     content = text.encode("utf-8", "surrogatepass")
     assert same(parse(content, "application/json"), by_json(content))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(mutated())
 @example(b"")
 @example(b"\xef\xbb\xbf{}")

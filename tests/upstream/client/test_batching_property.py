@@ -92,7 +92,7 @@ def look_up(api: pyWATS, item: tuple[str, str]) -> Any:
 
 
 @settings(
-    max_examples=80,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

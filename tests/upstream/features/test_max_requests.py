@@ -111,6 +111,7 @@ def run(tmp_path: Path) -> Run:
     return run
 
 
+@pytest.mark.long
 def test_it_fails_the_test_with_the_report(run: Run) -> None:
     done = run("-p", "pywats_green.testing.plugin")
     assert "3 failed, 5 passed" in done.stdout, done.stdout + done.stderr
