@@ -88,7 +88,11 @@ class TransportError(PywatsGreenError):
             those with its own, its blocking client shows them.
         is_away: Whether it means that the server, or the path to it, is down.
         is_unsent: Whether no byte of the request was written.
+        is_stale: Whether a kept connection ended before a byte of the answer came: the server may
+            have closed it while the request was on its way.
     """
+
+    is_stale = False
 
     def __init__(
         self, text: str, *, system: bool = False, is_away: bool = False, is_unsent: bool = False

@@ -12,6 +12,7 @@ import weakref
 from collections import deque
 from typing import Any, ClassVar, TypedDict
 
+import gevent
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -24,13 +25,14 @@ from pywats_green.transport.tls import make_context
 from pywats_green.transport.writing import Message
 
 _ORIGINS = 1_000  # only endless redirects could need more
+_LONGEST_TIMER = 3_600.0  # seconds
 
 
 class IdleConnections:
     """The idle connections of an origin, most recently used first; urllib3's pool queue.
 
     Unbounded: as many connections are kept as were in use at once. Those idle for longer than
-    `keepalive_expiry` are closed when another one is put or taken. Deque operations cannot be
+    `keepalive_expiry` are closed, whether or not another call comes. Deque operations cannot be
     interrupted by another greenlet, so it needs no lock.
     """
 
@@ -38,6 +40,7 @@ class IdleConnections:
         del maxsize  # urllib3's bound; unused, see above
         self._idle: deque[GreenConnection] = deque()
         self._expiry = config.in_force.keepalive_expiry
+        self._timer: Any = None
 
     def put(self, connection: GreenConnection | None, block: bool = False) -> None:  # noqa: ARG002  # urllib3's call
         """Take a connection back. A closed one, or None, is dropped."""
@@ -48,6 +51,8 @@ class IdleConnections:
         oldest = connection.idle_since - self._expiry
         if self._idle[0].idle_since <= oldest:
             self._expire(oldest)
+        if self._timer is None and self._idle:
+            self._start_timer(self._expiry)
 
     def get(self, block: bool = False, timeout: float | None = None) -> GreenConnection:  # noqa: ARG002
         """Return the most recently used connection.
@@ -67,6 +72,21 @@ class IdleConnections:
         while self._idle and self._idle[0].idle_since <= oldest:
             self._idle.popleft().close()
 
+    def _start_timer(self, seconds: float) -> None:
+        """Start the one timer, which keeps neither the event loop nor this pool alive."""
+        loop = gevent.get_hub().loop
+        loop.update_now()  # its idea of now may be old, and the timer would go off early
+        self._timer = loop.timer(min(seconds, _LONGEST_TIMER), ref=False)
+        self._timer.start(_look, weakref.ref(self), self._timer)
+
+    def look(self) -> None:
+        """Close what has expired; called by the timer, in the hub."""
+        self._timer = None
+        now = time.monotonic()
+        self._expire(now - self._expiry)
+        if self._idle:
+            self._start_timer(self._idle[0].idle_since + self._expiry - now)
+
     def clear(self) -> None:
         """Close all of them."""
         while self._idle:
@@ -74,6 +94,12 @@ class IdleConnections:
 
     def __len__(self) -> int:
         return len(self._idle)
+
+
+def _look(idle: weakref.ref[IdleConnections], timer: Any) -> None:
+    timer.close()
+    if (connections := idle()) is not None:
+        connections.look()
 
 
 class GreenPool(HTTPConnectionPool):
@@ -110,16 +136,20 @@ class GreenPool(HTTPConnectionPool):
             connection: Any = self.pool.get()  # type: ignore[union-attr]  # not closed while in use
         except queue.Empty:
             connection = self._new_conn()
+        is_kept = True
         try:
             wire = connection.wire
             if wire is None or wire.has_come():
+                is_kept = False
                 connection.close()  # if it is stale
                 self._connect(connection, connect_timeout)
                 wire = connection.wire
             answer, can_go_on = wire.exchange(message, timeout)
         except (OSError, http.client.HTTPException) as exc:
             connection.close()
-            raise exchange_fault(exc) from exc
+            fault = exchange_fault(exc)
+            fault.is_stale = is_kept and wire.is_silent
+            raise fault from exc
         except BaseException:  # also a kill: the next exchange must not read this one's response
             connection.close()
             raise

@@ -70,6 +70,7 @@ class Reader:
     _is_followed: bool  # by surplus bytes
     _keeps: bool
     _count: int  # pieces of the body
+    is_silent = False  # whether the connection ended before a byte of the response came
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -122,9 +123,14 @@ class Reader:
             http.client.RemoteDisconnected: Its head is truncated.
             OSError: The connection failed or timed out.
         """
-        received = receive()
+        try:
+            received = receive()
+        except ConnectionError:
+            self.is_silent = True
+            raise
         head = 0, received.find(_END) + len(_END) if _USUAL_START.match(received) else 0
         if head[1] < len(_END):
+            self.is_silent = not received
             received, head = receive_head(receive, received)
         if head[1] > LONG:
             check_length(received, head[1])

@@ -58,6 +58,11 @@ class Wire:
         self._receive = self._receive_plainly if is_plain else partial(sock.recv, RECEIVED)
         self._timeout: float | None = None
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether the connection ended before a byte of the last response came."""
+        return self._reader.is_silent
+
     def close(self) -> None:
         """Break reference cycles. The socket is closed by the connection."""
         self._reader.close()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +20,7 @@ from pywats_green import configure
 from pywats_green.exceptions import TransportError
 from pywats_green.testing import WatsServer
 from pywats_green.transport import Answer, Transport
+from pywats_green.transport.pools import transport_statistics
 
 from .servers import Seen, Server, read_request, reply, reset
 
@@ -93,6 +96,29 @@ def test_idle_connections_expire(connect: Connect) -> None:
         until(lambda: server.closed == 2, "both connections to be closed")
         call(transport)
         assert server.opened == 3
+
+
+def test_idle_connections_expire_though_no_call_comes(connect: Connect) -> None:
+    configure(keepalive_expiry=0.05)
+    with Server() as server:
+        transport = connect(server.url)
+        gevent.joinall([gevent.spawn(call, transport) for _ in range(10)], raise_error=True)
+        until(lambda: server.closed == server.opened, "all connections to be closed")
+        assert transport_statistics()["idle"] == 0
+        assert call(transport).status == 200  # and again
+        until(lambda: server.closed == server.opened, "the new one to be closed")
+
+
+def test_a_transport_that_is_dropped_is_not_kept_by_its_timer(clean_environment: None) -> None:
+    configure(keepalive_expiry=3_600.0)
+    with Server() as server:
+        transport = Transport(server.url)
+        call(transport)
+        dropped = weakref.ref(transport)
+        del transport
+        gc.collect()
+        assert dropped() is None
+        until(lambda: server.closed == 1, "its connection to be closed")
 
 
 def test_close_closes_the_idle_and_the_transport_goes_on(connect: Connect) -> None:

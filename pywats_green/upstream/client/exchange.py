@@ -122,6 +122,7 @@ class Exchange:
         started = time.time()
         attempt = 0
         away_since = None
+        met_a_stale_one = False
         while True:
             answer = error = None
             admission = admit(client, away_since)
@@ -135,6 +136,10 @@ class Exchange:
                     timeout_fraction,
                 )  # fmt: skip
             except PyWATSError as exc:
+                is_stale = getattr(exc.__cause__, "is_stale", False)
+                if is_stale and not met_a_stale_one and _is_read(method, endpoint):
+                    met_a_stale_one = True  # and the server has not failed
+                    continue
                 error = exc
             finally:
                 ended = settle(client, admission, answer, error)
@@ -251,8 +256,11 @@ def _waits(method: str, endpoint: str, error: PyWATSError) -> bool:
     """Return whether a request waits for its server, which is away, and is sent again."""
     if not (config.in_force.wait_for_server and is_away(error)):
         return False
-    is_read = method in _READS and not get_may_write(endpoint)
-    return is_read or getattr(error.__cause__, "is_unsent", False)
+    return _is_read(method, endpoint) or getattr(error.__cause__, "is_unsent", False)
+
+
+def _is_read(method: str, endpoint: str) -> bool:
+    return method in _READS and not get_may_write(endpoint)
 
 
 def _retry_delay(

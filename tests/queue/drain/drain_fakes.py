@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from gevent.event import Event
-from waiting import turn
+from waiting import BOUND, turn
 
 from pywats_green.queue.drain.run import Timing
 from pywats_green.queue.source import DrainState, Elsewhere
@@ -29,6 +29,27 @@ class FakeTiming(Timing):
             if event.is_set():
                 return
         object.__setattr__(self, "now", self.now + seconds)
+
+
+class SocketTiming(FakeTiming):
+    """Time that stands still while a processor has something in flight over a real socket."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        object.__setattr__(self, "processor", None)
+
+    processor: Any
+
+    def serve(self, processor: Any) -> Any:
+        """Return the processor, whose time this is from now on."""
+        object.__setattr__(self, "processor", processor)
+        return processor
+
+    def pass_time(self, event: Event, seconds: float) -> None:
+        if self.processor is not None and self.processor.stats()["in_flight"]:
+            event.wait(BOUND)
+        else:
+            super().pass_time(event, seconds)
 
 
 class FakeSource:

@@ -13,7 +13,7 @@ from typing import Any
 
 import gevent
 import pytest
-from drain_fakes import FakeTiming
+from drain_fakes import FakeTiming, SocketTiming
 from gevent.event import Event
 from pywats import pyWATS
 from scanner import scanner
@@ -414,18 +414,6 @@ def test_a_scanner_that_holds_every_file_for_a_moment(
     assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
-class SocketTiming(FakeTiming):
-    """Time that stands still while something is in flight over a real socket."""
-
-    processor: Any = None
-
-    def pass_time(self, event: Event, seconds: float) -> None:
-        if self.processor is not None and self.processor._run.in_flight:
-            event.wait(10)
-        else:
-            super().pass_time(event, seconds)
-
-
 @pytest.mark.parametrize(
     "fault",
     [
@@ -455,8 +443,7 @@ def test_after_an_outage_of_20_minutes_all_is_sent(
     processor = QueueProcessor(
         queue, api, timing=timing, give_up_after=None, on_result=until_it_is_over
     )
-    object.__setattr__(timing, "processor", processor)
-    summary = processor.drain()
+    summary = timing.serve(processor).drain()
     assert summary[:5] == (60, 0, 0, 0, None)
     assert set(server.reports()) == ids
     assert 1200 <= summary.elapsed < 1200 + 600

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote_plus
 
 import pytest
-from drain_fakes import FakeSource, FakeTiming, script
-from gevent.event import Event
+from drain_fakes import FakeSource, FakeTiming, SocketTiming, script
 from gevent.pywsgi import WSGIServer
 from pywats import pyWATS
 from pywats.queue import MemoryQueue
@@ -385,18 +384,6 @@ def test_a_variable_that_does_not_fit(
 # --- how often it is sent
 
 
-class SocketTiming(FakeTiming):
-    """Time that stands still while something is in flight over a real socket."""
-
-    processor: Any = None
-
-    def pass_time(self, event: Event, seconds: float) -> None:
-        if self.processor.stats()["in_flight"]:
-            event.wait(10)
-        else:
-            super().pass_time(event, seconds)
-
-
 @pytest.mark.parametrize("answer", [Answer(status="204 No Content"), Answer(PAGE, HTML)])
 def test_a_server_that_stores_and_says_nothing_sees_few_posts(
     front: Front, client: pyWATS, answer: Answer
@@ -408,8 +395,7 @@ def test_a_server_that_stores_and_says_nothing_sees_few_posts(
 
     def drain(accept: Any, **options: Any) -> Any:
         sender = QueueProcessor(source, client, accept=accept, timing=timing, **options)
-        object.__setattr__(timing, "processor", sender)
-        return sender.drain()
+        return timing.serve(sender).drain()
 
     summary = drain(None, concurrency=10, give_up_after=3600.0)
     assert 3600 <= summary.elapsed < 3700

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gevent
 import pytest
-from drain_fakes import FakeSource, FakeTiming, Refused
+from drain_fakes import FakeSource, FakeTiming, Refused, SocketTiming
 from gevent.event import Event
 from pywats import pyWATS
 from pywats.core.exceptions import PyWATSError
@@ -110,8 +110,8 @@ def test_no_read_waits_for_the_submissions_gate(
     server: WatsServer, api: pyWATS, tmp_path: Path
 ) -> None:
     """One report that the server always answers with 500, first of 50, over real sockets."""
-    folder = tmp_path / "queue"
-    queue = FolderQueue(folder)
+    folder, timing = tmp_path / "queue", SocketTiming()
+    queue = FolderQueue(folder, timer=timing.clock, clock=timing.clock)
     for number in range(50):
         queue.put({"id": f"id-{number}", "type": "T", "pn": "PN-00001", "sn": f"SN-{number}"})
     bad, reads = "id-0", []
@@ -126,8 +126,8 @@ def test_no_read_waits_for_the_submissions_gate(
         if processor.paused_reason is not None:
             reads.append((processor.paused_reason, api.product.get_product("PN-00001")))
 
-    processor = QueueProcessor(queue, submit, backoff=(0.01, 0.02), on_result=read_while_closed)
-    assert processor.drain()[:5] == (49, 4, 1, 0, None)
+    processor = QueueProcessor(queue, submit, timing=timing, on_result=read_while_closed)
+    assert timing.serve(processor).drain()[:5] == (49, 4, 1, 0, None)
     assert len(server.reports()) == 49
     [item] = queue.list("quarantined")
     assert (item.item_id, item.attempts) == (bad, 5)

@@ -228,7 +228,7 @@ def test_an_error_carries_the_answer_that_caused_it(api: pyWATS, server: WatsSer
     with pytest.raises(ValueError, match="409") as caught:
         api.report.submit_report(report)
     assert caught.value.response.status_code == 409  # type: ignore[attr-defined]
-    server.fail("GET /api/Product/{partNumber}", mode="reset", times=1)
+    server.fail("GET /api/Product/{partNumber}", mode="reset", times=2)
     with pytest.raises(PyWATSError) as caught_later:
         api.product.get_product("PN-00001")
     assert not hasattr(caught_later.value, "response")
