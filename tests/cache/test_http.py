@@ -689,7 +689,9 @@ def test_stale_if_error_serves_the_last_good_answer(
     api.product.get_product("PN-00001")
     api._http_client.timeout = 0.5
     clock.now += 20
-    server.fail(ROUTE, mode=mode, status=503 if mode == "status" else None, times=2)
+    # After the first reset no connection is kept, so only the first read is sent once more.
+    times = 3 if mode in ("reset", "close") else 2
+    server.fail(ROUTE, mode=mode, status=503 if mode == "status" else None, times=times)
     for _ in range(2):
         assert api.product.get_product("PN-00001").name == "Product 1"
     assert cache_of(api).get_stats()["stale_served"] == 2  # type: ignore[union-attr]

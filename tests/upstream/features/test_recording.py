@@ -75,7 +75,7 @@ def test_errors_and_statuses(api: pyWATS, server: WatsServer) -> None:
             api.product.get_product("PN-00001")
         with pytest.raises(Exception, match="404"):
             api.product.get_product("PN-NONE")
-        server.fail(SERVERS_SINGLE, mode="reset")
+        server.fail(SERVERS_SINGLE, mode="reset", times=2)  # a kept connection is no proof
         with pytest.raises(Exception, match="HTTP request failed"):
             api.product.get_product("PN-00001")
     assert [(call.status, call.error) for call in profile.calls] == [
