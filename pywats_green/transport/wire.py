@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import ssl
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,6 +16,9 @@ from pywats_green.transport.answers import Answer, decoded
 from pywats_green.transport.reader import Reader
 from pywats_green.transport.responses import RECEIVED
 from pywats_green.transport.writing import Message
+
+# A write to a connection that the server has closed fails with one of these.
+_BROKEN = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 _TOGETHER = 16_384  # bytes; a smaller body is copied and sent together with its head
 
@@ -109,7 +113,7 @@ class Wire:
             self._sock.sendall(data)
             if body:
                 self._sock.sendall(body)
-        except ConnectionError:
+        except _BROKEN:
             # A server may reject a body by answering early and closing; the response can still be
             # read.
             return False

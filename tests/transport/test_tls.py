@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import gevent.ssl
 import pytest
 import trustme
 
@@ -246,3 +247,20 @@ def test_big_bodies_travel_over_tls(connect: Connect, authority: Authority) -> N
         body = bytes(range(256)) * 8_000
         answer = connect(server.url).request("POST", "/x", None, {}, body, 5.0)
     assert answer.content == body
+
+
+def test_an_answer_that_came_before_a_write_broke_is_read(
+    connect: Connect, server: Server, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(ca_bundle=authority.file)
+    server.answer = lambda seen: reply(413, b"too big", [("Connection", "close")])
+
+    def send_the_head_only(sock: gevent.ssl.SSLSocket, data: bytes) -> None:
+        if sock.server_side or data.startswith(b"POST"):
+            return sendall(sock, data.replace(b"1000000", b"0"))
+        raise ssl.SSLEOFError(8, "EOF occurred in violation of protocol")
+
+    sendall = gevent.ssl.SSLSocket.sendall
+    monkeypatch.setattr(gevent.ssl.SSLSocket, "sendall", send_the_head_only)
+    answer = connect(server.url).request("POST", "/x", None, {}, b"x" * 1_000_000, 5.0)
+    assert (answer.status, answer.content) == (413, b"too big")
