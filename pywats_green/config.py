@@ -59,6 +59,7 @@ class Settings:
     pool_reuse: bool = True
     admission_timeout: float | None = None
     wait_for_server: float = 0.0
+    max_answer_bytes: int | None = 268_435_456
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -75,6 +76,7 @@ class Settings:
         for name in ("ca_bundle", "client_cert", "client_key"):
             _require_path(name, getattr(self, name))
         _require_bytes("cache_max_bytes", self.cache_max_bytes)
+        _require_bytes("max_answer_bytes", self.max_answer_bytes)
         _require_ttls(self.ttl)
         _require_flag("bulk_writes", self.bulk_writes)
         _require_flag("pool_reuse", self.pool_reuse)
@@ -154,6 +156,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "pool_reuse": _parse_flag,
     "admission_timeout": float,
     "wait_for_server": float,
+    "max_answer_bytes": int,
 }
 
 
@@ -218,6 +221,7 @@ class SettingsChanges(TypedDict, total=False):
     pool_reuse: bool
     admission_timeout: float | None
     wait_for_server: float
+    max_answer_bytes: int | None
 
 
 in_force = Settings()
@@ -269,7 +273,8 @@ limit or a closed gate, outside its own time limits; then it fails with `Admissi
     | `wait_for_server` | 0.0 | seconds for which a call waits for an unreachable server; 0: it \
 fails at once, and after a few failures in a row all calls do, as upstream; above 0, the circuit \
 breaker is bypassed | live clients |
-
+    | `max_answer_bytes` | 268435456 | bytes to which a compressed response may expand; \
+beyond them the call fails; None: no limit | live clients |
 
     Without `ca_bundle`, the first that is set of `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`,
     `SSL_CERT_FILE` and `SSL_CERT_DIR` is used, else certifi's bundle.

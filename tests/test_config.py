@@ -18,6 +18,7 @@ def restored():  # type: ignore[no-untyped-def]
 def test_defaults() -> None:
     assert Settings() == Settings(
         keepalive_expiry=30.0,
+        max_answer_bytes=268_435_456,
         dns_ttl=60.0,
         ca_bundle=None,
         client_cert=None,

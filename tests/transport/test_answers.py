@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from pywats_green import configure
 from pywats_green.exceptions import TransportError
 from pywats_green.transport import Transport
 
@@ -78,6 +79,13 @@ WHOLE = {
     "gzip of nothing": reply(200, b"", [("Content-Encoding", "gzip")]),
     "deflate": reply(200, deflated(BODY), [("Content-Encoding", "deflate")]),
     "deflate, raw": reply(200, deflated(BODY, -zlib.MAX_WBITS), [("Content-Encoding", "deflate")]),
+    **{
+        f"encoded as {names!r}": reply(200, GZIPPED, [("Content-Encoding", names)])
+        for names in (
+            *("identity, gzip", "utf-8, gzip", "aws-chunked, gzip", "gzip,", "gzip, identity"),
+            *("identity", "utf-8", "compress", "gzip;q=1", ","),
+        )
+    },
     "twice": reply(200, gzip.compress(deflated(BODY)), [("Content-Encoding", "deflate, gzip")]),
     "identity": reply(200, BODY, [("Content-Encoding", "identity")]),
     "unknown coding": reply(200, BODY, [("Content-Encoding", "rot13")]),
@@ -265,3 +273,14 @@ def test_a_long_header_block_is_read(connect: Connect) -> None:
     long = [(f"X-{number}", "x" * 1_000) for number in range(80)]
     with Server(lambda seen: reply(200, BODY, long)) as server:
         assert by_green(connect(server.url)) == by_httpx(server.url)
+
+
+def test_a_response_may_not_expand_without_bound(connect: Connect) -> None:
+    small = gzip.compress(b"x" * 3_000_000)
+    configure(max_answer_bytes=2_000_000)
+    with Server(lambda seen: reply(200, small, [("Content-Encoding", "gzip")])) as server:
+        transport = connect(server.url)
+        assert "2000000 bytes: if it may be" in by_green(transport)
+        for enough in (3_000_000, None):
+            configure(max_answer_bytes=enough)
+            assert by_green(transport)[2] == b"x" * 3_000_000
