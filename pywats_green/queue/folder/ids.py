@@ -1,9 +1,10 @@
 """Which ids are in a queue: so that an id that is put twice is found without a scan.
 
     ids/<hash of the id>      the name of the file that was put under it, and a hash of its body
+    ids/<two digits>.lock     locked while a report is put whose hash begins with them
 
-It is there from before a report is named until it is delivered or discarded. One that is left over
-is of no account, because the file that it names is not there.
+A note is there from before a report is named until it is delivered or discarded. One that is left
+over is of no account, because the file that it names is not there.
 """
 
 from __future__ import annotations
@@ -12,21 +13,30 @@ import contextlib
 import hashlib
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import gevent
+from filelock import BaseFileLock, Timeout
 
 from pywats_green.exceptions import QueueItemError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.files import remove_patiently, write_small
-from pywats_green.queue.folder.owners import OWNERS, make_shared
+from pywats_green.queue.folder.owners import OWNERS, make_shared, try_lock
 from pywats_green.queue.held_files import patiently
 
 IDS = "ids"
+_LOCK = ".lock"
 
 # Notes beyond twice the reports that may be left over.
 _SLACK = 1000
 
 # Seconds within which a put has named its report.
 _YOUNG = 600.0
+
+# Tries to lock an id, and the seconds between two: 30 s in all.
+_TRIES = 3000
+_PAUSE = 0.01
 
 
 class Ids:
@@ -39,6 +49,26 @@ class Ids:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._room = folder / IDS
+
+    @contextlib.contextmanager
+    def locked(self, item_id: str) -> Iterator[None]:
+        """Keep all others from putting a report of this id during the block.
+
+        Between its note and its name a report is nowhere to be found, so two that are put at once
+        would take each other's note for a left-over one. The system frees the lock of a process
+        that dies. Where there are no locks, there remains a gap.
+
+        Raises:
+            QueueItemError: Another has been putting one for 30 s.
+            OSError: The folder of the notes cannot be created, or this process lacks descriptors.
+        """
+        make_shared(self._room)
+        lock = self._lock(item_id)
+        try:
+            yield
+        finally:
+            if lock is not None:
+                lock.release()
 
     def note(self, item_id: str, name: str, data: bytes) -> bool:
         """Note an id before its report is named.
@@ -55,7 +85,6 @@ class Ids:
             QueueItemError: Another report of this id is in the queue.
             OSError: It cannot be noted.
         """
-        make_shared(self._room)
         path = self._path(item_id)
         told = {"name": name, "body": hashlib.sha256(data).hexdigest()}
         text = json.dumps(told).encode("ascii")
@@ -85,7 +114,7 @@ class Ids:
             present: The waiting names of all reports in the queue.
         """
         try:
-            notes = list(self._room.iterdir())
+            notes = [path for path in self._room.iterdir() if path.suffix != _LOCK]
         except OSError:
             return  # nobody has noted anything yet
         if len(notes) <= 2 * len(present) + _SLACK:
@@ -97,6 +126,15 @@ class Ids:
                 # A put notes its id before its report is there.
                 if now - path.stat().st_mtime > _YOUNG and (told or {}).get("name") not in present:
                     path.unlink()
+
+    def _lock(self, item_id: str) -> BaseFileLock | None:
+        path = self._room / f"{self._path(item_id).name[:2]}{_LOCK}"
+        for _ in range(_TRIES):
+            try:
+                return try_lock(path)
+            except Timeout:
+                gevent.sleep(_PAUSE)
+        raise QueueItemError(f"another process is putting a report of the id {item_id!r}")
 
     def _path(self, item_id: str) -> Path:
         digest = hashlib.sha256(item_id.encode("utf-8", "surrogateescape")).hexdigest()

@@ -108,19 +108,21 @@ class Store:
             return data
 
         try:
-            data = off_hub(write)
-            if data is None:
-                return False
-            try:
-                # Not in the thread: if the greenlet was killed meanwhile, this must not happen.
-                move_new(draft.path, target)
-                is_new = True
-            except FileExistsError:  # another process put one of this id in the same microsecond
-                if patiently(target.read_bytes) != data:
-                    text = f"another report of this id was put at the same moment: {name}"
-                    raise QueueItemError(text) from None
-                draft.drop()
-            off_hub(lambda: sync_folder(self.folder))
+            if item_id is not None and raw is None:
+                raw = off_hub(lambda: encode(document))
+            with contextlib.nullcontext() if item_id is None else self.ids.locked(item_id):
+                data = off_hub(write)
+                try:
+                    # Not in the thread: if the greenlet was killed meanwhile, it must not happen.
+                    if data is not None:
+                        move_new(draft.path, target)
+                        is_new = True
+                except FileExistsError:  # another put one of this id in the same microsecond
+                    if patiently(target.read_bytes) != data:
+                        text = f"another report of this id was put at the same moment: {name}"
+                        raise QueueItemError(text) from None
+                    draft.drop()
+            off_hub(lambda: sync_folder(self.folder))  # of another's report, too: it may not be yet
         except BaseException as error:
             draft.drop()
             if is_new:
@@ -130,7 +132,7 @@ class Store:
             if isinstance(error, OSError):
                 raise folder_error("write a report", self.folder, error) from error
             raise
-        return True
+        return data is not None
 
     def claim(self, item: WaitingItem, owner: str) -> str:
         """Rename a waiting report for its owner, and its sidecar with it; return the new name.
