@@ -395,7 +395,7 @@ def test_run_picks_up_new_files(server: WatsServer, api: pyWATS, folder: Path) -
     processor.stop()
     runner.get(timeout=30)
     assert len(server.reports()) == 2
-    assert [path for path in folder.rglob("*") if path.is_file()] == []
+    assert [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
 
 
 @pytest.mark.long
