@@ -155,6 +155,23 @@ FURTHER_ROWS = (
         figure("10,000 files: memory for each"), 3, at_least=False, unit="kB"),
     Row("the same: cost of each / with 1,000 waiting", DEPTH,
         figure("cost of a report, 10,000 files / 1,000"), 1.5, at_least=False),
+    Row("650 reads under the default limit of 500 a minute: failed", "test_a_batch_beyond",
+        figure("beyond the limit: failed"), 0, at_least=False),
+    Row("the same: wall / the minute that the limit takes", "test_a_batch_beyond",
+        figure("beyond the limit: wall / the window"), 1.1, at_least=False),
+    Row("500 reads at once, 429 without Retry-After, retries on: failed", "test_a_limit_that",
+        figure("a limit that is not named: failed"), 0, at_least=False),
+    Row("the same: refused", "test_a_limit_that",
+        figure("a limit that is not named: refused"), 10, at_least=False, unit="%"),
+    Row("750 reads, server away for 6 s, `wait_for_server=30`: failed", "test_an_outage",
+        figure("an outage: failed"), 0, at_least=False),
+    Row("the same: from its return to the end", "test_an_outage",
+        figure("an outage: from its return to the end"), 10, at_least=False, unit="s"),
+    *(
+        Row(f"10,000 {how}", "test_operators",
+            figure(f"10,000 {how}"), 10, at_least=False, unit="s")
+        for how in ("in quarantine: requeue --all", "waiting: discard --all")
+    ),
     Row("objects left by 100,000 calls", "test_nothing_stays_behind",
         figure("objects left by 100,000 calls: green"), 0, at_least=False),
 )  # fmt: skip
