@@ -3,6 +3,7 @@
 import pywats_green  # isort: split
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,10 @@ from pywats.core.throttle import configure_throttling
 from pywats_green.testing import WatsServer
 
 assert pywats_green.is_active()
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts its jobs in the background like that, and the programs under test inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
