@@ -108,8 +108,6 @@ class Store:
             return data
 
         try:
-            if item_id is not None and raw is None:
-                raw = off_hub(lambda: encode(document))
             with contextlib.nullcontext() if item_id is None else self.ids.locked(item_id):
                 data = off_hub(write)
                 try:
