@@ -92,15 +92,22 @@ class Store:
             InvalidArgumentError: JSON cannot express it; nothing of it is left.
             QueueItemError: Another report of that id is in the queue.
         """
-        target = self.folder / name
-        draft = Draft(self.folder, name)
-        is_new = False
-        noted: list[str] = []
+        try:
+            with contextlib.nullcontext() if item_id is None else self.ids.locked(item_id):
+                return self._put(name, document, raw, item_id, without_id)
+        except OSError as error:
+            raise folder_error("write a report", self.folder, error) from error
+
+    def _put(
+        self, name: str, document: Document, raw: bytes | None, item_id: str | None, is_bare: bool
+    ) -> bool:
+        target, draft = self.folder / name, Draft(self.folder, name)
+        is_new, noted = False, list[str]()
 
         def write() -> bytes | None:
             data = encode(document) if raw is None else raw
             if item_id is not None:
-                told = encode({**document, "id": None}) if without_id else data
+                told = encode({**document, "id": None}) if is_bare else data
                 if not self.ids.note(item_id, name, told):
                     return None
                 noted.append(item_id)
@@ -108,27 +115,23 @@ class Store:
             return data
 
         try:
-            with contextlib.nullcontext() if item_id is None else self.ids.locked(item_id):
-                data = off_hub(write)
-                try:
-                    # Not in the thread: if the greenlet was killed meanwhile, it must not happen.
-                    if data is not None:
-                        move_new(draft.path, target)
-                        is_new = True
-                except FileExistsError:  # another put one of this id in the same microsecond
-                    if patiently(target.read_bytes) != data:
-                        text = f"another report of this id was put at the same moment: {name}"
-                        raise QueueItemError(text) from None
-                    draft.drop()
-            off_hub(lambda: sync_folder(self.folder))  # of another's report, too: it may not be yet
-        except BaseException as error:
+            data = off_hub(write)
+            try:
+                # Not in the thread: if the greenlet was killed meanwhile, it must not happen.
+                if data is not None:
+                    move_new(draft.path, target)
+                    is_new = True
+            except FileExistsError:  # another put one of this id in the same microsecond
+                if patiently(target.read_bytes) != data:
+                    raise QueueItemError(f"another report of this id was put: {name}") from None
+                draft.drop()
+            off_hub(lambda: sync_folder(self.folder))  # for another's report, too
+        except BaseException:  # undone before anybody else may look, and rely on it
             draft.drop()
             if is_new:
                 remove_patiently(target)
             for each in noted:
                 self.ids.forget(each)
-            if isinstance(error, OSError):
-                raise folder_error("write a report", self.folder, error) from error
             raise
         return data is not None
 

@@ -24,7 +24,7 @@ from pywats_green.exceptions import (
     QueueItemError,
     UnreadableReportError,
 )
-from pywats_green.queue.folder import ids
+from pywats_green.queue.folder import ids, store
 from pywats_green.queue.folder.files import Draft
 from pywats_green.queue.folder.ids import Ids
 from pywats_green.queue.folder.queue import FolderQueue
@@ -424,6 +424,41 @@ def test_two_puts_of_one_id_do_not_take_each_other_for_left_over(
         with pytest.raises(QueueItemError, match="another report of the id 'r'"):
             second.get(30)
     assert bodies(tmp_path) == [{"id": "r", "v": 1}]
+
+
+def test_a_put_that_fails_at_last_takes_nobody_elses_report_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second puts the same report when that of the first has its name, but is not synced."""
+    try_lock, sync = ids.try_lock, store.sync_folder
+    named, goes_on = threading.Event(), threading.Event()
+    refused: list[Path] = []
+
+    def fail_once(folder: Path) -> None:
+        if named.is_set():
+            return sync(folder)
+        named.set()
+        assert goes_on.wait(30)
+        raise OSError(errno.EIO, "Input/output error")
+
+    def watched(path: Path) -> object:
+        try:
+            return try_lock(path)
+        except Timeout:
+            refused.append(path)
+            raise
+
+    monkeypatch.setattr(store, "sync_folder", fail_once)
+    monkeypatch.setattr(ids, "try_lock", watched)
+    first = gevent.spawn(FolderQueue(tmp_path).put, {"id": "r"})
+    until(named.is_set)
+    second = gevent.spawn(FolderQueue(tmp_path).put, {"id": "r"})
+    until(lambda: refused or second.ready())
+    goes_on.set()
+    with pytest.raises(QueueFolderError, match="Input/output error"):
+        first.get(30)
+    assert second.get(30) == "r"
+    assert bodies(tmp_path) == [{"id": "r"}]
 
 
 @pytest.mark.parametrize("end", ["delivered", "discarded", "quarantined", "removed by hand"])
