@@ -157,7 +157,10 @@ def test_green_prints_no_traceback_of_its_own(runs: dict[str, Run]) -> None:
 
 def test_the_document_lists_what_is_listed_here() -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
-    row = re.compile(r"^\| \*\*(.+?)\*\* \|.*\| \(([abc])\) \|", re.MULTILINE)
-    assert sorted(row.findall(text)) == sorted((listed.key, listed.kind) for listed in LISTED)
+    row = re.compile(r"^\| \*\*(.+?)\*\* \|.*\| \(([a-d])\) \|", re.MULTILINE)
+    documented, listed = set(row.findall(text)), {(each.key, each.kind) for each in LISTED}
+    assert listed <= documented
+    # Nearly all of kind (d) only show over many calls.
+    assert {kind for _, kind in documented - listed} == {"d"}
     words = re.compile(r"^- \*\*(.+?)\*\*", re.MULTILINE)
     assert sorted(words.findall(text)) == sorted(listed.key for listed in WORDS)
