@@ -18,7 +18,7 @@ _LIMIT = 262_144  # bytes, including interim responses; upstream's library fails
 _MOST_LINES = 10_000
 LONG = 2 * _MOST_LINES  # bytes; a shorter head is within all bounds
 
-_END = b"\r\n\r\n"
+END = b"\r\n\r\n"
 _START = b"HTTP/1."
 _STATUS_AT = len("HTTP/1.1 ")
 _INTERIM = ord("1")
@@ -60,8 +60,8 @@ def find_head(received: bytes, begin: int = 0) -> Head:
         TransportError: It is not HTTP, or switches to another protocol.
     """
     while True:
-        end = received.find(_END, begin) + len(_END)
-        if end < len(_END):
+        end = received.find(END, begin) + len(END)
+        if end < len(END):
             return begin, 0
         if not received.startswith(_START, begin):
             raise no_status_line(received[begin:end])
@@ -117,8 +117,8 @@ def check_length(received: bytes, end: int) -> None:
 
 def mended(received: bytes, end: int) -> bytes:
     """Unfold the header lines before `end`, and merge repeated equal Content-Lengths."""
-    heads = received[:end].split(_END)[:-1]
-    return b"".join([*(_mended_head(head) + _END for head in heads), received[end:]])
+    heads = received[:end].split(END)[:-1]
+    return b"".join([*(_mended_head(head) + END for head in heads), received[end:]])
 
 
 def _mended_head(head: bytes) -> bytes:
@@ -137,7 +137,7 @@ def _mended_head(head: bytes) -> bytes:
 
 def refusal(head: bytes, exc: HttpParserError) -> TransportError:
     """Return the error for a rejected head, with upstream's library's message if it has one."""
-    lines = head[: -len(_END)].split(b"\r\n")[1:]
+    lines = head[: -len(END)].split(b"\r\n")[1:]
     for line in lines:
         if not _HEADER_LINE.fullmatch(line):
             return TransportError(f"illegal header line: {bytearray(line)!r}")

@@ -213,5 +213,5 @@ class Sending:
         self._was_read = True
 
     def is_current(self) -> bool:
-        """Tell whether the caller runs inside this sending's callable."""
+        """Return whether the caller runs inside this sending's callable."""
         return gevent.getcurrent() is self._call.greenlet
