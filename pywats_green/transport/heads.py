@@ -38,7 +38,19 @@ Head: TypeAlias = tuple[int, int]
 
 
 def receive_head(receive: Callable[[], bytes], received: bytes) -> tuple[bytes, Head]:
-    """Receive until a final head is complete."""
+    """Receive until a final head is complete.
+
+    Args:
+        receive: Returns what arrives next; nothing at the end of the connection.
+        received: What has arrived so far.
+
+    Returns:
+        What has arrived, and where the head is in it.
+
+    Raises:
+        http.client.RemoteDisconnected: The connection ended in the middle of the head.
+        TransportError: The head is too long, or not HTTP.
+    """
     head, known = find_head(received), 0
     while not head[1]:
         _check_beginning(received, head[0], known)

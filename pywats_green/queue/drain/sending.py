@@ -116,6 +116,7 @@ class Sender:
 
         Raises:
             TimeoutError: It took longer than the timeout.
+            TypeError: The callable is asynchronous.
             Exception: What `load` and the callable raise.
         """
         report = claim.load()
