@@ -136,4 +136,4 @@ class QueueFullError(QueueFolderError):
 
 
 class QueueItemError(PywatsGreenError, LookupError):
-    """A queue has no such item, or its state does not allow the operation."""
+    """A queue has no such item, its state does not allow this, or another report has its id."""

@@ -10,11 +10,9 @@ import gevent
 
 from pywats_green.admission_time import affecting
 from pywats_green.batching.batch import MISSING, Batch, Waiter
-from pywats_green.batching.learned import Learned
+from pywats_green.batching.learned import FEWEST, Learned
 from pywats_green.batching.source import Key, Source
 from pywats_green.batching.splitting import first_part
-
-_PAIR = 2  # the fewest look-ups worth a query
 
 
 class _WaitingKey(NamedTuple):
@@ -58,7 +56,7 @@ class Batcher:
             BaseException: Whatever the single call raises.
         """
         size = self._source.size(key)
-        if self._is_closed or self._allowed() < _PAIR or size > self._source.room:
+        if self._is_closed or self._allowed() < FEWEST or size > self._source.room:
             return single()
         waiter = Waiter(copy_context())
         self._join(key, size, waiter)
@@ -132,7 +130,7 @@ class Batcher:
         """Send full queries, or everything."""
         while self._waiting:
             allowed = self._allowed()
-            if allowed < _PAIR:
+            if allowed < FEWEST:
                 self._let_go(list(self._waiting))
             elif self._learned.is_being_proven:
                 self._learned.after_proof(self._proof_over)
@@ -146,7 +144,7 @@ class Batcher:
         self._stop_idle_timer()
 
     def _dispatch(self, keys: list[Key]) -> None:
-        if sum(len(self._waiting[key].waiters) for key in keys) < _PAIR:
+        if sum(len(self._waiting[key].waiters) for key in keys) < FEWEST:
             self._let_go(keys)
             return
         waiters = {key: self._waiting.pop(key).waiters for key in keys}

@@ -15,7 +15,8 @@ logger = logging.getLogger("pywats_green.batching")
 _PATIENCE = 2
 _REST = 300.0
 
-_PAIR = 2  # the fewest keys worth a query
+FEWEST = 2
+"""The fewest keys worth a query."""
 
 
 class Learned:
@@ -79,7 +80,7 @@ class Learned:
         """Record that the server refused a query with this many keys."""
         # Based on `keys`, so that several refusals in flight halve the limit only once.
         self.limit = min(self.limit, max(keys // 2, 1))
-        if self.limit < _PAIR:
+        if self.limit < FEWEST:
             # So size was not the reason; perhaps a single key was.
             self.limit = self._first_limit
             self._rest("the server refuses its queries")

@@ -101,6 +101,8 @@ class Link:
         key: Key of the entry.
         kept_for: Seconds for which it is kept: its TTL, or longer if it may be served stale.
         keep_until: Clock reading at which it is dropped.
+        before: The link that expires before it.
+        after: The link that expires after it.
     """
 
     __slots__ = ("after", "before", "keep_until", "kept_for", "key")

@@ -177,7 +177,12 @@ class SingleFlight:
         return self._lead(key, flight, load)
 
     def get(self, key: Hashable, load: Load) -> Any:
-        """Return the value of a key, loading it if necessary; see `CacheManager.get_or_load`."""
+        """Return the value of a key, loading it if necessary; see `CacheManager.get_or_load`.
+
+        Raises:
+            CacheRecursionError: The load of the key asks for the key itself.
+            BaseException: Whatever the load raises.
+        """
         follower: Follower | None = None
         with self._lock:
             entries = self._entries

@@ -6,6 +6,19 @@ from typing import Any
 
 from pywats import pyWATS
 
+from pywats_green.cli.errors import WRONG_USE, CommandError
+from pywats_green.upstream.hooks.seams import is_installed
+
+
+def require_green() -> None:
+    """Refuse to run while green is switched off.
+
+    Raises:
+        CommandError: It is.
+    """
+    if not is_installed():
+        raise CommandError("PYWATS_GREEN_DISABLE switches pywats_green off: unset it", WRONG_USE)
+
 
 def new_client(base_url: str, token: str) -> Any:
     """Make a client without a cache, so that each call is a request.

@@ -13,14 +13,13 @@ from pywats.core.throttle import configure_throttling
 
 from pywats_green.cli import options as option
 from pywats_green.cli import workload
-from pywats_green.cli.clients import new_client
+from pywats_green.cli.clients import new_client, require_green
 from pywats_green.cli.demo_output import DemoResult, as_json, as_text
 from pywats_green.cli.embedded import embedded_server, without_proxy
 from pywats_green.cli.errors import WRONG_USE, CommandError, redact
 from pywats_green.cli.measuring import Comparison, Job, Run, green, one_by_one
 from pywats_green.progress import Bar, ProgressCallback
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.hooks.seams import is_installed
 
 SAMPLE = 15
 
@@ -61,8 +60,7 @@ def execute(options: argparse.Namespace) -> int:
     Raises:
         CommandError: It cannot start, or reading from the server fails.
     """
-    if not is_installed():
-        raise CommandError("PYWATS_GREEN_DISABLE switches pywats_green off: unset it", WRONG_USE)
+    require_green()
     own = own_server(os.environ)
     result = _on_own_server(*own, options) if own else _on_embedded_server(options)
     print(json.dumps(as_json(result)) if options.json else "\n" + as_text(result))

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import gevent
 
 from pywats_green.cli import options as option
-from pywats_green.cli.clients import new_client
-from pywats_green.cli.errors import FAILED, WRONG_USE, CommandError, redact
+from pywats_green.cli.clients import new_client, require_green
+from pywats_green.cli.errors import FAILED, CommandError, redact
 from pywats_green.cli.queue.folder import opened_queue, plain, say
 from pywats_green.cli.queue.progress import LiveBar, Pauses, told_lines
 from pywats_green.cli.table import aligned
@@ -25,7 +25,6 @@ from pywats_green.queue.signals import stopping_on_signals
 from pywats_green.queue.source import remaining_in
 from pywats_green.upstream.features.queues.processor import QueueProcessor
 from pywats_green.upstream.features.queues.submission import Accept, any_2xx
-from pywats_green.upstream.hooks.seams import is_installed
 
 NOT_CONFIGURED = 3
 UNAVAILABLE = 4
@@ -89,8 +88,7 @@ def execute(options: argparse.Namespace) -> int:
     Raises:
         CommandError: It cannot start, or the folder failed.
     """
-    if not is_installed():
-        raise CommandError("PYWATS_GREEN_DISABLE switches pywats_green off: unset it", WRONG_USE)
+    require_green()
     with opened_queue(
         options.folder, order_by=options.order_by, keep_quarantined=options.keep_quarantined
     ) as queue:

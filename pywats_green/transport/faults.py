@@ -65,7 +65,7 @@ def exchange_fault(exc: OSError | http.client.HTTPException) -> TransportError:
 
 
 def _is_away(exc: Exception) -> bool:
-    """Tell whether an error means that the server, or the way to it, is down."""
+    """Return whether an error means that the server, or the way to it, is down."""
     if isinstance(exc, OSError) and exc.errno in _AWAY:
         return True
     return isinstance(exc, ConnectionError)

@@ -18,7 +18,7 @@ _LIMIT = 262_144  # bytes, including interim responses; upstream's library fails
 _MOST_LINES = 10_000
 LONG = 2 * _MOST_LINES  # bytes; a shorter head is within all bounds
 
-_END = b"\r\n\r\n"
+END = b"\r\n\r\n"
 _START = b"HTTP/1."
 _STATUS_AT = len("HTTP/1.1 ")
 _INTERIM = ord("1")
@@ -38,7 +38,19 @@ Head: TypeAlias = tuple[int, int]
 
 
 def receive_head(receive: Callable[[], bytes], received: bytes) -> tuple[bytes, Head]:
-    """Receive until a final head is complete."""
+    """Receive until a final head is complete.
+
+    Args:
+        receive: Returns what arrives next; nothing at the end of the connection.
+        received: What has arrived so far.
+
+    Returns:
+        What has arrived, and where the head is in it.
+
+    Raises:
+        http.client.RemoteDisconnected: The connection ended in the middle of the head.
+        TransportError: The head is too long, or not HTTP.
+    """
     head, known = find_head(received), 0
     while not head[1]:
         _check_beginning(received, head[0], known)
@@ -60,8 +72,8 @@ def find_head(received: bytes, begin: int = 0) -> Head:
         TransportError: It is not HTTP, or switches to another protocol.
     """
     while True:
-        end = received.find(_END, begin) + len(_END)
-        if end < len(_END):
+        end = received.find(END, begin) + len(END)
+        if end < len(END):
             return begin, 0
         if not received.startswith(_START, begin):
             raise no_status_line(received[begin:end])
@@ -117,8 +129,8 @@ def check_length(received: bytes, end: int) -> None:
 
 def mended(received: bytes, end: int) -> bytes:
     """Unfold the header lines before `end`, and merge repeated equal Content-Lengths."""
-    heads = received[:end].split(_END)[:-1]
-    return b"".join([*(_mended_head(head) + _END for head in heads), received[end:]])
+    heads = received[:end].split(END)[:-1]
+    return b"".join([*(_mended_head(head) + END for head in heads), received[end:]])
 
 
 def _mended_head(head: bytes) -> bytes:
@@ -137,7 +149,7 @@ def _mended_head(head: bytes) -> bytes:
 
 def refusal(head: bytes, exc: HttpParserError) -> TransportError:
     """Return the error for a rejected head, with upstream's library's message if it has one."""
-    lines = head[: -len(_END)].split(b"\r\n")[1:]
+    lines = head[: -len(END)].split(b"\r\n")[1:]
     for line in lines:
         if not _HEADER_LINE.fullmatch(line):
             return TransportError(f"illegal header line: {bytearray(line)!r}")

@@ -19,6 +19,7 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpResponsePars
 from pywats_green.exceptions import TransportError
 from pywats_green.transport.answers import MOMENT, PIECE, Answer, as_utf8
 from pywats_green.transport.heads import (
+    END,
     LONG,
     Head,
     check_length,
@@ -33,7 +34,6 @@ from pywats_green.transport.heads import (
 _MOST_NAMES = 1_000
 _IDLE_LIMIT = 262_144  # consecutive bytes outside the body: chunk extensions, trailers
 
-_END = b"\r\n\r\n"
 _USUAL_START = re.compile(rb"HTTP/1\.[01] [2-9]")  # of a final answer
 _TAIL = 8  # bytes; enough to recognise the end of a chunked body
 _FIRST_FINAL = 200  # lower statuses are interim responses
@@ -128,8 +128,8 @@ class Reader:
         except ConnectionError:
             self.is_silent = True
             raise
-        head = 0, received.find(_END) + len(_END) if _USUAL_START.match(received) else 0
-        if head[1] < len(_END):
+        head = 0, received.find(END) + len(END) if _USUAL_START.match(received) else 0
+        if head[1] < len(END):
             self.is_silent = not received
             received, head = receive_head(receive, received)
         if head[1] > LONG:
@@ -257,4 +257,4 @@ def _is_end(received: bytes) -> bool:
     """Return whether a chunked body, or its trailers, ends exactly here."""
     if received.endswith(b"0\r\n\r\n"):
         return True
-    return received.endswith(_END) and received[-6:-4] != b"\r\n"
+    return received.endswith(END) and received[-6:-4] != b"\r\n"

@@ -10,6 +10,7 @@ from typing import Any
 
 import gate.__main__ as command
 import pytest
+import yaml
 from estimates import Estimate
 from gate import comparison, proof
 from gate.comparison import (
@@ -337,7 +338,6 @@ def test_the_document_has_the_markers() -> None:
 
 
 def test_the_workflow_runs_the_gate_as_documented() -> None:
-    yaml = pytest.importorskip("yaml")
     path = ROOT / ".github" / "workflows" / "performance.yml"
     workflow: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     triggers = workflow[True]  # YAML takes "on" for a truth value

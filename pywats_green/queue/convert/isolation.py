@@ -137,7 +137,7 @@ def plan_for(convert: Any, memory_limit: int | None = None) -> bytes:
 
 
 def can_limit_memory() -> bool:
-    """Tell whether the system can limit the memory of a child: Windows and macOS cannot."""
+    """Return whether the system can limit the memory of a child: Windows and macOS cannot."""
     return os.name == "posix" and sys.platform != "darwin"
 
 

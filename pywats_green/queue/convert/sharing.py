@@ -15,7 +15,7 @@ _HELD = (32, 33)  # sharing violation, lock violation
 
 
 def is_open_elsewhere(path: str, winapi: Any = _WINAPI) -> bool:
-    """Tell whether a program has a file open, by opening it for writing without sharing.
+    """Return whether a program has a file open, by opening it for writing without sharing.
 
     A copy in Explorer has its full size from the start, so size and mtime are not enough there.
 

@@ -107,7 +107,7 @@ class WatchFolder:
         return Look(complete, len(seen) - len(complete))
 
     def can_be_taken(self, source: SourceFile) -> bool:
-        """Tell whether a file is still there and complete, and no other program has it open.
+        """Return whether a file is still there and complete, and no other program has it open.
 
         Raises:
             OSError: It cannot be told at the moment.
@@ -126,7 +126,7 @@ class WatchFolder:
 
 
 def has_changed(source: SourceFile) -> bool:
-    """Tell whether a file has changed since it was scanned; False if it is gone.
+    """Return whether a file has changed since it was scanned; False if it is gone.
 
     Raises:
         OSError: It cannot be told at the moment.

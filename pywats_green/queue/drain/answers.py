@@ -88,7 +88,7 @@ def causes(exc: BaseException, *, contexts: bool = False) -> Iterator[BaseExcept
 
 
 def is_already_there(response: Any) -> bool:
-    """Tell whether the body of an answer says that the server already has this very report.
+    """Return whether the body of an answer says that the server already has this very report.
 
     It does if a phrase such as "already exists" or "has already been submitted" refers to the
     report, its id or nothing in particular; or if it names a "duplicate report" or "duplicate
@@ -160,7 +160,7 @@ def _header(response: Any, name: str) -> str | None:
 
 
 def is_receipt(body: bytes, *, xml: bool = False) -> bool:
-    """Tell whether upstream would read an id from the body of a 2xx answer.
+    """Return whether upstream would read an id from the body of a 2xx answer.
 
     That is JSON: a non-empty string, an object, or a non-empty list of objects (the first one
     counts), with a non-empty `ID`, `id` or `uuid`.

@@ -145,7 +145,7 @@ class Run:
         self._wake.set()
 
     def is_inside(self) -> bool:
-        """Tell whether the caller is one of this run's own callables."""
+        """Return whether the caller is one of this run's own callables."""
         return any(sending.is_current() for sending in self._sendings)
 
     def _body(self) -> None:

@@ -116,6 +116,7 @@ class Sender:
 
         Raises:
             TimeoutError: It took longer than the timeout.
+            TypeError: The callable is asynchronous.
             Exception: What `load` and the callable raise.
         """
         report = claim.load()
@@ -213,5 +214,5 @@ class Sending:
         self._was_read = True
 
     def is_current(self) -> bool:
-        """Tell whether the caller runs inside this sending's callable."""
+        """Return whether the caller runs inside this sending's callable."""
         return gevent.getcurrent() is self._call.greenlet

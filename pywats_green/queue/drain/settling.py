@@ -67,7 +67,7 @@ class Taken(NamedTuple):
 
 
 def ends_the_run(error: BaseException) -> bool:
-    """Tell whether an error has nothing to do with the report: Ctrl-C, an exit, a misused client.
+    """Return whether an error has nothing to do with the report: Ctrl-C, an exit, a misused client.
 
     It would hit every report alike, so none may be quarantined for it.
     """

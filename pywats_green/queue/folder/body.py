@@ -75,7 +75,7 @@ def give_id(document: Document) -> bool:
 
 
 def is_without_id(document: Document) -> bool:
-    """Tell whether a report has no id."""
+    """Return whether a report has no id."""
     return document.get(_ID) in (None, "")
 
 
@@ -202,7 +202,7 @@ def as_text(document: Document) -> str:
 
 
 def is_large(document: Document) -> bool:
-    """Tell whether a report has so many values that encoding it takes long."""
+    """Return whether a report has so many values that encoding it takes long."""
     count = 0
     containers: list[Any] = [document]
     while containers and count < _MANY:

@@ -66,7 +66,7 @@ def draft_name() -> str:
 
 
 def is_draft(name: str) -> bool:
-    """Tell whether a name is a temporary one of ours."""
+    """Return whether a name is a temporary one of ours."""
     return _DRAFT.fullmatch(name) is not None
 
 

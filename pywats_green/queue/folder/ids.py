@@ -148,7 +148,7 @@ class Ids:
         return told if isinstance(told, dict) else None
 
     def _is_there(self, name: str) -> bool:
-        """Tell whether a report waits, or is claimed by an owner that is known.
+        """Return whether a report waits, or is claimed by an owner that is known.
 
         One in quarantine does not count: what was corrected must find its way.
         """

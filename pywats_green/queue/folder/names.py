@@ -112,7 +112,7 @@ def read_claimed(name: str) -> tuple[str, str] | None:
 
 
 def is_owner(name: str) -> bool:
-    """Tell whether a name is the id of an owner."""
+    """Return whether a name is the id of an owner."""
     return _OWNER.fullmatch(name) is not None
 
 
@@ -142,7 +142,7 @@ def meta_name(waiting: str) -> str:
 
 
 def is_meta(name: str) -> bool:
-    """Tell whether a name is that of a sidecar of a waiting or claimed file."""
+    """Return whether a name is that of a sidecar of a waiting or claimed file."""
     return _META.fullmatch(name) is not None
 
 
@@ -155,7 +155,7 @@ def claim_meta_name(waiting: str, owner: str) -> str:
 
 
 def is_too_long(waiting: str) -> bool:
-    """Tell whether a waiting name of upstream's leaves no room for those it has when claimed."""
+    """Return whether a waiting name of upstream's leaves no room for those it has when claimed."""
     owner = "0" * 8
     claimed = (claimed_name(waiting, owner), claim_meta_name(waiting, owner))
     return max(len(os.fsencode(name)) for name in claimed) > _LONGEST

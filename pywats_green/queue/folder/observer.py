@@ -142,7 +142,7 @@ class Observer:
             return None
 
     def _was_locked_here(self, values: dict[str, Any]) -> bool:
-        """Tell whether an owner locked its file, and where a free lock means that it is dead."""
+        """Return whether an owner locked its file, and where a free lock means that it is dead."""
         is_here = values.get("host") == self._host or (
             self._kernel and values.get("kernel") == self._kernel
         )
@@ -158,7 +158,7 @@ class Observer:
         return since + self._lease - now
 
     def _shows_life(self, owner_id: str) -> bool:
-        """Tell whether it was seen beating, and has missed no more than one beat since."""
+        """Return whether it was seen beating, and has missed no more than one beat since."""
         _, since, has_beaten = self._seen[owner_id]
         return has_beaten and self._timer() - since < self._lease / 2
 

@@ -46,7 +46,7 @@ _inherited: list[Owner] = []
 
 
 def is_of_this_process(owner_id: str) -> bool:
-    """Tell whether an owner lives in this process."""
+    """Return whether an owner lives in this process."""
     return _living.get(owner_id) == os.getpid()
 
 
@@ -117,7 +117,7 @@ def make_shared(room: Path) -> None:
 
 
 def is_alive_here(folder: Path, owner_id: str) -> bool:
-    """Tell whether an owner certainly lives: in this process, or holding its lock.
+    """Return whether an owner certainly lives: in this process, or holding its lock.
 
     Raises:
         OSError: This process lacks file descriptors or memory, so it could not even look.

@@ -147,7 +147,7 @@ def purge_quarantine(folder: Path, keep: float) -> int:
 
 
 def is_upstreams(path: Path, ending: str) -> bool:
-    """Tell whether upstream wrote a file, where its ending is one that others may use as well."""
+    """Return whether upstream wrote a file, where its ending is one that others may use as well."""
     try:
         if ending == names.ERROR:
             return path.with_name(path.name + names.ERROR_INFO).exists()
@@ -157,7 +157,7 @@ def is_upstreams(path: Path, ending: str) -> bool:
 
 
 def is_report(path: Path) -> bool:
-    """Tell whether a file holds a whole report; as long as it stands still it is read once.
+    """Return whether a file holds a whole report; as long as it stands still it is read once.
 
     Raises:
         OSError: It could not be read at the moment.
@@ -175,7 +175,7 @@ def _is_report(path: Path, modified: int, size: int) -> bool:  # noqa: ARG001  #
 
 
 def is_abandoned(path: Path, seen_for: float) -> bool:
-    """Tell whether upstream has abandoned a file in its processing state.
+    """Return whether upstream has abandoned a file in its processing state.
 
     A rename keeps the mtime (which upstream's own recovery goes by, so it takes back what is in
     flight) but updates the ctime. Windows has no such ctime: there, the file must have been seen

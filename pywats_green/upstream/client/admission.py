@@ -21,7 +21,7 @@ from pywats.core.throttle import RateLimiter
 
 from pywats_green.throttle import Gate, Line, Permit
 from pywats_green.upstream.client import gates
-from pywats_green.upstream.client.entry import Entry
+from pywats_green.upstream.client.entry import SHORTEST_WAIT, Entry
 from pywats_green.upstream.client.gates import logger, tally
 
 _NativeLocal: Any = monkey.get_original("threading", "local")
@@ -31,7 +31,6 @@ _ATTRIBUTE = "_green_slots"
 _REFUSALS = (429, 503)
 
 _RELOOK = 1.0  # seconds; upstream's waiters look for changed settings equally often
-_SHORTEST_WAIT = 0.001  # seconds; upstream does not count less
 _MOMENT = 1e-4  # seconds; a slot is free once its time is past, not when it comes
 
 
@@ -198,7 +197,7 @@ class Slots:
             )
 
     def _count_waited(self, seconds: float) -> None:
-        if seconds > _SHORTEST_WAIT:
+        if seconds > SHORTEST_WAIT:
             with self._limiter._lock:
                 self._limiter._total_wait_time += seconds
             logger.debug("Rate limiter: acquired after %.3fs wait", seconds)

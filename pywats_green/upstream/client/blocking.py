@@ -13,7 +13,7 @@ from typing import Any
 from pywats.core.client import HttpClient, Response
 
 from pywats_green.upstream.client import exchange
-from pywats_green.upstream.client.cache import attach, caching_of
+from pywats_green.upstream.client.cache import attach, invalidate_matching
 from pywats_green.upstream.client.core import invalidate, keep, look_up, read, write
 
 _SIGNATURE = inspect.signature(HttpClient)
@@ -129,9 +129,7 @@ def invalidate_cache(original: Callable[..., Any]) -> Callable[..., None]:
 
     @wraps(original)
     def invalidate_cache(self: Any, endpoint_pattern: str | None = None) -> None:
-        caching = caching_of(self)
-        if caching is not None:
-            caching.manager.invalidate(endpoint_pattern)
+        invalidate_matching(self, endpoint_pattern)
 
     return invalidate_cache
 

@@ -241,6 +241,13 @@ def caching_of(client: Any) -> ClientCache | None:
     return caching if client._cache_enabled else None
 
 
+def invalidate_matching(client: Any, pattern: str | None) -> None:
+    """Drop a client's cached responses whose key contains a pattern. None: all."""
+    caching = caching_of(client)
+    if caching is not None:
+        caching.manager.invalidate(pattern)
+
+
 class CachesStats(CacheStats):
     """Totals over the caches of all live clients; None where none of them has a figure.
 

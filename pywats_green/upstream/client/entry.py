@@ -18,7 +18,7 @@ from pywats_green.upstream.client.observing import note_wait
 if TYPE_CHECKING:
     from pywats_green.upstream.client.admission import Slots, Window
 
-_SHORTEST_WAIT = 0.001  # seconds; upstream does not count less
+SHORTEST_WAIT = 0.001  # seconds; upstream does not count less
 
 
 class Entry:
@@ -65,7 +65,7 @@ class Entry:
             raise
         finally:
             waited = time.monotonic() - self._started
-            if waited < _SHORTEST_WAIT:
+            if waited < SHORTEST_WAIT:
                 waited = 0.0
             else:
                 note_wait(waited)

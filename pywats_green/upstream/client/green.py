@@ -10,7 +10,7 @@ from pywats.core.client import Response
 
 from pywats_green.bridge import MAY_BLOCK
 from pywats_green.transport import without_user_info
-from pywats_green.upstream.client.cache import attach, caching_of
+from pywats_green.upstream.client.cache import attach, invalidate_matching
 from pywats_green.upstream.client.core import invalidate, keep, look_up, read, write
 from pywats_green.upstream.client.exchange import close, exchange_of
 
@@ -122,9 +122,7 @@ class GreenHttpClient(AsyncHttpClient):
 
     async def invalidate_cache(self, endpoint_pattern: str | None = None) -> None:
         """Drop the cached responses whose key contains `endpoint_pattern`. None: all."""
-        caching = caching_of(self)
-        if caching is not None:
-            caching.manager.invalidate(endpoint_pattern)
+        invalidate_matching(self, endpoint_pattern)
 
     async def close(self) -> None:
         """Close the connections. As with upstream, the next call opens new ones."""

@@ -21,7 +21,7 @@ from pywats.domains.production import Unit
 from pywats.domains.report import ReportHeader, ReportType
 
 from pywats_green.arguments import require_items
-from pywats_green.batching import Key, batching
+from pywats_green.batching import FEWEST, Key, batching
 from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
 from pywats_green.pool import Pool, Raised
 from pywats_green.upstream.client.batches import learned_of
@@ -31,7 +31,7 @@ from pywats_green.upstream.tables.batch_forms import BatchForm, look_up_of
 K = TypeVar("K", bound=Hashable)
 M = TypeVar("M")
 
-_PAIR = 2  # parts of a unit's key; also the fewest keys worth a query
+_PAIR = 2  # parts of a unit's key
 
 
 class _LookUp(NamedTuple):
@@ -257,7 +257,7 @@ def _grouped(client: Any, keys: Mapping[K, _LookUp], most: int) -> tuple[list[li
     groups: list[list[K]] = []
     for form, written_keys in by_form.items():
         allowed = learned_of(client, form).allows(most)
-        if allowed < _PAIR:
+        if allowed < FEWEST:
             alone += chain(*written_keys.values())
         else:
             queries = form.queries(written_keys, client.base_url, allowed)
