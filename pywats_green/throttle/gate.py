@@ -161,7 +161,7 @@ class Gate:
         elif not closure:
             self._reopening.widen(is_waited_for=bool(self._line.waiting))
         self._line.attend()
-        self._flush()
+        self.announce()
 
     def close(
         self,
@@ -195,7 +195,7 @@ class Gate:
         elif self._closure and seconds is not None:
             self._closure.put_off(now, seconds)
         self._line.attend()
-        self._flush()
+        self.announce()
         return counts
 
     def fail(self, permit: Permit) -> None:
@@ -335,13 +335,14 @@ class Gate:
 
     def _announced(self, permit: Permit | None) -> Permit | None:
         try:
-            self._flush()
+            self.announce()
         except BaseException:  # killed in a log handler
             if permit is not None:
                 self.take_back(permit)
             raise
         return permit
 
-    def _flush(self) -> None:
+    def announce(self) -> None:
+        """Tell what is news. `tell` may let other greenlets run."""
         while self._news:
             self._tell(f"{self._name}: {self._news.popleft()}")

@@ -95,3 +95,4 @@ class Gates(dict[str, Gate]):
                 del self[server]
                 if gate.state() is not None:  # another native thread has just closed it
                     self[server] = gate
+                gate.announce()  # that it has reopened by itself

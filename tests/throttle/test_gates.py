@@ -46,6 +46,17 @@ def test_one_that_is_as_if_not_there_is_forgotten_though_nobody_leaves_it(
     assert not gates
 
 
+def test_one_that_is_forgotten_has_said_that_it_reopened(clock: HandClock, tally: Tally) -> None:
+    told: list[str] = []
+    gates = Gates(tally, tell=told.append, start_timer=clock.start_timer, clock=clock)
+    _close(gates)
+    clock.turn(400)
+    gates.forget_idle()
+    assert not gates
+    assert [line.split(": ")[1].split()[0] for line in told] == ["closes;", "reopens"]
+    assert tally.reopenings == 1
+
+
 def test_what_was_in_flight_before_there_was_a_gate_does_not_close_it_again(
     gates: Gates, clock: HandClock
 ) -> None:
