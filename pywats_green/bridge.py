@@ -30,6 +30,7 @@ from greenlet import getcurrent, greenlet
 from pywats_green.admission_time import ATTRIBUTE as ADMISSION_TIME
 from pywats_green.admission_time import seconds_of
 from pywats_green.exceptions import EventLoopRequiredError
+from pywats_green.timers import start_timer
 
 T = TypeVar("T")
 
@@ -128,10 +129,7 @@ class _Group(dict[Deadline, None]):
         self[deadline] = None
 
     def _start_timer(self, seconds: float) -> None:
-        loop = gevent.get_hub().loop
-        loop.update_now()  # the loop's time may be stale, and the timer would fire early
-        self.timer = loop.timer(seconds)
-        self.timer.start(self._expire)
+        self.timer = start_timer(seconds, self._expire)
 
     def _expire(self) -> None:
         """Expire what is due. Each throw runs its greenlet, which may set and cancel deadlines."""

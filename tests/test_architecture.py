@@ -22,6 +22,7 @@ FLOORS = [
         "progress",
         "retry_after",
         "pauses",
+        "timers",
     },
     {"patching", "bridge", "context", "events", "admission_time"},
     {"pool", "cache", "transport", "queue", "batching", "profiler", "throttle"},

@@ -3,7 +3,7 @@
 from pywats_green.throttle.closure import GateState
 from pywats_green.throttle.gate import BY_HAND, Gate
 from pywats_green.throttle.gates import Gates
-from pywats_green.throttle.line import Line, StartTimer, Timer, start_timer
+from pywats_green.throttle.line import Line
 from pywats_green.throttle.permit import Permit
 from pywats_green.throttle.tally import Tally
 
@@ -14,8 +14,5 @@ __all__ = [
     "Gates",
     "Line",
     "Permit",
-    "StartTimer",
     "Tally",
-    "Timer",
-    "start_timer",
 ]

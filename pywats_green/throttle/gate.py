@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pywats_green.pauses import LONGEST_PAUSE, growing_pause
 from pywats_green.retry_after import LONGEST
 from pywats_green.throttle.closure import Closure, GateState
-from pywats_green.throttle.line import Line, StartTimer, start_timer
+from pywats_green.throttle.line import Line
 from pywats_green.throttle.permit import Permit
 from pywats_green.throttle.reopening import Reopening
 from pywats_green.throttle.tally import Tally
+from pywats_green.timers import StartTimer, start_timer
 
 BY_HAND = "paused by pause()"
 

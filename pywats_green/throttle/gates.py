@@ -9,9 +9,9 @@ from typing import Any
 
 from pywats_green.throttle.closure import GateState
 from pywats_green.throttle.gate import Gate
-from pywats_green.throttle.line import StartTimer, start_timer
 from pywats_green.throttle.permit import Permit
 from pywats_green.throttle.tally import Tally
+from pywats_green.timers import StartTimer, start_timer
 
 _BEFORE = -1  # the epoch of what was in flight before there was a gate
 

@@ -5,36 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
 
-import gevent
 from gevent.event import Event
 
 from pywats_green.throttle.tally import Tally
-
-
-class Timer(Protocol):
-    """A timer that was started."""
-
-    def close(self) -> None:
-        """Stop it, if it has not gone off."""
-
-
-StartTimer: TypeAlias = Callable[[float, Callable[[], None]], Timer]
-
-
-def start_timer(seconds: float, callback: Callable[[], None]) -> Timer:
-    """Start a timer of this native thread's hub.
-
-    Args:
-        seconds: More than 0.
-        callback: Called in the hub, where nothing may block.
-    """
-    loop = gevent.get_hub().loop
-    loop.update_now()  # its idea of now may be old, and the timer would fire early
-    timer = loop.timer(seconds)
-    timer.start(callback)
-    return timer
+from pywats_green.timers import StartTimer, Timer, start_timer
 
 
 class _Place:

@@ -12,12 +12,12 @@ import weakref
 from collections import deque
 from typing import Any, ClassVar, TypedDict
 
-import gevent
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from pywats_green import config
+from pywats_green.timers import Timer, start_timer
 from pywats_green.transport.answers import Answer
 from pywats_green.transport.connections import GreenConnection, GreenTLSConnection, resolver
 from pywats_green.transport.faults import connect_fault, exchange_fault
@@ -40,7 +40,7 @@ class IdleConnections:
         del maxsize  # urllib3's bound; unused, see above
         self._idle: deque[GreenConnection] = deque()
         self._expiry = config.in_force.keepalive_expiry
-        self._timer: Any = None
+        self._timer: Timer | None = None
 
     def put(self, connection: GreenConnection | None, block: bool = False) -> None:  # noqa: ARG002  # urllib3's call
         """Take a connection back. A closed one, or None, is dropped."""
@@ -74,10 +74,14 @@ class IdleConnections:
 
     def _start_timer(self, seconds: float) -> None:
         """Start the one timer, which keeps neither the event loop nor this pool alive."""
-        loop = gevent.get_hub().loop
-        loop.update_now()  # its idea of now may be old, and the timer would go off early
-        self._timer = loop.timer(min(seconds, _LONGEST_TIMER), ref=False)
-        self._timer.start(_look, weakref.ref(self), self._timer)
+        this = weakref.ref(self)
+
+        def go_off() -> None:
+            timer.close()
+            if (idle := this()) is not None:
+                idle.look()
+
+        timer = self._timer = start_timer(min(seconds, _LONGEST_TIMER), go_off, ref=False)
 
     def look(self) -> None:
         """Close what has expired; called by the timer, in the hub."""
@@ -94,12 +98,6 @@ class IdleConnections:
 
     def __len__(self) -> int:
         return len(self._idle)
-
-
-def _look(idle: weakref.ref[IdleConnections], timer: Any) -> None:
-    timer.close()
-    if (connections := idle()) is not None:
-        connections.look()
 
 
 class GreenPool(HTTPConnectionPool):

@@ -7,7 +7,8 @@ import pytest
 from gevent.event import Event
 from waiting import turn
 
-from pywats_green.throttle import Line, Tally, start_timer
+from pywats_green.throttle import Line, Tally
+from pywats_green.timers import start_timer
 from throttle.clock import Crowd, HandClock, run_all
 
 
