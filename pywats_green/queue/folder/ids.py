@@ -1,7 +1,7 @@
 """Which ids are in a queue: so that an id that is put twice is found without a scan.
 
     ids/<hash of the id>      the name of the file that was put under it, and a hash of its body
-    ids/<two digits>.lock     locked while a report is put whose hash begins with them
+    ids/<two of its digits>.lock  locked while a report is put whose hash begins with them
 
 A note is there from before a report is named until it is delivered or discarded. One that is left
 over is of no account, because the file that it names is not there.
@@ -40,7 +40,7 @@ _PAUSE = 0.01
 
 
 class Ids:
-    """Notes the ids that were given to `put`. Runs off the hub.
+    """Notes the ids that were given to `put`. All but `locked` runs off the hub.
 
     Args:
         folder: The queue's folder.
@@ -55,8 +55,9 @@ class Ids:
         """Keep all others from putting a report of this id during the block.
 
         Between its note and its name a report is nowhere to be found, so two that are put at once
-        would take each other's note for a left-over one. The system frees the lock of a process
-        that dies. Where there are no locks, there remains a gap.
+        would take each other's note for a left-over one. It is a lock of the system's, for other
+        processes, too: while it waits, other greenlets run, and a process that dies frees it.
+        Where there are no locks, there remains a gap.
 
         Raises:
             QueueItemError: Another has been putting one for 30 s.
@@ -134,7 +135,9 @@ class Ids:
                 return try_lock(path)
             except Timeout:
                 gevent.sleep(_PAUSE)
-        raise QueueItemError(f"another process is putting a report of the id {item_id!r}")
+        raise QueueItemError(
+            f"somebody else has been putting a report of the id {item_id!r} for 30 s: try again"
+        )
 
     def _path(self, item_id: str) -> Path:
         digest = hashlib.sha256(item_id.encode("utf-8", "surrogateescape")).hexdigest()

@@ -94,7 +94,7 @@ def try_lock(path: Path) -> BaseFileLock | None:
         lock.acquire()
     except Timeout:
         raise
-    except NotImplementedError:
+    except NotImplementedError:  # filelock's word for a system without them
         return None
     except OSError as error:
         if error.errno in EXHAUSTED:

@@ -128,7 +128,8 @@ class FolderQueue(OperatedQueue):
             InvalidArgumentError: The id cannot name a file, the priority is out of range, the
                 folder is used with another `order_by`, or the report contains what no request can
                 carry: NaN, a lone surrogate, an object.
-            QueueItemError: Another report of this id is in the queue.
+            QueueItemError: Another report of this id is in the queue, or one has been being put by
+                somebody else for 30 s.
         """
         names.check_priority(priority)
         if item_id is not None:
@@ -146,13 +147,12 @@ class FolderQueue(OperatedQueue):
         self._order.agree(only_putting=True)
         sequence = self._store.next_sequence(self._clock())
         name = names.waiting_name(priority, sequence, group, item_id)
-        without_id = unique is not None and is_new_id
         room: AbstractContextManager[None] = nullcontext()
         if self._capacity.is_limited:
             raw = off_hub(lambda: encode(document)) if raw is None else raw
             room = self._capacity.room_for(name, len(raw))
         with room:
-            is_new = self._store.put(name, document, raw, unique, without_id=without_id)
+            is_new = self._store.put(name, document, raw, unique, is_new_id=is_new_id)
         if is_new:
             self._view.add_own(WaitingItem(name, item_id, priority, sequence), group)
         return item_id

@@ -73,7 +73,7 @@ class Store:
         raw: bytes | None = None,
         item_id: str | None = None,
         *,
-        without_id: bool = False,
+        is_new_id: bool = False,
     ) -> bool:
         """Write a waiting report; when this returns, the file and its name are on disk.
 
@@ -82,7 +82,7 @@ class Store:
             document: The report.
             raw: Its JSON. None: the document is encoded.
             item_id: Its id, which must not be in the queue. None: nobody else can have it.
-            without_id: Whether the id in the report is not to be compared, because it is new.
+            is_new_id: Whether the id in the report is not to be compared, because it is new.
 
         Returns:
             Whether it is new; otherwise this very report is in the queue already.
@@ -94,12 +94,12 @@ class Store:
         """
         try:
             with contextlib.nullcontext() if item_id is None else self.ids.locked(item_id):
-                return self._put(name, document, raw, item_id, without_id)
+                return self._put(name, document, raw, item_id, is_new_id)
         except OSError as error:
             raise folder_error("write a report", self.folder, error) from error
 
     def _put(
-        self, name: str, document: Document, raw: bytes | None, item_id: str | None, is_bare: bool
+        self, name: str, document: Document, raw: bytes | None, item_id: str | None, is_new_id: bool
     ) -> bool:
         target, draft = self.folder / name, Draft(self.folder, name)
         is_new, noted = False, list[str]()
@@ -107,7 +107,7 @@ class Store:
         def write() -> bytes | None:
             data = encode(document) if raw is None else raw
             if item_id is not None:
-                told = encode({**document, "id": None}) if is_bare else data
+                told = encode({**document, "id": None}) if is_new_id else data
                 if not self.ids.note(item_id, name, told):
                     return None
                 noted.append(item_id)

@@ -1,8 +1,8 @@
 """One call of a client: admission, attempts, translation of errors.
 
 The steps and messages are those of `_execute_request` in pywats' core/async_client.py and
-`_make_request` in its core/client.py, apart from the transport below, the sleep between attempts
-and a working Retry-After.
+`_make_request` in its core/client.py, apart from the transport below, the sleep between attempts,
+a working Retry-After, and the reads that are sent once more.
 """
 
 from __future__ import annotations
@@ -102,6 +102,8 @@ class Exchange:
         timeout_fraction: float,
     ) -> Response:
         """Make a call, with the attempts that the client's retry configuration allows.
+
+        A read whose kept connection ended before a byte of the answer came is sent once more.
 
         The arguments are those of upstream's `_make_request`, plus `deadline` and
         `timeout_fraction` as for `request` in `pywats_green.upstream.client.core`; the fraction

@@ -32,6 +32,11 @@ def _report(number: int, **fields: Any) -> dict[str, Any]:
     return {"id": report_id, "type": "T", "pn": "PN-00001", "sn": f"SN-{number}", **fields}
 
 
+def _left_in(folder: Path) -> list[Path]:
+    """Return the files in a folder, but for the locks of ids, which stay."""
+    return [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
 def _fill(folder: Path, count: int, start: int = 0) -> set[str]:
     """Write reports as upstream's station software leaves them: quick, and a test of that too."""
     folder.mkdir(exist_ok=True)
@@ -53,7 +58,7 @@ def test_a_thousand_reports_at_50_at_a_time(server: WatsServer, api: pyWATS, fol
     summary = QueueProcessor(folder, api, concurrency=50).drain()
     assert summary[:5] == (1000, 0, 0, 0, None)
     assert server.reports() == dict.fromkeys(ids, 1)
-    assert [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
+    assert _left_in(folder) == []
 
 
 @pytest.mark.parametrize(
@@ -395,7 +400,7 @@ def test_run_picks_up_new_files(server: WatsServer, api: pyWATS, folder: Path) -
     processor.stop()
     runner.get(timeout=30)
     assert len(server.reports()) == 2
-    assert [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
+    assert _left_in(folder) == []
 
 
 @pytest.mark.long
@@ -411,7 +416,7 @@ def test_a_scanner_that_holds_every_file_for_a_moment(
     assert refused.keys() >= {"rename", "unlink", "scandir", "open", "stat"}
     assert summary[:5] == (3, 0, 0, 0, None)
     assert set(server.reports().values()) == {1}
-    assert [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
+    assert _left_in(folder) == []
 
 
 @pytest.mark.parametrize(

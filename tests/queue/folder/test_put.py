@@ -388,14 +388,30 @@ def test_an_id_that_is_in_the_queue_is_the_same_report_or_refused(
     queue.close()
 
 
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The locks of ids that were found held."""
+    found: list[Path] = []
+    try_lock = ids.try_lock
+
+    def watched(path: Path) -> object:
+        try:
+            return try_lock(path)
+        except Timeout:
+            found.append(path)
+            raise
+
+    monkeypatch.setattr(ids, "try_lock", watched)
+    return found
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_two_puts_of_one_id_do_not_take_each_other_for_left_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: list[Path], same: bool
 ) -> None:
     """The second comes when the first has noted the id, but its report has no name yet."""
-    write, try_lock = Draft.write, ids.try_lock
+    write = Draft.write
     noted, goes_on = threading.Event(), threading.Event()
-    refused: list[Path] = []
 
     def slow(draft: Draft, data: bytes) -> None:
         if b'"v":1' in data and not noted.is_set():
@@ -403,15 +419,7 @@ def test_two_puts_of_one_id_do_not_take_each_other_for_left_over(
             assert goes_on.wait(30)
         write(draft, data)
 
-    def watched(path: Path) -> object:
-        try:
-            return try_lock(path)
-        except Timeout:
-            refused.append(path)
-            raise
-
     monkeypatch.setattr(Draft, "write", slow)
-    monkeypatch.setattr(ids, "try_lock", watched)
     first = gevent.spawn(FolderQueue(tmp_path).put, {"id": "r", "v": 1})
     until(noted.is_set)
     second = gevent.spawn(FolderQueue(tmp_path).put, {"id": "r", "v": 1 if same else 2})
@@ -427,12 +435,11 @@ def test_two_puts_of_one_id_do_not_take_each_other_for_left_over(
 
 
 def test_a_put_that_fails_at_last_takes_nobody_elses_report_along(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: list[Path]
 ) -> None:
     """The second puts the same report when that of the first has its name, but is not synced."""
-    try_lock, sync = ids.try_lock, store.sync_folder
+    sync = store.sync_folder
     named, goes_on = threading.Event(), threading.Event()
-    refused: list[Path] = []
 
     def fail_once(folder: Path) -> None:
         if named.is_set():
@@ -441,15 +448,7 @@ def test_a_put_that_fails_at_last_takes_nobody_elses_report_along(
         assert goes_on.wait(30)
         raise OSError(errno.EIO, "Input/output error")
 
-    def watched(path: Path) -> object:
-        try:
-            return try_lock(path)
-        except Timeout:
-            refused.append(path)
-            raise
-
     monkeypatch.setattr(store, "sync_folder", fail_once)
-    monkeypatch.setattr(ids, "try_lock", watched)
     first = gevent.spawn(FolderQueue(tmp_path).put, {"id": "r"})
     until(named.is_set)
     second = gevent.spawn(FolderQueue(tmp_path).put, {"id": "r"})
