@@ -29,8 +29,8 @@ test-first: $(BIN)/.tools
 test-second: $(BIN)/.tools
 	$(PYTEST) $(FIRST_HALF:%=--ignore=%)
 
-# Tests marked long: crash, fuzz and parity runs.
-test-long: $(BIN)/.tools
+# Tests marked long: crash, fuzz and parity runs, and those that need what `make perf` needs.
+test-long: $(BIN)/.tools $(BIN)/.perf
 	$(PYTEST) -m long
 
 test-all: test test-long

@@ -1,7 +1,5 @@
 """The plays of the contestants, without timing."""
 
-import importlib.util
-
 import pytest
 from harness import Cell, Contestant, Player, take_turns
 from rivals import PLAYS
@@ -12,11 +10,10 @@ from pywats_green.exceptions import PywatsGreenError
 from pywats_green.testing import WatsServer
 
 
+@pytest.mark.long  # they are installed for these runs only
 @pytest.mark.parametrize("library", PLAYS)
 def test_other_libraries_read_what_we_read(server: WatsServer, library: str) -> None:
     """In separate processes, so that nothing is patched."""
-    if importlib.util.find_spec(library) is None:
-        pytest.skip(f"{library} is not installed")
     before = server.stats()["total"]
     with Contestant(library, server, 5) as contestant:
         cell = take_turns(

@@ -79,11 +79,9 @@ def test_an_answer_to_head_has_no_body(line: str, behind: bytes) -> None:
         assert (answer.content, can_go_on) == (b"", not behind)
 
 
-@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("name", sorted(BROKEN.keys() - {"no gzip"}))  # the reader does not decode
 def test_broken_answers_are_refused_wherever_they_are_cut(name: str) -> None:
     broken = BROKEN[name]
-    if name == "no gzip":
-        pytest.skip("the reader does not decode")
     for at in range(len(broken) + 1):
         with pytest.raises((TransportError, http.client.HTTPException)):
             read(broken[:at], broken[at:])
