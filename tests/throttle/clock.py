@@ -13,6 +13,8 @@ def run_all() -> None:
 
 
 class HandTimer:
+    ref = True
+
     def __init__(self, clock: "HandClock", at: float, callback: Callable[[], None]) -> None:
         self.at = at
         self.callback = callback
@@ -41,6 +43,11 @@ class HandClock:
         self.most_timers = max(self.most_timers, len(self.timers))
         return timer
 
+    def start_hub_timer(self, seconds: float, callback: Callable[[], None]) -> HandTimer:
+        """Start one whose callback runs in the hub, as that of a real one does."""
+        run = gevent.get_hub().loop.run_callback
+        return self.start_timer(max(seconds, 1e-9), lambda: run(callback))
+
     def turn(self, seconds: float) -> None:
         """Turn it on, stopping at each timer, and let everything run that is woken."""
         run_all()
@@ -55,37 +62,6 @@ class HandClock:
             due.callback()
             run_all()
         self.now = end
-
-
-class HandLoop:
-    """Takes the place of an event loop for what makes its own timers: they go off in the hub."""
-
-    def __init__(self, clock: HandClock) -> None:
-        self._clock = clock
-
-    def update_now(self) -> None:
-        """A clock that is turned by hand is always right."""
-
-    def timer(self, seconds: float) -> "HandLoopTimer":
-        return HandLoopTimer(self._clock, seconds)
-
-
-class HandLoopTimer:
-    def __init__(self, clock: HandClock, seconds: float) -> None:
-        self._clock = clock
-        self._seconds = seconds
-        self._timer: HandTimer | None = None
-        self.ref = True
-
-    def start(self, callback: Callable[[], None]) -> None:
-        def in_hub() -> None:
-            gevent.get_hub().loop.run_callback(callback)
-
-        self._timer = self._clock.start_timer(max(self._seconds, 1e-9), in_hub)
-
-    def close(self) -> None:
-        if self._timer is not None:
-            self._timer.close()
 
 
 class Crowd:

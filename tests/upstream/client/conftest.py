@@ -9,7 +9,7 @@ from typing import Any
 
 import gevent
 import pytest
-from throttle.clock import HandClock, HandLoop
+from throttle.clock import HandClock
 
 from pywats_green import admission_time, bridge
 from pywats_green.throttle import Gates, Line, Tally
@@ -57,8 +57,7 @@ def deadlines_by_hand(monkeypatch: pytest.MonkeyPatch, by_hand: HandClock) -> Ha
     fake_time = types.SimpleNamespace(monotonic=by_hand)
     for module in (bridge, admission_time):
         monkeypatch.setattr(module, "time", fake_time)
-    hub = types.SimpleNamespace(loop=HandLoop(by_hand))
-    monkeypatch.setattr(bridge, "gevent", types.SimpleNamespace(get_hub=lambda: hub))
+    monkeypatch.setattr(bridge, "start_timer", by_hand.start_hub_timer)
     monkeypatch.setattr(bridge, "_here", bridge._NativeLocal())
     return by_hand
 

@@ -18,6 +18,8 @@ from transport.servers import Seen, Server, reply
 from waiting import BOUND, until
 
 from pywats_green import Pool, configure
+from pywats_green.transport import connections
+from pywats_green.transport.resolver import Resolver
 from pywats_green.upstream.client import gates
 from pywats_green.upstream.client.gates import throttle_statistics
 
@@ -185,7 +187,13 @@ def test_a_write_that_broke_after_bytes_is_never_sent_again(
         assert len(server.seen) == 1
 
 
-def test_what_is_no_outage_fails_at_once(waits: None, by_hand: HandClock) -> None:
+def test_what_is_no_outage_fails_at_once(
+    waits: None, by_hand: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look_up(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(connections, "resolver", Resolver(look_up))  # a real one may take long
     retry = RetryConfig(enabled=False)
     with Server(lambda _: b"SSH-2.0-OpenSSH\r\n\r\n") as server:
         for url in (server.url, server.url.replace("http:", "https:"), "http://no.such.invalid"):
