@@ -15,7 +15,7 @@ PART_NUMBERS = [f"PN-{number:05d}" for number in range(100)]
 
 
 def main() -> None:
-    with WatsServer(latency=0.05) as server:
+    with WatsServer(latency=0.02) as server:
         api = pyWATS(base_url=server.url, token=server.token, enable_cache=False)
 
         start = time.perf_counter()

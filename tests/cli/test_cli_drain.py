@@ -123,6 +123,7 @@ def test_a_server_that_is_away(drain, queue):
     assert [item.attempts for item in queue.list("waiting")] == [0]
 
 
+@pytest.mark.long
 def test_a_token_that_is_refused(drain, queue):
     queue.put(report(1))
     done = drain("queue", "--give-up-after", "0.2", **{TOKEN: "c2VjcmV0OnNlY3JldA=="})
@@ -133,6 +134,7 @@ def test_a_token_that_is_refused(drain, queue):
     assert [item.attempts for item in queue.list("waiting")] == [0]
 
 
+@pytest.mark.long
 def test_what_is_no_receipt(drain, queue, server):
     for number in range(3):
         queue.put(report(number))

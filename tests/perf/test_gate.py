@@ -95,7 +95,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Comparison]:
 # --- the decision
 
 
-@pytest.mark.parametrize("tolerance", [0.10, 0.05])
+@pytest.mark.parametrize("tolerance", [0.10, pytest.param(0.05, marks=pytest.mark.long)])
 def test_it_is_quiet_for_equals_and_finds_what_is_slower(
     measured: Callable[..., Comparison], tolerance: float
 ) -> None:

@@ -86,9 +86,9 @@ def test_killed_between_put_and_move(inbox, tmp_path, api, server):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
-@pytest.mark.parametrize("kills", [1, pytest.param(6, marks=pytest.mark.long)])
-def test_killed_at_any_moment(inbox, tmp_path, api, server, kills):
-    chance, files = random.Random(4), 60
+@pytest.mark.long
+def test_killed_at_any_moment(inbox, tmp_path, api, server):
+    chance, files, kills = random.Random(4), 60, 7
     for number in range(files):
         (inbox / f"{number:02}.txt").write_text(str(number))
     for _ in range(kills):

@@ -475,6 +475,7 @@ def test_a_converter_that_no_child_can_import(folder, queue, tmp_path, monkeypat
     assert names(folder) == ["a.txt"]
 
 
+@pytest.mark.long
 def test_a_converter_that_was_typed_in(folder, run_python):
     done = run_python(
         f"""

@@ -100,4 +100,4 @@ class LedgerModel(RuleBasedStateMachine):
 
 
 TestLedger = LedgerModel.TestCase
-TestLedger.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestLedger.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

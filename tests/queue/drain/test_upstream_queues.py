@@ -246,6 +246,7 @@ def test_a_persistent_queue_is_drained_once_and_stays_so(
     assert len(server.reports()) == 60
 
 
+@pytest.mark.long
 def test_a_persistent_queue_goes_back_to_upstream_half_drained(
     server: WatsServer,
     tmp_path: Path,
