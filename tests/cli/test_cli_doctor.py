@@ -30,7 +30,8 @@ def test_here_all_is_well(cli):
     assert len(checks) == len(found["checks"]) == sum(found["counts"].values())
     for seam in (*SEAMS, *RELIED_ON):
         assert checks[seam.name]["status"] == "ok"
-    for name in ("python", "gevent", "pywats", "active", "patched", "early-imports"):
+    assert checks["pywats"]["status"] != "fail"  # a warning with an internal release
+    for name in ("python", "gevent", "active", "patched", "early-imports"):
         assert checks[name]["status"] == "ok", checks[name]
     at_once = re.search(r"the server saw (\d+) at once", checks["calls"]["finding"])
     assert at_once is not None
@@ -143,6 +144,28 @@ def test_pywats_out_of_range(monkeypatch, version):
     (row,) = installation.pywats()
     assert row.status == "fail"
     assert ">=0.5.0b6,<0.7" in row.finding
+
+
+@pytest.mark.parametrize(
+    ("version", "status", "server", "advice"),
+    [
+        ("0.5.0b6", "ok", "2025.3.9.824", ""),
+        (
+            "0.6.0rc1",
+            "warn",
+            "2026.3",
+            "if your server is older: pip install 'pywats-api==0.5.0b6'",
+        ),
+        ("0.6.0", "ok", "2026.3", ""),
+    ],
+)
+def test_which_server_pywats_is_for(monkeypatch, version, status, server, advice):
+    from pywats_green.cli.checks import installation
+
+    monkeypatch.setattr(installation, "installed", lambda _: version)
+    (row,) = installation.pywats()
+    assert (row.status, row.advice) == (status, advice)
+    assert f"for WATS {server} or newer" in row.finding
 
 
 def test_a_seam_that_someone_else_took(monkeypatch):
