@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--keep-quarantined", type=option.timeout, metavar="SECONDS",
-        help="delete what has been in quarantine for so long (never)",
+        help="delete what has been in quarantine for longer (never)",
     )  # fmt: skip
     parser.add_argument(
         "--accept",
@@ -108,7 +108,7 @@ def execute(options: argparse.Namespace) -> int:
             summary = run(processor, options)
             held = queue.elsewhere().told
             if held is not None:
-                say(f"{plain(held)}; `queue release` frees them by hand")
+                say(f"{plain(held)}; `queue release` frees what no living process holds")
     return _report(summary, options)
 
 

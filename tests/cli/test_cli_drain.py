@@ -348,7 +348,7 @@ def test_what_another_process_holds_remains_and_is_told(drain, queue, server):
     summary = json.loads(done.stdout)
     assert (summary["submitted"], summary["remaining"]) == (1, 1)
     assert "1 held by owner " in done.stderr
-    assert ", which lives; `queue release` frees them by hand" in done.stderr
+    assert ", which lives; `queue release` frees what no living process holds" in done.stderr
     claim.release()
     queue.close()
     assert drain("queue").returncode == 0
