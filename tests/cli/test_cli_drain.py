@@ -354,6 +354,24 @@ def test_what_another_process_holds_remains_and_is_told(drain, queue, server):
     assert drain("queue").returncode == 0
 
 
+def test_what_was_quarantined_long_ago_is_deleted_where_that_is_wanted(drain, queue):
+    for number in (1, 2):
+        queue.put(report(number))
+        claim = queue.claim()
+        assert claim is not None
+        claim.quarantine("HTTP 400: bad")
+    queue.close()
+    [old] = (queue.path / "quarantine").glob("*1.pending.wsjf.reason.json")
+    os.utime(old, (1.0, 1.0))
+    assert drain("queue").returncode == 0
+    assert len(queue.list("quarantined")) == 2
+    done = drain("queue", "--keep-quarantined", "3600")
+    assert (done.returncode, done.stderr) == (
+        0, "Reports deleted after more than 3600 s in quarantine: 1\n",
+    )  # fmt: skip
+    assert [item.item_id[-1] for item in queue.list("quarantined")] == ["2"]
+
+
 @posix
 def test_what_was_sent_and_could_not_be_removed_remains(queue, server, monkeypatch, capsys):
     queue.put(report(1))

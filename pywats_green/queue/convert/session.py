@@ -205,7 +205,7 @@ class Session:
         finished = self._work.finished
         names = off_hub(lambda: finished.bring_back(at_once=at_once))
         if not at_once and (count := off_hub(finished.expire)):
-            _log.info("deleted from done/, because of keep_done: %d files", count)
+            _log.info("old files deleted from done/: %d", count)
         for name in names:
             self._note_change(name, "after it was converted and moved, so it is back")
         return bool(names)

@@ -86,7 +86,7 @@ class Recovery:
         """Delete what has been in quarantine for longer than `keep_quarantined`."""
         keep = self._keep_quarantined
         if keep is not None and (count := purge_quarantine(self._store.folder, keep)):
-            logger.warning("Deleted %d reports after more than %g s in quarantine", count, keep)
+            logger.warning("Reports deleted after more than %g s in quarantine: %d", keep, count)
 
     def holder(self, owner: str) -> Holder | None:
         """Return what is known of another owner; None: nothing, or all its claims are back."""
