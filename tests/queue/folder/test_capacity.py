@@ -34,6 +34,14 @@ def test_a_full_queue_refuses_and_leaves_nothing(tmp_path: Path) -> None:
     queue.close()
 
 
+def test_a_full_queue_refuses_what_is_in_it_too(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path, max_reports=1)
+    queue.put({"id": "a"})
+    with pytest.raises(QueueFullError):
+        queue.put({"id": "a"})
+    assert queue.counts()["waiting"] == 1
+
+
 def test_bytes_count_too(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path, max_bytes=1000)
     queue.put({"id": "a", "pad": "x" * 600})
