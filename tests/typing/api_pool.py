@@ -1,6 +1,7 @@
 """The types of `Pool` as a user's program sees them: read by mypy and pyright, never run."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future, as_completed
 from typing import Any
 
 import gevent.pool
@@ -29,6 +30,16 @@ def mappings(pool: Pool, texts: list[str]) -> None:
     assert_type(pool.imap(add, [1], [2]), Iterator[int])
     pool.map(length, [1])  # type: ignore[arg-type]
     pool.imap(length, 1)  # type: ignore[call-overload]
+
+
+def futures(pool: Pool, text: str) -> None:
+    future = pool.submit(length, text)
+    assert_type(future, Future[int])
+    assert_type(pool.submit(add, 1, two=2).result(timeout=1), int)
+    for done in as_completed([future]):
+        assert_type(done.result(), int)
+    pool.submit(length, 1)  # type: ignore[arg-type]
+    pool.submit(length)  # type: ignore[call-arg]
 
 
 def results(pool: Pool, texts: list[str]) -> None:
