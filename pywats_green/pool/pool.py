@@ -19,7 +19,7 @@ from pywats_green.pool.mapping import Mapping
 from pywats_green.pool.prefetch import Prefetch
 from pywats_green.pool.raised import Raised, attempt, limited
 from pywats_green.pool.slots import Slots
-from pywats_green.progress import ProgressCallback, reporter
+from pywats_green.progress import Progress, reporter
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -277,7 +277,7 @@ class Pool(gevent.pool.Pool):
         timeout: float | None = None,
         fail_fast: bool = False,
         is_failure: Callable[[T | Raised], bool] = lambda value: isinstance(value, Raised),
-        progress: bool | ProgressCallback | None = None,
+        progress: Progress = None,
     ) -> list[T | Raised]:
         """Call `func` for each item and return its value or error.
 
@@ -288,8 +288,8 @@ class Pool(gevent.pool.Pool):
                 None: no limit.
             fail_fast: Whether the first failure cancels everything unfinished.
             is_failure: Decides what is a failure for `fail_fast`.
-            progress: True for a bar on stderr, or a callable of (completed, total), called in this
-                greenlet.
+            progress: True for a bar on stderr, a callable of (completed, total), a tqdm bar, or a
+                rich `Progress`; called in this greenlet.
 
         Returns:
             The value or the error of each item, in order.

@@ -5,9 +5,11 @@ from concurrent.futures import Future, as_completed
 from typing import Any
 
 import gevent.pool
+import rich.progress
 from pywats import pyWATS
 from pywats.core.client import Response
 from pywats.shared.result import Failure, Success
+from tqdm import tqdm
 from typing_extensions import assert_type
 
 from pywats_green import Pool, get_many
@@ -46,6 +48,9 @@ def results(pool: Pool, texts: list[str]) -> None:
     found = pool.map_results(length, texts, timeout=1.5, fail_fast=True, progress=True)
     assert_type(found, list[Success[int] | Failure])
     pool.map_results(length, texts, progress=lambda completed, total: None)
+    pool.map_results(length, texts, progress=tqdm())
+    pool.map_results(length, texts, progress=rich.progress.Progress())
+    pool.map_results(length, texts, progress="bar")  # type: ignore[arg-type]
     pool.map_results(length, [1])  # type: ignore[arg-type]
     pool.map_results(length, texts, timeout="1")  # type: ignore[arg-type]
     pool.map_results(length, texts, timeouts=1)  # type: ignore[call-arg]
