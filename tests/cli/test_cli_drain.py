@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from commandline import COMMAND, TIMEOUT, Completed, environment
 from waiting import until
 
@@ -290,6 +291,27 @@ def test_watch_sends_what_comes_in_and_tells_of_pauses(server, queue):
     assert lines[0].startswith("watching ")
     assert lines[1].startswith("waiting: the server refused the token (")
     assert lines[2:] == ["sending again"]
+
+
+@posix
+def test_a_status_page_beside_it(server, queue):
+    with started(server, queue.path, "--watch", "--status", "127.0.0.1:0") as process:
+        line = next(line for line in process.stderr if line.startswith("status page: "))
+        url = line.removeprefix("status page: ").strip()
+        assert requests.get(f"{url}healthz", timeout=TIMEOUT).text == "ok\n"
+        found = requests.get(f"{url}status.json", timeout=TIMEOUT).json()
+        assert [state["name"] for state in found["queues"]] == [str(queue.path)]
+        assert server.token not in str(found)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "nonsense"])
+def test_a_status_page_that_cannot_be(drain, queue, address):
+    result = drain("queue", "--status", address)
+    assert result.returncode == 3
+    assert "no status page: " in result.stderr
 
 
 @pytest.mark.long
