@@ -170,8 +170,17 @@ FURTHER_ROWS = (
     *(
         Row(f"10,000 {how}", "test_operators",
             figure(f"10,000 {how}"), 10, at_least=False, unit="s")
-        for how in ("in quarantine: requeue --all", "waiting: discard --all")
+        for how in (
+            "in quarantine: requeue --all", "waiting: discard --all",
+            "in quarantine: discard --all",
+        )
     ),
+    Row("20 puts into a folder where 50,000 wait / into an empty one: CPU", "test_puts_beside",
+        figure("puts, 50,000 waiting / none: CPU"), 1.2, at_least=False),
+    Row("the same: more memory", "test_puts_beside",
+        figure("puts, 50,000 waiting - none: memory"), 2, at_least=False, unit="MB"),
+    Row("a report of 60 MB is sent: longest stall of the program", "test_a_big_report",
+        figure("a report of 60 MB: longest stall, drain"), 2, at_least=False, unit="s"),
     Row("objects left by 100,000 calls", "test_nothing_stays_behind",
         figure("objects left by 100,000 calls: green"), 0, at_least=False),
 )  # fmt: skip
