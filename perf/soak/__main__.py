@@ -4,12 +4,14 @@
 
 Three phases, about ten minutes: 200,000 mixed calls, of which 5 % meet a fault and 10,000 are
 killed; an outage of 20 minutes, on a clock that is 30 times as fast; 100 drainers that are killed
-by SIGKILL. Prints a table, writes it into reliability.md, and a plot beside it. Only the loopback is
-used, and only child processes of its own are ended. Exit status: 0 steady, 1 something grew, was
+by SIGKILL. Prints a table, writes it into reliability.md, and a plot beside it. Uses the loopback
+only, and ends only child processes of its own. Exit status: 0 steady, 1 something grew, was
 lost, or reached the wrong caller, 2 too short to tell.
 """
 
 from __future__ import annotations
+
+import pywats_green  # isort: split
 
 import argparse
 import logging
@@ -20,8 +22,6 @@ from pathlib import Path
 
 from pywats.core.throttle import configure_throttling
 
-import pywats_green  # isort: split  # noqa: F401  # must be first
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from machine import ROOT
@@ -30,6 +30,8 @@ from soak.drainers import killed
 from soak.measuring import FEWEST
 from soak.outage import outage
 from soak.report import Soak, draw, markdown, with_block
+
+assert pywats_green.is_active()
 
 WAVES, OUTAGE, KILLS = 50, 1_200.0, 100
 DOCUMENT, PLOT = "reliability.md", "soak.svg"
