@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import gevent
-from gevent.libev import corecext
 
 
 def scale_clocks(factor: float) -> None:
@@ -16,7 +15,9 @@ def scale_clocks(factor: float) -> None:
         factor: Seconds of this process in a second.
     """
 
-    class Loop(corecext.loop):  # type: ignore[misc]
+    base: Any = gevent.config.loop  # of this platform
+
+    class Loop(base):  # type: ignore[misc]
         def timer(self, after: float, repeat: float = 0.0, *args: Any, **options: Any) -> Any:
             return super().timer(after / factor, repeat / factor, *args, **options)
 
