@@ -10,7 +10,7 @@ from machine import fingerprint
 from soak.calls import Held
 from soak.drainers import AT_ONCE, Killed
 from soak.measuring import HELD, Sample, grown, thirds
-from soak.outage import Outage
+from soak.outage import FACTOR, Outage
 from tables import table
 
 BEGIN, END = "<!-- soak:begin -->", "<!-- soak:end -->"
@@ -59,7 +59,10 @@ def _rows(soak: Soak) -> Iterator[tuple[str, str]]:
     for name, (first, last) in thirds(held.samples).items():
         scale, unit = UNITS.get(name, (1, name))
         yield f"{unit}: first third, last third", f"{first / scale:,.0f}, {last / scale:,.0f}"
-    yield "outage, on a clock 30 times as fast", f"{outage.seconds / 60:,.0f} minutes"
+    yield (
+        f"outage, on a clock {FACTOR:g} times as fast",
+        f"{outage.seconds / 60:,.0f} minutes",
+    )
     yield (
         "reports put around it, lost, given up",
         (f"{outage.puts:,}, {len(outage.lost)}, {outage.quarantined}"),
