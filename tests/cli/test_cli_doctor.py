@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from pywats_green.__main__ import main
-from pywats_green.cli.checks import SECTIONS, traps
+from pywats_green.cli.checks import SECTIONS, installation, traps
 from pywats_green.cli.checks.traps import TRAPS, look
 from pywats_green.cli.checks.versions import parsed
 from pywats_green.upstream.hooks.seams import RELIED_ON, SEAMS
@@ -30,7 +30,10 @@ def test_here_all_is_well(cli):
     assert len(checks) == len(found["checks"]) == sum(found["counts"].values())
     for seam in (*SEAMS, *RELIED_ON):
         assert checks[seam.name]["status"] == "ok"
-    for name in ("python", "gevent", "pywats", "active", "patched", "early-imports"):
+    fine = ("python", "gevent", "pywats", "active", "patched", "event-loops", "early-imports")
+    for name in fine:
+        if name == "event-loops" and sys.version_info >= (3, 14):
+            continue  # not tried there
         assert checks[name]["status"] == "ok", checks[name]
     at_once = re.search(r"the server saw (\d+) at once", checks["calls"]["finding"])
     assert at_once is not None
@@ -74,6 +77,12 @@ def test_switched_off_it_fails(cli):
     assert checks["active"]["advice"] == "unset PYWATS_GREEN_DISABLE"
     assert all(checks[seam.name]["finding"] == "not replaced" for seam in SEAMS)
     assert checks["calls"]["status"] == "warn"
+
+
+def test_a_python_on_which_greenlets_share_a_loop(monkeypatch):
+    monkeypatch.setattr(installation.running_loops, "_missing", "not tried on Python 3.14")
+    (row,) = installation.event_loops()
+    assert (row.status, "not tried on Python 3.14" in row.finding) == ("warn", True)
 
 
 @pytest.mark.long

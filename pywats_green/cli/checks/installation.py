@@ -10,7 +10,7 @@ from gevent import monkey
 from pywats_green._version import __version__
 from pywats_green.cli.checks.row import Row
 from pywats_green.cli.checks.versions import installed, parsed
-from pywats_green.patching import PATCHED_MODULES
+from pywats_green.patching import PATCHED_MODULES, running_loops
 from pywats_green.upstream.hooks.seams import is_installed
 from pywats_green.upstream.hooks.versions import BELOW, DISTRIBUTION, OLDEST, is_supported
 
@@ -71,4 +71,18 @@ def standard_library() -> Iterator[Row]:
         yield Row(
             "patched", "fail", f"not patched: {', '.join(missing)}",
             'put "import pywats_green" first; patch nothing yourself, or everything',
+        )  # fmt: skip
+
+
+def event_loops() -> Iterator[Row]:
+    """Whether each greenlet has a running event loop of its own, as each thread without gevent."""
+    reason = running_loops.missing()
+    if reason is None:
+        yield Row("event-loops", "ok", "asyncio has a running loop for each greenlet")
+    elif not is_installed():
+        yield Row("event-loops", "warn", "asyncio is unchanged, as pywats_green is switched off")
+    else:
+        yield Row(
+            "event-loops", "warn", f"all greenlets share asyncio's running loop: {reason}",
+            "run one asyncio loop at a time; no blocking call may await what needs one",
         )  # fmt: skip
