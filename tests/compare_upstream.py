@@ -3,8 +3,8 @@
     make test-upstream SRC=~/pyWATS/tests/cross_cutting
 
 Every test that passes plain must pass with `import pywats_green` first. Install what upstream's
-tests need besides pywats-api, such as pytest-asyncio, into .venv; a file that cannot be collected is
-listed.
+tests need besides pywats-api, such as pytest-asyncio, into .venv; a file that cannot be collected
+is listed.
 """
 
 # ruff: noqa: T201  # a program

@@ -7,8 +7,8 @@ the hooks of asynchronous generators and the depth of coroutine origins.
 
 All that asyncio reads stays its own, in C, so whoever asks gets the same answer: C and Cython code,
 names bound earlier, a Future made without a loop. Only the setter is replaced, to see when the
-first loop starts and the last one ends; in between, a switch costs a fraction of a microsecond
-more, and otherwise nothing.
+first loop starts and the last one ends; in between, a switch costs up to a microsecond more,
+and otherwise nothing.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ class _Loops:
         self.count = 0
         self.owner: greenlet.greenlet | None = None
         self.idle: _Surroundings = ((None, None), 0)
-        self.tracer: _Tracer | None = None
-        self.below: _Tracer | None = None
+        self.tracer: _Tracer = None
+        self.below: _Tracer = None
 
     def started(self) -> None:
         self.count += 1
@@ -97,19 +97,20 @@ class _Loops:
             # Otherwise, it is called by another tracer, and lets everything pass.
             self.tracer = self.below = None
 
-    def _made_tracer(self, below: _Tracer | None) -> tuple[_Tracer, _Tracer | None]:
+    def _made_tracer(self, below: _Tracer) -> tuple[_Tracer, _Tracer]:
         # A new one each time: where another tracer calls an older one, each has its own `below`.
         arrived = self.arrived
+        if below is None:
+            return arrived, None
 
         def trace(event: str, arguments: Any) -> None:
             arrived()
-            if below is not None:
-                below(event, arguments)
+            below(event, arguments)
 
         return trace, below
 
-    def arrived(self) -> None:
-        """Exchange the loop, after a switch. A second call does nothing."""
+    def arrived(self, _: object = None, __: object = None) -> None:
+        """Exchange the loop, after a switch; a tracer itself. A second call does nothing."""
         owner, current = self.owner, getcurrent()
         if owner is current or owner is None:
             return
