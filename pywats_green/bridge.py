@@ -267,7 +267,7 @@ def lend(coroutine: Coroutine[Any, Any, Any]) -> LentLoop:
     """Lend an event loop to a coroutine that is being driven, until it ends."""
     loan = _loans.get(id(coroutine))
     if loan is None:
-        loan = _loans[id(coroutine)] = Loan()
+        loan = _loans[id(coroutine)] = Loan(coroutine)
     return loan.loop
 
 

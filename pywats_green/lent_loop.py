@@ -8,6 +8,7 @@ coroutine on the loop, so that timeouts and task groups find whom to cancel.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Coroutine, Generator
 from contextvars import Context
 from typing import Any
@@ -33,7 +34,11 @@ class LentLoop(asyncio.SelectorEventLoop):
         self.interrupt: BaseException | None = None
         self.at: float | None = None
         self._greenlet = getcurrent()
+        self._ready: deque[asyncio.Handle]  # asyncio's
+        self._held: list[asyncio.Handle] = []
         super().__init__()
+        self._nothing = asyncio.Handle(int, (), self)
+        self._nothing.cancel()
         self.set_task_factory(_guarded_task)
         self.set_exception_handler(_interrupting)
 
@@ -48,6 +53,21 @@ class LentLoop(asyncio.SelectorEventLoop):
         if getcurrent() is self._greenlet:
             return super().call_soon(callback, *args, context=context)
         return self.call_soon_threadsafe(callback, *args, context=context)
+
+    def pause(self) -> None:
+        """Stop at once, and not after the callbacks that are due.
+
+        In a task, the coroutine would go on now, and perhaps cancel some of them.
+        """
+        due = len(self._ready)
+        self._held = [self._ready.popleft() for _ in range(due)]
+        self._ready.extend([self._nothing] * due)  # asyncio goes on to take as many
+        self.stop()
+
+    def resume(self) -> None:
+        """Make what was due at the pause due again, after the next step of the coroutine."""
+        held, self._held = self._held, []
+        self._ready.extend(held)
 
     def interrupted(self, exc: BaseException) -> None:
         """Stop, and have `exc` raised where the coroutine is driven."""
@@ -71,6 +91,11 @@ def _interrupting(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
 
 
 class _Forwarding(Coroutine[Any, Any, Any]):
+    _coroutine: Coroutine[Any, Any, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._coroutine, name)
+
     def __await__(self) -> Generator[Any, Any, Any]:
         raise NotImplementedError  # only tasks run these
 
@@ -84,9 +109,6 @@ class _Guarded(_Forwarding):
     def __init__(self, loop: LentLoop, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._loop = loop
         self._coroutine = coroutine
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._coroutine, name)
 
     def send(self, value: Any) -> Any:
         return self._step(self._coroutine.send, value)
@@ -115,6 +137,8 @@ def _guarded_task(loop: Any, coroutine: Any, **options: Any) -> asyncio.Task[Any
 class _Stand(_Forwarding):
     """What the task of a driven coroutine runs: it awaits what the coroutine does, and reports.
 
+    To who looks at the task, it looks like the coroutine.
+
     Attributes:
         awaited: What to await in the next step.
         outcome: None: the wait is over; an exception: to be thrown into the coroutine;
@@ -122,8 +146,9 @@ class _Stand(_Forwarding):
         over: Whether the coroutine has ended.
     """
 
-    def __init__(self, loop: LentLoop) -> None:
+    def __init__(self, loop: LentLoop, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._loop = loop
+        self._coroutine = coroutine
         self.awaited: Any = _NOTHING
         self.outcome: Any = _NOTHING
         self.over = False
@@ -149,15 +174,15 @@ class _Stand(_Forwarding):
     def _report(self, outcome: Any) -> None:
         # To yield None is to be resumed when the loop runs again: with what is awaited next.
         self.outcome = outcome
-        self._loop.stop()
+        self._loop.pause()
 
 
 class Loan:
     """A loop lent to a driven coroutine, which runs on it, as it seems, from now on."""
 
-    def __init__(self) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         self.loop = LentLoop()
-        self._stand = _Stand(self.loop)
+        self._stand = _Stand(self.loop, coroutine)
         self.task: asyncio.Task[Any] = asyncio.Task(self._stand, loop=self.loop)
         self.is_waiting = False
         self._step_out_of_loop()
@@ -204,6 +229,7 @@ class Loan:
         self._step_into_loop()
         try:
             while self._stand.outcome is _NOTHING:
+                self.loop.resume()
                 self.loop.run_forever()
                 interrupt, self.loop.interrupt = self.loop.interrupt, None
                 if interrupt is not None:
@@ -217,6 +243,7 @@ class Loan:
         """Take the loop back, once the coroutine has ended; its other tasks are cancelled."""
         self._step_into_loop()
         self._stand.over = True
+        self.loop.resume()
         try:
             left = asyncio.all_tasks(self.loop) - {self.task}
             for task in left:

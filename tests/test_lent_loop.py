@@ -9,8 +9,11 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import gevent
 import greenlet
+import httpx
 import pytest
 from gevent.event import AsyncResult, Event
 from pywats import pyWATS
@@ -451,3 +454,41 @@ def test_once_uninstalled_none_is_lent() -> None:
 def test_a_call_that_asks_for_none_makes_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LentLoop, "__init__", lambda _: pytest.fail("a loop was made"))
     assert drive(green(1), 60) == 1
+
+
+@pytest.mark.parametrize("rounds", range(2))
+def test_anyio_and_what_stands_on_it(server: WatsServer, rounds: int) -> None:
+    """Once there is a loop; who asks first finds none."""
+
+    async def uses() -> list[object]:
+        await later()
+        with anyio.move_on_after(0.001) as scope:
+            await forever()
+        seen: list[object] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.sleep, 0.001)
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"{server.url}/api/App/Version")
+            seen.append(answer.status_code)
+        return [scope.cancelled_caught, *seen, await anyio.to_thread.run_sync(abs, -rounds)]
+
+    assert drive(uses(), 60) == [True, 401, rounds]
+
+
+def test_a_callback_that_the_coroutine_cancels_never_runs() -> None:
+    """Not even one that is due at the same time as the coroutine."""
+    ran: list[str] = []
+
+    async def cancels() -> None:
+        await later()
+        loop = asyncio._get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        loop.call_soon(future.set_result, None)
+        loop.call_soon(lambda: handles.append(loop.call_soon(ran.append, "late")))
+        await future
+        handles[0].cancel()
+        await later()
+
+    handles: list[asyncio.Handle] = []
+    drive(cancels(), 60)
+    assert ran == []
