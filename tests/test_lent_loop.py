@@ -32,6 +32,15 @@ pytestmark = pytest.mark.skipif(
 since_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.timeout and others")
 
 
+if sys.platform == "win32":  # the default one waits natively, and stops every greenlet
+
+    @pytest.fixture(autouse=True)
+    def cooperative() -> Iterator[None]:
+        asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
+        yield
+        asyncio.set_event_loop_policy(None)
+
+
 @pytest.fixture(autouse=True)
 def taken_back() -> Iterator[None]:
     """Every loop is taken back, and nothing of it stays behind."""

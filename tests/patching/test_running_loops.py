@@ -45,7 +45,7 @@ def printed(name: str, how: str, arguments: tuple[str, ...] = ()) -> str:
 )
 def test_it_prints_the_same_as_without(name: str, server: WatsServer) -> None:
     if name in NEEDS and find_spec(NEEDS[name]) is None:
-        pytest.skip(f"{NEEDS[name]} is not installed")
+        pytest.skip(f"no {NEEDS[name]} here")
     arguments = (server.url, server.token) if name in SERVED else ()
     plain = printed(name, "plain", arguments)
     assert plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from collections.abc import Iterator
 
@@ -77,7 +78,12 @@ def standard_library() -> Iterator[Row]:
 def event_loops() -> Iterator[Row]:
     """Whether each greenlet has a running event loop of its own, as each thread without gevent."""
     reason = running_loops.missing()
-    if reason is None:
+    if reason is None and _waits_natively():
+        yield Row(
+            "event-loops", "warn", "asyncio's loop on Windows waits natively, and stops greenlets",
+            "asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())",
+        )  # fmt: skip
+    elif reason is None:
         yield Row("event-loops", "ok", "asyncio has a running loop for each greenlet")
     elif not is_installed():
         yield Row("event-loops", "warn", "asyncio is unchanged, as pywats_green is switched off")
@@ -86,3 +92,9 @@ def event_loops() -> Iterator[Row]:
             "event-loops", "warn", f"all greenlets share asyncio's running loop: {reason}",
             "run one asyncio loop at a time; no blocking call may await what needs one",
         )  # fmt: skip
+
+
+def _waits_natively() -> bool:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    return isinstance(loop, getattr(asyncio, "ProactorEventLoop", ()))

@@ -14,6 +14,10 @@ def start() -> None:
         import pywats_green
 
         assert pywats_green.is_active()
+    if sys.platform == "win32":  # the default one waits natively
+        import asyncio
+
+        asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
 
 
 def case(function: Callable[..., None]) -> Callable[..., None]:

@@ -5,7 +5,7 @@
 import sys
 from typing import Any
 
-from cases.base import Meeting, case, everything, late_case, side_by_side, start
+from cases.base import Meeting, case, everything, late_case, needs, side_by_side, start
 
 
 @case
@@ -307,6 +307,7 @@ def a_loop_inside_a_loop() -> None:
     asyncio.run(main())
 
 
+@needs("fcntl")  # not on Windows
 @case
 def an_interrupt_from_the_keyboard() -> None:
     import asyncio
@@ -326,6 +327,7 @@ def an_interrupt_from_the_keyboard() -> None:
     print(asyncio.run(everything(1)))
 
 
+@needs("fcntl")
 @case
 def a_forked_child() -> None:
     import asyncio
