@@ -25,7 +25,7 @@ FLOORS = [
         "timers",
     },
     {"patching", "bridge", "lent_loop", "context", "events", "admission_time"},
-    {"pool", "cache", "transport", "queue", "batching", "profiler", "throttle"},
+    {"pool", "cache", "transport", "queue", "batching", "profiler", "throttle", "observe"},
     {"upstream"},
     {"testing"},
     {"cli"},

@@ -95,7 +95,11 @@ def list_keys(api: Any, count: int) -> tuple[list[str], list[str], list[str]]:
     Raises:
         Exception: Whatever the calls raise.
     """
-    products = api.product.query_products(top=count)
+    service = api.product
+    if hasattr(service, "query_products"):
+        products = service.query_products(top=count)
+    else:  # pywats-api 0.5
+        products = service.get_products()[:count]
     assets = api.asset.get_assets(top=count)
     headers = api.report.query_headers(top=count)
     return (

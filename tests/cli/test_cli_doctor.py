@@ -30,8 +30,8 @@ def test_here_all_is_well(cli):
     assert len(checks) == len(found["checks"]) == sum(found["counts"].values())
     for seam in (*SEAMS, *RELIED_ON):
         assert checks[seam.name]["status"] == "ok"
-    fine = ("python", "gevent", "pywats", "active", "patched", "event-loops", "early-imports")
-    for name in fine:
+    assert checks["pywats"]["status"] != "fail"  # a warning with an internal release
+    for name in ("python", "gevent", "active", "patched", "event-loops", "early-imports"):
         if name == "event-loops" and (sys.version_info >= (3, 14) or sys.platform == "win32"):
             continue  # a caveat there
         assert checks[name]["status"] == "ok", checks[name]
@@ -152,6 +152,28 @@ def test_pywats_out_of_range(monkeypatch, version):
     (row,) = installation.pywats()
     assert row.status == "fail"
     assert ">=0.5.0b6,<0.7" in row.finding
+
+
+@pytest.mark.parametrize(
+    ("version", "status", "server", "advice"),
+    [
+        ("0.5.0b6", "ok", "2025.3.9.824", ""),
+        (
+            "0.6.0rc1",
+            "warn",
+            "2026.3",
+            "if your server is older: pip install 'pywats-api==0.5.0b6'",
+        ),
+        ("0.6.0", "ok", "2026.3", ""),
+    ],
+)
+def test_which_server_pywats_is_for(monkeypatch, version, status, server, advice):
+    from pywats_green.cli.checks import installation
+
+    monkeypatch.setattr(installation, "installed", lambda _: version)
+    (row,) = installation.pywats()
+    assert (row.status, row.advice) == (status, advice)
+    assert f"for WATS {server} or newer" in row.finding
 
 
 def test_a_seam_that_someone_else_took(monkeypatch):

@@ -13,7 +13,15 @@ from pywats_green.cli.checks.row import Row
 from pywats_green.cli.checks.versions import installed, parsed
 from pywats_green.patching import PATCHED_MODULES, running_loops
 from pywats_green.upstream.hooks.seams import is_installed
-from pywats_green.upstream.hooks.versions import BELOW, DISTRIBUTION, OLDEST, is_supported
+from pywats_green.upstream.hooks.versions import (
+    BELOW,
+    DISTRIBUTION,
+    OLDEST,
+    STABLE,
+    is_internal,
+    is_supported,
+    oldest_server,
+)
 
 OLDEST_GEVENT = "25.9.1"
 
@@ -38,16 +46,25 @@ def gevent() -> Iterator[Row]:
 
 
 def pywats() -> Iterator[Row]:
-    """The pywats version, and the supported range."""
+    """The pywats version, the supported range, and the WATS servers it is for."""
     version, wanted = installed(DISTRIBUTION), f">={OLDEST},<{BELOW}"
-    if version is not None and is_supported(version):
-        yield Row("pywats", "ok", f"{DISTRIBUTION} {version}; supported: {wanted}")
-    else:
+    if version is None or not is_supported(version):
         found = f"{DISTRIBUTION} {version}" if version else f"{DISTRIBUTION} is not installed"
         yield Row(
             "pywats", "fail", f"{found}; supported: {wanted}",
             f"pip install '{DISTRIBUTION}{wanted}'",
         )  # fmt: skip
+        return
+    finding = f"{DISTRIBUTION} {version}; supported: {wanted}"
+    if server := oldest_server(version):
+        finding += f"; for WATS {server} or newer"
+    if is_internal(version):
+        yield Row(
+            "pywats", "warn", f"{finding} (internal, says upstream)",
+            f"if your server is older: pip install '{DISTRIBUTION}=={STABLE}'",
+        )  # fmt: skip
+    else:
+        yield Row("pywats", "ok", finding)
 
 
 def active() -> Iterator[Row]:

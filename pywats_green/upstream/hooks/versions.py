@@ -10,6 +10,10 @@ from pywats_green.exceptions import UnsupportedPywatsError
 DISTRIBUTION = "pywats-api"
 OLDEST = "0.5.0b6"  # older wheels do not import on Python below 3.14
 BELOW = "0.7"
+STABLE = "0.5.0b6"  # upstream's README: the one for production
+
+# Which WATS server a release is for, by its first two numbers; from upstream's README.
+_SERVERS = {(0, 5): "2025.3.9.824", (0, 6): "2026.3"}
 
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?(?:(a|b|rc)(\d+))?")
 _FINAL = "z"  # sorts after a, b and rc
@@ -31,6 +35,20 @@ def is_supported(version: str) -> bool:
     """
     # A pre-release of the first unsupported version is unsupported, too.
     return _key(OLDEST) <= _key(version) and _key(version)[:3] < _key(BELOW)[:3]
+
+
+def oldest_server(version: str) -> str | None:
+    """Return the oldest WATS server that a version of pywats-api is for. None: not known.
+
+    Args:
+        version: As in the package metadata, such as "0.6.0rc1".
+    """
+    return _SERVERS.get(_key(version)[:2])
+
+
+def is_internal(version: str) -> bool:
+    """Return whether upstream calls a release internal: a candidate for servers to come."""
+    return _key(version)[3] == "rc" and _key(version) > _key(STABLE)
 
 
 def installed_version() -> str:
