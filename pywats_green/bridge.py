@@ -4,6 +4,7 @@ Upstream's services are coroutines all the way down to the HTTP client. If that 
 cooperatively, no coroutine ever has to suspend: one `send(None)` runs a call to its end. The only
 thing such a coroutine may yield is `MAY_BLOCK`, which the green client yields just before it may
 block. Only then does the bridge set the deadline, so calls that never block do not pay for one.
+A coroutine that does need an event loop is lent one (`lent_loop`).
 
 A deadline that is met, as nearly all are, costs next to nothing. A `gevent.Timeout` starts and
 stops a timer of the event loop for each call. Here, all deadlines of the same length share one
