@@ -255,9 +255,11 @@ def drive(coroutine: Coroutine[Any, float | None, T], timeout: float | None = No
     finally:
         if deadline is not None:
             deadline.cancel()
-        if _loans and id(coroutine) in _loans:
-            _end(coroutine)
-        coroutine.close()  # runs its `finally` blocks if it has not ended
+        try:
+            if _loans and id(coroutine) in _loans:
+                _end(coroutine)
+        finally:
+            coroutine.close()  # runs its `finally` blocks if it has not ended
 
 
 # By the id of the coroutine, which is alive meanwhile.

@@ -163,6 +163,8 @@ class _Stand(_Forwarding):
 
     def throw(self, *args: Any) -> Any:
         exc = args[-1] if isinstance(args[-1], BaseException) else args[0]
+        if self.over:
+            raise exc
         awaited, self.awaited = self.awaited, _NOTHING
         if isinstance(exc, asyncio.CancelledError) and hasattr(awaited, "cancel"):
             # Cancelled while the coroutine ran: like a task, cancel what it awaits next.
