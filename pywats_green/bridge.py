@@ -20,6 +20,7 @@ import inspect
 import time
 from asyncio import CancelledError, _get_running_loop
 from collections.abc import Coroutine, Generator
+from contextlib import suppress
 from traceback import walk_tb
 from types import CodeType, FrameType, TracebackType
 from typing import Any, NoReturn, TypeVar
@@ -212,7 +213,9 @@ def _is_driven(frame: FrameType | None) -> bool:
 MAY_BLOCK = _MayBlock()
 
 
-def drive(coroutine: Coroutine[Any, float | None, T], timeout: float | None = None) -> T:
+def drive(  # noqa: PLR0912  # one function, which keeps calls cheap
+    coroutine: Coroutine[Any, float | None, T], timeout: float | None = None
+) -> T:
     """Run a coroutine to its end in this greenlet.
 
     Args:
@@ -255,10 +258,9 @@ def drive(coroutine: Coroutine[Any, float | None, T], timeout: float | None = No
     finally:
         if deadline is not None:
             deadline.cancel()
-        try:
-            if _loans and id(coroutine) in _loans:
-                _end(coroutine)
-        finally:
+        if _loans and id(coroutine) in _loans:
+            _end(coroutine)
+        else:
             coroutine.close()  # runs its `finally` blocks if it has not ended
 
 
@@ -318,6 +320,8 @@ def _end(coroutine: Coroutine[Any, Any, Any]) -> None:
         report = {"message": "a cancelled call failed", "exception": exc, "task": loan.task}
         loan.loop.call_exception_handler(report)
     finally:
+        with suppress(RuntimeError):  # interrupted again, it awaits something even now
+            coroutine.close()
         del _loans[id(coroutine)]
         loan.end()
 
