@@ -11,7 +11,7 @@ endif
 # The tests start hundreds of interpreters, which must not compile the package again and again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-first test-second test-long test-all lint typecheck perf gate soak record clean
+.PHONY: demo test test-first test-second test-long test-all test-upstream lint typecheck perf gate soak record clean
 
 demo: $(BIN)/.installed
 	$(BIN)/python -m pywats_green demo
@@ -34,6 +34,10 @@ test-long: $(BIN)/.tools $(BIN)/.perf
 	$(PYTEST) -m long
 
 test-all: test test-long
+
+# Upstream's own tests, from a checkout, plain and green: make test-upstream SRC=~/pyWATS/tests
+test-upstream: $(BIN)/.tools
+	$(BIN)/python tests/compare_upstream.py "$(SRC)"
 
 lint: $(BIN)/.tools
 	$(BIN)/ruff check .

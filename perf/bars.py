@@ -127,6 +127,9 @@ DRAIN, DEPTH = "test_drain", "test_depth"
 FURTHER_ROWS = (
     Row("no-op `Pool.map`: cost of an item of 100,000 / of 1,000", "test_cost_of_an_item",
         figure("no-op Pool.map: an item of 100,000 / of 1,000"), 1.25, at_least=False),
+    Row("a call that asks for no event loop / without lending", "test_a_call_that_asks_for_no",
+        figure("a call that asks for no loop: drive / drive without lending"), 1.15,
+        at_least=False),
     Row("`CacheManager.get` / bare `TLRUCache.get`", "test_get_against",
         figure("CacheManager.get / bare TLRUCache.get"), 3, at_least=False),
     Row("cache contention: 200 greenlets / one, the same reads", "test_contention",

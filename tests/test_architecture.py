@@ -24,7 +24,7 @@ FLOORS = [
         "pauses",
         "timers",
     },
-    {"patching", "bridge", "context", "events", "admission_time"},
+    {"patching", "bridge", "lent_loop", "context", "events", "admission_time"},
     {"pool", "cache", "transport", "queue", "batching", "profiler", "throttle", "observe"},
     {"upstream"},
     {"testing"},

@@ -16,6 +16,7 @@ from types import FrameType
 from gevent import monkey
 
 from pywats_green.exceptions import ImportOrderError, ImportOrderWarning
+from pywats_green.patching import running_loops
 
 # All of these must be patched, even `queue`: otherwise ThreadPoolExecutor waits on a native
 # SimpleQueue inside a greenlet and blocks the hub.
@@ -55,14 +56,19 @@ def patch() -> None:
         ImportOrderWarning: Modules were imported, or native threads started, that keep
             unpatched sockets or locks.
     """
-    global _done, _too_early  # noqa: PLW0603  # set once, because a patch cannot be undone
+    global _done  # noqa: PLW0603  # set once, because a patch cannot be undone
     if _done:
         return
     if "pywats" in sys.modules:
         raise ImportOrderError(_order_advice())
     _done = True
-    if is_patched():
-        return  # the program did it, so nothing imported since is too early
+    if not is_patched():  # else the program did it, so nothing imported since is too early
+        _patch_all()
+    running_loops.install()
+
+
+def _patch_all() -> None:
+    global _too_early  # noqa: PLW0603  # set once, because a patch cannot be undone
     early = [name for name in EARLY_MODULES if name in sys.modules]
     threads = [t.name for t in threading.enumerate() if t is not threading.current_thread()]
     native_id = threading.get_ident()
