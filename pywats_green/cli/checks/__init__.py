@@ -39,6 +39,7 @@ SECTIONS = (
         (
             surroundings.environment,
             surroundings.proxy,
+            surroundings.trust,
             surroundings.early_imports,
             surroundings.native_threads,
             surroundings.limiter,
