@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypedDict
 
 from pywats_green.exceptions import SettingsError
 
@@ -49,6 +49,7 @@ class Settings:
     keepalive_expiry: float = 30.0
     dns_ttl: float = 60.0
     ca_bundle: str | None = None
+    trust: Literal["system"] | None = None
     client_cert: str | None = None
     client_key: str | None = None
     cache_max_bytes: int | None = None
@@ -81,6 +82,10 @@ class Settings:
         _require_flag("bulk_writes", self.bulk_writes)
         _require_flag("pool_reuse", self.pool_reuse)
         object.__setattr__(self, "ttl", FrozenTTLs(self.ttl))  # frozen like the others
+        if self.trust not in (None, "system"):
+            raise SettingsError(f'trust must be "system" or None, not {self.trust!r}')
+        if self.trust is not None and self.ca_bundle is not None:
+            raise SettingsError('trust="system" and ca_bundle exclude each other: set one of them')
         if self.client_key is not None and self.client_cert is None:
             raise SettingsError("client_key is set without client_cert: set both")
 
@@ -146,6 +151,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "keepalive_expiry": float,
     "dns_ttl": float,
     "ca_bundle": str,
+    "trust": str,
     "client_cert": str,
     "client_key": str,
     "cache_max_bytes": int,
@@ -211,6 +217,7 @@ class SettingsChanges(TypedDict, total=False):
     keepalive_expiry: float
     dns_ttl: float
     ca_bundle: str | None
+    trust: Literal["system"] | None
     client_cert: str | None
     client_key: str | None
     cache_max_bytes: int | None
@@ -252,6 +259,8 @@ def configure(**changes: Unpack[SettingsChanges]) -> Settings:
     | `keepalive_expiry` | 30.0 | seconds an idle connection is kept; 0: not kept | live clients |
     | `dns_ttl` | 60.0 | seconds a resolved name is cached; 0: not cached | live clients |
     | `ca_bundle` | None | file or folder of CA certificates; None: as below | new clients |
+    | `trust` | None | `"system"`: trust the certificates of the operating system, which needs the \
+extra `trust`; excludes `ca_bundle`; None: as below | new clients |
     | `client_cert` | None | PEM file of the client certificate | new clients |
     | `client_key` | None | PEM file of its key; None: in `client_cert` | new clients |
     | `cache_max_bytes` | None | maximum size of a client's cache in bytes; None: no limit | new \
@@ -276,8 +285,8 @@ breaker is bypassed | live clients |
     | `max_answer_bytes` | 268435456 | bytes to which a compressed response may expand; \
 beyond them the call fails; None: no limit | live clients |
 
-    Without `ca_bundle`, the first that is set of `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`,
-    `SSL_CERT_FILE` and `SSL_CERT_DIR` is used, else certifi's bundle.
+    Without `ca_bundle` and `trust`, the first that is set of `REQUESTS_CA_BUNDLE`,
+    `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and `SSL_CERT_DIR` is used, else certifi's bundle.
 
     These environment variables are read as well: `PYWATS_GREEN_DISABLE`; `PYWATS_GREEN_BASE_URL`
     and `PYWATS_GREEN_TOKEN`, by the command line only; `PYWATS_GREEN_ACCEPT`, where `any-2xx`

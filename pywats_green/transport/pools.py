@@ -262,7 +262,8 @@ class GreenAdapter(HTTPAdapter):
     def _context(self, verify: Any, cert: Any) -> ssl.SSLContext:
         """Return the context for these settings, shared by all connections; a part of pool keys."""
         current = config.settings()
-        key = (verify, repr(cert), current.ca_bundle, current.client_cert, current.client_key)
+        trust = (verify, current.trust, current.ca_bundle)
+        key = (*trust, repr(cert), current.client_cert, current.client_key)
         if key not in self._contexts:
             self._contexts[key] = make_context(verify, cert)
         return self._contexts[key]

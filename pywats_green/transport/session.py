@@ -112,8 +112,8 @@ class Session(requests.Session):
             request.prepare_auth(self.auth)  # after the URL, which it may sign
         request.prepare_hooks(self.hooks)  # after those of the authentication
         found, current = self._found(step.root), settings()
-        if self.verify is True and current.ca_bundle:
-            found["verify"] = current.ca_bundle
+        if self.verify is True and (current.trust or current.ca_bundle):
+            found["verify"] = current.ca_bundle or True  # whatever the environment names
         if not found["cert"] and current.client_cert:
             pair = (current.client_cert, current.client_key)
             found["cert"] = pair if current.client_key else current.client_cert

@@ -5,10 +5,12 @@ import os
 import re
 import sys
 
+import certifi
 import pytest
 
+from pywats_green import Settings
 from pywats_green.__main__ import main
-from pywats_green.cli.checks import SECTIONS, installation, traps
+from pywats_green.cli.checks import SECTIONS, installation, surroundings, traps
 from pywats_green.cli.checks.traps import TRAPS, look
 from pywats_green.cli.checks.versions import parsed
 from pywats_green.upstream.hooks.seams import RELIED_ON, SEAMS
@@ -42,6 +44,33 @@ def test_here_all_is_well(cli):
     assert checks["environment"]["status"] == "warn"
     assert "PYWATS_GREEN_OOPS" in checks["environment"]["finding"]
     assert all(row["advice"] for row in found["checks"] if row["status"] != "ok")
+
+
+@pytest.mark.parametrize(
+    ("variables", "status", "finding"),
+    [
+        ({}, "ok", "certifi's bundle"),
+        ({"SSL_CERT_FILE": certifi.where()}, "ok", "the certificates that SSL_CERT_FILE names"),
+        (
+            {"SSL_CERT_FILE": "/missing", "REQUESTS_CA_BUNDLE": certifi.where()},
+            "ok",
+            "the certificates that REQUESTS_CA_BUNDLE names",
+        ),
+        ({"REQUESTS_CA_BUNDLE": "/missing/ca.pem"}, "fail", "REQUESTS_CA_BUNDLE: CA bundle /missi"),
+    ],
+)
+def test_it_says_whose_certificates_are_trusted(monkeypatch, variables, status, finding):
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    (row,) = surroundings.trust()
+    assert (row.status, row.finding[: len(finding)]) == (status, finding)
+    monkeypatch.setattr("pywats_green.config.in_force", Settings(trust="system"))
+    monkeypatch.setitem(sys.modules, "truststore._api", None)
+    (row,) = surroundings.trust()
+    assert row.status == "fail"
+    assert row.finding.startswith('system: trust="system" needs truststore')
 
 
 def test_text(monkeypatch, capsys):

@@ -40,6 +40,7 @@ SECTIONS = (
         (
             surroundings.environment,
             surroundings.proxy,
+            surroundings.trust,
             surroundings.early_imports,
             surroundings.native_threads,
             surroundings.limiter,

@@ -93,8 +93,7 @@ class Store:
             QueueItemError: Another report of that id is in the queue.
         """
         try:
-            with contextlib.nullcontext() if item_id is None else self.ids.locked(item_id):
-                return self._put(name, document, raw, item_id, is_new_id)
+            return self._put(name, document, raw, item_id, is_new_id)
         except OSError as error:
             raise folder_error("write a report", self.folder, error) from error
 
@@ -114,25 +113,26 @@ class Store:
             draft.write(data)
             return data
 
-        try:
-            data = off_hub(write)
+        with self.ids.locked(item_id) as run:
             try:
-                # Not in the thread: if the greenlet was killed meanwhile, it must not happen.
-                if data is not None:
-                    move_new(draft.path, target)
-                    is_new = True
-            except FileExistsError:  # another put one of this id in the same microsecond
-                if patiently(target.read_bytes) != data:
-                    raise QueueItemError(f"another report of this id was put: {name}") from None
+                data = run(write)
+                try:
+                    # Not in the thread: if the greenlet was killed meanwhile, it must not happen.
+                    if data is not None:
+                        move_new(draft.path, target)
+                        is_new = True
+                except FileExistsError:  # another put one of this id in the same microsecond
+                    if patiently(target.read_bytes) != data:
+                        raise QueueItemError(f"another report of this id was put: {name}") from None
+                    draft.drop()
+                off_hub(lambda: sync_folder(self.folder))  # for another's report, too
+            except BaseException:  # undone before anybody else may look, and rely on it
                 draft.drop()
-            off_hub(lambda: sync_folder(self.folder))  # for another's report, too
-        except BaseException:  # undone before anybody else may look, and rely on it
-            draft.drop()
-            if is_new:
-                remove_patiently(target)
-            for each in noted:
-                self.ids.forget(each)
-            raise
+                if is_new:
+                    remove_patiently(target)
+                for each in noted:
+                    self.ids.forget(each)
+                raise
         return data is not None
 
     def claim(self, item: WaitingItem, owner: str) -> str:
