@@ -26,7 +26,8 @@ from pywats_green.exceptions import (
     TransportError,
     TransportTimeoutError,
 )
-from pywats_green.transport import Answer, Transport, without_user_info
+from pywats_green.redaction import without_user_info
+from pywats_green.transport import Answer, Transport
 from pywats_green.upstream.client import breaker
 from pywats_green.upstream.client.admission import admit, settle
 from pywats_green.upstream.client.answers import parse, response_of

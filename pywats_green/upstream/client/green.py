@@ -9,7 +9,7 @@ from pywats.core.async_client import AsyncHttpClient
 from pywats.core.client import Response
 
 from pywats_green.bridge import MAY_BLOCK
-from pywats_green.transport import without_user_info
+from pywats_green.redaction import without_user_info
 from pywats_green.upstream.client.cache import attach, invalidate_matching
 from pywats_green.upstream.client.core import invalidate, keep, look_up, read, write
 from pywats_green.upstream.client.exchange import close, exchange_of

@@ -12,7 +12,7 @@ from pywats.pywats import correlation_id_var  # type: ignore[attr-defined]  # no
 
 from pywats_green.bridge import drive
 from pywats_green.cache import cache_control
-from pywats_green.transport import without_user_info
+from pywats_green.redaction import without_user_info
 from pywats_green.upstream.client.epochs import invalidate
 from pywats_green.upstream.client.green import GreenHttpClient
 from pywats_green.upstream.client.outcome import refusal
