@@ -55,7 +55,7 @@ def _parsed(text: str) -> tuple[Proxy | None, str]:
         return None, "SOCKS proxies are not supported: use an HTTP proxy"
     if url.scheme not in ("http", "https"):
         return None, "it is neither http nor https"
-    if not url.host or "[" in url.host:
+    if not url.host or "%5B" in url.host:  # half an IPv6 address
         return None, "it names no host"
     if url.port is not None and not 0 < url.port <= LAST_PORT:
         return None, f"its port must be 1-{LAST_PORT}"

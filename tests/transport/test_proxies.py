@@ -193,19 +193,11 @@ ENTRIES = [
     "127.0.0.0/8", "127.0.0.1/8", "::1", "[::1]", "all://[::1]", "http://[::1]:8080", "::/0",
     "host:port", "x.ex.com,ex.com:8080", "all://:8080", "com", "ex",
 ]  # fmt: skip
+HOSTS = ["ex.com", "a.ex.com", "anex.com", "localhost", "a.localhost", "127.0.0.1", "127.0.0.0"]
 ORIGINS = [
     f"{scheme}://{host}{port}"
     for scheme in ("http", "https")
-    for host in [
-        "ex.com",
-        "a.ex.com",
-        "anex.com",
-        "localhost",
-        "a.localhost",
-        "[::1]",
-        "127.0.0.1",
-        "127.0.0.0",
-    ]
+    for host in [*HOSTS, "[::1]"]
     for port in ("", ":8080")
 ]
 
