@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import TracebackType
+from typing import Any
 
 _SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
@@ -23,11 +24,20 @@ class Secret(str):
     def __repr__(self) -> str:
         return "***"
 
+    def rstrip(self, chars: str | None = None, /) -> Secret:
+        """Upstream's services apply it to the base URL, which they send as a header."""
+        return Secret(super().rstrip(chars))
+
+
+def secret_of(value: Any) -> Any:
+    """Return a str as a `Secret`, and anything else unchanged."""
+    return Secret(value) if isinstance(value, str) else value
+
 
 def guarded(headers: Mapping[str, str]) -> dict[str, str]:
     """Return headers in which credentials are a `Secret`."""
     return {
-        name: Secret(value) if name.lower() in _SECRET_HEADERS else value
+        name: secret_of(value) if name.lower() in _SECRET_HEADERS else value
         for name, value in headers.items()
     }
 

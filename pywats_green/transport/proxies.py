@@ -49,7 +49,7 @@ def _parsed(text: str) -> tuple[Proxy | None, str]:
     """Return the proxy, or what is wrong with its URL."""
     try:
         url = httpx.URL(text if "://" in text else f"http://{text}")
-    except httpx.InvalidURL:  # its message may show a part of the password
+    except (httpx.InvalidURL, UnicodeError):  # its message may show a part of the password
         return None, "it is malformed"
     if url.scheme.startswith("socks"):
         return None, "SOCKS proxies are not supported: use an HTTP proxy"
@@ -143,7 +143,7 @@ def _url_of(entry: str) -> str:
 def _pattern_of(text: str) -> _Pattern:
     try:
         url = httpx.URL(text)
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, UnicodeError):
         entry = text.removeprefix("all://").removeprefix("*")
         raise TransportSetupError(
             f"NO_PROXY has an entry that is no host, host:port or URL: {entry!r}"

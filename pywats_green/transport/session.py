@@ -143,11 +143,12 @@ class Session(requests.Session):
 
         A foreign adapter takes a proxy's credentials from its URL.
         """
-        given = self.merge_environment_settings(url, None, False, self.verify or False, None)
+        merged = self.merge_environment_settings(url, None, False, self.verify or False, None)
+        merged["proxies"] = {}
         proxy: str | None = self._proxy(url)
         if proxy is not None and not isinstance(self.get_adapter(url), GreenAdapter):
             proxy = self._given_proxy(url)
-        return {**given, "proxies": {} if proxy is None else {"all": proxy}}
+        return {**merged, "proxies": {} if proxy is None else {"all": proxy}}
 
 
 _NOT_CONNECTED = (

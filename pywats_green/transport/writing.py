@@ -82,7 +82,7 @@ def _split(base_url: str) -> tuple[httpx.URL, Secret | None]:
     """Return a base URL without user info, and the header that the user info makes."""
     try:
         url = httpx.URL(base_url)
-    except httpx.InvalidURL as exc:
+    except (httpx.InvalidURL, UnicodeError) as exc:
         # The message may show a part of a password that is not escaped.
         fault = "Invalid base URL" if "@" in base_url else str(exc)
     else:
@@ -116,6 +116,15 @@ def root_of(url: httpx.URL) -> str:
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
+def sent_token(base_url: str, token: str) -> Secret:
+    """Return the Basic credentials that a client sends: its base URL's, or the token."""
+    try:
+        _, authorization = _split(base_url)
+    except httpx.InvalidURL:
+        authorization = None
+    return Secret((authorization or token).removeprefix("Basic "))
+
+
 @lru_cache(maxsize=256)
 def server_of(base_url: str) -> str:
     """Return a normalised base URL that identifies a server.
@@ -124,7 +133,7 @@ def server_of(base_url: str) -> str:
     """
     try:
         url = httpx.URL(base_url)
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, UnicodeError):
         return without_user_info(base_url)
     host = url.host.lower().removesuffix(".")
     port = f":{url.port}" if url.port is not None else ""  # None for the scheme's default

@@ -13,6 +13,7 @@ from pywats_green.config import accepts_any_2xx
 from pywats_green.exceptions import ArgumentTypeError, ForeignAnswerError, InvalidArgumentError
 from pywats_green.queue.drain.answers import first_words, is_receipt
 from pywats_green.queue.folder.body import as_text, is_large
+from pywats_green.transport import sent_token
 
 if TYPE_CHECKING:
     from pywats.core.client import Response
@@ -99,7 +100,7 @@ def _blocking(name: str, given: Any) -> Callable[[Any], object]:
 def token_of(submit: Any) -> str:
     """Return the token of a submission, to redact it from reasons. "": none is known."""
     way = _way_of(submit)
-    return "" if way is None else str(way.client.token)
+    return "" if way is None else sent_token(way.client.base_url, way.client.token)
 
 
 def origin_cause_of(submit: Any) -> Callable[[], str | None]:
@@ -151,7 +152,8 @@ def _requiring_receipt(
 
 def _require(answer: Response, accept: Accept | None, way: Way) -> None:
     """Raise unless an answer is a receipt."""
-    said = first_words(answer.raw, way.client.token) or "an empty body"
+    secret = sent_token(way.client.base_url, way.client.token)
+    said = first_words(answer.raw, secret) or "an empty body"
     reason = f"HTTP {answer.status_code}: {said}"
     try:
         # A lenient client returns from a 404 as well.
