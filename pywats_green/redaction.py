@@ -24,8 +24,12 @@ class Secret(str):
     def __repr__(self) -> str:
         return "***"
 
+    def strip(self, chars: str | None = None, /) -> Secret:
+        """Return a `Secret`, too."""
+        return Secret(super().strip(chars))
+
     def rstrip(self, chars: str | None = None, /) -> Secret:
-        """Upstream's services apply it to the base URL, which they send as a header."""
+        """Return a `Secret`, too: upstream's services strip the base URL, and send it."""
         return Secret(super().rstrip(chars))
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from pywats_green.config import accepts_any_2xx
+from pywats_green.config import accepts_any_2xx, environment
 from pywats_green.exceptions import ArgumentTypeError, ForeignAnswerError, InvalidArgumentError
 from pywats_green.queue.drain.answers import first_words, is_receipt
 from pywats_green.queue.folder.body import as_text, is_large
@@ -60,7 +59,7 @@ def submission(submit: Any, accept: Accept | None = None) -> Callable[[Any], obj
         _blocking("accept", accept)
     send = _past_the_breaker(_submitter(submit))
     way = _way_of(submit)
-    if accept is None and accepts_any_2xx(os.environ):
+    if accept is None and accepts_any_2xx(environment()):
         accept = any_2xx
     elif accept is not None and way is None:
         raise InvalidArgumentError(
