@@ -109,7 +109,6 @@ def call_api(url: str) -> None:
 
 def call_internal(url: str) -> None:
     with pyWATS(base_url=url, token=TOKEN, timeout=TIMEOUT) as api:
-        api.process._async._repository._error_handler  # noqa: B018
         api.process.get_repair_operation_configs()
 
 

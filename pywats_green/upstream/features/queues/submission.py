@@ -151,9 +151,6 @@ def _requiring_receipt(
 
 def _require(answer: Response, accept: Accept | None, way: Way) -> None:
     """Raise unless an answer is a receipt."""
-    secret = sent_token(way.client.base_url, way.client.token)
-    said = first_words(answer.raw, secret) or "an empty body"
-    reason = f"HTTP {answer.status_code}: {said}"
     try:
         # A lenient client returns from a 404 as well.
         is_accepted = answer.is_success and (
@@ -162,10 +159,16 @@ def _require(answer: Response, accept: Accept | None, way: Way) -> None:
     except Exception as exc:
         # It would fail for every report, so do not quarantine any for it.
         raise ForeignAnswerError(
-            f"accept failed with {type(exc).__name__} for {reason}", answer
+            f"accept failed with {type(exc).__name__} for {_shown(answer, way)}", answer
         ) from exc
     if not is_accepted:
-        raise ForeignAnswerError(reason, answer)
+        raise ForeignAnswerError(_shown(answer, way), answer)
+
+
+def _shown(answer: Response, way: Way) -> str:
+    secret = sent_token(way.client.base_url, way.client.token)
+    said = first_words(answer.raw, secret) or "an empty body"
+    return f"HTTP {answer.status_code}: {said}"
 
 
 def _way_of(submit: Any) -> Way | None:
