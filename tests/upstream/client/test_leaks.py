@@ -70,12 +70,10 @@ HANDLERS: dict[str, Callable[[socket.socket], None]] = {
 }
 
 
-@contextlib.contextmanager
-def tls_server() -> Iterator[Server]:
+def over_tls(handle: Callable[[socket.socket], None]) -> Server:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-    with Server(context=context) as server:
-        yield server
+    return Server(handle=handle, context=context)
 
 
 @contextlib.contextmanager
@@ -86,7 +84,9 @@ def base_urls() -> Iterator[dict[str, str]]:
             name: stack.enter_context(Server(handle=handle)).url
             for name, handle in HANDLERS.items()
         }
-        urls["untrusted"] = stack.enter_context(tls_server()).url
+        # Those that do not verify get as far as the answer.
+        for name in ("reset", "closed", "silent", "garbage"):
+            urls[f"{name} over TLS"] = stack.enter_context(over_tls(HANDLERS[name])).url
         urls["no TLS"] = urls["garbage"].replace("http:", "https:")
         with Server() as gone:
             urls["refused"] = gone.url
@@ -108,7 +108,7 @@ def call_api(url: str) -> None:
 
 
 def call_internal(url: str) -> None:
-    with pyWATS(base_url=url, token=TOKEN, timeout=TIMEOUT) as api:
+    with pyWATS(base_url=url, token=TOKEN, timeout=TIMEOUT, verify_ssl=False) as api:
         api.process.get_repair_operation_configs()
 
 
@@ -124,7 +124,7 @@ def fail(response: Any, **_: Any) -> None:
 
 def call_session(url: str) -> None:
     """Requests sends the requests, over green connections, and a user's hook fails."""
-    with pyWATS(base_url=url, token=TOKEN, timeout=TIMEOUT) as api:
+    with pyWATS(base_url=url, token=TOKEN, timeout=TIMEOUT, verify_ssl=False) as api:
         session_of(api).hooks["response"].append(fail)
         api.product.get_product("x")
 
@@ -146,7 +146,8 @@ def call_until_open(url: str) -> None:
 
 
 def call_killed(url: str) -> None:
-    with pyWATS(base_url=url, token=TOKEN, timeout=60) as api, gevent.Timeout(TIMEOUT):
+    options = {"timeout": 60, "verify_ssl": False}
+    with pyWATS(base_url=url, token=TOKEN, **options) as api, gevent.Timeout(TIMEOUT):
         api.product.get_product("x")
 
 
