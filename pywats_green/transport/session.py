@@ -121,7 +121,8 @@ class Session(requests.Session):
         if step.is_trusted:
             request.prepare_auth(self.auth)  # after the URL, which it may sign
         request.prepare_hooks(self.hooks)  # after those of the authentication
-        found, current = self._found(url), settings()
+        is_green = isinstance(self.get_adapter(url), GreenAdapter)
+        found, current = self._found(step.root, is_green), settings()
         if self.verify is True and current.ca_bundle:
             found["verify"] = current.ca_bundle
         if not found["cert"] and current.client_cert:
@@ -130,7 +131,9 @@ class Session(requests.Session):
         try:
             response = self.send(request, timeout=timeout, allow_redirects=False, **found)
         except requests.RequestException as exc:
-            exc.request = None  # has the token
+            exc.request = None  # has the token, which would be pickled
+            if exc.response is not None:  # raised by a hook
+                exc.response.request = None  # type: ignore[assignment]
             raise _fault(exc) from without_frames(exc)
         except BaseException as exc:  # of a user's adapter, or a kill
             without_frames(exc)
@@ -138,16 +141,16 @@ class Session(requests.Session):
         received = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, received, response.content)
 
-    def _found(self, url: str) -> dict[str, Any]:
+    def _found(self, root: str, is_green: bool) -> dict[str, Any]:
         """Let requests merge session and environment settings, all but the proxies.
 
         A foreign adapter takes a proxy's credentials from its URL.
         """
-        merged = self.merge_environment_settings(url, None, False, self.verify or False, None)
-        merged["proxies"] = {}
-        proxy: str | None = self._proxy(url)
-        if proxy is not None and not isinstance(self.get_adapter(url), GreenAdapter):
-            proxy = self._given_proxy(url)
+        merged = self.merge_environment_settings(root, None, False, self.verify or False, None)
+        merged["proxies"] = {}  # the session's, whose credentials a traceback would show
+        proxy: str | None = self._proxy(root)
+        if proxy is not None and not is_green:
+            proxy = self._given_proxy(root)
         return {**merged, "proxies": {} if proxy is None else {"all": proxy}}
 
 

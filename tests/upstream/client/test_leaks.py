@@ -119,6 +119,7 @@ def call_http_client(url: str) -> None:
 
 def fail(response: Any, **_: Any) -> None:
     response.close()
+    response.raise_for_status()
     raise ZeroDivisionError
 
 
