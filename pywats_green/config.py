@@ -170,11 +170,11 @@ _PAIRED = ("client_key",)  # invalid on its own, so checked with the others
 
 def environment() -> dict[str, str]:
     """Return this package's variables, not those of others, and the credentials as a `Secret`."""
-    found = {name: os.environ[name] for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)}
-    for name, guard in ((BASE_URL, guarded_url), (TOKEN, Secret)):
-        if name in found:
-            found[name] = guard(found[name])
-    return found
+    names = [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]
+    return {
+        name: (Secret if name.endswith(("TOKEN", "PASSWORD")) else guarded_url)(os.environ[name])
+        for name in names
+    }
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -294,8 +294,9 @@ beyond them the call fails; None: no limit | live clients |
     `SSL_CERT_FILE` and `SSL_CERT_DIR` is used, else certifi's bundle.
 
     These environment variables are read as well: `PYWATS_GREEN_DISABLE`; `PYWATS_GREEN_BASE_URL`
-    and `PYWATS_GREEN_TOKEN`, by the command line only; and `PYWATS_GREEN_ACCEPT`, where `any-2xx`
-    makes every 2xx a receipt for a queued report (see `QueueProcessor`).
+    and `PYWATS_GREEN_TOKEN`, by the command line only; `PYWATS_GREEN_ACCEPT`, where `any-2xx`
+    makes every 2xx a receipt for a queued report (see `QueueProcessor`); and
+    `PYWATS_GREEN_STATUS_PASSWORD` (see `serve_status`).
 
     Args:
         **changes: Settings by name.

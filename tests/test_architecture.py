@@ -26,7 +26,7 @@ FLOORS = [
         "timers",
     },
     {"patching", "bridge", "context", "events", "admission_time"},
-    {"pool", "cache", "transport", "queue", "batching", "profiler", "throttle"},
+    {"pool", "cache", "transport", "queue", "batching", "profiler", "throttle", "observe"},
     {"upstream"},
     {"testing"},
     {"cli"},

@@ -93,8 +93,9 @@ def test_an_error_that_is_its_own_cause_ends() -> None:
 def test_the_environment_shows_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYWATS_GREEN_TOKEN", "abc")
     monkeypatch.setenv("PYWATS_GREEN_BASE_URL", "http://user:word@host")
+    monkeypatch.setenv("PYWATS_GREEN_STATUS_PASSWORD", "ghi")
     monkeypatch.setenv("OTHER_TOKEN", "def")
     found = config.environment()
     assert found["PYWATS_GREEN_TOKEN"] == "abc"
     assert not {"OTHER_TOKEN"} & found.keys()
-    assert not any(secret in repr(found) for secret in ("abc", "word", "def"))
+    assert not any(secret in repr(found) for secret in ("abc", "word", "def", "ghi"))

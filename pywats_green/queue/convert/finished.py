@@ -65,7 +65,7 @@ class FinishedFiles:
             OSError: One cannot be created.
         """
         for name in (DONE, ERROR):
-            (self._folder / name).mkdir(exist_ok=True)
+            patiently(partial((self._folder / name).mkdir, exist_ok=True))
 
     def finish(self, source: SourceFile) -> None:
         """Move a file to `done`, unless it is gone.
@@ -125,7 +125,7 @@ class FinishedFiles:
         return names
 
     def expire(self) -> int:
-        """Delete what has been in `done` for long enough; looks every ten minutes.
+        """Delete what has been in `done` for longer than `keep_done`; looks every ten minutes.
 
         Returns:
             How many files.
@@ -137,7 +137,10 @@ class FinishedFiles:
             return 0
         self._expired_at = now
         count = 0
-        for path in list((self._folder / DONE).iterdir()):
+        paths: list[Path] = []
+        with contextlib.suppress(OSError):  # someone may have removed it
+            paths = list((self._folder / DONE).iterdir())
+        for path in paths:
             with contextlib.suppress(OSError):  # it is tried again next time
                 if path in self._moved or not path.is_file():
                     continue

@@ -200,9 +200,14 @@ def test_what_was_done_long_ago_is_deleted_where_that_is_wanted(
     monkeypatch.setattr("pywats_green.queue.convert.finished.time.time", lambda: real + 3601)
     (tmp_path / "b.csv").write_text("2")
     status = (tmp_path / "b.csv").stat()
-    signature = (status.st_size, status.st_mtime_ns, status.st_ino)
+    signature = (status.st_size, status.st_mtime_ns)
     made.finish(SourceFile(tmp_path / "b.csv", signature))  # which may still change
     assert made.expire() == 2 - len(left)
     assert {path.name for path in (tmp_path / "done").iterdir()} == left | {"folder"}
     assert (tmp_path / "error" / "c.csv").exists()
     assert made.expire() == 0  # not before ten minutes have passed
+
+
+def test_looking_for_what_was_done_long_ago_ends_no_run(tmp_path: Path) -> None:
+    made = FinishedFiles(tmp_path, keep_done=3600.0)
+    assert made.expire() == 0  # someone has removed `done`
