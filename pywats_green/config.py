@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypedDict
 
 from pywats_green.exceptions import SettingsError
+from pywats_green.redaction import Secret, guarded_url
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11
@@ -19,6 +20,10 @@ DOMAINS = (
 )  # fmt: skip
 
 ENVIRONMENT_PREFIX = "PYWATS_GREEN_"
+
+# The server of the commands; no settings.
+BASE_URL = f"{ENVIRONMENT_PREFIX}BASE_URL"
+TOKEN = f"{ENVIRONMENT_PREFIX}TOKEN"
 
 # Overrides what counts as a receipt for a queued report. Not a setting, because programs use
 # `QueueProcessor(accept=)`.
@@ -169,6 +174,15 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
 _PAIRED = ("client_key",)  # invalid on its own, so checked with the others
 
 
+def environment() -> dict[str, str]:
+    """Return this package's variables, not those of others, and the credentials as a `Secret`."""
+    names = [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]
+    return {
+        name: (Secret if name.endswith(("TOKEN", "PASSWORD")) else guarded_url)(os.environ[name])
+        for name in names
+    }
+
+
 def from_environment(environ: Mapping[str, str]) -> Settings:
     """Read the settings from `PYWATS_GREEN_<NAME>` variables.
 
@@ -245,7 +259,7 @@ def settings() -> Settings:
     """
     global in_force, _environment_was_read
     if not _environment_was_read:
-        in_force, _environment_was_read = from_environment(os.environ), True
+        in_force, _environment_was_read = from_environment(environment()), True
     return in_force
 
 

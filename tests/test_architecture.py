@@ -20,6 +20,7 @@ FLOORS = [
         "config",
         "exceptions",
         "progress",
+        "redaction",
         "retry_after",
         "pauses",
         "timers",

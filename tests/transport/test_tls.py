@@ -280,7 +280,8 @@ def test_an_answer_that_came_before_a_write_broke_is_read(
     configure(ca_bundle=authority.file)
     server.answer = lambda seen: reply(413, b"too big", [("Connection", "close")])
 
-    def send_the_head_only(sock: gevent.ssl.SSLSocket, data: bytes) -> None:
+    def send_the_head_only(sock: gevent.ssl.SSLSocket, data: bytes | memoryview) -> None:
+        data = bytes(data)
         if sock.server_side or data.startswith(b"POST"):
             return sendall(sock, data.replace(b"1000000", b"0"))
         raise ssl.SSLEOFError(8, "EOF occurred in violation of protocol")

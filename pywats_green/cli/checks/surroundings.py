@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from urllib.request import getproxies
 
+from pywats_green import config
 from pywats_green.cli.checks.row import Row
 from pywats_green.config import ACCEPT, ENVIRONMENT_PREFIX, Settings, accepts_any_2xx
 from pywats_green.exceptions import SettingsError, TransportSetupError
@@ -32,7 +33,7 @@ def environment() -> Iterator[Row]:
         if name.startswith(ENVIRONMENT_PREFIX)
     )
     try:
-        accepts_any_2xx(os.environ)
+        accepts_any_2xx(config.environment())
     except SettingsError as exc:
         yield Row("environment", "fail", str(exc), f"unset {ACCEPT}")
         return

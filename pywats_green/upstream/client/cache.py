@@ -275,7 +275,8 @@ def cache_statistics() -> CachesStats:
 
 
 def _fingerprint(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=6, key=_FINGERPRINT_KEY).hexdigest()
+    encoded = text.encode("utf-8", "surrogatepass")  # an error would show the text
+    return hashlib.blake2b(encoded, digest_size=6, key=_FINGERPRINT_KEY).hexdigest()
 
 
 def _is_kept(packed: Packed) -> bool:

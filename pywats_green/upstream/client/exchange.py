@@ -26,7 +26,8 @@ from pywats_green.exceptions import (
     TransportError,
     TransportTimeoutError,
 )
-from pywats_green.transport import Answer, Transport, without_user_info
+from pywats_green.redaction import guarded, without_user_info
+from pywats_green.transport import Answer, Transport
 from pywats_green.upstream.client import breaker
 from pywats_green.upstream.client.admission import admit, settle
 from pywats_green.upstream.client.answers import parse, response_of
@@ -182,7 +183,7 @@ class Exchange:
         query = {k: v for k, v in params.items() if v is not None} if params else None
         started = time.perf_counter()
         try:
-            sent = self._headers(client._headers, headers)
+            sent = self._headers(client, headers)
             content = None
             if data is not None:
                 content, extra = encode_body(data, is_blocking=self._is_blocking)
@@ -211,13 +212,14 @@ class Exchange:
         except Exception as exc:
             raise PyWATSError(f"HTTP request failed: {exc}") from exc
 
-    def _headers(self, standing: dict[str, str], extra: dict[str, str] | None) -> dict[str, str]:
+    def _headers(self, client: Any, extra: dict[str, str] | None) -> dict[str, str]:
         """Merge and validate the headers of a call; the client's own are validated once."""
         if extra:
-            return checked_headers(standing, extra)
-        if standing != self._standing:
+            return checked_headers(guarded(client._headers), extra)
+        if client._headers != self._standing:
+            standing = guarded(client._headers)  # a user may have set the token
             self._checked = checked_headers(standing, None)
-            self._standing = dict(standing)
+            self._standing = standing
         return self._checked
 
     def _words(self, exc: TransportError) -> str:

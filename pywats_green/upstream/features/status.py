@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import weakref
 from collections.abc import Callable, Iterable
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import gevent
 
 from pywats_green.arguments import require_seconds
+from pywats_green.config import environment
 from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.observe.board import Board, FindingState, Quarantined, QueueState
 from pywats_green.observe.server import Site, Sources, StatusServer, is_loopback, parse_address
@@ -64,7 +64,7 @@ def serve_status(
     if oldest is not None:
         require_seconds("oldest", oldest)
     host, port = parse_address(address)
-    password = os.environ.get(PASSWORD) or None
+    password = environment().get(PASSWORD) or None
     if password is None and not is_loopback(host):
         raise InvalidArgumentError(
             f"{host} can be reached from other machines: set {PASSWORD}, or use 127.0.0.1"

@@ -43,6 +43,11 @@ _CLIENT = (
     "base_url", "token", "timeout", "verify_ssl", "rate_limiter", "enable_throttling",
     "retry_config", "enable_cache", "cache_ttl", "cache_max_size", "metrics_collector",
 )  # fmt: skip
+_API = (
+    "self", "base_url", "token", "station", "timeout", "verify_ssl", "error_mode", "retry_config",
+    "retry_enabled", "enable_cache", "cache_ttl", "cache_max_size", "instance_id", "settings",
+    "sync_config",
+)  # fmt: skip
 _BREAKER = ("circuit_breaker_config", "enable_circuit_breaker")
 _REQUEST = ("self", "method", "endpoint", "params", "data", "headers", "retry")
 _READ = ("self", "endpoint", "params", "kwargs")
@@ -72,7 +77,8 @@ SEAMS = (
         _SYNC, "SyncProductServiceWrapper.__getattr__", ("self", "name"),
         "hooks.calls.product_attribute_of",
     ),
-    # Shows the base URL, in which a password may stand.
+    # Hold the token, and show the base URL, in which a password may stand.
+    Seam(_SYNC, "pyWATS.__init__", _API, "hooks.calls.guarded_credentials"),
     Seam(_SYNC, "pyWATS.__repr__", ("self",), "hooks.calls.shown_safely"),
     # Would start a task on an event loop.
     Seam(
