@@ -21,8 +21,7 @@ import time
 from asyncio import CancelledError, _get_running_loop
 from collections.abc import Coroutine, Generator
 from contextlib import suppress
-from traceback import walk_tb
-from types import CodeType, FrameType, TracebackType
+from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 import gevent
@@ -33,6 +32,7 @@ from pywats_green.admission_time import ATTRIBUTE as ADMISSION_TIME
 from pywats_green.admission_time import seconds_of
 from pywats_green.exceptions import EventLoopRequiredError
 from pywats_green.lent_loop import LentLoop, Loan
+from pywats_green.no_loop import describe, locate
 from pywats_green.patching.running_loops import LOOPING, hidden
 from pywats_green.timers import start_timer
 
@@ -254,7 +254,7 @@ def drive(  # noqa: PLR0912  # one function, which keeps calls cheap
     except RuntimeError as exc:
         if str(exc) != "no running event loop":
             raise
-        raise EventLoopRequiredError(_locate(exc.__traceback__)) from exc
+        raise EventLoopRequiredError(locate(exc.__traceback__)) from exc
     finally:
         if deadline is not None:
             deadline.cancel()
@@ -295,7 +295,7 @@ def _wait(coroutine: Coroutine[Any, Any, Any], awaited: object, at: float | None
     elif awaited is None:
         gevent.sleep(0)  # `asyncio.sleep(0)` yields None
     else:
-        raise EventLoopRequiredError(_describe(coroutine, awaited))
+        raise EventLoopRequiredError(describe(coroutine, awaited))
 
 
 def _drive_on(coroutine: Coroutine[Any, Any, Any], loan: Loan, awaited: object) -> NoReturn:
@@ -324,33 +324,3 @@ def _end(coroutine: Coroutine[Any, Any, Any]) -> None:
             coroutine.close()
         del _loans[id(coroutine)]
         loan.end()
-
-
-_ADVICE = (
-    "a blocking call runs in a greenlet, where there is no asyncio event loop; "
-    "await it through AsyncWATS under asyncio.run() instead"
-)
-
-
-def _describe(coroutine: Any, awaited: object) -> str:
-    """Describe the innermost coroutine and what it awaits."""
-    while (inner := getattr(coroutine, "cr_await", None)) is not None:
-        if not hasattr(inner, "cr_frame"):
-            break
-        coroutine = inner
-    where = getattr(coroutine, "__qualname__", type(coroutine).__name__)
-    frame = getattr(coroutine, "cr_frame", None)
-    if frame is not None:
-        where += f" ({frame.f_code.co_filename}:{frame.f_lineno})"
-    return f"{where} awaits {type(awaited).__module__}.{type(awaited).__qualname__}: {_ADVICE}"
-
-
-def _locate(traceback: TracebackType | None) -> str:
-    """Describe the innermost place outside asyncio that asked for the running loop."""
-    code: CodeType | None = None
-    line = 0
-    for frame, number in walk_tb(traceback):
-        if not frame.f_globals.get("__name__", "").startswith("asyncio"):
-            code, line = frame.f_code, number
-    where = f"{code.co_name} ({code.co_filename}:{line})" if code else "a coroutine"
-    return f"{where} asks for the running event loop: {_ADVICE}"

@@ -19,6 +19,7 @@ FLOORS = [
         "arguments",
         "config",
         "exceptions",
+        "no_loop",
         "progress",
         "redaction",
         "retry_after",

@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import prometheus_client
 import pytest
 import pywats
 
-from pywats_green import config
+from pywats_green import config, events
 from pywats_green.patching import running_loops
 from pywats_green.testing import WatsServer
 
@@ -32,6 +33,8 @@ def test_blocks_run(
 
     monkeypatch.setattr(pywats, "pyWATS", OnEmbedded)
     monkeypatch.setattr(config, "in_force", config.settings())  # put back what they configure
+    monkeypatch.setattr(events, "listeners", events.listeners)
+    monkeypatch.setattr(prometheus_client, "REGISTRY", prometheus_client.CollectorRegistry())
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "document"}  # what waits for signals is under `__main__`
     text = document.read_text(encoding="utf-8")
