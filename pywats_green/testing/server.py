@@ -112,7 +112,8 @@ class WatsServer(Driver):
 
         Raises:
             ImportError: `tls` was given, but `trustme` is not installed.
-            RuntimeError: The process exited before it was listening.
+            RuntimeError: The process exited before it was listening, or this program is frozen:
+                use `mock_wats` there.
         """
         if self._process is not None:
             return self

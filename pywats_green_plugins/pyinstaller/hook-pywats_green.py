@@ -1,0 +1,9 @@
+"""PyInstaller's hook for `pywats_green`, which imports most of itself by name or late."""
+
+from pathlib import Path
+
+from PyInstaller.utils.hooks import get_package_paths
+
+from pywats_green_plugins.pyinstaller import PYWATS, modules_of
+
+hiddenimports = [*modules_of(Path(get_package_paths("pywats_green")[1])), *PYWATS]
