@@ -42,6 +42,7 @@ from pywats_green.exceptions import (
     QueueFullError,
     QueueItemError,
     SettingsError,
+    UnpatchableProcessError,
     UnreadableReportError,
     UnsupportedPywatsError,
 )
@@ -137,6 +138,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Stats",
+    "UnpatchableProcessError",
     "UnreadableReportError",
     "UnsupportedPywatsError",
     "__version__",
