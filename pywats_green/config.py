@@ -280,8 +280,9 @@ beyond them the call fails; None: no limit | live clients |
     `SSL_CERT_FILE` and `SSL_CERT_DIR` is used, else certifi's bundle.
 
     These environment variables are read as well: `PYWATS_GREEN_DISABLE`; `PYWATS_GREEN_BASE_URL`
-    and `PYWATS_GREEN_TOKEN`, by the command line only; and `PYWATS_GREEN_ACCEPT`, where `any-2xx`
-    makes every 2xx a receipt for a queued report (see `QueueProcessor`).
+    and `PYWATS_GREEN_TOKEN`, by the command line only; `PYWATS_GREEN_ACCEPT`, where `any-2xx`
+    makes every 2xx a receipt for a queued report (see `QueueProcessor`); and
+    `PYWATS_GREEN_STATUS_PASSWORD` (see `serve_status`).
 
     Args:
         **changes: Settings by name.

@@ -7,7 +7,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import gevent
@@ -19,12 +20,13 @@ from pywats_green.cli.queue.folder import opened_queue, plain, say
 from pywats_green.cli.queue.progress import LiveBar, Pauses, told_lines
 from pywats_green.cli.table import aligned
 from pywats_green.config import ACCEPT, ANY_2XX, accepts_any_2xx
-from pywats_green.exceptions import SettingsError
+from pywats_green.exceptions import InvalidArgumentError, SettingsError
 from pywats_green.queue.drain.statistics import DrainSummary
 from pywats_green.queue.signals import stopping_on_signals
 from pywats_green.queue.source import remaining_in
 from pywats_green.upstream.features.queues.processor import QueueProcessor
 from pywats_green.upstream.features.queues.submission import Accept, any_2xx
+from pywats_green.upstream.features.status import serve_status
 
 NOT_CONFIGURED = 3
 UNAVAILABLE = 4
@@ -69,13 +71,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--keep-quarantined", type=option.timeout, metavar="SECONDS",
-        help="delete what has been in quarantine for so long (never)",
+        help="delete what has been in quarantine for longer (never)",
     )  # fmt: skip
     parser.add_argument(
         "--accept",
         choices=[ANY_2XX],
         help="what counts as delivered: every 2xx, even without a receipt from WATS",
     )
+    parser.add_argument(
+        "--status", metavar="HOST:PORT",
+        help="serve a status page there meanwhile, such as 127.0.0.1:8080 (none)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the result as JSON, one line")
 
 
@@ -94,7 +100,7 @@ def execute(options: argparse.Namespace) -> int:
     ) as queue:
         url, token = _server(os.environ)
         accept = _accept(options.accept, os.environ)
-        with told_lines(), new_client(url, token) as api:
+        with told_lines(), new_client(url, token) as api, _status_page(options.status):
             processor = QueueProcessor(
                 queue,
                 api,
@@ -108,8 +114,22 @@ def execute(options: argparse.Namespace) -> int:
             summary = run(processor, options)
             held = queue.elsewhere().told
             if held is not None:
-                say(f"{plain(held)}; `queue release` frees them by hand")
+                say(f"{plain(held)}; `queue release` frees what no living process holds")
     return _report(summary, options)
+
+
+@contextmanager
+def _status_page(address: str | None) -> Iterator[None]:
+    if address is None:
+        yield
+        return
+    try:
+        page = serve_status(address)
+    except (InvalidArgumentError, OSError) as exc:
+        raise CommandError(f"no status page: {exc}", NOT_CONFIGURED) from exc
+    with page:
+        say(f"status page: {page.url}")
+        yield
 
 
 def _accept(option: str | None, environ: Mapping[str, str]) -> Accept | None:

@@ -20,6 +20,7 @@ from pywats_green.exceptions import (
     ImportOrderWarning,
     UnpatchableProcessError,
 )
+from pywats_green.patching import running_loops
 
 # All of these must be patched, even `queue`: otherwise ThreadPoolExecutor waits on a native
 # SimpleQueue inside a greenlet and blocks the hub.
@@ -79,7 +80,7 @@ def patch() -> None:
         ImportOrderWarning: Modules were imported, or native threads started, that keep
             unpatched sockets or locks.
     """
-    global _done, _too_early  # noqa: PLW0603  # set once, because a patch cannot be undone
+    global _done  # noqa: PLW0603  # set once, because a patch cannot be undone
     if _done:
         return
     if "pywats" in sys.modules:
@@ -87,8 +88,13 @@ def patch() -> None:
     if not is_patched() and runs_notebook_kernel():
         raise UnpatchableProcessError(_NOTEBOOK_ADVICE)
     _done = True
-    if is_patched():
-        return  # the program did it, so nothing imported since is too early
+    if not is_patched():  # else the program did it, so nothing imported since is too early
+        _patch_all()
+    running_loops.install()
+
+
+def _patch_all() -> None:
+    global _too_early  # noqa: PLW0603  # set once, because a patch cannot be undone
     early = [name for name in EARLY_MODULES if name in sys.modules]
     threads = [t.name for t in threading.enumerate() if t is not threading.current_thread()]
     native_id = threading.get_ident()

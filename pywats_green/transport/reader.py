@@ -49,8 +49,9 @@ class _Names(dict[bytes, str]):
 
     def __missing__(self, name: bytes) -> str:
         text = name.decode("latin-1").lower()
-        if len(self) < _MOST_NAMES:
-            self[name] = text
+        if len(self) >= _MOST_NAMES:
+            self.clear()  # a server that made names up must not keep out those of the others
+        self[name] = text
         return text
 
 
@@ -200,8 +201,11 @@ class Reader:
             fields[_names[name]] = value.rstrip(b" \t").decode("latin-1")
         if len(fields) != head.count(b"\r\n") - 2:
             fields = joined(head)
-        if fields.get("transfer-encoding", "chunked").lower() != "chunked":
-            raise TransportError("Only Transfer-Encoding: chunked is supported")
+        if "transfer-encoding" in fields:
+            # In lower case, as in upstream's library.
+            coding = fields["transfer-encoding"] = fields["transfer-encoding"].lower()
+            if coding != "chunked":
+                raise TransportError("Only Transfer-Encoding: chunked is supported")
         return fields if head.isascii() else as_utf8(fields)
 
     def _go_on(

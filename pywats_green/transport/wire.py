@@ -12,7 +12,8 @@ import gevent
 from gevent import monkey
 from gevent.socket import wait
 
-from pywats_green.transport.answers import Answer, decoded
+from pywats_green.transport.answers import Answer
+from pywats_green.transport.decoding import decoded
 from pywats_green.transport.reader import Reader
 from pywats_green.transport.responses import RECEIVED
 from pywats_green.transport.writing import Message

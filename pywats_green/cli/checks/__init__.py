@@ -37,6 +37,7 @@ SECTIONS = (
             installation.pywats,
             installation.active,
             installation.standard_library,
+            installation.event_loops,
         ),
     ),
     Section("Seams", (seams.replaced, seams.relied_on)),

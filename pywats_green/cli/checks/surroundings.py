@@ -14,7 +14,7 @@ from pywats_green.exceptions import SettingsError
 from pywats_green.patching import too_early
 
 # In addition to the settings; see `pywats_green.configure`.
-OTHER_VARIABLES = ("DISABLE", "BASE_URL", "TOKEN", "ACCEPT")
+OTHER_VARIABLES = ("DISABLE", "BASE_URL", "TOKEN", "ACCEPT", "STATUS_PASSWORD")
 
 
 def environment() -> Iterator[Row]:

@@ -173,20 +173,20 @@ class Store:
 
         Raises:
             UnreadableReportError: It contains nothing that could be sent; UnfinishedReportError, if
-                it may still be being written.
+                it may still be being written. The message has its waiting name.
             OSError: It could not be read or written.
         """
         path = self.folder / claimed
+        waiting, _ = names.read_claimed(claimed) or (claimed, "")
         try:
             document = read(path)
         except UnreadableReportError as error:
-            parsed = names.read_waiting((names.read_claimed(claimed) or (claimed, ""))[0])
+            parsed = names.read_waiting(waiting)
             age = time.time() - patiently(path.stat).st_mtime
-            if parsed and not parsed.is_own and abs(age) < _YOUNG:
-                raise UnfinishedReportError(str(error)) from error
-            raise
+            is_young = parsed and not parsed.is_own and abs(age) < _YOUNG
+            kind = UnfinishedReportError if is_young else UnreadableReportError
+            raise kind(f"{waiting}: {error}") from error
         if is_without_id(document):
-            waiting, _ = names.read_claimed(claimed) or (claimed, "")
             document["id"] = lasting_id(waiting, patiently(path.stat).st_mtime_ns, document)
             self._rewrite(path, document)
         return document

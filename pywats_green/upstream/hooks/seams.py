@@ -12,7 +12,7 @@ import inspect
 from typing import Any, NamedTuple
 
 from pywats_green.exceptions import ImportOrderError, UnsupportedPywatsError
-from pywats_green.patching import is_patched, timeouts
+from pywats_green.patching import asking, is_patched, timeouts
 from pywats_green.upstream.hooks.versions import BELOW, DISTRIBUTION, OLDEST, require_supported
 
 
@@ -163,6 +163,7 @@ def install() -> None:
         _installed[seam.name] = _Installed(found[seam.name], replacement)
         _assign(seam, replacement)
     timeouts.watch()
+    asking.watch()
 
 
 def uninstall() -> None:
@@ -175,6 +176,7 @@ def uninstall() -> None:
     runs each item in its own greenlet, because gevent's timers are no longer watched.
     """
     timeouts.unwatch()
+    asking.unwatch()
     for seam in SEAMS:
         installed = _installed.pop(seam.name, None)
         if installed is not None and _current(seam) is installed.ours:

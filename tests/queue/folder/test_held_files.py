@@ -1,6 +1,7 @@
 """Files that another program holds for a moment: nothing fails, nothing is lost."""
 
 import logging
+import os
 from pathlib import Path
 
 import gevent
@@ -33,7 +34,7 @@ def test_a_whole_story(tmp_path: Path, only: str | None, caplog: pytest.LogCaptu
         assert queue.show("bad")["reason"] == "because"
         assert queue.requeue() == 1
         queue.close()
-    assert refused if only != "link" else True
+    assert refused or (only == "link" and os.name == "nt")  # a rename will do there
     assert {item.item_id: item.state for item in queue.list()} == {
         "retried": "waiting",
         "bad": "waiting",
