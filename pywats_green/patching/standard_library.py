@@ -40,8 +40,8 @@ _NATIVE_CHANNELS = 7  # the first ipykernel with a thread for each channel
 _NOTEBOOK_ADVICE = (
     "this notebook's kernel would hang if it was patched now. Either install a kernel that is "
     "patched before it starts, with `python -m pywats_green kernel --install`, and choose it in "
-    'the notebook; or put %%python above "import pywats_green", as the first line of the cell, '
-    "which then runs in a process of its own"
+    f"the notebook; or make this the first line of the cell, above the import, which then runs in "
+    f"a process of its own: %%script {sys.executable}"
 )
 
 _done = False

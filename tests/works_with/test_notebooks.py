@@ -81,15 +81,15 @@ def notebook(tmp_path):
 def test_an_ordinary_kernel_refuses_and_goes_on(notebook):
     done = notebook("plain", "import pywats_green", "print(6 * 7)")
     assert "kernel --install" in done
-    assert "%%python" in done
+    assert f"%%script {sys.executable}" in done
     assert "42" in done  # it was not patched
 
 
 @pytest.mark.long
 @needs(*JUPYTER)
 def test_a_cell_in_a_process_of_its_own(notebook):
-    cell = "%%python\nimport pywats_green\nprint(pywats_green.is_active())"
-    assert notebook("plain", cell) == "True\n"
+    cell = "%%script {sys.executable}\nimport pywats_green\nprint(pywats_green.is_active())"
+    assert notebook("plain", "import sys", cell) == "True\n"
 
 
 @pytest.mark.long
