@@ -48,3 +48,14 @@ def modules_of(package: Path) -> Iterator[str]:
         name = name.removesuffix(".__init__")
         if not any(name == out or name.startswith(f"{out}.") for out in _LEFT_OUT):
             yield name
+
+
+def data_of(package: Path) -> Iterator[tuple[str, str]]:
+    """Yield the files that the modules read, each with its folder in a frozen program.
+
+    Args:
+        package: The folder of `pywats_green`.
+    """
+    for path in sorted(package.rglob("*")):
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            yield str(path), str(path.parent.relative_to(package.parent))

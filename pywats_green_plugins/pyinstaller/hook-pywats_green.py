@@ -4,6 +4,8 @@ from pathlib import Path
 
 from PyInstaller.utils.hooks import get_package_paths
 
-from pywats_green_plugins.pyinstaller import PYWATS, modules_of
+from pywats_green_plugins.pyinstaller import PYWATS, data_of, modules_of
 
-hiddenimports = [*modules_of(Path(get_package_paths("pywats_green")[1])), *PYWATS]
+_package = Path(get_package_paths("pywats_green")[1])
+hiddenimports = [*modules_of(_package), *PYWATS]
+datas = [*data_of(_package)]

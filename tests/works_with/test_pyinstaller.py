@@ -11,7 +11,7 @@ from pywats import pyWATS
 import pywats_green
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.hooks.seams import RELIED_ON, SEAMS
-from pywats_green_plugins.pyinstaller import PYWATS, get_hook_dirs, modules_of
+from pywats_green_plugins.pyinstaller import PYWATS, data_of, get_hook_dirs, modules_of
 
 ROOT = Path(__file__).parents[2]
 LISTED = {*modules_of(Path(pywats_green.__file__).parent)}
@@ -30,6 +30,14 @@ def test_the_hook_lists_what_is_imported_late():
     assert {f"pywats_green.upstream.{module}" for module in replacements} <= LISTED
     assert not any(name.startswith("pywats_green.cli") for name in LISTED)
     assert "pywats_green.testing.plugin" not in LISTED  # it would bring pytest
+
+
+def test_the_hook_lists_what_the_modules_read():
+    package = Path(pywats_green.__file__).parent
+    listed = {Path(folder) / Path(path).name for path, folder in data_of(package)}
+    assert Path("pywats_green/py.typed") in listed
+    read = [path for path in package.rglob("*") if path.suffix in (".html", ".json", ".css")]
+    assert {path.relative_to(package.parent) for path in read} <= listed
 
 
 def test_the_hook_is_where_the_entry_point_says():
