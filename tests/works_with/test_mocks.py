@@ -118,7 +118,7 @@ def test_opentelemetrys_instrumentation_of_httpx(script):
     HTTPXClientInstrumentor().instrument()
     assert httpx.AsyncHTTPTransport.handle_async_request.__wrapped__
     assert read() == read_blocking() == "PN-00001" and is_green() and total() == 4
-    assert mocks.wiring(mocks.STACK) == mocks.harmless  # judged once
+    assert mocks.ASYNC.read(mocks.STACK) == mocks.ASYNC.harmless  # judged once
     with respx.mock:
         respx.get(path=PATH).respond(json=MINE)
         assert read() == read_blocking() == "MINE" and total() == 4
@@ -136,7 +136,7 @@ def test_sentrys_instrumentation_of_httpx(script):
     sentry_sdk.init(dsn=None, integrations=[HttpxIntegration()])
     assert "sentry" in str(httpx.AsyncClient.send.__globals__["__name__"])
     assert read() == read_blocking() == "PN-00001" and is_green() and total() == 4
-    assert mocks.wiring(mocks.STACK) == mocks.harmless
+    assert mocks.ASYNC.read(mocks.STACK) == mocks.ASYNC.harmless
     with respx.mock:
         respx.get(path=PATH).respond(json=MINE)
         assert read() == read_blocking() == "MINE" and total() == 4

@@ -86,6 +86,7 @@ class Exchange:
     def __init__(self, client: Any) -> None:
         self.thread_id = _native_thread_id()
         self._is_blocking = isinstance(client, HttpClient)
+        self._wiring = mocks.BLOCKING if self._is_blocking else mocks.ASYNC
         self.transport = Transport(client.base_url, verify=client.verify_ssl)
         self.breaker = breaker.of(client)
         self._standing: dict[str, str] = {}
@@ -192,10 +193,11 @@ class Exchange:
                     sent = {**extra, **sent}
             limit = client.timeout and client.timeout * timeout_fraction
             transport: Any = self.transport
+            wiring = self._wiring
             # Inline, because nearly no call ever meets a mock.
             if (
                 client._client is not None
-                or mocks.wiring(mocks.STACK) != mocks.harmless
+                or wiring.read(mocks.STACK) != wiring.harmless
                 or (mocks.httpcore is None and "httpcore" in sys.modules)
             ):
                 transport = mocks.transport_of(client, transport)

@@ -64,19 +64,36 @@ STACK = SimpleNamespace(
     AsyncHTTPTransport=httpx.AsyncHTTPTransport,
     **dict.fromkeys(_POOLS, _Unused),
 )
-wiring = attrgetter(
-    "asyncio.httpx", "blocking.httpx", "httpx.Client", "httpx.AsyncClient",
-    "AsyncHttpClient._get_client", "HttpClient.client",
-    "Client.request", "Client.send", "Client._send_single_request", "Client._transport_for_url",
-    "AsyncClient.request", "AsyncClient.send", "AsyncClient._send_single_request",
-    "AsyncClient._transport_for_url",
-    "HTTPTransport.handle_request", "AsyncHTTPTransport.handle_async_request",
-    "ConnectionPool.handle_request", "AsyncConnectionPool.handle_async_request",
-    "HTTPConnection.handle_request", "AsyncHTTPConnection.handle_async_request",
-)  # fmt: skip
 
-harmless: tuple[Any, ...] = ()
-"""The parts when they were last judged to be no mocks: httpx's own, or instrumented."""
+
+class Wiring:
+    """The parts on the way of one kind of client.
+
+    Attributes:
+        read: Returns the parts, from `STACK`, as they are now.
+        harmless: The parts when they were last judged to be no mocks: the real ones, or
+            instrumented.
+    """
+
+    __slots__ = ("harmless", "read")
+
+    def __init__(self, *names: str) -> None:
+        self.read: Any = attrgetter(*names)
+        self.harmless: tuple[Any, ...] = ()
+
+
+ASYNC = Wiring(
+    "asyncio.httpx", "httpx.AsyncClient", "AsyncHttpClient._get_client",
+    "AsyncClient.request", "AsyncClient.send", "AsyncClient._send_single_request",
+    "AsyncClient._transport_for_url", "AsyncHTTPTransport.handle_async_request",
+    "AsyncConnectionPool.handle_async_request", "AsyncHTTPConnection.handle_async_request",
+)  # fmt: skip
+BLOCKING = Wiring(
+    "blocking.httpx", "httpx.Client", "HttpClient.client",
+    "Client.request", "Client.send", "Client._send_single_request", "Client._transport_for_url",
+    "HTTPTransport.handle_request", "ConnectionPool.handle_request",
+    "HTTPConnection.handle_request",
+)  # fmt: skip
 
 httpcore: Any = None
 """The module whose classes are in the stack. None: it was not imported by anybody yet."""
@@ -87,6 +104,9 @@ class _Call(NamedTuple):
 
     green: Transport
     arguments: tuple[Any, ...]
+
+    def __repr__(self) -> str:
+        return f"_Call({self.arguments[0]})"  # the token is in the headers
 
 
 _call: ContextVar[_Call] = ContextVar("pywats_green_call_through_httpx")
@@ -152,7 +172,7 @@ def transport_of(client: Any, green: Transport) -> Transport | ThroughHttpx:
     Returns:
         The transport, unless a mock has to answer.
     """
-    global harmless, httpcore  # noqa: PLW0603  # judged once, not for every request
+    global httpcore  # noqa: PLW0603  # found once, not for every request
     if httpcore is None and "httpcore" in sys.modules:
         httpcore = sys.modules["httpcore"]
         for name in _POOLS:
@@ -160,11 +180,12 @@ def transport_of(client: Any, green: Transport) -> Transport | ThroughHttpx:
     given = client._client
     if given is not None and not _is_plain(given):
         return ThroughHttpx(given, green)
-    wired = wiring(STACK)
-    if wired != harmless:
+    wiring = BLOCKING if isinstance(client, HttpClient) else ASYNC
+    wired = wiring.read(STACK)
+    if wired != wiring.harmless:
         if not all(map(_calls_through, wired)):
             return ThroughHttpx(given or _httpx_client_of(client, wired), green)
-        harmless = wired
+        wiring.harmless = wired
     return green
 
 
