@@ -42,6 +42,7 @@ from pywats_green.exceptions import (
     QueueFullError,
     QueueItemError,
     SettingsError,
+    UnpatchableProcessError,
     UnreadableReportError,
     UnsupportedPywatsError,
 )
@@ -143,6 +144,7 @@ __all__ = [
     "SettingsError",
     "Stats",
     "StatusServer",
+    "UnpatchableProcessError",
     "UnreadableReportError",
     "UnsupportedPywatsError",
     "__version__",

@@ -54,6 +54,7 @@ COMMANDS = (
     Command("drain", "send the reports waiting in a folder"),
     Command("queue", "show and change what is in the folder of a queue"),
     Command("serve", "run the embedded WATS server for your own tests"),
+    Command("kernel", "start a green kernel for notebooks, or install its kernel spec"),
     Command("doctor", "check this installation, and that calls run green on it"),
 )
 

@@ -15,7 +15,11 @@ from types import FrameType
 
 from gevent import monkey
 
-from pywats_green.exceptions import ImportOrderError, ImportOrderWarning
+from pywats_green.exceptions import (
+    ImportOrderError,
+    ImportOrderWarning,
+    UnpatchableProcessError,
+)
 from pywats_green.patching import running_loops
 
 # All of these must be patched, even `queue`: otherwise ThreadPoolExecutor waits on a native
@@ -32,6 +36,14 @@ EARLY_MODULES = ("requests", "urllib3", "httpx", "httpcore")
 _PYWATS_IMPORT = re.compile(r"\s*(?:from|import)\s+pywats(?:[\s.,]|$)")
 
 
+_NATIVE_CHANNELS = 7  # the first ipykernel with a thread for each channel
+_NOTEBOOK_ADVICE = (
+    "this notebook's kernel would hang if it was patched now. Either install a kernel that is "
+    "patched before it starts, with `python -m pywats_green kernel --install`, and choose it in "
+    f"the notebook; or make this the first line of the cell, above the import, which then runs in "
+    f"a process of its own: %%script {sys.executable}"
+)
+
 _done = False
 _too_early: tuple[str, ...] = ()
 
@@ -46,11 +58,23 @@ def too_early() -> tuple[str, ...]:
     return _too_early
 
 
+def runs_notebook_kernel() -> bool:
+    """Return whether a kernel of ipykernel 7 or newer runs here, on threads of its own.
+
+    Its channels wait natively for each other: the cell that makes greenlets of them never ends.
+    """
+    version = getattr(sys.modules.get("ipykernel"), "version_info", None)
+    if version is None or int(version[0]) < _NATIVE_CHANNELS:
+        return False
+    return any(type(t).__module__.startswith("ipykernel.") for t in threading.enumerate())
+
+
 def patch() -> None:
     """Patch the standard library, unless it is already patched.
 
     Raises:
         ImportOrderError: pywats was imported before; the message names the line to move.
+        UnpatchableProcessError: This is a notebook's kernel, which would hang.
 
     Warns:
         ImportOrderWarning: Modules were imported, or native threads started, that keep
@@ -61,6 +85,8 @@ def patch() -> None:
         return
     if "pywats" in sys.modules:
         raise ImportOrderError(_order_advice())
+    if not is_patched() and runs_notebook_kernel():
+        raise UnpatchableProcessError(_NOTEBOOK_ADVICE)
     _done = True
     if not is_patched():  # else the program did it, so nothing imported since is too early
         _patch_all()

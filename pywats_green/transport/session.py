@@ -6,6 +6,7 @@ supports (foreign adapters, hooks, authentication, parameters) sends the request
 
 from __future__ import annotations
 
+import inspect
 import socket
 from collections.abc import Mapping
 from operator import attrgetter
@@ -13,6 +14,7 @@ from typing import Any
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
 
 from pywats_green.config import settings
@@ -28,9 +30,13 @@ from pywats_green.transport.proxies import Proxy, environment_proxies, proxy_of
 from pywats_green.transport.redirects import Step
 
 state_of: Any = attrgetter(
-    "verify", "cert", "trust_env", "auth", "params", "proxies", "adapters", "hooks"
-)
+    "verify", "cert", "trust_env", "auth", "params", "proxies", "adapters",
+    "__class__.get_adapter", "__class__.send", "_adapters_class.send",  # replaced by mocks
+    "hooks",
+)  # fmt: skip
 """Returns the live objects that determine where and how a session connects."""
+
+_SENDERS = ((requests.Session, requests.Session.send), (HTTPAdapter, HTTPAdapter.send))
 
 
 class Session(requests.Session):
@@ -40,6 +46,8 @@ class Session(requests.Session):
         adapter: The adapter for http and https.
         verify: Whether to verify TLS certificates.
     """
+
+    _adapters_class = HTTPAdapter
 
     def __init__(self, adapter: GreenAdapter, *, verify: bool) -> None:
         super().__init__()
@@ -63,6 +71,8 @@ class Session(requests.Session):
         adapter = self.get_adapter(f"{root}/")
         if not isinstance(adapter, GreenAdapter):
             return None
+        if any(inspect.unwrap(owner.send) is not send for owner, send in _SENDERS):
+            return None  # requests_mock or responses; what has a `__wrapped__` calls through
         if self.auth or self.params or self.hooks["response"]:
             return None
         proxy = self._proxy(root)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from pywats_green.cli.checks import installation, live, seams, surroundings, traps
+from pywats_green.cli.checks import (
+    installation,
+    live,
+    seams,
+    surroundings,
+    traps,
+    works_with,
+)
 from pywats_green.cli.checks.row import Row
 
 
@@ -35,6 +42,7 @@ SECTIONS = (
     ),
     Section("Seams", (seams.replaced, seams.relied_on)),
     Section("Traps", (traps.of_versions, traps.pywats_client)),
+    Section("Works with", (works_with.tried,)),
     Section(
         "Surroundings",
         (

@@ -130,6 +130,8 @@ class GreenHttpClient(AsyncHttpClient):
     async def close(self) -> None:
         """Close the connections. As with upstream, the next call opens new ones."""
         close(self)
+        if self._client is not None:  # set by the user, for a mock
+            await super().close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,0 +1,103 @@
+"""What other programs do in a green process: the table of docs/guides/works-with.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple
+
+from pywats_green.cli.checks.row import Row
+from pywats_green.cli.checks.versions import installed
+
+Verdict = Literal["works", "works when", "refused"]
+
+
+class Program(NamedTuple):
+    """A program or library that was tried.
+
+    Attributes:
+        name: Its name, also in the guide.
+        package: The package that has to be installed for it. Empty: part of Python.
+        verdict: "works"; "works when": `note` says when; "refused": an error names it, or `note`
+            says what fails.
+        version: The version that was tried.
+        date: When, as YYYY-MM-DD.
+        note: What to do or to know, in one line. May be empty if it works.
+    """
+
+    name: str
+    package: str
+    verdict: Verdict
+    version: str
+    date: str
+    note: str = ""
+
+
+# Sorted by name. tests/works_with compares the guide with it.
+PROGRAMS = (
+    Program(
+        "ipykernel", "ipykernel", "works when", "7.4.0", "2026-11-27",
+        "choose the kernel of `python -m pywats_green kernel --install`, or run the cell "
+        "under %%script; an ordinary kernel refuses the import",
+    ),
+    Program(
+        "OpenTelemetry's httpx instrumentation", "opentelemetry-instrumentation-httpx",
+        "works when", "0.66b2", "2026-11-27",
+        "calls stay green, but only calls of httpx itself have its spans",
+    ),
+    Program(
+        "ProcessPoolExecutor", "", "works", "Python 3.11.7", "2026-11-27",
+    ),
+    Program(
+        "PyInstaller", "pyinstaller", "works when", "6.22.3", "2026-11-27",
+        "WatsServer is refused in a frozen program: use mock_wats; ConverterPool needs "
+        "isolate=False",
+    ),
+    Program(
+        "pytest-httpx", "pytest-httpx", "works", "0.36.2", "2026-11-27",
+    ),
+    Program(
+        "requests-mock", "requests-mock", "works", "1.12.1", "2026-11-27",
+        "it answers green clients, which send through requests' session",
+    ),
+    Program(
+        "responses", "responses", "works", "0.26.3", "2026-11-27",
+        "it answers green clients, which send through requests' session",
+    ),
+    Program(
+        "respx", "respx", "works", "0.23.1", "2026-11-27",
+    ),
+    Program(
+        "Sentry's httpx integration", "sentry-sdk", "works when", "2.75.0", "2026-11-27",
+        "calls stay green, but only calls of httpx itself have its spans",
+    ),
+    Program(
+        "vcrpy", "vcrpy", "works", "9.4.2", "2026-11-27",
+    ),
+)  # fmt: skip
+
+
+def tried() -> Iterator[Row]:
+    """A row for each program of the table."""
+    for program in PROGRAMS:
+        yield look_up(program, installed)
+
+
+def look_up(program: Program, version_of: Callable[[str], str | None]) -> Row:
+    """Say what is known about a program, if it is installed.
+
+    Args:
+        program: The program.
+        version_of: Returns the version of a package, or None if it is not installed.
+
+    Returns:
+        A row; a warning if the program is installed and needs something, or does not work.
+    """
+    name = "with-" + program.name.lower().replace(" ", "-")
+    version = version_of(program.package) if program.package else "part of Python"
+    if version is None:
+        return Row(name, "ok", f"{program.package} is not installed")
+    found = f"{version}: {program.verdict}"
+    tested = f"(tried: {program.version})"
+    if program.verdict == "works":
+        return Row(name, "ok", " ".join(filter(None, (found, program.note, tested))))
+    return Row(name, "warn", f"{found} {tested}", program.note)

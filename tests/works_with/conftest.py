@@ -1,0 +1,18 @@
+"""Runs scripts in a process of their own."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from processes import TIMEOUT, Completed, run, write
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Callable[..., Completed]:
+    """Run this source as a script; warnings are errors."""
+
+    def run_script(source: str, *args: str, timeout: float = TIMEOUT, **env: str) -> Completed:
+        path = write(tmp_path / "script.py", source)
+        return run("-W", "error", str(path), *args, cwd=tmp_path, timeout=timeout, **env)
+
+    return run_script
