@@ -24,7 +24,6 @@ from pywats_green import (
 from pywats_green.observe.board import Board
 from pywats_green.observe.server import Site, Sources, StatusServer, parse_address
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.client import gates
 
 PASSWORD = "PYWATS_GREEN_STATUS_PASSWORD"
 ROUTE = "/api/Product/{part_number}"
@@ -169,7 +168,6 @@ def test_a_closed_gate_is_not_healthy(page, server: WatsServer):
         (gate,) = get(page, "status.json").json()["stats"]["throttle"]["gates"].values()
         assert gate["cause"] == "HTTP 503, Retry-After 60 s"
         call.kill()
-    gates.forget_all()
 
 
 def test_a_report_that_waits_too_long_is_not_healthy(tmp_path: Path):
