@@ -236,9 +236,12 @@ class FolderQueue(OperatedQueue):
     def refresh(self) -> None:
         """Scan the folder now. The queue does so by itself about every `scan_interval`.
 
+        First the ends of claims are carried out whose files another program held; so does `claim`.
+
         Raises:
             QueueFolderError: The folder cannot be read.
         """
+        self._claims.end_late()
         self._view.refresh(force=True)
 
     def recall(self) -> DrainState | None:

@@ -106,7 +106,13 @@ class Recovery:
                         self._return(names.claimed_name(waiting, owner), waiting, died_at)
                         for waiting in claims
                     )
-                    logger.warning("Owner %s is dead; %d claims returned", owner, count)
+                    if claims:  # else another process has taken them back meanwhile
+                        logger.warning(
+                            "Owner %s is dead; %d of its %d claims returned",
+                            owner,
+                            count,
+                            len(claims),
+                        )
                     total += count
                     if count == len(claims):
                         self._observer.bury(owner)

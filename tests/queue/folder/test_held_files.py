@@ -85,3 +85,19 @@ def test_nothing_else_of_a_group_is_sent_before_an_end_is_made(tmp_path: Path) -
     assert queue.claim().item_id == "0"
     assert queue.claim() is None
     queue.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_look_at_the_folder_carries_out_the_ends_that_were_refused(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "r"})
+    queue.put({"id": "s"})
+    claims = [queue.claim(), queue.claim()]
+    with scanner(tmp_path, times=1000):
+        for claim in claims:
+            claim.delivered()
+    assert queue.counts()["in_flight"] == 2
+    queue.refresh()
+    assert queue.counts() == {"waiting": 0, "in_flight": 0, "quarantined": 0}
+    assert not list(tmp_path.glob("*.wsjf*"))
+    queue.close()
