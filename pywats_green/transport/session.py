@@ -25,6 +25,7 @@ from pywats_green.exceptions import (
 )
 from pywats_green.redaction import Secret, guarded, without_frames
 from pywats_green.transport.answers import Answer
+from pywats_green.transport.cookies import Jar
 from pywats_green.transport.pools import GreenAdapter, GreenPool
 from pywats_green.transport.proxies import Proxy, environment_proxies, proxy_of
 from pywats_green.transport.redirects import Step
@@ -52,6 +53,7 @@ class Session(requests.Session):
     def __init__(self, adapter: GreenAdapter, *, verify: bool) -> None:
         super().__init__()
         self.headers.clear()
+        self.cookies = Jar()
         self.verify = verify
         self.mount("https://", adapter)
         self.mount("http://", adapter)
