@@ -3,6 +3,7 @@
 import ast
 import os
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,10 @@ def pytest_in(folder: Path, *words: str, **env: str):
     )
 
 
-PLUGIN = ("-p", "pywats_green_plugins.pytest_plugin")
+MODULE = "pywats_green_plugins.pytest_plugin"
+# pytest loads it by itself where this package is installed with its entry points.
+IS_LOADED = any(point.value == MODULE for point in entry_points(group="pytest11"))
+PLUGIN = () if IS_LOADED else ("-p", MODULE)
 
 
 def test_the_fixture_wats_server(tmp_path):
