@@ -1,0 +1,152 @@
+"""The smoke test of a Windows Python, which runs this file; every other system can, too.
+
+The package is imported, doctor and demo run, two processes fill a queue and two empty it, files
+become reports, Ctrl-Break ends drain and serve in order, and a console shows any name.
+"""
+
+import pywats_green  # isort: split
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pywats_green.testing import WatsServer
+
+WINDOWS = os.name == "nt"
+PATIENCE = 120.0  # seconds for one command, on a machine that does something else, too
+
+PUT = """
+import sys
+from pywats_green import FolderQueue
+folder, letter = sys.argv[1:]
+with_claim = FolderQueue(folder)
+for number in range(20):
+    with_claim.put({"id": f"{letter}{number}", "type": "T", "pn": "PN-00001", "sn": f"S{number}"})
+with_claim.claim().release()
+with_claim.close()
+"""
+
+CONVERTER = """
+import os
+def convert(path):
+    text = path.read_text(encoding="utf-8")
+    if not text:
+        os._exit(1)
+    return [{"id": text.strip(), "type": "T"}]
+"""
+
+
+def python(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start this Python in a process group of its own, so that Ctrl-Break reaches only that."""
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **(env or {})},
+        creationflags=subprocess.CREATE_NEW_PROCESS_GROUP if WINDOWS else 0,
+    )
+
+
+def output_of(process: subprocess.Popen[bytes], *, status: int = 0) -> str:
+    """Wait for a process, and return what it printed to stdout."""
+    try:
+        out, err = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    assert process.returncode == status, (process.args, process.returncode, out, err)
+    return out.decode()
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Do what a service manager does first to end a program."""
+    process.send_signal(signal.CTRL_BREAK_EVENT if WINDOWS else signal.SIGTERM)
+
+
+def green(*arguments: str) -> tuple[str, ...]:
+    return ("-m", "pywats_green", *arguments)
+
+
+@contextlib.contextmanager
+def step(name: str) -> Iterator[None]:
+    started = time.monotonic()
+    print(f"{name} ... ", end="", flush=True)
+    yield
+    print(f"ok, {time.monotonic() - started:.0f} s", flush=True)
+
+
+def installation() -> None:
+    with step("import"):
+        assert pywats_green.is_active()
+    with step("doctor"):
+        told = json.loads(output_of(python(*green("doctor", "--json"))))
+        assert told["ok"], told
+    with step("demo"):
+        told = json.loads(output_of(python(*green("demo", "--reports", "40", "--json"))))
+        assert told, told
+    with step("a console of code page 437"):
+        output_of(python(*green("--help"), env={"PYTHONIOENCODING": "cp437"}))
+
+
+def queue(folder: Path, server: WatsServer) -> None:
+    own = {"PYWATS_GREEN_BASE_URL": server.url, "PYWATS_GREEN_TOKEN": server.token}
+    with step("two processes fill a queue"):
+        for process in [python("-c", PUT, str(folder), letter) for letter in "ab"]:
+            output_of(process)
+    with step("two drain it"):
+        drains = [python(*green("drain", str(folder), "--json"), env=own) for _ in range(2)]
+        for process in drains:
+            process.wait(PATIENCE)
+        sent = [json.loads(process.stdout.readline())["submitted"] for process in drains]
+        assert sum(sent) == 40 == len(server.reports()), sent
+    with step("Ctrl-Break ends drain --watch"):
+        watching = python(*green("drain", str(folder), "--watch", "--json"), env=own)
+        assert b"watching" in watching.stderr.readline()
+        interrupt(watching)
+        assert json.loads(output_of(watching))["remaining"] == 0
+        assert not list((folder / "owners").iterdir())
+
+
+def serve() -> None:
+    with step("Ctrl-Break ends serve"):
+        serving = python(*green("serve", "--json"))
+        assert b"url" in serving.stdout.readline()
+        interrupt(serving)
+        output_of(serving)
+
+
+def converter(room: Path) -> None:
+    with step("files become reports, and one crashes its converter"):
+        (room / "smoke_converter.py").write_text(CONVERTER)
+        sys.path.insert(0, str(room))
+        from smoke_converter import convert
+
+        inbox = room / "Prüfplatz 1"
+        inbox.mkdir()
+        for number in range(3):
+            text = f"c{number}" if number else ""
+            (inbox / f"Gerät {number}.csv").write_text(text, encoding="utf-8")
+        waiting = pywats_green.FolderQueue(room / "converted")
+        summary = pywats_green.ConverterPool(inbox, convert, waiting, settle=0.2).drain()
+        assert (summary.converted, summary.failed, waiting.counts()["waiting"]) == (2, 1, 2)
+        assert (inbox / "error" / "Gerät 0.csv").exists()
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="two words ") as room:
+        installation()
+        with WatsServer() as server:
+            queue(Path(room, "Warteschlange für A"), server)
+        serve()
+        converter(Path(room))
+
+
+if __name__ == "__main__":
+    main()
