@@ -5,15 +5,13 @@ from __future__ import annotations
 import io
 from typing import NamedTuple
 
-import gevent
 import urllib3
 
 from pywats_green import config
 from pywats_green.exceptions import TransportDecodeError
+from pywats_green.timers import breathe
 
 PIECE = 1_048_576  # bytes to read or decode before letting other greenlets run
-# Seconds. Not 0, because gevent runs fifty such switches before it polls sockets and timers again.
-MOMENT = 1e-6
 
 
 class Answer(NamedTuple):
@@ -58,7 +56,7 @@ def decoded(content: bytes, encoding: str) -> bytes:
     try:
         for piece in response.stream(PIECE):
             if whole.tell():
-                gevent.sleep(MOMENT)
+                breathe()
             whole.write(piece)
             if limit is not None and whole.tell() > limit:
                 raise TransportDecodeError(
