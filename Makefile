@@ -11,7 +11,8 @@ endif
 # The tests start hundreds of interpreters, which must not compile the package again and again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-first test-second test-long test-all lint typecheck perf gate soak clean
+.PHONY: demo test test-first test-second test-long test-all lint typecheck perf gate soak clean \
+	test-windows smoke-windows
 
 demo: $(BIN)/.installed
 	$(BIN)/python -m pywats_green demo
@@ -34,6 +35,14 @@ test-long: $(BIN)/.tools $(BIN)/.perf
 	$(PYTEST) -m long
 
 test-all: test test-long
+
+# What says something on Windows, and its smoke test, in a Windows Python under Wine. See
+# tests/windows; on Windows itself, make test.
+test-windows: $(BIN)/.tools
+	$(BIN)/python tests/windows suite
+
+smoke-windows: $(BIN)/.tools
+	$(BIN)/python tests/windows smoke
 
 lint: $(BIN)/.tools
 	$(BIN)/ruff check .
@@ -59,7 +68,7 @@ soak: $(BIN)/.perf
 	$(BIN)/python perf/soak.py --seconds $(SECONDS)
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .wine
 
 $(BIN)/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -9,7 +9,6 @@ import pywats_green  # isort: split
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,6 @@ from pathlib import Path
 
 from pywats_green.testing import WatsServer
 
-WINDOWS = os.name == "nt"
 PATIENCE = 120.0  # seconds for one command, on a machine that does something else, too
 
 PUT = """
@@ -33,6 +31,34 @@ with_claim.claim().release()
 with_claim.close()
 """
 
+# WINE delivers no console events to another process, so the process raises the signal itself: in
+# a native thread, as Windows does. Elsewhere SIGTERM takes the place of Ctrl-Break.
+INTERRUPTED = """
+import _thread, signal, sys
+
+start, raise_signal, line = _thread.start_new_thread, signal.raise_signal, sys.stdin.buffer.readline
+number = getattr(signal, "SIGBREAK", signal.SIGTERM)
+start(lambda: line() and raise_signal(number), ())
+
+from pywats_green.__main__ import main
+
+sys.exit(main(sys.argv[1:]))
+"""
+
+# What pythonw does. The exit status tells, as nothing else can.
+WITHOUT_CONSOLE = """
+import sys
+sys.stdin = sys.stdout = sys.stderr = None
+import pywats_green, tempfile
+from pywats_green import FolderQueue, QueueProcessor
+queue = FolderQueue(tempfile.mkdtemp())
+queue.put({"id": "r"})
+assert QueueProcessor(queue, lambda report: None).drain(progress=True).submitted == 1
+queue.close()
+from pywats_green.__main__ import main
+assert main(["queue", "list", str(queue.path)]) == 0
+"""
+
 CONVERTER = """
 import os
 def convert(path):
@@ -44,13 +70,13 @@ def convert(path):
 
 
 def python(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-    """Start this Python in a process group of its own, so that Ctrl-Break reaches only that."""
+    """Start this Python."""
     return subprocess.Popen(
         [sys.executable, *arguments],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env={**os.environ, **(env or {})},
-        creationflags=subprocess.CREATE_NEW_PROCESS_GROUP if WINDOWS else 0,
     )
 
 
@@ -66,8 +92,14 @@ def output_of(process: subprocess.Popen[bytes], *, status: int = 0) -> str:
 
 
 def interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Do what a service manager does first to end a program."""
-    process.send_signal(signal.CTRL_BREAK_EVENT if WINDOWS else signal.SIGTERM)
+    """Have a process started by `interruptible` raise Ctrl-Break."""
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+
+
+def interruptible(*arguments: str, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start a command that can be interrupted."""
+    return python("-c", INTERRUPTED, *arguments, env=env)
 
 
 def green(*arguments: str) -> tuple[str, ...]:
@@ -93,6 +125,8 @@ def installation() -> None:
         assert told, told
     with step("a console of code page 437"):
         output_of(python(*green("--help"), env={"PYTHONIOENCODING": "cp437"}))
+    with step("a service without a console"):
+        output_of(python("-c", WITHOUT_CONSOLE))
 
 
 def queue(folder: Path, server: WatsServer) -> None:
@@ -107,7 +141,7 @@ def queue(folder: Path, server: WatsServer) -> None:
         sent = [json.loads(process.stdout.readline())["submitted"] for process in drains]
         assert sum(sent) == 40 == len(server.reports()), sent
     with step("Ctrl-Break ends drain --watch"):
-        watching = python(*green("drain", str(folder), "--watch", "--json"), env=own)
+        watching = interruptible("drain", str(folder), "--watch", "--json", env=own)
         assert b"watching" in watching.stderr.readline()
         interrupt(watching)
         assert json.loads(output_of(watching))["remaining"] == 0
@@ -116,7 +150,7 @@ def queue(folder: Path, server: WatsServer) -> None:
 
 def serve() -> None:
     with step("Ctrl-Break ends serve"):
-        serving = python(*green("serve", "--json"))
+        serving = interruptible("serve", "--json")
         assert b"url" in serving.stdout.readline()
         interrupt(serving)
         output_of(serving)
