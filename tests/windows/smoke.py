@@ -8,6 +8,7 @@ import pywats_green  # isort: split
 
 import contextlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -174,6 +175,7 @@ def converter(room: Path) -> None:
 
 
 def main() -> None:
+    logging.disable(logging.WARNING)  # of the file that is to crash its converter
     with tempfile.TemporaryDirectory(prefix="two words ") as room:
         installation()
         with WatsServer() as server:
