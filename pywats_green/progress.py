@@ -46,7 +46,8 @@ class Bar:
 
     Args:
         label: What is being counted.
-        stream: Where to draw. None: stderr.
+        stream: Where to draw. None: stderr; a process without a console has none (pythonw), so
+            nothing is drawn.
         clock: Monotonic clock, in seconds.
     """
 
@@ -57,12 +58,14 @@ class Bar:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._label = f"{label} " if label else ""
-        self._stream = stream or sys.stderr
+        self._stream: TextIO | None = stream or sys.stderr
         self._clock = clock
         self._drawn_at = float("-inf")
 
     def __call__(self, completed: int, total: int) -> None:
         """Show that `completed` of `total` are done."""
+        if self._stream is None:
+            return
         now, last = self._clock(), completed >= total
         if not last and (not self._stream.isatty() or now - self._drawn_at < _INTERVAL):
             return

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 PIECE = 1_048_576  # bytes to read or decode before letting other greenlets run
-# Seconds. Not 0, because gevent runs fifty such switches before it polls sockets and timers again.
-MOMENT = 1e-6
 
 
 class Answer(NamedTuple):

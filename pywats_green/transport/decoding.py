@@ -7,12 +7,12 @@ import zlib
 from collections.abc import Generator, Iterator
 from typing import Any
 
-import gevent
 import urllib3
 
 from pywats_green import config
 from pywats_green.exceptions import TransportDecodeError
-from pywats_green.transport.answers import MOMENT, PIECE
+from pywats_green.timers import breathe
+from pywats_green.transport.answers import PIECE
 
 _GZIP = 16 + zlib.MAX_WBITS
 _RAW = -zlib.MAX_WBITS
@@ -43,7 +43,7 @@ def _joined(pieces: Iterator[bytes]) -> bytes:
     try:
         for piece in pieces:
             if whole.tell():
-                gevent.sleep(MOMENT)
+                breathe()
             whole.write(piece)
             if limit is not None and whole.tell() > limit:
                 raise TransportDecodeError(

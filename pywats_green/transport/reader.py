@@ -13,11 +13,11 @@ import io
 import re
 from collections.abc import Callable
 
-import gevent
 from httptools import HttpParserCallbackError, HttpParserError, HttpResponseParser
 
 from pywats_green.exceptions import TransportError
-from pywats_green.transport.answers import MOMENT, PIECE, Answer, as_utf8
+from pywats_green.timers import breathe
+from pywats_green.transport.answers import PIECE, Answer, as_utf8
 from pywats_green.transport.heads import (
     END,
     LONG,
@@ -235,7 +235,7 @@ class Reader:
                 self._big = self._big or io.BytesIO()
                 self._big.writelines(pieces)
                 pieces.clear()
-                gevent.sleep(MOMENT)  # a fast sender would starve other greenlets
+                breathe()  # a fast sender would starve other greenlets
         return last, total
 
     def _check_end(self, count: int, fields: dict[str, str]) -> None:
