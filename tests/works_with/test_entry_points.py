@@ -71,7 +71,7 @@ def test_the_installed_wheel_leaves_an_unrelated_run_alone(tmp_path):
         import sys
 
         def test_nothing_is_patched(request):
-            assert request.config.pluginmanager.has_plugin("pywats_green")
+            assert request.config.pluginmanager.has_plugin("wats_server")
             assert "pywats_green_plugins" in sys.modules
             assert "pywats_green" not in sys.modules
             assert "gevent" not in sys.modules
