@@ -1,7 +1,8 @@
 """The smoke test of a Windows Python, which runs this file; every other system can, too.
 
-The package is imported, doctor and demo run, two processes fill a queue and two empty it, files
-become reports, Ctrl-Break ends drain and serve in order, and a console shows any name.
+The package is imported, doctor and demo run, two processes fill a queue and two empty it, a
+thousand calls are in flight, files become reports, Ctrl-Break ends drain and serve in order, and
+neither an old console nor none is in the way.
 """
 
 import pywats_green  # isort: split
@@ -16,6 +17,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from pywats import pyWATS
+from pywats.core.throttle import configure_throttling
 
 from pywats_green.testing import WatsServer
 
@@ -149,6 +153,16 @@ def queue(folder: Path, server: WatsServer) -> None:
         assert not list((folder / "owners").iterdir())
 
 
+def many(server: WatsServer) -> None:
+    with step("1,000 calls in flight, twice what `select` can watch"):
+        configure_throttling(enabled=False)
+        with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as api:
+            parts = [f"PN-{number:05d}" for number in range(1000)]
+            found = pywats_green.Pool(1000).map(api.product.get_product, parts)
+            assert [product.part_number for product in found] == parts
+        assert server.stats()["connections_opened"] > 512
+
+
 def serve() -> None:
     with step("Ctrl-Break ends serve"):
         serving = interruptible("serve", "--json")
@@ -180,6 +194,8 @@ def main() -> None:
         installation()
         with WatsServer() as server:
             queue(Path(room, "Warteschlange für A"), server)
+        with WatsServer(latency=3.0) as server:
+            many(server)
         serve()
         converter(Path(room))
 
