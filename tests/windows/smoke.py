@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import gevent
 from pywats import pyWATS
 from pywats.core.throttle import configure_throttling
 
@@ -148,6 +149,10 @@ def queue(folder: Path, server: WatsServer) -> None:
     with step("Ctrl-Break ends drain --watch"):
         watching = interruptible("drain", str(folder), "--watch", "--json", env=own)
         assert b"watching" in watching.stderr.readline()
+        output_of(python("-c", PUT, str(folder), "c"))
+        while len(server.reports()) < 60:  # its handlers are set before it sends
+            assert watching.poll() is None
+            gevent.sleep(0.05)
         interrupt(watching)
         assert json.loads(output_of(watching))["remaining"] == 0
         assert not list((folder / "owners").iterdir())
