@@ -23,17 +23,16 @@ _SMOKE = "tests/windows/smoke.py"
 _SMOKE_TIMEOUT = 300.0
 
 # What is tested in one process, and the seconds that it may take. Left out is what says nothing
-# about Windows (parity, perf, typing, the embedded server's content), and test_kills, whose
-# greenlets that are killed in the middle of a system call end WINE's process.
+# about Windows: parity, perf, typing, the embedded server's content, 100,000 files.
 PARTS = {
-    "tests/queue/folder --ignore=tests/queue/folder/test_depth.py tests/queue/test_patiently.py": 480,
+    "tests/queue/folder --ignore=tests/queue/folder/test_depth.py": 480,
     "tests/queue/drain tests/queue/crash": 720,
     "tests/queue/convert": 480,
     "tests/cli": 600,
-    "tests/transport --ignore=tests/transport/test_kills.py": 480,
+    "tests/transport": 480,
     "tests/cache tests/batching tests/throttle tests/pool tests/profiler": 480,
-    "tests/test_timers.py tests/test_deadlines.py tests/test_admission_time.py tests/test_config.py "
-    "tests/test_retry_after.py tests/test_examples.py": 240,
+    "tests/test_timers.py tests/test_deadlines.py tests/test_admission_time.py": 240,
+    "tests/test_config.py tests/test_retry_after.py tests/test_examples.py": 240,
     "tests/testing/test_server_faults.py tests/testing/test_server_handle.py": 240,
 }
 _AT_ONCE = 2
