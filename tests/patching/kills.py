@@ -5,6 +5,9 @@
 Prints what is left afterwards, as a line for each finding; nothing: all is well.
 """
 
+# ruff: noqa: T201, I001  # the patch comes first
+import pywats_green  # noqa: F401
+
 import asyncio
 import random
 import sys
@@ -14,8 +17,6 @@ from typing import Any
 import gevent
 import greenlet
 
-# ruff: noqa: T201
-import pywats_green  # isort: split  # noqa: F401  # patches
 from pywats_green import bridge
 from pywats_green.bridge import MAY_BLOCK, drive
 from pywats_green.patching.running_loops import LOOPING
