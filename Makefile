@@ -12,7 +12,11 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-first test-second test-long test-all test-upstream lint typecheck perf gate \
-	soak record clean test-windows smoke-windows
+	soak record docs coverage lowest setup clean test-windows smoke-windows
+
+# All that contributors need.
+setup: $(BIN)/.tools $(BIN)/.docs
+	$(BIN)/pre-commit install
 
 demo: $(BIN)/.installed
 	$(BIN)/python -m pywats_green demo
@@ -71,12 +75,31 @@ SCALE ?= 1
 soak: $(BIN)/.perf
 	$(BIN)/python perf/soak --scale $(SCALE)
 
+# The documentation site, in site/; a warning is an error.
+docs: $(BIN)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# What of the package the tests reach, in this process and in those that they start.
+coverage: $(BIN)/.tools
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(COVER)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+# The suite with the oldest dependencies that pyproject.toml allows, in an environment of its own.
+lowest:
+	$(PYTHON) -m venv .venv-lowest
+	$(BIN:.venv%=.venv-lowest%)/python -m pip install --quiet uv
+	$(BIN:.venv%=.venv-lowest%)/uv pip install --quiet --python .venv-lowest \
+		--resolution lowest-direct --prerelease explicit -e . $(LOWEST_TOOLS)
+	$(BIN:.venv%=.venv-lowest%)/python -m pytest $(LOWEST)
+
 # What upstream makes of the answers in tests/faults, recorded anew.
 record: $(BIN)/.tools
 	cd tests && ../$(BIN)/python -m faults.record
 
 clean:
-	rm -rf .venv .wine
+	rm -rf .venv .venv-lowest .wine site
 
 $(BIN)/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -85,6 +108,10 @@ $(BIN)/.installed: pyproject.toml
 
 $(BIN)/.perf: $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[perf]"
+	touch $@
+
+$(BIN)/.docs: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
 	touch $@
 
 $(BIN)/.tools: $(BIN)/.installed

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from bars import KEY_ROWS, missed
-from report import bar_table, markdown, figures_block, with_block
+from report import bar_table, figures_block, markdown, with_block
 from results import Results, condensed, load
 from tables import span
 

@@ -24,6 +24,7 @@ if sys.version_info >= (3, 11):
 else:
     tomllib = None
 
+BASH = ["/usr/bin/env", "bash"]
 PORT = "8080"  # the documents' fixed port; the tests use a free one
 WITH_CODE = [document for document in DOCUMENTS if any(True for _ in blocks(document))]
 NOT_CHECKED = {"text", "bat", "powershell", "dockerfile"}  # nothing here can parse them
@@ -35,7 +36,7 @@ def _check(block: Block) -> None:
         compile(block.code, "block", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     elif block.language == "shell":
         if sys.platform != "win32":
-            subprocess.run(["bash", "-n"], input=block.code, text=True, check=True)
+            subprocess.run([*BASH, "-n"], input=block.code, text=True, check=True)
     elif block.language == "json":
         json.loads(block.code)
     elif block.language in ("yaml", "yml"):
@@ -87,7 +88,7 @@ def _in_another_terminal(command: str, folder: Path, env: dict[str, str]) -> Ite
     said = folder / "terminal.txt"
     with said.open("w") as file:
         process = subprocess.Popen(
-            ["bash", "-c", f"exec {command}"],
+            [*BASH, "-c", f"exec {command}"],
             cwd=folder, env=env, stdout=file, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:
@@ -113,29 +114,37 @@ def env(server: WatsServer) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(
-    "document",
-    [path for path in WITH_CODE if _script(path) or _commands(path, None)],
-    ids=identity,
-)
-def test_every_block_runs(document: Path, tmp_path: Path, env: dict[str, str]) -> None:
-    if document.name == "asyncio.md" and (reason := running_loops.missing()) is not None:
-        pytest.skip(f"greenlets share a loop here: {reason}")
-    port = _free_port()
+def _save_files(document: Path, folder: Path) -> None:
     for block in blocks(document):
         if block.verb == "file":
-            (tmp_path / str(block.word)).write_text(block.code, encoding="utf-8")
-    if script := _script(document):
+            (folder / str(block.word)).write_text(block.code, encoding="utf-8")
+
+
+@pytest.mark.parametrize("document", [path for path in WITH_CODE if _script(path)], ids=identity)
+def test_the_python_runs(document: Path, tmp_path: Path, env: dict[str, str]) -> None:
+    if document.name == "asyncio.md" and (reason := running_loops.missing()) is not None:
+        pytest.skip(f"greenlets share a loop here: {reason}")
+    (tmp_path / "document.py").write_text(_script(document), encoding="utf-8")
+    _run([sys.executable, "-W", "error", "document.py"], tmp_path, env)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform == "win32", reason="they are for a POSIX shell")
+@pytest.mark.parametrize(
+    "document", [path for path in WITH_CODE if _commands(path, None)], ids=identity
+)
+def test_the_commands_run(document: Path, tmp_path: Path, env: dict[str, str]) -> None:
+    port = _free_port()
+    _save_files(document, tmp_path)
+    if script := _script(document):  # what it leaves on disk is there for the commands
         (tmp_path / "document.py").write_text(script, encoding="utf-8")
-        _run([sys.executable, "-W", "error", "document.py"], tmp_path, env)
-    if sys.platform == "win32":
-        return
+        _run([sys.executable, "document.py"], tmp_path, env)
     with ExitStack() as terminals:
         for command in _commands(document, "another terminal"):
-            command = command.replace(PORT, port)
-            terminals.enter_context(_in_another_terminal(command, tmp_path, env))
-        if commands := "".join(_commands(document, None)):
-            _run(["bash", "-euc", commands.replace(PORT, port)], tmp_path, env)
+            terminal = _in_another_terminal(command.replace(PORT, port), tmp_path, env)
+            terminals.enter_context(terminal)
+        commands = "".join(_commands(document, None))
+        _run([*BASH, "-euc", commands.replace(PORT, port)], tmp_path, env)
 
 
 def _run(words: list[str], folder: Path, env: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bars import AT_20_MS, FURTHER_ROWS, KEY_ROWS, missed
 from losses import losses
-from report import BEGIN, END, markdown, figures_block, with_block
+from report import BEGIN, END, figures_block, markdown, with_block
 from results import Results, condensed, load
 
 ROOT = Path(__file__).parents[2]
