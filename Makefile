@@ -87,12 +87,13 @@ coverage: $(BIN)/.tools
 	$(BIN)/coverage report
 
 # The suite with the oldest dependencies that pyproject.toml allows, in an environment of its own.
+LOWEST_BIN := $(BIN:.venv%=.venv-lowest%)
 lowest:
 	$(PYTHON) -m venv .venv-lowest
-	$(BIN:.venv%=.venv-lowest%)/python -m pip install --quiet uv
-	$(BIN:.venv%=.venv-lowest%)/uv pip install --quiet --python .venv-lowest \
-		--resolution lowest-direct --prerelease explicit -e . $(LOWEST_TOOLS)
-	$(BIN:.venv%=.venv-lowest%)/python -m pytest $(LOWEST)
+	$(LOWEST_BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST_BIN)/uv pip install --quiet --python .venv-lowest --resolution lowest-direct -e .
+	$(LOWEST_BIN)/uv pip install --quiet --python .venv-lowest -e ".[test]"
+	$(LOWEST_BIN)/python -m pytest $(LOWEST)
 
 # What upstream makes of the answers in tests/faults, recorded anew.
 record: $(BIN)/.tools

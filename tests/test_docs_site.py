@@ -1,4 +1,4 @@
-"""The site says all there is: every public name, every page; make docs finds what is broken in it."""
+"""The site has every public name and every page; make docs finds what is broken in it."""
 
 import re
 
