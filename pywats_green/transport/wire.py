@@ -33,9 +33,13 @@ _native_poll = monkey.get_original("select", "poll" if _has_poll else "select")
 def look_at(sock: Any) -> Callable[[], Any]:
     """Return a non-blocking function that returns whether a socket is readable or at its end."""
     if isinstance(sock, SSLTransport):  # receives more than it decodes, and decodes more than asked
-        outer = look_at(sock.socket)
+        transport: Any = sock
+        outer, has_come = transport.socket, look_at(transport.socket)
         return lambda: (
-            sock.sslobj.pending() or sock.incoming.pending or sock.socket.pending() or outer()
+            transport.sslobj.pending()
+            or transport.incoming.pending
+            or outer.pending()
+            or has_come()
         )
     if not _has_poll:
         return lambda: _native_poll([sock.fileno()], [], [], 0)[0]
