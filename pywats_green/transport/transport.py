@@ -24,6 +24,8 @@ _STANDING_HEADERS = {
     "User-Agent": f"pywats-green/{__version__}",
 }
 
+_MOST_ORIGINS = 100  # only redirects could need more
+
 _SHORTEST = 0.001  # seconds; a timeout of 0 would make sockets non-blocking
 
 
@@ -151,6 +153,8 @@ class Transport:
 
     def _find_pool(self, root: str) -> GreenPool | None:
         """Return the pool of an origin. None: the session itself sends the requests."""
+        if len(self._pools) >= _MOST_ORIGINS:
+            self._close_idle()
         pool = self.session.pool(root)  # may switch, so another greenlet may have been first
         return self._pools.setdefault(root, pool)
 
