@@ -12,7 +12,7 @@ from pywats_green.exceptions import TransportError
 from pywats_green.redaction import guarded_url
 from pywats_green.transport.answers import Answer
 from pywats_green.transport.cookies import Cookies
-from pywats_green.transport.pools import GreenAdapter, GreenPool
+from pywats_green.transport.pools import MOST_ORIGINS, GreenAdapter, GreenPool
 from pywats_green.transport.redirects import MAX_REDIRECTS, REDIRECTS, Step, next_step
 from pywats_green.transport.session import Session, state_of
 from pywats_green.transport.writing import Body, Origin, Writer
@@ -23,8 +23,6 @@ _STANDING_HEADERS = {
     "Connection": "keep-alive",
     "User-Agent": f"pywats-green/{__version__}",
 }
-
-_MOST_ORIGINS = 100  # only redirects could need more
 
 _SHORTEST = 0.001  # seconds; a timeout of 0 would make sockets non-blocking
 
@@ -153,7 +151,7 @@ class Transport:
 
     def _find_pool(self, root: str) -> GreenPool | None:
         """Return the pool of an origin. None: the session itself sends the requests."""
-        if len(self._pools) >= _MOST_ORIGINS:
+        if len(self._pools) >= MOST_ORIGINS:
             self._close_idle()
         pool = self.session.pool(root)  # may switch, so another greenlet may have been first
         return self._pools.setdefault(root, pool)

@@ -216,7 +216,7 @@ def test_what_was_said_of_a_body_or_a_host_goes_with_it() -> None:
 def test_redirects_to_ever_new_origins_pile_nothing_up(
     connect: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport_module, "_MOST_ORIGINS", 5)
+    monkeypatch.setattr(transport_module, "MOST_ORIGINS", 5)
     ports = count(1)
 
     def answer(seen: Seen) -> bytes:
