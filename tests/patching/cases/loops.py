@@ -156,6 +156,20 @@ def loops_that_are_set() -> None:
     mine.close()
 
 
+@case
+def a_loop_that_nobody_set() -> None:
+    """From Python 3.12 on, whoever asks for it is warned."""
+    import asyncio
+    import warnings
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        loop = asyncio.get_event_loop()
+    print([(str(each.message), each.filename == __file__) for each in caught])
+    print(loop.run_until_complete(everything(1)))
+    loop.close()
+
+
 @needs("fcntl")
 @case
 def child_processes() -> None:
