@@ -44,6 +44,13 @@ class Service:
         await asyncio.sleep(0.001)
         raise KeyError("mine")
 
+    async def gives_up(self, seconds: float) -> None:
+        import asyncio
+
+        if seconds:
+            await asyncio.sleep(seconds)
+        raise asyncio.CancelledError
+
     async def waits(self) -> None:
         import asyncio
 
@@ -123,6 +130,7 @@ def a_wrapped_service() -> None:
     print(wrapper.value(3), wrapper.value(3, times=2), wrapper.everything(1))
     print(wrapper.at_once(), service.calls, wrapper.same() is wrapper, wrapper.name)
     print(outcome(wrapper.fails), wrapper.value.__name__, wrapper.value.__doc__)
+    print([outcome(lambda seconds=seconds: wrapper.gives_up(seconds)) for seconds in (0, 0.001)])
     with wrapper as entered:
         print(entered is wrapper, entered.value(4))
     print(service.seen)
