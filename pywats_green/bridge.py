@@ -214,7 +214,7 @@ def _is_driven(frame: FrameType | None) -> bool:
 MAY_BLOCK = _MayBlock()
 
 
-def drive(  # noqa: PLR0912  # one function, which keeps calls cheap
+def drive(  # noqa: C901, PLR0912  # one function, which keeps calls cheap
     coroutine: Coroutine[Any, float | None, T], timeout: float | None = None
 ) -> T:
     """Run a coroutine to its end in this greenlet.
