@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import sys
 from collections.abc import AsyncGenerator, Callable
+from contextlib import nullcontext
 from typing import Any
 
 import anyio
@@ -121,6 +122,17 @@ def test_who_asks_in_a_function_whose_caller_handles_the_error() -> None:
             return None
 
     assert drive(asks()) is None
+
+
+def test_who_gets_none_is_named() -> None:
+    async def only_asks() -> None:
+        with nullcontext():
+            asyncio.get_running_loop()
+
+    with pytest.raises(
+        EventLoopRequiredError, match=r"^only_asks \(.*test_lent_loop\.py:\d+\) asks"
+    ):
+        drive(only_asks())
 
 
 def test_nobody_else_is_lent_one() -> None:
