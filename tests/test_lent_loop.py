@@ -130,7 +130,7 @@ def test_who_gets_none_is_named() -> None:
             asyncio.get_running_loop()
 
     with pytest.raises(
-        EventLoopRequiredError, match=r"^only_asks \(.*test_lent_loop\.py:\d+\) asks"
+        EventLoopRequiredError, match=r"^only_asks \(.*lent_loop\.py:\d+\) asks"
     ):
         drive(only_asks())
 
