@@ -129,9 +129,7 @@ def test_who_gets_none_is_named() -> None:
         with nullcontext():
             asyncio.get_running_loop()
 
-    with pytest.raises(
-        EventLoopRequiredError, match=r"^only_asks \(.*lent_loop\.py:\d+\) asks"
-    ):
+    with pytest.raises(EventLoopRequiredError, match=r"^only_asks \(.*lent_loop\.py:\d+\) asks"):
         drive(only_asks())
 
 
