@@ -23,7 +23,7 @@ if not _disabled:
 from pywats_green._version import __version__
 from pywats_green.batching import batching
 from pywats_green.cache import CacheManager, cache_control, cached
-from pywats_green.config import Settings, configure, settings
+from pywats_green.config import Settings, configure, follow, settings
 from pywats_green.exceptions import (
     AdmissionTimeoutError,
     ArgumentTypeError,
@@ -46,6 +46,7 @@ from pywats_green.exceptions import (
     UnreadableReportError,
     UnsupportedPywatsError,
 )
+from pywats_green.observe import switched
 from pywats_green.upstream.features.inspection import Stats, cache_of, session_of, stats, warm
 from pywats_green.upstream.features.pool import Pool, get_many
 from pywats_green.upstream.hooks.seams import install, is_installed, uninstall
@@ -105,6 +106,7 @@ def __dir__() -> list[str]:
 if not _disabled:
     settings()  # fail now, not on the first call, if a variable is invalid
     install()
+    follow(switched.follow)
 
 
 def is_active() -> bool:

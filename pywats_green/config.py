@@ -66,6 +66,8 @@ class Settings:
     admission_timeout: float | None = None
     wait_for_server: float = 0.0
     max_answer_bytes: int | None = 268_435_456
+    tracing: bool = False
+    log_calls: bool = False
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -84,8 +86,8 @@ class Settings:
         _require_bytes("cache_max_bytes", self.cache_max_bytes)
         _require_bytes("max_answer_bytes", self.max_answer_bytes)
         _require_ttls(self.ttl)
-        _require_flag("bulk_writes", self.bulk_writes)
-        _require_flag("pool_reuse", self.pool_reuse)
+        for name in ("bulk_writes", "pool_reuse", "tracing", "log_calls"):
+            _require_flag(name, getattr(self, name))
         object.__setattr__(self, "ttl", FrozenTTLs(self.ttl))  # frozen like the others
         if self.trust not in (None, "system"):
             raise SettingsError(f'trust must be "system" or None, not {self.trust!r}')
@@ -168,6 +170,8 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "admission_timeout": float,
     "wait_for_server": float,
     "max_answer_bytes": int,
+    "tracing": _parse_flag,
+    "log_calls": _parse_flag,
 }
 
 
@@ -243,12 +247,16 @@ class SettingsChanges(TypedDict, total=False):
     admission_timeout: float | None
     wait_for_server: float
     max_answer_bytes: int | None
+    tracing: bool
+    log_calls: bool
 
 
 in_force = Settings()
 """The settings in force, once the environment was read; for what every request looks at."""
 
 _environment_was_read = False
+
+_followers: list[Callable[[Settings], object]] = []
 
 
 def settings() -> Settings:
@@ -261,6 +269,16 @@ def settings() -> Settings:
     if not _environment_was_read:
         in_force, _environment_was_read = from_environment(environment()), True
     return in_force
+
+
+def follow(follower: Callable[[Settings], object]) -> None:
+    """Call a function with the settings now, and with new ones before they are in force.
+
+    Args:
+        follower: If it raises an error, nothing is changed.
+    """
+    follower(settings())
+    _followers.append(follower)
 
 
 def configure(**changes: Unpack[SettingsChanges]) -> Settings:
@@ -298,6 +316,9 @@ fails at once, and after a few failures in a row all calls do, as upstream; abov
 breaker is bypassed | live clients |
     | `max_answer_bytes` | 268435456 | bytes to which a compressed response may expand; \
 beyond them the call fails; None: no limit | live clients |
+    | `tracing` | False | whether each call is a span of OpenTelemetry, with `traceparent` on the \
+wire; needs the extra `otel` | live clients |
+    | `log_calls` | False | whether the logger `pywats_green.calls` logs each call | live clients |
 
     Without `ca_bundle` and `trust`, the first that is set of `REQUESTS_CA_BUNDLE`,
     `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and `SSL_CERT_DIR` is used, else certifi's bundle.
@@ -314,7 +335,8 @@ beyond them the call fails; None: no limit | live clients |
         The settings now in force.
 
     Raises:
-        SettingsError: A name is unknown or a value out of range; nothing was changed.
+        SettingsError: A name is unknown, a value out of range, or a package missing that a setting
+            needs; nothing was changed.
     """
     global in_force  # noqa: PLW0603  # the other writer
     unknown = changes.keys() - _PARSERS.keys()
@@ -322,5 +344,8 @@ beyond them the call fails; None: no limit | live clients |
         raise SettingsError(
             f"unknown setting {', '.join(sorted(unknown))}: choose from {', '.join(_PARSERS)}"
         )
-    in_force = dataclasses.replace(settings(), **changes)
+    changed = dataclasses.replace(settings(), **changes)
+    for follower in _followers:
+        follower(changed)
+    in_force = changed
     return in_force
