@@ -26,6 +26,7 @@ FLOORS = [
         "retry_after",
         "pauses",
         "timers",
+        "ttls",
     },
     {"patching", "bridge", "lent_loop", "context", "events", "admission_time"},
     {"pool", "cache", "transport", "queue", "batching", "profiler", "throttle", "observe"},
