@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, as_completed
-from typing import Any
 
 import gevent.pool
 import rich.progress
-from pywats import pyWATS
+from pywats import Product, pyWATS
 from pywats.core.client import Response
 from pywats.shared.result import Failure, Success
 from tqdm import tqdm
@@ -62,10 +61,10 @@ def results(pool: Pool, texts: list[str]) -> None:
 
 
 def of_pywats(pool: Pool, api: pyWATS, part_numbers: list[str]) -> None:
-    # pywats gives its blocking methods no types.
     found = pool.map_results(api.product.get_product, part_numbers)
-    assert_type(found, list[Success[Any] | Failure])
-    assert_type(pool.map(api.product.get_product, part_numbers), list[Any])
+    assert_type(found, list[Success[Product | None] | Failure])
+    assert_type(pool.map(api.product.get_product, part_numbers), list[Product | None])
+    pool.map(api.product.get_product, [1])  # type: ignore[arg-type]
     assert_type(get_many(api, ["/api/App/Version"]), list[Response | BaseException])
 
 

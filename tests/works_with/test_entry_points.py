@@ -140,6 +140,8 @@ def test_the_installed_wheel_leaves_an_unrelated_run_alone(tmp_path):
     words = ("install", "--no-deps", "--target", "site", str(wheel))
     assert run(*words, cwd=tmp_path, start=pip).returncode == 0
     assert [*(tmp_path / "site" / "pywats_green_plugins").rglob("hook-*.py")]
+    stubs = tmp_path / "site" / "pywats-stubs"
+    assert {path.name for path in stubs.iterdir()} == {"py.typed", "pywats.pyi"}
     write(tmp_path / "test_unrelated.py", """
         import sys
 
