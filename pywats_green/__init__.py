@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from pywats_green.queue.drain.statistics import DrainSummary
     from pywats_green.queue.folder.inspection import QueueItem
     from pywats_green.queue.folder.queue import FolderQueue
+    from pywats_green.upstream.features.failures import FailureTable, failure_table
     from pywats_green.upstream.features.fetching import (
         fetch_assets,
         fetch_products,
@@ -76,12 +77,14 @@ _LATER = {
     "ConversionSummary": "pywats_green.queue.convert.results",
     "ConverterPool": "pywats_green.queue.convert.pool",
     "DrainSummary": "pywats_green.queue.drain.statistics",
+    "FailureTable": "pywats_green.upstream.features.failures",
     "FolderQueue": "pywats_green.queue.folder.queue",
     "QueryProfile": "pywats_green.profiler",
     "QueueItem": "pywats_green.queue.folder.inspection",
     "QueueProcessor": "pywats_green.upstream.features.queues.processor",
     "RequestEvent": "pywats_green.events",
     "StatusServer": "pywats_green.observe.server",
+    "failure_table": "pywats_green.upstream.features.failures",
     "fetch_assets": "pywats_green.upstream.features.fetching",
     "fetch_products": "pywats_green.upstream.features.fetching",
     "fetch_report_headers": "pywats_green.upstream.features.fetching",
@@ -126,6 +129,7 @@ __all__ = [
     "ConverterPool",
     "DrainSummary",
     "EventLoopRequiredError",
+    "FailureTable",
     "FolderQueue",
     "ForeignAnswerError",
     "ImportOrderError",
@@ -155,6 +159,7 @@ __all__ = [
     "cache_of",
     "cached",
     "configure",
+    "failure_table",
     "fetch_assets",
     "fetch_products",
     "fetch_report_headers",

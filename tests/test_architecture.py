@@ -25,6 +25,7 @@ FLOORS = [
         "redaction",
         "retry_after",
         "pauses",
+        "table",
         "timers",
         "ttls",
     },

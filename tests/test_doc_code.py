@@ -29,6 +29,9 @@ def test_blocks_run(
     if document.name == "asyncio.md" and (reason := running_loops.missing()) is not None:
         pytest.skip(f"greenlets share a loop here: {reason}")
 
+    if document.name == "pandas.md":
+        pytest.importorskip("pandas")
+
     class OnEmbedded(pywats.pyWATS):
         """Is what the documents import, but goes to the embedded server."""
 

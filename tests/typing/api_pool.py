@@ -11,7 +11,7 @@ from pywats.shared.result import Failure, Success
 from tqdm import tqdm
 from typing_extensions import assert_type
 
-from pywats_green import Pool, get_many
+from pywats_green import FailureTable, Pool, failure_table, get_many
 
 
 def length(text: str) -> int:
@@ -58,6 +58,9 @@ def results(pool: Pool, texts: list[str]) -> None:
             assert_type(result.error_code, str)
         else:
             assert_type(result, Success[int])
+    assert_type(failure_table(found), FailureTable)
+    assert_type(failure_table(found)[0].exception_type, str | None)
+    failure_table(texts)  # type: ignore[arg-type]
 
 
 def of_pywats(pool: Pool, api: pyWATS, part_numbers: list[str]) -> None:
