@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 from opentelemetry import context, trace
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
@@ -13,6 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 from pywats import pyWATS
+from pywats.core.client import HttpClient
 from pywats.core.config import SyncConfig
 from pywats.core.exceptions import AuthenticationError
 from pywats.core.retry import RetryConfig
@@ -139,6 +141,26 @@ def test_a_call_that_raises(spans, api: pyWATS, server: WatsServer):
     assert [event.name for event in span.events] == ["exception"]
     assert "http.response.status_code" not in attributes(span)
     assert server.token not in span.to_json()
+
+
+def test_a_call_that_is_killed(spans, api: pyWATS, server: WatsServer):
+    server.fail("GET /api/Product/{partNumber}", mode="hang")
+    call = gevent.spawn(api.product.get_product, "PN-00001")
+    while not server.requests():
+        gevent.sleep(0)
+    call.kill()
+    (span,) = spans()
+    assert attributes(span)["error.type"] == "greenlet.GreenletExit"
+    assert span.status.status_code is StatusCode.ERROR
+
+
+def test_the_plain_blocking_client(spans, server: WatsServer):
+    with HttpClient(server.url, server.token) as client:
+        client.get("/api/Product/PN-00001")
+    (span,) = spans()
+    assert span.name == f"GET {ROUTE}"
+    assert "pywats.correlation_id" not in attributes(span)
+    assert ids_sent(server) == [ids_of(span)]
 
 
 def test_no_password_and_no_token_in_a_span(spans, server: WatsServer):
