@@ -54,8 +54,9 @@ lint: $(BIN)/.tools
 
 # On the path, pywats-stubs is found as if installed.
 typecheck: export PYTHONPATH := $(CURDIR)
-typecheck: $(BIN)/.tools
+typecheck: $(BIN)/.tools $(BIN)/.perf
 	$(BIN)/mypy
+	cd perf && ../$(BIN)/mypy --config-file ../setup.cfg --explicit-package-bases .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # Everything, or what pytest's -k selects: make perf ONLY="test_a_hit and plain"
