@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pywats_green.events")
 
+_FAILED = "a listener failed; the call goes on"
+
 
 class RequestEvent:
     """A call of a client; also the context manager in which the call is made.
@@ -79,9 +81,12 @@ class RequestEvent:
     def __enter__(self) -> Self:
         # Whoever hears of the start hears of the end: a tracer must end its span.
         self._heard_by = listeners
-        for subscription in self._heard_by:
-            if subscription.on_start is not None:
-                _tell(subscription.on_start, self)
+        for _, on_start in self._heard_by:
+            if on_start is not None:
+                try:
+                    on_start(self)
+                except Exception:
+                    logger.exception(_FAILED)
         self._token = current.set(self)
         return self
 
@@ -92,8 +97,11 @@ class RequestEvent:
         self.error = error
         if self._token is not None:
             current.reset(self._token)
-        for subscription in reversed(self._heard_by):  # nested, like context managers
-            _tell(subscription.on_end, self)
+        for on_end, _ in reversed(self._heard_by):  # nested, like context managers
+            try:
+                on_end(self)
+            except Exception:
+                logger.exception(_FAILED)
 
     @property
     def route(self) -> str:
@@ -153,10 +161,3 @@ def subscribe(listener: Listener, *, on_start: Listener | None = None) -> Callab
 
     listeners = (*listeners, subscription)
     return cancel
-
-
-def _tell(listener: Listener, event: RequestEvent) -> None:
-    try:
-        listener(event)
-    except Exception:
-        logger.exception("a listener failed; the call goes on")
