@@ -163,6 +163,13 @@ def test_the_plain_blocking_client(spans, server: WatsServer):
     assert ids_sent(server) == [ids_of(span)]
 
 
+def test_the_callers_own_header_takes_precedence(spans, server: WatsServer):
+    with HttpClient(server.url, server.token) as client:
+        client.get("/api/Product/PN-00001", headers={"Traceparent": "mine"})
+    sent = [v for k, v in server.requests()[-1].headers if k.lower() == "traceparent"]
+    assert sent == ["mine"]
+
+
 def test_no_password_and_no_token_in_a_span(spans, server: WatsServer):
     url = server.url.replace("//", "//jo:hidden-password@")
     with (

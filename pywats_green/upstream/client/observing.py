@@ -64,7 +64,11 @@ def note_attempt(headers: dict[str, str] | None) -> dict[str, str] | None:
     if event is None:
         return headers
     event.attempts += 1
-    return {**event.headers, **(headers or {})} if event.headers else headers
+    given = {} if headers is None else headers
+    if not event.headers or not isinstance(given, Mapping):  # which is refused later
+        return headers
+    theirs = {name.lower() for name in given if isinstance(name, str)}
+    return {**{k: v for k, v in event.headers.items() if k.lower() not in theirs}, **given}
 
 
 def note_wait(seconds: float) -> None:
