@@ -253,6 +253,10 @@ def drive(  # noqa: C901, PLR0912  # one function, which keeps calls cheap
     except DeadlineExceeded as expired:
         if expired.deadline is not deadline:
             raise
+        loan = _loans.get(id(coroutine))
+        if loan is not None and loan.is_waiting:
+            with suppress(CancelledError):
+                return _cancel(coroutine, loan)  # its cleanup decides, as under `asyncio.wait_for`
         raise TimeoutError(f"Operation timed out after {timeout}s{deadline.beside}") from None
     except CancelledError as exc:
         raise futures.CancelledError from exc
@@ -312,14 +316,24 @@ def _drive_on(coroutine: Coroutine[Any, Any, Any], loan: Loan, awaited: object) 
         awaited = coroutine.send(None) if error is None else coroutine.throw(error)
 
 
-def _end(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """End a loan; first cancel a coroutine that was interrupted in a wait, as asyncio would."""
-    loan = _loans[id(coroutine)]
+def _cancel(coroutine: Coroutine[Any, Any, T], loan: Loan) -> T:
+    """Cancel a coroutine that was interrupted in a wait, as asyncio would; return what it does."""
     loan.loop.at = None
     try:
+        _drive_on(coroutine, loan, coroutine.throw(loan.cancel()))
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    finally:
+        loan.is_waiting = False  # cancelled only once: interrupted again, it is closed
+
+
+def _end(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """End a loan; cancel a coroutine that a kill, say, interrupted in a wait."""
+    loan = _loans[id(coroutine)]
+    try:
         if loan.is_waiting:
-            _drive_on(coroutine, loan, coroutine.throw(loan.cancel()))
-    except (StopIteration, CancelledError):
+            _cancel(coroutine, loan)
+    except CancelledError:
         pass
     except Exception as exc:  # noqa: BLE001  # the interruption is what counts
         report = {"message": "a cancelled call failed", "exception": exc, "task": loan.task}

@@ -81,16 +81,67 @@ def test_no_task_and_no_callback_swallows_a_deadline(where: str) -> None:
         drive(swallows(), 0.02)
 
 
-def test_a_cleanup_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    async def fails() -> None:
+async def _fails_to_clean_up(reached: Event | None = None) -> None:
+    await later()
+    try:
+        if reached is not None:
+            reached.set()
+        await forever()
+    finally:
+        raise ValueError("mine")
+
+
+def test_after_a_deadline_the_cleanup_may_end_otherwise() -> None:
+    """As with upstream, which uses `asyncio.wait_for`."""
+
+    async def returns() -> str:
+        await later()
+        try:
+            await forever()
+        except asyncio.CancelledError:
+            return await later("mine")
+        return "nothing"
+
+    for call in (drive, _by_upstream):
+        with pytest.raises(ValueError, match="^mine$"):
+            call(_fails_to_clean_up(), 0.02)
+        assert call(returns(), 0.02) == "mine"
+
+
+def _by_upstream(coroutine: Coroutine[Any, Any, Any], timeout: float) -> Any:
+    return asyncio.run(asyncio.wait_for(coroutine, timeout))
+
+
+def test_a_kill_during_the_cleanup_closes_the_coroutine() -> None:
+    seen: list[str] = []
+    cleaning = Event()
+
+    async def cleans_up_for_ever() -> None:
         await later()
         try:
             await forever()
         finally:
-            raise ValueError("mine")
+            cleaning.set()
+            try:
+                await forever()
+            except GeneratorExit:
+                seen.append("closed")
+                raise
 
-    with caplog.at_level(logging.ERROR), pytest.raises(TimeoutError):
-        drive(fails(), 0.02)
+    killed = gevent.spawn(drive, cleans_up_for_ever(), 0.02)
+    assert cleaning.wait(60)
+    killed.kill()
+    assert isinstance(killed.value, gevent.GreenletExit)
+    assert seen == ["closed"]
+
+
+def test_a_cleanup_that_fails_after_a_kill_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    reached = Event()
+    killed = gevent.spawn(drive, _fails_to_clean_up(reached))
+    assert reached.wait(60)
+    with caplog.at_level(logging.ERROR):
+        killed.kill()
+    assert isinstance(killed.value, gevent.GreenletExit)
     assert "a cancelled call failed" in caplog.text
 
 
