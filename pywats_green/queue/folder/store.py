@@ -136,7 +136,7 @@ class Store:
         return data is not None
 
     def claim(self, item: WaitingItem, owner: str) -> str:
-        """Rename a waiting report for its owner, and its sidecar with it; return the new name.
+        """Rename a waiting report for its owner, without its sidecar; return the new name.
 
         Raises:
             FileNotFoundError: Another has it.
