@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pywats_green.fleet.intake.application import Intake, serve_intake
+from pywats_green.fleet.intake.application import Intake
 from pywats_green.fleet.intake.client import IntakeClient
+from pywats_green.fleet.intake.serving import serve_intake
 
 if TYPE_CHECKING:
     app: Intake

@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import os
-import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -28,13 +27,12 @@ from pywats_green.fleet.intake.receipts import Receipts
 from pywats_green.fleet.intake.stations import Stations
 from pywats_green.queue.folder.body import SMALL, Document, lasting_id, parse
 from pywats_green.queue.folder.files import off_hub
-from pywats_green.wsgi import JSON, TEXT, Reply, Server, is_loopback, parse_address
+from pywats_green.wsgi import JSON, TEXT, Reply
 
 logger = logging.getLogger("pywats_green.fleet.intake")
 
 REPORTS = "/reports"
 
-_CLIENTS = 500  # at once
 _PATIENCE = 60.0  # seconds in which a report has to arrive
 _MOST_IN_HAND = 268_435_456  # bytes of the bodies that are being read and stored
 _WEEK = 604_800.0
@@ -314,42 +312,3 @@ def _identified(report: Document, body: bytes, station: str) -> tuple[str, bytes
     if not isinstance(report_id, str):
         raise InvalidArgumentError("the id of a report is a string")
     return report_id, body
-
-
-def serve_intake(
-    address: str,
-    intake: Intake,
-    *,
-    certificate: str | None = None,
-    key: str | None = None,
-    tls_elsewhere: bool = False,
-) -> Server:
-    """Serve an intake from this process, until the result is closed.
-
-    Args:
-        address: Where to listen, such as "0.0.0.0:8443". Port 0: a free one.
-        intake: The intake.
-        certificate: Path of the certificate chain, as PEM. None: HTTP.
-        key: Path of its private key. None: it is with the certificate.
-        tls_elsewhere: Whether to listen beyond this machine without TLS, because a proxy before it
-            has it.
-
-    Returns:
-        The server: `.url`, `.close()`; a context manager.
-
-    Raises:
-        InvalidArgumentError: The address is not one; or other machines could reach it without TLS,
-            which would show their secrets.
-        OSError: It cannot listen there, or the certificate cannot be read.
-    """
-    host, port = parse_address(address)
-    if certificate is None and not (tls_elsewhere or is_loopback(host)):
-        raise InvalidArgumentError(
-            f"{address} would take the stations' secrets in clear: pass certificate=, or "
-            "tls_elsewhere=True behind a proxy that has it"
-        )
-    tls = None
-    if certificate is not None:
-        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        tls.load_cert_chain(certificate, key)
-    return Server(host, port, intake, logger=logger, clients=_CLIENTS, tls=tls)
