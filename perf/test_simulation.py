@@ -27,7 +27,8 @@ def test_simulation(tmp_path: Path, records: Records) -> None:
             queue = FolderQueue(tmp_path / f"queue{number}")
             for serial in range(REPORTS):
                 queue.put({"id": str(uuid.uuid4()), "type": "T", "pn": "P", "sn": str(serial)})
-            api._http_client._rate_limiter = RateLimiter(SERVER.limit, SERVER.window)
+            limiter = RateLimiter(SERVER.limit, SERVER.window)
+            api._http_client._rate_limiter = limiter  # noqa: SLF001
             real.append(QueueProcessor(queue, api, concurrency=SERVER.concurrency).drain().elapsed)
     records.figure(
         "simulation: a real drain / the simulated one",
