@@ -28,7 +28,7 @@ FLOORS = [
         "timers",
     },
     {"patching", "bridge", "lent_loop", "context", "events", "admission_time"},
-    {"pool", "cache", "transport", "queue", "batching", "profiler", "throttle", "observe"},
+    {"pool", "cache", "transport", "queue", "batching", "profiler", "throttle", "observe", "fleet"},
     {"upstream"},
     {"testing"},
     {"cli"},
