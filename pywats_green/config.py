@@ -20,7 +20,6 @@ DOMAINS = (
     "process", "manual_inspection", "app", "other",
 )  # fmt: skip
 
-# Of Redis and Valkey: over TCP, over TLS, and on the same machine.
 _FLEET_SCHEMES = ("redis://", "rediss://", "unix://")
 
 ENVIRONMENT_PREFIX = "PYWATS_GREEN_"
@@ -71,6 +70,7 @@ class Settings:
     wait_for_server: float = 0.0
     max_answer_bytes: int | None = 268_435_456
     fleet: str | None = None
+    fleet_invalidation: bool = False
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -88,11 +88,11 @@ class Settings:
             _require_path(name, getattr(self, name))
         _require_bytes("cache_max_bytes", self.cache_max_bytes)
         _require_bytes("max_answer_bytes", self.max_answer_bytes)
-        _require_fleet(self.fleet)
         _require_ttls(self.ttl)
-        _require_flag("bulk_writes", self.bulk_writes)
-        _require_flag("pool_reuse", self.pool_reuse)
+        for name in ("bulk_writes", "pool_reuse", "fleet_invalidation"):
+            _require_flag(name, getattr(self, name))
         if self.fleet is not None:
+            _require_fleet(self.fleet)
             object.__setattr__(self, "fleet", Secret(self.fleet))  # may hold a password
         object.__setattr__(self, "ttl", FrozenTTLs(self.ttl))  # frozen like the others
         if self.trust not in (None, "system"):
@@ -136,8 +136,6 @@ def _require_bytes(name: str, value: object) -> None:
 
 
 def _require_fleet(value: object) -> None:
-    if value is None:
-        return
     if not (isinstance(value, str) and value.startswith(_FLEET_SCHEMES)):
         raise SettingsError(f"fleet must be a URL that starts with {', '.join(_FLEET_SCHEMES)}")
     if importlib.util.find_spec("redis") is None:
@@ -186,6 +184,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "wait_for_server": float,
     "max_answer_bytes": int,
     "fleet": Secret,
+    "fleet_invalidation": _parse_flag,
 }
 
 
@@ -196,10 +195,8 @@ def environment() -> dict[str, str]:
     """Return this package's variables, not those of others, and the credentials as a `Secret`."""
     names = [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]
     secrets = ("TOKEN", "PASSWORD", "FLEET")
-    return {
-        name: (Secret if name.endswith(secrets) else guarded_url)(os.environ[name])
-        for name in names
-    }
+    wraps = {name: Secret if name.endswith(secrets) else guarded_url for name in names}
+    return {name: wrap(os.environ[name]) for name, wrap in wraps.items()}
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -263,6 +260,7 @@ class SettingsChanges(TypedDict, total=False):
     wait_for_server: float
     max_answer_bytes: int | None
     fleet: str | None
+    fleet_invalidation: bool
 
 
 in_force = Settings()
@@ -321,6 +319,8 @@ beyond them the call fails; None: no limit | live clients |
     | `fleet` | None | URL of a Redis or Valkey server, such as `rediss://:password@host:6379`, \
 over which all processes that name it share one rate limit and one gate for each server; needs the \
 extra `fleet`; None: this process is on its own | live clients |
+    | `fleet_invalidation` | False | whether a write here outdates what other members of the fleet \
+have cached, and theirs what is cached here; as variable: `1` or `true` | live clients |
 
     Without `ca_bundle` and `trust`, the first that is set of `REQUESTS_CA_BUNDLE`,
     `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and `SSL_CERT_DIR` is used, else certifi's bundle.

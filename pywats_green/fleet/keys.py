@@ -14,3 +14,11 @@ def keys_of(place: str) -> list[str]:
         place: The server, and the fingerprint of a token.
     """
     return [f"{PREFIX}{{{place}}}:{name}" for name in _OF_A_LIMIT]  # braces: together in a cluster
+
+
+CHANNEL = f"{PREFIX}news"
+
+
+def gate_keys_of(server: str) -> list[str]:
+    """Return the keys of a server's gate, in the order in which `gate.lua` takes them."""
+    return [f"{PREFIX}{{{server}}}:{name}" for name in ("gate", "inside", "leases")]

@@ -14,6 +14,7 @@ import gevent
 from gevent.event import Event
 
 from pywats_green.fleet.link import Link, LinkError
+from pywats_green.fleet.listener import Listener
 from pywats_green.timers import start_timer
 
 logger = logging.getLogger("pywats_green.fleet")
@@ -69,6 +70,7 @@ class Member:
         self._matters: list[Matter] = []
         self._called = Event()
         self._retry_at = -math.inf
+        self._listener: Listener | None = None
         self._greenlet: gevent.Greenlet[[], None] | None = None
 
     def join(self, matter: Matter) -> None:
@@ -77,6 +79,10 @@ class Member:
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
         self.poke()
+
+    def listen(self, listener: Listener) -> None:
+        """Keep a listener while this member takes part."""
+        self._listener = listener
 
     def poke(self) -> None:
         """Look again whether something is due."""
@@ -87,6 +93,8 @@ class Member:
         greenlet, self._greenlet = self._greenlet, None
         if greenlet is not None and greenlet is not gevent.getcurrent():
             greenlet.kill()
+        if self._listener is not None:
+            self._listener.close()
         try:
             for matter in self._matters:
                 if self.trouble is None:
@@ -116,6 +124,8 @@ class Member:
         except LinkError as exc:
             self._retry_at = self._clock() + _AGAIN
             if self.trouble is None:
+                if self._listener is not None:
+                    self._listener.restart()
                 logger.warning("Fleet: on its own, because %s", exc)
             self.trouble = str(exc)
             for matter in self._matters:

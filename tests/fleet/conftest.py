@@ -7,7 +7,11 @@ import gevent
 import pytest
 
 from fleet.engine import Engine, binary
+from fleet.stations import Station
 from pywats_green.fleet.link import Link
+from pywats_green.testing import WatsServer
+
+LIMIT = (40, 1.0)
 
 # An empty server that has just been started waits for members who know better.
 WARM = "uptime_in_seconds:"
@@ -32,3 +36,27 @@ def warm(engine: Engine) -> Engine:
         gevent.sleep(0.05)
     link.close()
     return engine
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[list[Station]]:
+    started = [Station() for _ in range(3)]
+    try:
+        yield started
+    finally:
+        for station in started:
+            station.kill()
+
+
+@pytest.fixture
+def fleet(processes: list[Station]) -> list[Station]:
+    """Three processes, still in the fleet of another test."""
+    return processes
+
+
+@pytest.fixture
+def counting(server: WatsServer) -> Iterator[WatsServer]:
+    """A WATS server that refuses what is beyond the limit, and did not have to."""
+    server.configure(rate_limit=LIMIT)
+    yield server
+    assert "429" not in server.stats()["statuses"]

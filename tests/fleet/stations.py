@@ -3,8 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +23,16 @@ _PROGRAM = Path(__file__).parent / "station.py"
 
 
 class Station:
-    """A process of a fleet."""
+    """A process of a fleet.
 
-    def __init__(self, server: WatsServer, fleet: str, limit: tuple[int, float], **more: Any):
-        command = [sys.executable]
-        shift = more.pop("clock_shift", None)
-        if shift is not None:  # of this machine's clock, in seconds
-            command += ["-c", _SHIFTED.format(shift)]
-        order = {
-            "url": server.url, "token": server.token, "fleet": fleet,
-            "limit": limit[0], "window": limit[1], **more,
-        }  # fmt: skip
+    Args:
+        clock_shift: Seconds by which the clock of its machine is wrong.
+    """
+
+    def __init__(self, clock_shift: float | None = None) -> None:
+        shifted = [] if clock_shift is None else ["-c", _SHIFTED.format(clock_shift)]
         self.process = subprocess.Popen(
-            [*command, str(_PROGRAM), json.dumps(order)],
+            [sys.executable, *shifted, str(_PROGRAM)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -64,26 +60,36 @@ class Station:
             pipe.close()
 
 
-@contextmanager
-def stations(
-    count: int, server: WatsServer, fleet: str, limit: tuple[int, float], **more: Any
-) -> Iterator[list[Station]]:
-    """Processes that have joined a fleet."""
-    started = [Station(server, fleet, limit, **more) for _ in range(count)]
-    try:
-        for station in started:
-            station.answer()
-        yield started
-    finally:
-        for station in started:
-            station.kill()
+def join(
+    fleet: Iterable[Station],
+    server: WatsServer,
+    url: str,
+    limit: tuple[int, float],
+    settings: dict[str, Any] | None = None,
+    **more: Any,
+) -> None:
+    """Let processes join a fleet, each with a client of its own."""
+    order = {
+        "url": server.url, "token": server.token, "fleet": url, "limit": limit[0],
+        "window": limit[1], **more,
+        "settings": {"wait_for_server": 0.0, "fleet_invalidation": False, **(settings or {})},
+    }  # fmt: skip
+    for station in fleet:
+        station.tell("join", **order)
+    for station in fleet:
+        station.answer()
 
 
-def states(fleet: list[Station]) -> list[dict[str, Any]]:
-    """Return what each knows of the limit that it shares."""
+def statistics(fleet: Iterable[Station]) -> list[dict[str, Any]]:
+    """Return what each process knows of limits and gates."""
     for station in fleet:
         station.tell("stats")
-    return [state for station in fleet for state in station.answer()["fleet"]]
+    return [station.answer() for station in fleet]
+
+
+def states(fleet: Iterable[Station]) -> list[dict[str, Any]]:
+    """Return what each knows of the limits that it shares."""
+    return [state for answer in statistics(fleet) for state in answer["fleet"]]
 
 
 def seated(fleet: list[Station]) -> list[Station]:
@@ -97,7 +103,7 @@ def seated(fleet: list[Station]) -> list[Station]:
     return fleet
 
 
-def run_all(fleet: list[Station], **order: Any) -> list[dict[str, Any]]:
+def run_all(fleet: Iterable[Station], **order: Any) -> list[dict[str, Any]]:
     """Let all make calls at once, and return what they say."""
     for station in fleet:
         station.tell("run", **order)
