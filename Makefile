@@ -12,7 +12,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-first test-second test-long test-all test-upstream lint typecheck perf gate \
-	soak record clean test-windows smoke-windows
+	soak record clean demo-fleet test-windows smoke-windows
 
 demo: $(BIN)/.installed
 	$(BIN)/python -m pywats_green demo
@@ -70,6 +70,10 @@ gate: $(BIN)/.perf
 SCALE ?= 1
 soak: $(BIN)/.perf
 	$(BIN)/python perf/soak --scale $(SCALE)
+
+# Stations, hubs and one shared limit, against the embedded server; a hub is killed.
+demo-fleet: $(BIN)/.tools
+	$(BIN)/python examples/fleet/demo.py
 
 # What upstream makes of the answers in tests/faults, recorded anew.
 record: $(BIN)/.tools
