@@ -24,6 +24,7 @@ from pywats_green.pauses import LONGEST_PAUSE
 from pywats_green.redaction import without_user_info
 from pywats_green.throttle import Gates, SharedGate
 from pywats_green.transport import server_of
+from pywats_green.ttls import DOMAINS
 from pywats_green.upstream.client import epochs, gates
 from pywats_green.upstream.client.slots import Slots
 
@@ -188,7 +189,7 @@ class Joined:
         for server, passes in self.passes.items():
             passes.look()
             if config.in_force.fleet_invalidation:
-                epochs.begin(server, config.DOMAINS)
+                epochs.begin(server, DOMAINS)
 
 
 def slots_of(client: Any, limiter: RateLimiter) -> FleetSlots:
