@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pywats_green.exceptions import IntakeRefusedError
 from pywats_green.fleet.intake.application import Intake
 from pywats_green.fleet.intake.client import IntakeClient
 from pywats_green.fleet.intake.serving import serve_intake
@@ -17,7 +18,7 @@ from pywats_green.fleet.intake.serving import serve_intake
 if TYPE_CHECKING:
     app: Intake
 
-__all__ = ["Intake", "IntakeClient", "serve_intake"]
+__all__ = ["Intake", "IntakeClient", "IntakeRefusedError", "serve_intake"]
 
 
 def __getattr__(name: str) -> Intake:
