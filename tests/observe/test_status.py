@@ -22,8 +22,9 @@ from pywats_green import (
     serve_status,
 )
 from pywats_green.observe.board import Board
-from pywats_green.observe.server import Site, Sources, StatusServer, parse_address
+from pywats_green.observe.server import Site, Sources, StatusServer
 from pywats_green.testing import WatsServer
+from pywats_green.wsgi import parse_address
 
 PASSWORD = "PYWATS_GREEN_STATUS_PASSWORD"
 ROUTE = "/api/Product/{part_number}"
