@@ -4,7 +4,7 @@
     smoke   import, doctor, demo, queue, converter, signals: see smoke.py
     suite   the smoke test, then the suite's folders, each in a process of its own
 
-Exit status: 0 passed, 1 failed, 3 it cannot be installed here (smoke: 0, and it says so).
+Exit status: 0 passed, 1 failed, 3 Wine cannot be installed here (smoke: 0, and it says so).
 """
 
 from __future__ import annotations
@@ -83,6 +83,9 @@ def main(what: str) -> int:
     except wine.CannotInstallError as error:
         print(f"Wine cannot be installed here: Windows {what} not run ({error})", flush=True)
         return 0 if what == "smoke" else CANNOT_INSTALL
+    except wine.SetUpError as error:
+        print(f"The set-up of Windows failed: {error}", flush=True)
+        return 1
     try:
         return 0 if {"setup": lambda: True, "smoke": smoke, "suite": suite}[what]() else 1
     finally:
