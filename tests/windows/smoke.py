@@ -150,7 +150,7 @@ def queue(folder: Path, server: WatsServer) -> None:
         watching = interruptible("drain", str(folder), "--watch", "--json", env=own)
         assert b"watching" in watching.stderr.readline()
         output_of(python("-c", PUT, str(folder), "c"))
-        while len(server.reports()) < 60:  # its handlers are set before it sends
+        while len(server.reports()) < 60:
             assert watching.poll() is None
             gevent.sleep(0.05)
         interrupt(watching)
