@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+from platforms import PATIENCE
+
 SHORT = """
 import gevent, pywats_green, tempfile
 from gevent.event import Event
@@ -32,5 +34,5 @@ if sys.platform == "win32":
 def test_none_is_shorter_than_libuv_can_measure() -> None:
     subprocess.run(
         [sys.executable, "-W", "error", "-c", f"import sys\n{SHORT}"],
-        check=True, timeout=60, env={**os.environ, "GEVENT_LOOP": "libuv-cffi"},
+        check=True, timeout=PATIENCE, env={**os.environ, "GEVENT_LOOP": "libuv-cffi"},
     )  # fmt: skip

@@ -4,15 +4,13 @@ What can be had on every system runs on every system; the rest on Windows, and u
 """
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from waiting import until
 
-from pywats_green import FolderQueue, QueueProcessor
+from pywats_green import FolderQueue
 from pywats_green.exceptions import InvalidArgumentError, QueueFolderError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.files import folder_error, move_new, write_small
@@ -239,45 +237,3 @@ def test_what_others_put_within_one_tick_is_found(tmp_path: Path) -> None:
     queue.refresh()
     assert {queue.claim().item_id for _ in range(2)} == {"first", "theirs"}
     queue.close()
-
-
-DRAINER = """
-import sys
-from pywats_green import FolderQueue, QueueProcessor
-queue, sent = FolderQueue(sys.argv[1]), []
-print("ready", flush=True)
-sys.stdin.readline()
-QueueProcessor(queue, lambda report: sent.append(report["id"]), concurrency=4).drain()
-queue.close()
-print(" ".join(sent))
-"""
-
-
-def test_two_processes_drain_one_folder_and_send_each_report_once(tmp_path: Path) -> None:
-    queue = FolderQueue(tmp_path)
-    ids = [f"r{number}" for number in range(200)]
-    for item_id in ids:
-        queue.put({"id": item_id})
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", DRAINER, str(tmp_path)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )
-        for _ in range(2)
-    ]  # fmt: skip
-    try:
-        for process in processes:
-            assert process.stdout.readline() == "ready\n"
-        for process in processes:
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        sent = [process.communicate(timeout=100)[0].split() for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
-    assert sorted(sent[0] + sent[1]) == sorted(ids)
-    assert QueueProcessor(queue, lambda report: None).drain().submitted == 0
-    assert queue.counts() == NOTHING
-    queue.close()
-    assert not list((tmp_path / "owners").iterdir())
