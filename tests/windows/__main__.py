@@ -35,14 +35,13 @@ PARTS = (
     "tests/queue/convert",
     "tests/queue/drain",
     "tests/queue/folder tests/queue/test_patiently.py --ignore=tests/queue/folder/test_depth.py",
-    "tests/patching tests/test_patching.py tests/test_bridge.py tests/test_lent_loop.py "
-    "tests/test_lent_loop_ends.py",
+    "tests/patching tests/test_patching.py tests/test_bridge.py",
     "tests/upstream",
     "tests/transport",
     "tests/cache tests/batching tests/throttle tests/pool tests/profiler",
     "tests/testing/test_server_faults.py tests/testing/test_server_handle.py tests/observe",
-    "tests/test_timers.py tests/test_deadlines.py tests/test_admission_time.py "
-    "tests/test_config.py tests/test_retry_after.py tests/test_examples.py",
+    "tests/test_lent_loop.py tests/test_lent_loop_ends.py tests/test_deadlines.py",
+    "tests/test_timers.py tests/test_admission_time.py tests/test_config.py tests/test_examples.py",
     "-m long tests/queue/drain/test_folder_drain.py -k two_drainers",
 )
 _AT_ONCE = 2
