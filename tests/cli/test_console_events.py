@@ -19,20 +19,17 @@ pytestmark = pytest.mark.skipif(os.name != "nt", reason="only Windows has consol
 
 CTRL_C, CTRL_BREAK = 0, 1
 
-# A process with a console of its own, so that nobody else is hit. Ctrl-C goes to all of a console;
-# Ctrl-Break can go to a group of processes.
+# A process with a console of its own, because all that are on the console are hit.
 SENDER = """
-import ctypes, json, subprocess, sys
+import ctypes, json, signal, subprocess, sys
 event, speaks_on, *command = sys.argv[1:]
-event = int(event)
 process = subprocess.Popen(
     command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    creationflags=subprocess.CREATE_NEW_PROCESS_GROUP if event else 0,
 )
 line = getattr(process, speaks_on).readline()
-if not event:
-    ctypes.windll.kernel32.SetConsoleCtrlHandler(None, True)  # not to us, too
-sent = ctypes.windll.kernel32.GenerateConsoleCtrlEvent(event, process.pid if event else 0)
+for number in (signal.SIGINT, signal.SIGBREAK):
+    signal.signal(number, lambda *_: None)
+sent = ctypes.windll.kernel32.GenerateConsoleCtrlEvent(int(event), 0)
 assert sent, ctypes.windll.kernel32.GetLastError()
 out, err = process.communicate()
 print(json.dumps([process.returncode, line, out, err]))

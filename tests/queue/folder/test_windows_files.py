@@ -3,11 +3,15 @@
 What can be had on every system runs on every system; the rest on Windows, and under Wine.
 """
 
+import errno
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from scanner import OPERATIONS
 from waiting import until
 
 from pywats_green import FolderQueue
@@ -60,7 +64,28 @@ def test_what_only_looks_reserved_goes_through_all_states(tmp_path: Path, item_i
     queue.close()
 
 
+@pytest.fixture
+def short_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have Windows refuse long paths, as it does by default; a runner may not, nor does Wine."""
+
+    def refusing(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(path: Any, *args: Any, **options: Any) -> Any:
+            for each in (path, *args[:1]):
+                text = os.fspath(each) if isinstance(each, (str, os.PathLike)) else ""
+                if len(text) > 259 and not text.startswith("\\\\?\\"):
+                    raise FileNotFoundError(errno.ENOENT, "too long", text)
+            return function(path, *args, **options)
+
+        return call
+
+    if WINDOWS:
+        for operation in OPERATIONS:
+            monkeypatch.setattr(os, operation, refusing(getattr(os, operation)))
+        monkeypatch.setattr(io, "open", refusing(io.open))
+
+
 @pytest.mark.parametrize("length", [100, 130, 180, 240])
+@pytest.mark.usefixtures("short_paths")
 def test_paths_beyond_260_characters_go_through_all_states(tmp_path: Path, length: int) -> None:
     folder = tmp_path
     while len(str(folder)) < length:
