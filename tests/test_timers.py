@@ -8,7 +8,8 @@ import pytest
 from platforms import PATIENCE
 
 SHORT = """
-import gevent, pywats_green, tempfile
+import gevent, pywats_green, tempfile, warnings
+warnings.simplefilter("error")  # also what is kept from asyncio
 from gevent.event import Event
 from pywats_green import FolderQueue, QueueProcessor
 from pywats_green.timers import breathe, start_timer

@@ -203,6 +203,7 @@ def main() -> None:
             many(server)
         serve()
         converter(Path(room))
+    print("passed")
 
 
 if __name__ == "__main__":

@@ -72,3 +72,18 @@ def test_any_other_step_that_fails_is_a_failure(wine, main, monkeypatch, failing
         monkeypatch.setattr(wine, step, fail if step == failing else lambda: None)
     assert main("smoke") == 1
     assert main("setup") == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "passed"),
+    [([b"import ... ", b"ok\npass", b"ed\r\n"], True), ([b"wine: Unhandled page fault\n"], False)],
+)
+def test_a_crash_with_exit_status_0_is_a_failure(wine, main, monkeypatch, said, passed):
+    def run(arguments, *, timeout, output):
+        for data in said:
+            output.write(data)
+        return 0
+
+    monkeypatch.setattr(wine, "set_up", lambda: None)
+    monkeypatch.setattr(wine, "run", run)
+    assert main("smoke") == (0 if passed else 1)

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import requires
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Protocol
 
 from packaging.requirements import Requirement
 
@@ -63,6 +63,13 @@ _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 TIMED_OUT = 124  # as timeout(1) says it
 
 
+class Output(Protocol):
+    """Where bytes can be written."""
+
+    def write(self, data: bytes, /) -> object: ...
+    def flush(self) -> object: ...
+
+
 class SetUpError(Exception):
     """A step of the set-up failed, which is a defect: of this file, or of what it asks for."""
 
@@ -84,7 +91,7 @@ def set_up() -> None:
     _once("packages", "\n".join(_requirements()), _install_packages)
 
 
-def run(arguments: Sequence[str], *, timeout: float, output: BinaryIO | None = None) -> int:
+def run(arguments: Sequence[str], *, timeout: float, output: Output | None = None) -> int:
     """Run the Windows Python in the root of the checkout, with the checkout's package.
 
     Args:
@@ -119,7 +126,7 @@ def run(arguments: Sequence[str], *, timeout: float, output: BinaryIO | None = N
     return status
 
 
-def _copy(stream: IO[bytes], output: BinaryIO) -> None:
+def _copy(stream: IO[bytes], output: Output) -> None:
     while chunk := stream.read1():
         output.write(chunk)
         output.flush()
