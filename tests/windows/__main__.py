@@ -27,9 +27,9 @@ _SMOKE_TIMEOUT = 900.0
 _PART_TIMEOUT = 1800.0
 _TEST_TIMEOUT = 600
 
-# What is tested in one process, the longest first. Left out is what has nothing of Windows: the
-# content of the embedded server, what is served or read of it byte by byte, parity, perf, typing,
-# programs of others, documents, and 100,000 files; and what is marked long.
+# What is tested in one process, the longest first. Left out are tests that no system can change
+# (parity, the content of the embedded server, typing, documents), those of speed or of programs
+# that are not installed, and those marked long, but for the two drainers.
 PARTS = (
     "tests/cli",
     "tests/queue/convert",
