@@ -37,8 +37,9 @@ with_claim.claim().release()
 with_claim.close()
 """
 
-# WINE delivers no console events to another process, so the process raises the signal itself: in
-# a native thread, as Windows does. Elsewhere SIGTERM takes the place of Ctrl-Break.
+# Without a console of its own, this process cannot send events to another one (tests/cli/
+# test_console_events.py makes one); so the process raises the signal itself: in a native thread, as
+# Windows does. Elsewhere SIGTERM takes the place of Ctrl-Break.
 INTERRUPTED = """
 import _thread, signal, sys
 
