@@ -10,7 +10,6 @@ from traceback import StackSummary, walk_tb
 from urllib.parse import quote
 
 import pytest
-from platforms import WINE
 
 from pywats_green.causes import everything_behind
 from pywats_green.events import RequestEvent
@@ -65,8 +64,6 @@ class Leaks:
             self._see_pickle(name, each)
 
     def _see_locals(self, name: str, error: BaseException) -> None:
-        if WINE:  # where the repr of gevent's handles of libuv is an access violation, now and then
-            return
         stack = StackSummary.extract(walk_tb(error.__traceback__), capture_locals=True)
         for frame in stack:
             if frame.filename not in self._tests:
