@@ -10,12 +10,21 @@ from typing import Any
 import gevent
 import pytest
 from gevent.event import Event
-from lending import cooperative, forever, green, later, needs_loops, since_3_11, taken_back  # noqa: F401
+from lending import (  # noqa: F401
+    cooperative,
+    forever,
+    green,
+    later,
+    needs_loops,
+    short_waits,
+    since_3_11,
+    taken_back,
+)
 
 from pywats_green.bridge import MAY_BLOCK, drive
 from pywats_green.exceptions import EventLoopRequiredError
 
-pytestmark = needs_loops
+pytestmark = [needs_loops, short_waits]
 
 
 def _cleaning_up(seen: list[str], reached: Event | None = None) -> Coroutine[Any, Any, None]:

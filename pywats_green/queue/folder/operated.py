@@ -11,6 +11,7 @@ from pywats_green.queue.folder import names
 from pywats_green.queue.folder.drain_state import DrainStateFile
 from pywats_green.queue.folder.files import folder_error, off_hub, remove_patiently
 from pywats_green.queue.folder.inspection import InspectedQueue, QueueItem, State, gone
+from pywats_green.queue.folder.long_paths import extended
 from pywats_green.queue.folder.meta import Meta, write_meta
 from pywats_green.queue.folder.owners import is_alive_here
 from pywats_green.queue.folder.store import Store
@@ -180,9 +181,10 @@ class OperatedQueue(InspectedQueue):
         return count
 
     def _discard(self, item: QueueItem) -> None:
-        if patiently(item.path.is_dir):
+        path = extended(item.path)
+        if patiently(path.is_dir):
             raise QueueItemError(f"{item.path} is a folder: look into it and remove it by hand")
-        patiently(item.path.unlink)
+        patiently(path.unlink)
         remove_patiently(self._beside(item))
         self._store.ids.forget(item.item_id)
 
@@ -205,7 +207,7 @@ class OperatedQueue(InspectedQueue):
             raise QueueItemError(f"{item.name} is waiting already; discard one of the two first")
         if not says_priority:
             write_meta(meta_path, item.item_id, item.priority, Meta())
-        patiently(lambda: item.path.rename(target))
+        patiently(lambda: extended(item.path).rename(target))
         remove_patiently(beside)
 
     def _release(self, item: QueueItem) -> None:
@@ -219,9 +221,10 @@ class OperatedQueue(InspectedQueue):
 
     def _beside(self, item: QueueItem) -> Path:
         """Return the path of what is told about an item that nobody has claimed."""
-        if item.path.parent == self._store.folder:
+        path = extended(item.path)
+        if path.parent == self._store.folder:
             return self._store.folder / names.meta_name(item.name)
-        return item.path.with_name(names.reason_name(item.name))
+        return path.with_name(names.reason_name(item.name))
 
     def _refuse_claimed(self, item: QueueItem) -> None:
         if item.state == "claimed":

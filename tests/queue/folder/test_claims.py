@@ -11,6 +11,7 @@ from typing import Any
 
 import gevent
 import pytest
+from platforms import PATIENCE
 from waiting import turn, until
 
 from pywats_green.exceptions import QueueFolderError, UnreadableReportError
@@ -490,6 +491,6 @@ assert other.claim().item_id == "b" and other.claim() is None
 held.delivered()
 """
     subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], check=True, timeout=60,
+        [sys.executable, "-c", script, str(tmp_path)], check=True, timeout=PATIENCE,
         env={**os.environ, "PYWATS_GREEN_DISABLE": "1"},
     )  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any
 import gevent
 import pytest
 from filelock import Timeout
+from platforms import PATIENCE
 from waiting import until
 
 from pywats_green.exceptions import (
@@ -258,7 +259,7 @@ queue.put({"id": "after"})
 """
     answer = subprocess.run(
         [sys.executable, "-W", "error", "-c", script, str(tmp_path)],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=PATIENCE,
         env={**os.environ, "PYWATS_GREEN_DISABLE": "1"},
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from pywats_green.exceptions import QueueItemError
 from pywats_green.queue.folder import owners
 from pywats_green.queue.folder import scan as folder_scan
+from pywats_green.queue.folder.long_paths import extended
 from pywats_green.queue.folder.queue import FolderQueue
 
 
@@ -111,10 +111,9 @@ def test_a_new_file_of_the_same_name_replaces_nothing(tmp_path: Path) -> None:
     queue.close()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the name is too long to begin with")
 def test_a_name_too_long_to_be_claimed_is_cut(tmp_path: Path) -> None:
-    write(tmp_path, f"{'x' * 245}.queued", {"id": "long"})
-    write(tmp_path, f"{'y' * 240}.queued", {"id": "long, too"})
+    write(extended(tmp_path), f"{'x' * 245}.queued", {"id": "long"})
+    write(extended(tmp_path), f"{'y' * 240}.queued", {"id": "long, too"})
     queue = FolderQueue(tmp_path)
     claim, other = queue.claim(), queue.claim()
     claim.retry("again", 0.0)
