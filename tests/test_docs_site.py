@@ -9,7 +9,7 @@ import pywats_green
 from pywats_green import testing
 
 API = sorted((ROOT / "docs" / "api").glob("*.md"))
-_NAME = re.compile(r"^(?:::: |### .*\{#)pywats_green\.((?:testing\.)?\w+)", re.MULTILINE)
+_NAME = re.compile(r"^(?:::: |### .*\{#)pywats_green\.(?!fleet)((?:testing\.)?\w+)", re.MULTILINE)
 
 
 def _documented() -> list[str]:
