@@ -184,7 +184,7 @@ class OperatedQueue(InspectedQueue):
             raise QueueItemError(f"{item.path} is a folder: look into it and remove it by hand")
         patiently(item.path.unlink)
         remove_patiently(self._beside(item))
-        self._store.ids.forget(item.item_id)
+        self._store.ids.forget(item.item_id, item.name)
 
     def _requeue(self, item: QueueItem) -> None:
         waiting = names.read_waiting(item.name)
