@@ -121,9 +121,18 @@ class Ids:
             ) from None
         return True
 
-    def forget(self, item_id: str) -> None:
-        """Note that an id may be put anew."""
-        remove_patiently(self._path(item_id))
+    def forget(self, item_id: str, name: str) -> None:
+        """Note that an id may be put anew, unless the note is another report's by now.
+
+        Args:
+            item_id: The id.
+            name: The waiting name of the report that it named.
+        """
+        path = self._path(item_id)
+        with contextlib.suppress(OSError):
+            other = self._read(path)
+            if other is None or other.get("name", name) == name:
+                remove_patiently(path)
 
     def sweep(self, present: set[str]) -> None:
         """Remove notes that are left over, if there are many.

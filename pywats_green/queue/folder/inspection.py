@@ -201,7 +201,7 @@ class InspectedQueue:
         owner: str | None,
     ) -> QueueItem | None:
         try:
-            status = patiently(path.stat)
+            status = patiently(path.lstat)
         except FileNotFoundError:
             return None  # it has just gone on
         now = self._clock()

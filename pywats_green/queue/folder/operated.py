@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pywats_green.exceptions import InvalidArgumentError, QueueItemError
+from pywats_green.arguments import require_seconds_or_zero
+from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError, QueueItemError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.drain_state import DrainStateFile
 from pywats_green.queue.folder.files import folder_error, off_hub, remove_patiently
@@ -58,11 +59,17 @@ class OperatedQueue(InspectedQueue):
         Raises:
             QueueItemError: There is no such item, there are several, or it is claimed. Without an
                 id: some could not be moved, but all others were.
-            InvalidArgumentError: An id was given together with another argument.
+            InvalidArgumentError: An id was given together with another argument, or the age is
+                below 0.
+            ArgumentTypeError: The reason or the age has the wrong type.
             QueueFolderError: The folder cannot be read or written.
         """
         if item_id is not None and (reason is not None or older_than is not None):
             raise InvalidArgumentError("give the id of an item, or a reason or an age")
+        if not (reason is None or isinstance(reason, str)):
+            raise ArgumentTypeError(f"reason must be a string, or None, not {reason!r}")
+        if older_than is not None:
+            require_seconds_or_zero("older_than", older_than)
         if item_id is not None:
             item = self._find(item_id)
             self._refuse_claimed(item)
@@ -186,7 +193,7 @@ class OperatedQueue(InspectedQueue):
             raise QueueItemError(f"{item.path} is a folder: look into it and remove it by hand")
         patiently(path.unlink)
         remove_patiently(self._beside(item))
-        self._store.ids.forget(item.item_id)
+        self._store.ids.forget(item.item_id, item.name)
 
     def _requeue(self, item: QueueItem) -> None:
         waiting = names.read_waiting(item.name)

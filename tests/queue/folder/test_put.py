@@ -525,6 +525,24 @@ def test_an_id_that_has_left_the_queue_may_come_again(tmp_path: Path, end: str) 
     assert not notes(tmp_path)
 
 
+@pytest.mark.parametrize("end", ["delivered", "discarded"])
+def test_what_was_corrected_keeps_its_id_when_the_first_one_goes(tmp_path: Path, end: str) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "r", "v": 1})
+    queue.claim().quarantine("bad")
+    [bad] = queue.list("quarantined")
+    queue.put({"id": "r", "v": 2})
+    if end == "discarded":
+        queue.discard(bad.name)
+    else:  # both were sent again
+        queue.requeue(bad.name)
+        queue.claim().delivered()
+    assert [body["v"] for body in bodies(tmp_path)] == [2]
+    with pytest.raises(QueueItemError, match="another report of the id 'r' is in the queue"):
+        queue.put({"id": "r", "v": 3})
+    queue.close()
+
+
 def test_an_item_id_counts_as_well_and_not_the_id_that_the_report_was_given(
     tmp_path: Path,
 ) -> None:

@@ -196,6 +196,20 @@ def test_what_only_ends_like_a_file_of_upstream_is_left_alone(
     assert files(tmp_path) == {"station.processing"}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no pipes in folders")
+def test_a_pipe_that_ends_like_a_file_of_upstream_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "station.processing"
+    os.mkfifo(path)
+    writer = os.open(path, os.O_RDWR)  # so that reading it ends, with what is written
+    os.write(writer, b"x")
+    queue = FolderQueue(tmp_path)
+    queue.refresh()
+    assert queue.elsewhere().items == 0
+    assert queue.list() == []
+    assert os.read(writer, 1) == b"x"
+    os.close(writer)
+
+
 def test_a_file_of_another_program_is_not_read_at_every_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
