@@ -16,6 +16,7 @@ from types import FrameType
 from gevent import monkey
 
 from pywats_green.exceptions import ImportOrderError, ImportOrderWarning
+from pywats_green.patching import closing, processes
 
 # All of these must be patched, even `queue`: otherwise ThreadPoolExecutor waits on a native
 # SimpleQueue inside a greenlet and blocks the hub.
@@ -62,6 +63,7 @@ def patch() -> None:
         raise ImportOrderError(_order_advice())
     _done = True
     if is_patched():
+        _mend()
         return  # the program did it, so nothing imported since is too early
     early = [name for name in EARLY_MODULES if name in sys.modules]
     threads = [t.name for t in threading.enumerate() if t is not threading.current_thread()]
@@ -71,12 +73,19 @@ def patch() -> None:
             # The warning below names the modules; gevent's own would be redundant.
             warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
         monkey.patch_all()
+    _mend()
     _too_early = (*early, *(f"thread {name}" for name in threads))
     if threads:
         _adopt_import_locks(native_id)
     if early or threads:
         file, line = _import_line()
         warnings.warn_explicit(_warning_text(early, threads), ImportOrderWarning, file, line)
+
+
+def _mend() -> None:
+    """Patch what gevent leaves, or does not get right."""
+    closing.make_prompt()
+    processes.make_cooperative()
 
 
 def _adopt_import_locks(native_id: int) -> None:
