@@ -11,7 +11,8 @@ endif
 # The tests start hundreds of interpreters, which must not compile the package again and again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-first test-second test-long test-all lint typecheck perf gate soak clean
+.PHONY: demo test test-first test-second test-long test-all test-upstream lint typecheck perf gate \
+	soak record clean test-windows smoke-windows
 
 demo: $(BIN)/.installed
 	$(BIN)/python -m pywats_green demo
@@ -35,6 +36,18 @@ test-long: $(BIN)/.tools $(BIN)/.perf
 
 test-all: test test-long
 
+# Upstream's own tests, from a checkout, plain and green: make test-upstream SRC=~/pyWATS/tests
+test-upstream: $(BIN)/.tools
+	$(BIN)/python tests/compare_upstream.py "$(SRC)"
+
+# What says something on Windows, and its smoke test, in a Windows Python under Wine. See
+# tests/windows; on Windows itself, make test.
+test-windows: $(BIN)/.tools
+	$(BIN)/python tests/windows suite
+
+smoke-windows: $(BIN)/.tools
+	$(BIN)/python tests/windows smoke
+
 lint: $(BIN)/.tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -53,13 +66,17 @@ HEAD ?= HEAD
 gate: $(BIN)/.perf
 	$(BIN)/python perf/gate $(BASE) $(HEAD) $(GATE)
 
-# Does anything grow under load and faults? make soak SECONDS=3600
-SECONDS ?= 300
+# Does anything grow, or get lost, under faults, kills and outages? make soak SCALE=0.25
+SCALE ?= 1
 soak: $(BIN)/.perf
-	$(BIN)/python perf/soak.py --seconds $(SECONDS)
+	$(BIN)/python perf/soak --scale $(SCALE)
+
+# What upstream makes of the answers in tests/faults, recorded anew.
+record: $(BIN)/.tools
+	cd tests && ../$(BIN)/python -m faults.record
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .wine
 
 $(BIN)/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -127,6 +127,9 @@ DRAIN, DEPTH = "test_drain", "test_depth"
 FURTHER_ROWS = (
     Row("no-op `Pool.map`: cost of an item of 100,000 / of 1,000", "test_cost_of_an_item",
         figure("no-op Pool.map: an item of 100,000 / of 1,000"), 1.25, at_least=False),
+    Row("a call that asks for no event loop / without lending", "test_a_call_that_asks_for_no",
+        figure("a call that asks for no loop: drive / drive without lending"), 1.15,
+        at_least=False),
     Row("`CacheManager.get` / bare `TLRUCache.get`", "test_get_against",
         figure("CacheManager.get / bare TLRUCache.get"), 3, at_least=False),
     Row("cache contention: 200 greenlets / one, the same reads", "test_contention",
@@ -170,8 +173,17 @@ FURTHER_ROWS = (
     *(
         Row(f"10,000 {how}", "test_operators",
             figure(f"10,000 {how}"), 10, at_least=False, unit="s")
-        for how in ("in quarantine: requeue --all", "waiting: discard --all")
+        for how in (
+            "in quarantine: requeue --all", "waiting: discard --all",
+            "in quarantine: discard --all",
+        )
     ),
+    Row("20 puts into a folder where 50,000 wait / into an empty one: CPU", "test_puts_beside",
+        figure("puts, 50,000 waiting / none: CPU"), 1.2, at_least=False),
+    Row("the same: more memory", "test_puts_beside",
+        figure("puts, 50,000 waiting - none: memory"), 2, at_least=False, unit="MB"),
+    Row("a report of 60 MB is sent: longest stall of the program", "test_a_big_report",
+        figure("a report of 60 MB: longest stall, drain"), 2, at_least=False, unit="s"),
     Row("objects left by 100,000 calls", "test_nothing_stays_behind",
         figure("objects left by 100,000 calls: green"), 0, at_least=False),
 )  # fmt: skip

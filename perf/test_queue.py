@@ -7,9 +7,11 @@ import sys
 import time
 import tracemalloc
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import gevent
 from pywats import pyWATS
 from recording import Records
 from stage import EFFORT, pinned_server
@@ -49,7 +51,7 @@ print(time.perf_counter() - queue_started)
 
 
 def _fill(folder: Path, count: int) -> None:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for number in range(count):
         report = {"id": str(uuid.uuid4()), "type": "T", "pn": "P", "sn": str(number)}
         (folder / f"{number:06d}.queued").write_text(json.dumps(report))
@@ -115,14 +117,13 @@ def test_depth(tmp_path: Path, records: Records) -> None:
 
 def test_operators(tmp_path: Path, records: Records) -> None:
     """10,000 reports in quarantine: all requeued, then all discarded, as the commands do it."""
-    requeued, discarded = [], []
+    requeued, discarded, cleared = [], [], []
     for number in range(EFFORT.rounds(3)):
         folder = tmp_path / f"many{number}"
         room = folder / "quarantine"
         folder.mkdir()
         _fill(room, 10_000)
-        for path in list(room.iterdir()):
-            path.with_name(f"{path.name}.reason.json").write_text('{"reason": "HTTP 400"}')
+        _give_reasons(room)
         queue = FolderQueue(folder)
         started = time.perf_counter()
         assert queue.requeue() == 10_000
@@ -130,8 +131,19 @@ def test_operators(tmp_path: Path, records: Records) -> None:
         started = time.perf_counter()
         assert queue.discard_all("waiting") == 10_000
         discarded.append(time.perf_counter() - started)
+        _fill(room, 10_000)
+        _give_reasons(room)
+        started = time.perf_counter()
+        assert queue.discard_all("quarantined") == 10_000
+        cleared.append(time.perf_counter() - started)
     records.figure("10,000 in quarantine: requeue --all", requeued, "s")
     records.figure("10,000 waiting: discard --all", discarded, "s")
+    records.figure("10,000 in quarantine: discard --all", cleared, "s")
+
+
+def _give_reasons(room: Path) -> None:
+    for path in list(room.iterdir()):
+        path.with_name(f"{path.name}.reason.json").write_text('{"reason": "HTTP 400"}')
 
 
 class Drained(NamedTuple):
@@ -168,3 +180,74 @@ def test_a_put_is_on_disk(tmp_path: Path, records: Records) -> None:
         milliseconds.append((time.perf_counter() - started) * 1000)
     assert len(queue.list("waiting")) == 200
     records.figure("FolderQueue.put, fsynced", milliseconds, "ms")
+
+
+def test_puts_beside_many(tmp_path: Path, records: Records) -> None:
+    """A process that only puts does not pay for what waits in the folder."""
+    (tmp_path / "empty").mkdir()
+    _fill(tmp_path / "many", 50_000)
+    ratios, memory = [], []
+    for _ in range(EFFORT.rounds(5)):
+        alone = _putting(tmp_path / "empty")
+        beside = _putting(tmp_path / "many")
+        ratios.append(beside.cpu / alone.cpu)
+        memory.append((beside.peak - alone.peak) / 1e6)
+    note = "20 puts and what comes before them, in a process of its own"
+    records.figure("puts, 50,000 waiting / none: CPU", ratios, "", note)
+    records.figure("puts, 50,000 waiting - none: memory", memory, "MB", note)
+
+
+class Putting(NamedTuple):
+    """CPU seconds of some puts, and the process's peak of resident bytes."""
+
+    cpu: float
+    peak: float
+
+
+PUTS = """
+import sys, time, resource, pywats_green
+began = time.process_time()
+queue = pywats_green.FolderQueue(sys.argv[1])
+for number in range(20):
+    queue.put({"pn": "P", "sn": str(number)})
+print(time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def _putting(folder: Path) -> Putting:
+    done = subprocess.run(
+        [sys.executable, "-c", PUTS, str(folder)], capture_output=True, text=True, check=True
+    )
+    return Putting(*map(float, done.stdout.split()))
+
+
+def test_a_big_report(tmp_path: Path, records: Records) -> None:
+    """How long a report of 60 MB holds up the rest of the program, put and sent."""
+    report = {"id": str(uuid.uuid4()), "pn": "P", "steps": ["x" * 1000] * 60_000}
+    stalls: dict[str, list[float]] = {"put": [], "drain": []}
+    for number in range(EFFORT.rounds(3)):
+        queue = FolderQueue(tmp_path / f"queue{number}")
+        stalls["put"].append(_longest_stall(lambda queue=queue: queue.put(report)))  # type: ignore[misc]
+        processor = QueueProcessor(queue, lambda _: True)
+        stalls["drain"].append(_longest_stall(processor.drain))
+    for name, seconds in stalls.items():
+        records.figure(f"a report of 60 MB: longest stall, {name}", seconds, "s")
+
+
+def _longest_stall(work: Callable[[], object]) -> float:
+    """Return the longest time for which another greenlet did not run."""
+    longest, last, over = 0.0, time.perf_counter(), False
+
+    def watch() -> None:
+        nonlocal longest, last
+        while not over:
+            gevent.sleep(0.001)
+            now = time.perf_counter()
+            longest, last = max(longest, now - last), now
+
+    watching = gevent.spawn(watch)
+    gevent.sleep(0)
+    work()
+    over = True
+    watching.join()
+    return longest

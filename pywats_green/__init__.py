@@ -42,6 +42,7 @@ from pywats_green.exceptions import (
     QueueFullError,
     QueueItemError,
     SettingsError,
+    UnpatchableProcessError,
     UnreadableReportError,
     UnsupportedPywatsError,
 )
@@ -51,6 +52,7 @@ from pywats_green.upstream.hooks.seams import install, is_installed, uninstall
 
 if TYPE_CHECKING:
     from pywats_green.events import RequestEvent
+    from pywats_green.observe.server import StatusServer
     from pywats_green.profiler import QueryProfile
     from pywats_green.queue.convert.pool import ConverterPool
     from pywats_green.queue.convert.results import ConversionResult, ConversionSummary
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     )
     from pywats_green.upstream.features.profiling import profile_queries
     from pywats_green.upstream.features.queues.processor import QueueProcessor
+    from pywats_green.upstream.features.status import metrics_collector, serve_status
 
 # Imported lazily, so that programs that do not use them start faster.
 _LATER = {
@@ -77,11 +80,14 @@ _LATER = {
     "QueueItem": "pywats_green.queue.folder.inspection",
     "QueueProcessor": "pywats_green.upstream.features.queues.processor",
     "RequestEvent": "pywats_green.events",
+    "StatusServer": "pywats_green.observe.server",
     "fetch_assets": "pywats_green.upstream.features.fetching",
     "fetch_products": "pywats_green.upstream.features.fetching",
     "fetch_report_headers": "pywats_green.upstream.features.fetching",
     "fetch_units": "pywats_green.upstream.features.fetching",
+    "metrics_collector": "pywats_green.upstream.features.status",
     "profile_queries": "pywats_green.upstream.features.profiling",
+    "serve_status": "pywats_green.upstream.features.status",
 }
 
 
@@ -137,6 +143,8 @@ __all__ = [
     "Settings",
     "SettingsError",
     "Stats",
+    "StatusServer",
+    "UnpatchableProcessError",
     "UnreadableReportError",
     "UnsupportedPywatsError",
     "__version__",
@@ -152,7 +160,9 @@ __all__ = [
     "get_many",
     "install",
     "is_active",
+    "metrics_collector",
     "profile_queries",
+    "serve_status",
     "session_of",
     "settings",
     "stats",

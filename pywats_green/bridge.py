@@ -4,6 +4,7 @@ Upstream's services are coroutines all the way down to the HTTP client. If that 
 cooperatively, no coroutine ever has to suspend: one `send(None)` runs a call to its end. The only
 thing such a coroutine may yield is `MAY_BLOCK`, which the green client yields just before it may
 block. Only then does the bridge set the deadline, so calls that never block do not pay for one.
+A coroutine that does need an event loop is lent one (`lent_loop`).
 
 A deadline that is met, as nearly all are, costs next to nothing. A `gevent.Timeout` starts and
 stops a timer of the event loop for each call. Here, all deadlines of the same length share one
@@ -17,11 +18,11 @@ from __future__ import annotations
 
 import inspect
 import time
-from asyncio import _get_running_loop
+from asyncio import CancelledError, _get_running_loop
 from collections.abc import Coroutine, Generator
-from traceback import walk_tb
-from types import CodeType, FrameType, TracebackType
-from typing import Any, TypeVar
+from contextlib import suppress
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
 
 import gevent
 from gevent import monkey
@@ -30,6 +31,9 @@ from greenlet import getcurrent, greenlet
 from pywats_green.admission_time import ATTRIBUTE as ADMISSION_TIME
 from pywats_green.admission_time import seconds_of
 from pywats_green.exceptions import EventLoopRequiredError
+from pywats_green.lent_loop import LentLoop, Loan
+from pywats_green.no_loop import describe, locate
+from pywats_green.patching.running_loops import LOOPING, hidden
 from pywats_green.timers import start_timer
 
 T = TypeVar("T")
@@ -185,12 +189,18 @@ class _MayBlock:
     __slots__ = ()
 
     def __await__(self) -> Generator[_MayBlock, float | None, float | None]:
-        # Another greenlet may run a loop, so the stack decides whether this one is driven here.
-        if _get_running_loop() is not None and not _is_driven(inspect.currentframe()):
-            raise EventLoopRequiredError(
-                "a green client cannot be awaited on an event loop: use its blocking methods, or "
-                "AsyncWATS there; after uninstall(), create a new client"
-            )
+        loop = _get_running_loop()
+        if loop is not None:
+            if isinstance(loop, LentLoop):
+                if loop.borrower_runs:
+                    return (yield self)
+                return loop.at  # in a task beside the coroutine, which waits
+            # Where greenlets share the running loop, it may be another's: the stack decides.
+            if not _is_driven(inspect.currentframe()):
+                raise EventLoopRequiredError(
+                    "a green client cannot be awaited on an event loop: use its blocking methods, "
+                    "or AsyncWATS there; after uninstall(), create a new client"
+                )
         return (yield self)
 
 
@@ -203,7 +213,9 @@ def _is_driven(frame: FrameType | None) -> bool:
 MAY_BLOCK = _MayBlock()
 
 
-def drive(coroutine: Coroutine[Any, float | None, T], timeout: float | None = None) -> T:
+def drive(  # noqa: PLR0912  # one function, which keeps calls cheap
+    coroutine: Coroutine[Any, float | None, T], timeout: float | None = None
+) -> T:
     """Run a coroutine to its end in this greenlet.
 
     Args:
@@ -218,21 +230,21 @@ def drive(coroutine: Coroutine[Any, float | None, T], timeout: float | None = No
         TimeoutError: It took too long; the builtin error, with upstream's message.
         EventLoopRequiredError: The coroutine awaited something that needs an event loop.
     """
+    if LOOPING and _get_running_loop() is not None:
+        with hidden():  # which belongs to whoever calls this
+            return drive(coroutine, timeout)
     deadline: Deadline | None = None
     reply: float | None = None
     try:
         while True:
             awaited = coroutine.send(reply)
-            reply = None
-            if awaited is MAY_BLOCK:
-                if deadline is None and timeout is not None:
-                    # It cannot have blocked before, so the clock starts here.
-                    deadline = set_deadline(timeout)
-                reply = None if deadline is None else deadline.at
-            elif awaited is None:
-                gevent.sleep(0)  # `asyncio.sleep(0)` yields None
-            else:
-                raise EventLoopRequiredError(_describe(coroutine, awaited))
+            if deadline is None and timeout is not None:
+                # It cannot have blocked before, so the clock starts here.
+                deadline = set_deadline(timeout)
+            reply = None if deadline is None else deadline.at
+            if awaited is not MAY_BLOCK:
+                _wait(coroutine, awaited, reply)
+                reply = None
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
     except DeadlineExceeded as expired:
@@ -242,38 +254,73 @@ def drive(coroutine: Coroutine[Any, float | None, T], timeout: float | None = No
     except RuntimeError as exc:
         if str(exc) != "no running event loop":
             raise
-        raise EventLoopRequiredError(_locate(exc.__traceback__)) from exc
+        raise EventLoopRequiredError(locate(exc.__traceback__)) from exc
     finally:
         if deadline is not None:
             deadline.cancel()
-        coroutine.close()  # runs its `finally` blocks if it has not ended
+        if _loans and id(coroutine) in _loans:
+            _end(coroutine)
+        else:
+            coroutine.close()  # runs its `finally` blocks if it has not ended
 
 
-_ADVICE = (
-    "a blocking call runs in a greenlet, where there is no asyncio event loop; "
-    "await it through AsyncWATS under asyncio.run() instead"
-)
+# By the id of the coroutine, which is alive meanwhile.
+_loans: dict[int, Loan] = {}
 
 
-def _describe(coroutine: Any, awaited: object) -> str:
-    """Describe the innermost coroutine and what it awaits."""
-    while (inner := getattr(coroutine, "cr_await", None)) is not None:
-        if not hasattr(inner, "cr_frame"):
-            break
-        coroutine = inner
-    where = getattr(coroutine, "__qualname__", type(coroutine).__name__)
-    frame = getattr(coroutine, "cr_frame", None)
-    if frame is not None:
-        where += f" ({frame.f_code.co_filename}:{frame.f_lineno})"
-    return f"{where} awaits {type(awaited).__module__}.{type(awaited).__qualname__}: {_ADVICE}"
+def lend(coroutine: Coroutine[Any, Any, Any]) -> LentLoop:
+    """Lend an event loop to a coroutine that is being driven, until it ends."""
+    loan = _loans.get(id(coroutine))
+    if loan is None:
+        loan = _loans[id(coroutine)] = Loan(coroutine)
+    return loan.loop
 
 
-def _locate(traceback: TracebackType | None) -> str:
-    """Describe the innermost place outside asyncio that asked for the running loop."""
-    code: CodeType | None = None
-    line = 0
-    for frame, number in walk_tb(traceback):
-        if not frame.f_globals.get("__name__", "").startswith("asyncio"):
-            code, line = frame.f_code, number
-    where = f"{code.co_name} ({code.co_filename}:{line})" if code else "a coroutine"
-    return f"{where} asks for the running event loop: {_ADVICE}"
+def _wait(coroutine: Coroutine[Any, Any, Any], awaited: object, at: float | None) -> None:
+    """Wait for what a coroutine awaits that is not to block; on a lent loop, drive it to its end.
+
+    Args:
+        coroutine: The coroutine.
+        awaited: What it has yielded.
+        at: When its deadline expires. None: it has none.
+
+    Raises:
+        StopIteration: It ran to its end on a loop.
+        EventLoopRequiredError: It was lent none.
+    """
+    loan = _loans.get(id(coroutine))
+    if loan is not None:
+        loan.loop.at = at
+        _drive_on(coroutine, loan, awaited)
+    elif awaited is None:
+        gevent.sleep(0)  # `asyncio.sleep(0)` yields None
+    else:
+        raise EventLoopRequiredError(describe(coroutine, awaited))
+
+
+def _drive_on(coroutine: Coroutine[Any, Any, Any], loan: Loan, awaited: object) -> NoReturn:
+    while True:
+        if awaited is MAY_BLOCK:
+            awaited = coroutine.send(loan.loop.at)
+            continue
+        error = loan.wait(awaited)
+        awaited = coroutine.send(None) if error is None else coroutine.throw(error)
+
+
+def _end(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """End a loan; first cancel a coroutine that was interrupted in a wait, as asyncio would."""
+    loan = _loans[id(coroutine)]
+    loan.loop.at = None
+    try:
+        if loan.is_waiting:
+            _drive_on(coroutine, loan, coroutine.throw(loan.cancel()))
+    except (StopIteration, CancelledError):
+        pass
+    except Exception as exc:  # noqa: BLE001  # the interruption is what counts
+        report = {"message": "a cancelled call failed", "exception": exc, "task": loan.task}
+        loan.loop.call_exception_handler(report)
+    finally:
+        with suppress(RuntimeError):  # interrupted again, it awaits something even now
+            coroutine.close()
+        del _loans[id(coroutine)]
+        loan.end()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypedDict
 
 from pywats_green.exceptions import SettingsError
+from pywats_green.redaction import Secret, guarded_url
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11
@@ -19,6 +20,10 @@ DOMAINS = (
 )  # fmt: skip
 
 ENVIRONMENT_PREFIX = "PYWATS_GREEN_"
+
+# The server of the commands; no settings.
+BASE_URL = f"{ENVIRONMENT_PREFIX}BASE_URL"
+TOKEN = f"{ENVIRONMENT_PREFIX}TOKEN"
 
 # Overrides what counts as a receipt for a queued report. Not a setting, because programs use
 # `QueueProcessor(accept=)`.
@@ -49,6 +54,7 @@ class Settings:
     keepalive_expiry: float = 30.0
     dns_ttl: float = 60.0
     ca_bundle: str | None = None
+    trust: Literal["system"] | None = None
     client_cert: str | None = None
     client_key: str | None = None
     cache_max_bytes: int | None = None
@@ -81,6 +87,10 @@ class Settings:
         _require_flag("bulk_writes", self.bulk_writes)
         _require_flag("pool_reuse", self.pool_reuse)
         object.__setattr__(self, "ttl", FrozenTTLs(self.ttl))  # frozen like the others
+        if self.trust not in (None, "system"):
+            raise SettingsError(f'trust must be "system" or None, not {self.trust!r}')
+        if self.trust is not None and self.ca_bundle is not None:
+            raise SettingsError('trust="system" and ca_bundle exclude each other: set one of them')
         if self.client_key is not None and self.client_cert is None:
             raise SettingsError("client_key is set without client_cert: set both")
 
@@ -146,6 +156,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "keepalive_expiry": float,
     "dns_ttl": float,
     "ca_bundle": str,
+    "trust": str,
     "client_cert": str,
     "client_key": str,
     "cache_max_bytes": int,
@@ -161,6 +172,15 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
 
 
 _PAIRED = ("client_key",)  # invalid on its own, so checked with the others
+
+
+def environment() -> dict[str, str]:
+    """Return this package's variables, not those of others, and the credentials as a `Secret`."""
+    names = [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]
+    return {
+        name: (Secret if name.endswith(("TOKEN", "PASSWORD")) else guarded_url)(os.environ[name])
+        for name in names
+    }
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -211,6 +231,7 @@ class SettingsChanges(TypedDict, total=False):
     keepalive_expiry: float
     dns_ttl: float
     ca_bundle: str | None
+    trust: Literal["system"] | None
     client_cert: str | None
     client_key: str | None
     cache_max_bytes: int | None
@@ -238,7 +259,7 @@ def settings() -> Settings:
     """
     global in_force, _environment_was_read
     if not _environment_was_read:
-        in_force, _environment_was_read = from_environment(os.environ), True
+        in_force, _environment_was_read = from_environment(environment()), True
     return in_force
 
 
@@ -252,6 +273,8 @@ def configure(**changes: Unpack[SettingsChanges]) -> Settings:
     | `keepalive_expiry` | 30.0 | seconds an idle connection is kept; 0: not kept | live clients |
     | `dns_ttl` | 60.0 | seconds a resolved name is cached; 0: not cached | live clients |
     | `ca_bundle` | None | file or folder of CA certificates; None: as below | new clients |
+    | `trust` | None | `"system"`: trust the certificates of the operating system, which needs the \
+extra `trust`; excludes `ca_bundle`; None: as below | new clients |
     | `client_cert` | None | PEM file of the client certificate | new clients |
     | `client_key` | None | PEM file of its key; None: in `client_cert` | new clients |
     | `cache_max_bytes` | None | maximum size of a client's cache in bytes; None: no limit | new \
@@ -276,12 +299,13 @@ breaker is bypassed | live clients |
     | `max_answer_bytes` | 268435456 | bytes to which a compressed response may expand; \
 beyond them the call fails; None: no limit | live clients |
 
-    Without `ca_bundle`, the first that is set of `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`,
-    `SSL_CERT_FILE` and `SSL_CERT_DIR` is used, else certifi's bundle.
+    Without `ca_bundle` and `trust`, the first that is set of `REQUESTS_CA_BUNDLE`,
+    `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and `SSL_CERT_DIR` is used, else certifi's bundle.
 
     These environment variables are read as well: `PYWATS_GREEN_DISABLE`; `PYWATS_GREEN_BASE_URL`
-    and `PYWATS_GREEN_TOKEN`, by the command line only; and `PYWATS_GREEN_ACCEPT`, where `any-2xx`
-    makes every 2xx a receipt for a queued report (see `QueueProcessor`).
+    and `PYWATS_GREEN_TOKEN`, by the command line only; `PYWATS_GREEN_ACCEPT`, where `any-2xx`
+    makes every 2xx a receipt for a queued report (see `QueueProcessor`); and
+    `PYWATS_GREEN_STATUS_PASSWORD` (see `serve_status`).
 
     Args:
         **changes: Settings by name.

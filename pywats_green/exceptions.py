@@ -12,6 +12,10 @@ class ImportOrderError(PywatsGreenError, ImportError):
     """pywats was imported before pywats_green, so it kept the blocking sockets and locks."""
 
 
+class UnpatchableProcessError(PywatsGreenError, ImportError):
+    """Something that runs here already would hang once its threads became greenlets."""
+
+
 class ImportOrderWarning(RuntimeWarning):
     """Something was imported or started before pywats_green that should come after it."""
 

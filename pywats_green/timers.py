@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 import gevent
+
+# Seconds. The resolution of libuv, gevent's event loop on Windows, which warns of shorter timers.
+_SHORTEST = 0.001
+_MOMENT = _SHORTEST if os.name == "nt" else 1e-6
 
 
 class Timer(Protocol):
@@ -22,12 +27,20 @@ def start_timer(seconds: float, callback: Callable[[], None], *, ref: bool = Tru
     """Start a timer of this native thread's hub.
 
     Args:
-        seconds: 0 or more.
+        seconds: 0 or more; what is above 0 is at least a millisecond.
         callback: Called in the hub, where nothing may block.
         ref: Whether it keeps the event loop alive.
     """
     loop = gevent.get_hub().loop
     loop.update_now()  # its idea of now may be old, and the timer would go off early
-    timer = loop.timer(seconds, ref=ref)
+    timer = loop.timer(max(seconds, _SHORTEST) if seconds else 0.0, ref=ref)
     timer.start(callback)
     return timer
+
+
+def breathe() -> None:
+    """Let other greenlets run, and those that wait for sockets and timers.
+
+    `gevent.sleep(0)` would not do: gevent runs fifty such switches before it polls.
+    """
+    gevent.sleep(_MOMENT)

@@ -14,6 +14,7 @@ from pywats import pyWATS
 from pywats.core.throttle import configure_throttling
 
 from pywats_green.testing import WatsServer
+from pywats_green.upstream.client import epochs, gates
 
 assert pywats_green.is_active()
 
@@ -34,6 +35,13 @@ def server(shared_server: WatsServer) -> WatsServer:
     shared_server.reset()
     shared_server.configure(latency=0.0, jitter=0.0, rate_limit=None)
     return shared_server
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> None:
+    """Forget what other tests did to a server: writes that were killed, and closed gates."""
+    epochs.unsettled.clear()
+    gates.forget_all()
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import io
 import os
+import pathlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,4 +47,8 @@ def scanner(folder: Path, times: int = 1, only: str | None = None) -> Iterator[C
         for operation in OPERATIONS:
             patch.setattr(os, operation, holding(operation, getattr(os, operation)))
         patch.setattr(io, "open", holding("open", io.open))
+        if accessor := getattr(pathlib, "_NormalAccessor", None):  # Python 3.10: names bound early
+            for operation in OPERATIONS:
+                if found := getattr(accessor, operation, None):
+                    patch.setattr(accessor, operation, staticmethod(holding(operation, found)))
         yield refused

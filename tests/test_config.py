@@ -54,6 +54,8 @@ def test_an_unknown_name_is_refused_and_nothing_changes() -> None:
         {"keepalive_expiry": float("nan")},
         {"ca_bundle": ""},
         {"ca_bundle": 5},
+        {"trust": "certifi"},
+        {"trust": "system", "ca_bundle": "ca.pem"},
         {"client_key": "key.pem"},
         {"transport": "httpx"},
         {"transport": ""},

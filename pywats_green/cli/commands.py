@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import NamedTuple, NoReturn, Protocol, cast
 
@@ -54,6 +56,7 @@ COMMANDS = (
     Command("drain", "send the reports waiting in a folder"),
     Command("queue", "show and change what is in the folder of a queue"),
     Command("serve", "run the embedded WATS server for your own tests"),
+    Command("kernel", "start a green kernel for notebooks, or install its kernel spec"),
     Command("doctor", "check this installation, and that calls run green on it"),
 )
 
@@ -77,6 +80,8 @@ def main(argv: Sequence[str]) -> int:
         parser.print_help(sys.stderr)
         return WRONG_USE
     command: Command = options.command
+    if not command.is_script:
+        _make_printable()
     try:
         if command.is_script:
             options.script_args = rest
@@ -92,6 +97,16 @@ def main(argv: Sequence[str]) -> int:
         # Nobody reads stdout any more; flushing its buffer must not raise at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _make_printable() -> None:
+    """Let everything be printed: without a console (pythonw), and in its code page with one."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # for good
+        elif isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def split_script(argv: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
 from typing import Any
@@ -18,6 +17,7 @@ from pywats_green.cli.demo_output import DemoResult, as_json, as_text
 from pywats_green.cli.embedded import embedded_server, without_proxy
 from pywats_green.cli.errors import WRONG_USE, CommandError, redact
 from pywats_green.cli.measuring import Comparison, Job, Run, green, one_by_one
+from pywats_green.config import BASE_URL, TOKEN, environment
 from pywats_green.progress import Bar, ProgressCallback
 from pywats_green.testing import WatsServer
 
@@ -61,7 +61,7 @@ def execute(options: argparse.Namespace) -> int:
         CommandError: It cannot start, or reading from the server fails.
     """
     require_green()
-    own = own_server(os.environ)
+    own = own_server(environment())
     result = _on_own_server(*own, options) if own else _on_embedded_server(options)
     print(json.dumps(as_json(result)) if options.json else "\n" + as_text(result))
     return 0 if result.ok else 1
@@ -73,7 +73,7 @@ def own_server(environ: Mapping[str, str]) -> tuple[str, str] | None:
     Raises:
         CommandError: Only one of the two is set.
     """
-    names = ("PYWATS_GREEN_BASE_URL", "PYWATS_GREEN_TOKEN")
+    names = (BASE_URL, TOKEN)
     url, token = (environ.get(name, "").strip() for name in names)
     if url and token:
         return url, token

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import gevent
@@ -18,26 +18,25 @@ from pywats_green.cli.errors import FAILED, CommandError, redact
 from pywats_green.cli.queue.folder import opened_queue, plain, say
 from pywats_green.cli.queue.progress import LiveBar, Pauses, told_lines
 from pywats_green.cli.table import aligned
-from pywats_green.config import ACCEPT, ANY_2XX, accepts_any_2xx
-from pywats_green.exceptions import SettingsError
+from pywats_green.config import ACCEPT, ANY_2XX, BASE_URL, TOKEN, accepts_any_2xx, environment
+from pywats_green.exceptions import InvalidArgumentError, SettingsError
 from pywats_green.queue.drain.statistics import DrainSummary
 from pywats_green.queue.signals import stopping_on_signals
 from pywats_green.queue.source import remaining_in
 from pywats_green.upstream.features.queues.processor import QueueProcessor
 from pywats_green.upstream.features.queues.submission import Accept, any_2xx
+from pywats_green.upstream.features.status import serve_status
 
 NOT_CONFIGURED = 3
 UNAVAILABLE = 4
 
 STOP_TIMEOUT = 30.0  # seconds that a signal gives the reports in flight
 
-_URL, _TOKEN = "PYWATS_GREEN_BASE_URL", "PYWATS_GREEN_TOKEN"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.epilog = (
-        f"Server and token are read from {_URL} and {_TOKEN}; {ACCEPT}={ANY_2XX} is the same as "
+        f"Server and token are read from {BASE_URL} and {TOKEN}; {ACCEPT}={ANY_2XX} is the same as "
         f"--accept {ANY_2XX}. Ctrl-C and SIGTERM let reports in flight finish (up to "
         f"{STOP_TIMEOUT:g} seconds; a second signal ends at once); the rest stays in the folder. "
         "Exit status: 0 all sent; 1 some are in quarantine or remain; 2 wrong use; 3 not "
@@ -69,13 +68,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--keep-quarantined", type=option.timeout, metavar="SECONDS",
-        help="delete what has been in quarantine for so long (never)",
+        help="delete what has been in quarantine for longer (never)",
     )  # fmt: skip
     parser.add_argument(
         "--accept",
         choices=[ANY_2XX],
         help="what counts as delivered: every 2xx, even without a receipt from WATS",
     )
+    parser.add_argument(
+        "--status", metavar="HOST:PORT",
+        help="serve a status page there meanwhile, such as 127.0.0.1:8080 (none)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the result as JSON, one line")
 
 
@@ -92,9 +95,9 @@ def execute(options: argparse.Namespace) -> int:
     with opened_queue(
         options.folder, order_by=options.order_by, keep_quarantined=options.keep_quarantined
     ) as queue:
-        url, token = _server(os.environ)
-        accept = _accept(options.accept, os.environ)
-        with told_lines(), new_client(url, token) as api:
+        url, token = _server(environment())
+        accept = _accept(options.accept, environment())
+        with told_lines(), new_client(url, token) as api, _status_page(options.status):
             processor = QueueProcessor(
                 queue,
                 api,
@@ -108,8 +111,22 @@ def execute(options: argparse.Namespace) -> int:
             summary = run(processor, options)
             held = queue.elsewhere().told
             if held is not None:
-                say(f"{plain(held)}; `queue release` frees them by hand")
+                say(f"{plain(held)}; `queue release` frees what no living process holds")
     return _report(summary, options)
+
+
+@contextmanager
+def _status_page(address: str | None) -> Iterator[None]:
+    if address is None:
+        yield
+        return
+    try:
+        page = serve_status(address)
+    except (InvalidArgumentError, OSError) as exc:
+        raise CommandError(f"no status page: {exc}", NOT_CONFIGURED) from exc
+    with page:
+        say(f"status page: {page.url}")
+        yield
 
 
 def _accept(option: str | None, environ: Mapping[str, str]) -> Accept | None:
@@ -120,18 +137,22 @@ def _accept(option: str | None, environ: Mapping[str, str]) -> Accept | None:
 
 
 def _server(environ: Mapping[str, str]) -> tuple[str, str]:
-    url, token = (environ.get(name, "").strip() for name in (_URL, _TOKEN))
-    missing = [name for name, value in ((_URL, url), (_TOKEN, token)) if not value]
+    url, token = (environ.get(name, "").strip() for name in (BASE_URL, TOKEN))
+    missing = [name for name, value in ((BASE_URL, url), (TOKEN, token)) if not value]
     if missing:
         raise CommandError(
             f"not configured: set {' and '.join(missing)} in the environment", NOT_CONFIGURED
         )
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_url(url):
         raise CommandError(
-            f"{_URL} is not a URL: set it to https://your-company.wats.com", NOT_CONFIGURED
+            f"{BASE_URL} is not a URL: set it to https://your-company.wats.com", NOT_CONFIGURED
         )
     return url, token
+
+
+def _is_url(text: str) -> bool:
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _drain(processor: QueueProcessor, options: argparse.Namespace) -> DrainSummary:
@@ -184,9 +205,9 @@ def _report(summary: DrainSummary, options: argparse.Namespace) -> int:
 
 # What to do about a pause, by how its reason begins; one that is not here says so itself.
 _ADVICE = {
-    "the server refused the token": f"check {_TOKEN}, then drain again",
-    "the server is unreachable": f"check {_URL} and the network, then drain again",
-    "no reports are taken at this address": f"check {_URL} and the proxy, then drain again",
+    "the server refused the token": f"check {TOKEN}, then drain again",
+    "the server is unreachable": f"check {BASE_URL} and the network, then drain again",
+    "no reports are taken at this address": f"check {BASE_URL} and the proxy, then drain again",
     "nothing can be sent from here": "mend that, then drain again",
     "the server failed": "drain again when it is well",
     "the server did not answer": "drain again when it is well",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 
+from pywats_green.config import TOKEN, environment
 from pywats_green.exceptions import PywatsGreenError
 
 FAILED = 1
@@ -36,5 +36,5 @@ def redact(text: object) -> str:
         The text without user info in URLs, and with "***" for the token from the environment.
     """
     line = _USER_INFO.sub("", " ".join(str(text).split()))
-    token = os.environ.get("PYWATS_GREEN_TOKEN", "").strip()
+    token = environment().get(TOKEN, "").strip()
     return line.replace(token, "***") if token else line

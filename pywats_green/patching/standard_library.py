@@ -15,8 +15,12 @@ from types import FrameType
 
 from gevent import monkey
 
-from pywats_green.exceptions import ImportOrderError, ImportOrderWarning
-from pywats_green.patching import closing, processes
+from pywats_green.exceptions import (
+    ImportOrderError,
+    ImportOrderWarning,
+    UnpatchableProcessError,
+)
+from pywats_green.patching import closing, processes, running_loops
 
 # All of these must be patched, even `queue`: otherwise ThreadPoolExecutor waits on a native
 # SimpleQueue inside a greenlet and blocks the hub.
@@ -32,6 +36,14 @@ EARLY_MODULES = ("requests", "urllib3", "httpx", "httpcore")
 _PYWATS_IMPORT = re.compile(r"\s*(?:from|import)\s+pywats(?:[\s.,]|$)")
 
 
+_NATIVE_CHANNELS = 7  # the first ipykernel with a thread for each channel
+_NOTEBOOK_ADVICE = (
+    "this notebook's kernel would hang if it was patched now. Either install a kernel that is "
+    "patched before it starts, with `python -m pywats_green kernel --install`, and choose it in "
+    f"the notebook; or make this the first line of the cell, above the import, which then runs in "
+    f"a process of its own: %%script {sys.executable}"
+)
+
 _done = False
 _too_early: tuple[str, ...] = ()
 
@@ -46,25 +58,46 @@ def too_early() -> tuple[str, ...]:
     return _too_early
 
 
+def runs_notebook_kernel() -> bool:
+    """Return whether a kernel of ipykernel 7 or newer runs here, on threads of its own.
+
+    Its channels wait natively for each other: the cell that makes greenlets of them never ends.
+    """
+    version = getattr(sys.modules.get("ipykernel"), "version_info", None)
+    if version is None or int(version[0]) < _NATIVE_CHANNELS:
+        return False
+    return any(type(t).__module__.startswith("ipykernel.") for t in threading.enumerate())
+
+
 def patch() -> None:
     """Patch the standard library, unless it is already patched.
 
     Raises:
         ImportOrderError: pywats was imported before; the message names the line to move.
+        UnpatchableProcessError: This is a notebook's kernel, which would hang.
 
     Warns:
         ImportOrderWarning: Modules were imported, or native threads started, that keep
             unpatched sockets or locks.
     """
-    global _done, _too_early  # noqa: PLW0603  # set once, because a patch cannot be undone
+    global _done  # noqa: PLW0603  # set once, because a patch cannot be undone
     if _done:
         return
     if "pywats" in sys.modules:
         raise ImportOrderError(_order_advice())
+    if not is_patched() and runs_notebook_kernel():
+        raise UnpatchableProcessError(_NOTEBOOK_ADVICE)
     _done = True
-    if is_patched():
-        _mend()
-        return  # the program did it, so nothing imported since is too early
+    if not is_patched():  # else the program did it, so nothing imported since is too early
+        _patch_all()
+    # What gevent leaves, or does not get right.
+    running_loops.install()
+    closing.make_prompt()
+    processes.make_cooperative()
+
+
+def _patch_all() -> None:
+    global _too_early  # noqa: PLW0603  # set once, because a patch cannot be undone
     early = [name for name in EARLY_MODULES if name in sys.modules]
     threads = [t.name for t in threading.enumerate() if t is not threading.current_thread()]
     native_id = threading.get_ident()
@@ -73,19 +106,12 @@ def patch() -> None:
             # The warning below names the modules; gevent's own would be redundant.
             warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
         monkey.patch_all()
-    _mend()
     _too_early = (*early, *(f"thread {name}" for name in threads))
     if threads:
         _adopt_import_locks(native_id)
     if early or threads:
         file, line = _import_line()
         warnings.warn_explicit(_warning_text(early, threads), ImportOrderWarning, file, line)
-
-
-def _mend() -> None:
-    """Patch what gevent leaves, or does not get right."""
-    closing.make_prompt()
-    processes.make_cooperative()
 
 
 def _adopt_import_locks(native_id: int) -> None:

@@ -133,6 +133,11 @@ class Mapping:
             self._is_over = True
             self._go_on()
 
+    def offer(self, item: Any) -> None:
+        """Let the workers pull one more item; must not be called when `is_done`."""
+        self._is_over = True  # it may be the last
+        self._offer(item)
+
     def make_room(self) -> None:
         """Make the feeder call `has_room` again."""
         self._room.set()

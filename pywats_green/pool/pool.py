@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, overload
 
@@ -13,13 +14,16 @@ import gevent.pool
 from pywats_green.admission_time import waiting
 from pywats_green.arguments import require_count, require_seconds
 from pywats_green.context import capture, carry
+from pywats_green.pool.futures import Submissions
 from pywats_green.pool.mapping import Mapping
 from pywats_green.pool.prefetch import Prefetch
 from pywats_green.pool.raised import Raised, attempt, limited
 from pywats_green.pool.slots import Slots
-from pywats_green.progress import ProgressCallback, reporter
+from pywats_green.progress import Progress, reporter
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from typing_extensions import ParamSpec, Self  # Self is in typing from Python 3.11
 
     P = ParamSpec("P")
@@ -73,6 +77,7 @@ class Pool(gevent.pool.Pool):
     def __init__(self, size: int = 50) -> None:
         super().__init__(require_count("size", size))
         self._slots = Slots(self)
+        self._submissions = Submissions(self._slots)
         _pools.add(self)
 
     def __enter__(self) -> Self:
@@ -119,6 +124,17 @@ class Pool(gevent.pool.Pool):
         else:
             self.start(greenlet)
         return greenlet  # type: ignore[no-any-return]
+
+    def submit(self, func: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run `func(*args, **kwargs)` as soon as a slot is free, without waiting for one.
+
+        As with an executor of `concurrent.futures`, whose `as_completed` and `wait` take the
+        futures. There is no bound on how many wait: `map` and `imap` keep less in memory.
+
+        Returns:
+            The future. A killed call's raises `CancelledError`; `kill` cancels those that wait.
+        """
+        return self._submissions.add(partial(func, *args, **kwargs), capture())
 
     def apply(
         self,
@@ -261,7 +277,7 @@ class Pool(gevent.pool.Pool):
         timeout: float | None = None,
         fail_fast: bool = False,
         is_failure: Callable[[T | Raised], bool] = lambda value: isinstance(value, Raised),
-        progress: bool | ProgressCallback | None = None,
+        progress: Progress = None,
     ) -> list[T | Raised]:
         """Call `func` for each item and return its value or error.
 
@@ -272,8 +288,8 @@ class Pool(gevent.pool.Pool):
                 None: no limit.
             fail_fast: Whether the first failure cancels everything unfinished.
             is_failure: Decides what is a failure for `fail_fast`.
-            progress: True for a bar on stderr, or a callable of (completed, total), called in this
-                greenlet.
+            progress: True for a bar on stderr, a callable of (completed, total), a tqdm bar, or a
+                rich `Progress`; called in this greenlet.
 
         Returns:
             The value or the error of each item, in order.

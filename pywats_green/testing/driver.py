@@ -52,6 +52,12 @@ class RecordedRequest(NamedTuple):
     body: bytes
 
 
+def tokens_of(seed: int) -> tuple[str, str]:
+    """Return the two tokens that a server with this seed accepts."""
+    first, second = (base64.b64encode(f"{who}:{seed}".encode()) for who in ("green", "second"))
+    return first.decode(), second.decode()
+
+
 def check_options(
     latency: float = 0.0,
     jitter: float = 0.0,

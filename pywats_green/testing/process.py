@@ -31,10 +31,15 @@ class ServerProcess:
         certificates: The server's certificates. None: plain HTTP.
 
     Raises:
-        RuntimeError: The process exited before it was listening.
+        RuntimeError: The process exited before it was listening, or this program is frozen.
     """
 
     def __init__(self, options: dict[str, Any], certificates: Certificates | None) -> None:
+        if getattr(sys, "frozen", False):
+            raise RuntimeError(
+                "WatsServer cannot start in a frozen program, which would start itself again: use "
+                "pywats_green.testing.mock_wats(), or `python -m pywats_green serve` beside it"
+            )
         self._certificates = certificates
         self._process = subprocess.Popen(
             [sys.executable, "-m", "pywats_green.testing.app"],

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pywats_green.testing.certificates import Certificates
-from pywats_green.testing.driver import Driver, check_options
+from pywats_green.testing.driver import Driver, check_options, tokens_of
 from pywats_green.testing.process import ServerProcess
 
 if TYPE_CHECKING:
@@ -33,6 +32,10 @@ class WatsServer(Driver):
             tags; otherwise they equal those of single requests.
         record: Whether to keep every request for `requests`.
         port: The port. 0: a free one.
+
+    Attributes:
+        token: The token that the server accepts: `Authorization: Basic <token>`.
+        second_token: Another token that it accepts.
 
     Raises:
         ValueError: A time is negative, or the rate limit is not a pair of positive numbers.
@@ -63,10 +66,7 @@ class WatsServer(Driver):
         self._tls = tls
         self._process: ServerProcess | None = None
         self._certificates: Certificates | None = None
-        self.token = base64.b64encode(f"green:{seed}".encode()).decode()
-        """The token that the server accepts: `Authorization: Basic <token>`."""
-        self.second_token = base64.b64encode(f"second:{seed}".encode()).decode()
-        """Another token that it accepts."""
+        self.token, self.second_token = tokens_of(seed)
 
     def __enter__(self) -> Self:
         """Start the server."""
@@ -112,7 +112,8 @@ class WatsServer(Driver):
 
         Raises:
             ImportError: `tls` was given, but `trustme` is not installed.
-            RuntimeError: The process exited before it was listening.
+            RuntimeError: The process exited before it was listening, or this program is frozen:
+                use `mock_wats` there.
         """
         if self._process is not None:
             return self

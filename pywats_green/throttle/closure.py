@@ -74,6 +74,11 @@ class Closure:
         self.probe = probe
         self.lapses_at = now + self._lapse
 
+    def probe_news(self, now: float) -> str:
+        """Return the line of text that tells of a probe."""
+        since, failed = now - self.since, self.failures
+        return f"a probe goes after {since:.2f} s, {failed} failed before it ({self.cause})"
+
     @property
     def changes_at(self) -> float:
         """When the next request may be admitted, unless something happens before."""

@@ -80,8 +80,7 @@ class Gate:
         self._not_before = float("-inf")
         self._epoch = 0
         self._closure: Closure | None = None
-        self._reopening = Reopening()
-        self._lasted = 0.0
+        self._reopening, self._lasted = Reopening(), 0.0
 
     @property
     def reason(self) -> str | None:
@@ -178,7 +177,8 @@ class Gate:
         Args:
             cause: Why, for people.
             permit: The request's permit. None: it had none, because there was no gate.
-            seconds: Until the next probe, at most 300. 0: at once. None: pauses grow.
+            seconds: Until the next probe, at most 300. 0: at once, but as None if a probe failed.
+                None: pauses grow.
             longest: Upper bound in seconds of a growing pause.
             is_limit: Whether a limit of the server's is exhausted. Without `seconds`, a relapse
                 within a minute pauses for at least as long as the last closure lasted. Without
@@ -244,11 +244,13 @@ class Gate:
 
     def renew(self) -> None:
         """Forget what was learned, at the start of a new run, but not `pause`."""
+        if self._closure:
+            self._reopen(self._closure, min(self._clock(), self._closure.lapses_at))
         self._epoch += 1
-        self._closure = None
         self._not_before = float("-inf")
         self._reopening.end()
         self._line.attend()
+        self.announce()
 
     def _refresh(self, now: float) -> None:
         """End what has expired. May run in the hub."""
@@ -280,10 +282,7 @@ class Gate:
         now = self._clock()
         closure.send(permit, now)
         self._tally.probes += 1
-        self._news.append(
-            f"a probe goes after {now - closure.since:.2f} s, {closure.failures} failed before it "
-            f"({closure.cause})"
-        )
+        self._news.append(closure.probe_news(now))
         return permit
 
     def _take(self) -> bool:
@@ -312,6 +311,8 @@ class Gate:
         closure = self._closure
         is_relapse = self._reopening.is_on(now)
         failures = closure.failures if closure else 0
+        if failures and not seconds:  # "0" to each would make a storm of probes
+            seconds = None
         pause = self._pause(failures, longest) if seconds is None else seconds
         if is_limit and (seconds is None or is_relapse):
             self._reopening.is_careful = True

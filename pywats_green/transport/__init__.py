@@ -2,6 +2,6 @@
 
 from pywats_green.transport.answers import Answer
 from pywats_green.transport.transport import Transport
-from pywats_green.transport.writing import server_of, sorted_query, without_user_info
+from pywats_green.transport.writing import sent_token, server_of, sorted_query
 
-__all__ = ["Answer", "Transport", "server_of", "sorted_query", "without_user_info"]
+__all__ = ["Answer", "Transport", "sent_token", "server_of", "sorted_query"]

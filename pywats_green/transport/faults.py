@@ -23,6 +23,7 @@ _AWAY = frozenset({
 })  # fmt: skip
 
 _TUNNEL = "Tunnel connection failed: "
+_SHOWN = 80  # characters of what is not HTTP
 
 
 def connect_fault(exc: Exception) -> TransportError:
@@ -37,7 +38,11 @@ def connect_fault(exc: Exception) -> TransportError:
     text = str(exc)
     if isinstance(exc, TimeoutError):
         return TransportTimeoutError(text, system=True, is_away=True, is_unsent=True)
-    if isinstance(exc, http.client.HTTPException) or text.startswith(_TUNNEL):
+    if isinstance(exc, http.client.RemoteDisconnected):
+        return TransportError("the proxy closed the connection without an answer")
+    if isinstance(exc, http.client.HTTPException):
+        return TransportError(f"the proxy did not answer in HTTP: {text.strip()[:_SHOWN]!r}")
+    if text.startswith(_TUNNEL):
         return TransportError(text.removeprefix(_TUNNEL))  # the proxy refused
     has_own_words = isinstance(exc, (socket.gaierror, ssl.SSLError, ValueError))
     return TransportConnectError(

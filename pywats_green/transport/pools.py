@@ -13,14 +13,17 @@ from collections import deque
 from typing import Any, ClassVar, TypedDict
 
 from requests.adapters import HTTPAdapter
-from requests.exceptions import InvalidSchema
+from requests.utils import select_proxy
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.poolmanager import proxy_from_url
 
 from pywats_green import config
+from pywats_green.redaction import without_frames
 from pywats_green.timers import Timer, start_timer
 from pywats_green.transport.answers import Answer
 from pywats_green.transport.connections import GreenConnection, GreenTLSConnection, resolver
 from pywats_green.transport.faults import connect_fault, exchange_fault
+from pywats_green.transport.proxies import proxy_of
 from pywats_green.transport.tls import make_context
 from pywats_green.transport.writing import Message
 
@@ -176,7 +179,10 @@ class GreenPool(HTTPConnectionPool):
             else:
                 connection.connect()
         except (OSError, ValueError, http.client.HTTPException) as exc:
-            raise connect_fault(exc) from exc
+            raise connect_fault(exc) from without_frames(exc)
+        except BaseException as exc:  # a kill
+            without_frames(exc)
+            raise
 
 
 class GreenTLSPool(GreenPool, HTTPSConnectionPool):
@@ -231,21 +237,39 @@ class GreenAdapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self.pool_classes
 
+    def get_connection_with_tls_context(
+        self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """Return the pool of a request; requests' hook.
+
+        Raises:
+            TransportSetupError: The proxy cannot be used.
+        """
+        proxy = select_proxy(request.url, proxies)
+        host, tls = self.build_connection_pool_key_attributes(request, verify, cert)
+        manager = self.proxy_manager_for(proxy) if proxy else self.poolmanager
+        return manager.connection_from_host(**host, pool_kwargs=tls)
+
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Make requests' manager for a proxy, with green pools.
 
         Raises:
-            InvalidSchema: It is a SOCKS proxy, which upstream does not support either.
+            TransportSetupError: The proxy cannot be used.
         """
-        if proxy.lower().startswith("socks"):
-            raise InvalidSchema("SOCKS proxies are not supported: use an HTTP proxy")
-        if proxy.lower().startswith("https"):
-            context = self._context(self._verify, None)
-            # The second is for older urllib3, where the first applies to tunnels only.
-            kwargs |= {"proxy_ssl_context": context, "ssl_context": context}
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = self.pool_classes
-        return manager
+        found = proxy_of(proxy)
+        key: Any = (found, *found.headers.values())
+        if key not in self.proxy_manager:
+            if found.startswith("https"):
+                # As upstream, a proxy is verified even if the server is not.
+                context = self._context(self._verify or True, None)
+                # The second is for older urllib3, where the first applies to tunnels only.
+                kwargs |= {"proxy_ssl_context": context, "ssl_context": context}
+            manager = proxy_from_url(
+                found, proxy_headers=found.headers, num_pools=_ORIGINS, maxsize=1, **kwargs
+            )
+            manager.pool_classes_by_scheme = self.pool_classes
+            self.proxy_manager[key] = manager
+        return self.proxy_manager[key]
 
     def build_connection_pool_key_attributes(
         self, request: Any, verify: Any, cert: Any = None
@@ -262,7 +286,8 @@ class GreenAdapter(HTTPAdapter):
     def _context(self, verify: Any, cert: Any) -> ssl.SSLContext:
         """Return the context for these settings, shared by all connections; a part of pool keys."""
         current = config.settings()
-        key = (verify, repr(cert), current.ca_bundle, current.client_cert, current.client_key)
+        trust = (verify, current.trust, current.ca_bundle)
+        key = (*trust, repr(cert), current.client_cert, current.client_key)
         if key not in self._contexts:
             self._contexts[key] = make_context(verify, cert)
         return self._contexts[key]

@@ -13,11 +13,11 @@ import io
 import re
 from collections.abc import Callable
 
-import gevent
 from httptools import HttpParserCallbackError, HttpParserError, HttpResponseParser
 
 from pywats_green.exceptions import TransportError
-from pywats_green.transport.answers import MOMENT, PIECE, Answer, as_utf8
+from pywats_green.timers import breathe
+from pywats_green.transport.answers import PIECE, Answer, as_utf8
 from pywats_green.transport.heads import (
     END,
     LONG,
@@ -49,8 +49,9 @@ class _Names(dict[bytes, str]):
 
     def __missing__(self, name: bytes) -> str:
         text = name.decode("latin-1").lower()
-        if len(self) < _MOST_NAMES:
-            self[name] = text
+        if len(self) >= _MOST_NAMES:
+            self.clear()  # a server that made names up must not keep out those of the others
+        self[name] = text
         return text
 
 
@@ -200,8 +201,11 @@ class Reader:
             fields[_names[name]] = value.rstrip(b" \t").decode("latin-1")
         if len(fields) != head.count(b"\r\n") - 2:
             fields = joined(head)
-        if fields.get("transfer-encoding", "chunked").lower() != "chunked":
-            raise TransportError("Only Transfer-Encoding: chunked is supported")
+        if "transfer-encoding" in fields:
+            # In lower case, as in upstream's library.
+            coding = fields["transfer-encoding"] = fields["transfer-encoding"].lower()
+            if coding != "chunked":
+                raise TransportError("Only Transfer-Encoding: chunked is supported")
         return fields if head.isascii() else as_utf8(fields)
 
     def _go_on(
@@ -231,7 +235,7 @@ class Reader:
                 self._big = self._big or io.BytesIO()
                 self._big.writelines(pieces)
                 pieces.clear()
-                gevent.sleep(MOMENT)  # a fast sender would starve other greenlets
+                breathe()  # a fast sender would starve other greenlets
         return last, total
 
     def _check_end(self, count: int, fields: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ supports (foreign adapters, hooks, authentication, parameters) sends the request
 
 from __future__ import annotations
 
+import inspect
 import socket
 from collections.abc import Mapping
 from operator import attrgetter
@@ -13,6 +14,8 @@ from typing import Any
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 
 from pywats_green.config import settings
 from pywats_green.exceptions import (
@@ -20,14 +23,21 @@ from pywats_green.exceptions import (
     TransportError,
     TransportTimeoutError,
 )
+from pywats_green.redaction import Secret, guarded, without_frames
 from pywats_green.transport.answers import Answer
+from pywats_green.transport.cookies import Jar
 from pywats_green.transport.pools import GreenAdapter, GreenPool
+from pywats_green.transport.proxies import Proxy, environment_proxies, proxy_of
 from pywats_green.transport.redirects import Step
 
 state_of: Any = attrgetter(
-    "verify", "cert", "trust_env", "auth", "params", "proxies", "adapters", "hooks"
-)
+    "verify", "cert", "trust_env", "auth", "params", "proxies", "adapters",
+    "__class__.get_adapter", "__class__.send", "_adapters_class.send",  # replaced by mocks
+    "hooks",
+)  # fmt: skip
 """Returns the live objects that determine where and how a session connects."""
+
+_SENDERS = ((requests.Session, requests.Session.send), (HTTPAdapter, HTTPAdapter.send))
 
 
 class Session(requests.Session):
@@ -38,9 +48,12 @@ class Session(requests.Session):
         verify: Whether to verify TLS certificates.
     """
 
+    _adapters_class = HTTPAdapter
+
     def __init__(self, adapter: GreenAdapter, *, verify: bool) -> None:
         super().__init__()
         self.headers.clear()
+        self.cookies = Jar()
         self.verify = verify
         self.mount("https://", adapter)
         self.mount("http://", adapter)
@@ -60,32 +73,41 @@ class Session(requests.Session):
         adapter = self.get_adapter(f"{root}/")
         if not isinstance(adapter, GreenAdapter):
             return None
+        if any(inspect.unwrap(owner.send) is not send for owner, send in _SENDERS):
+            return None  # requests_mock or responses; what has a `__wrapped__` calls through
         if self.auth or self.params or self.hooks["response"]:
             return None
-        found = self._found(root)
+        proxy = self._proxy(root)
         request = requests.Request("GET", root).prepare()
-        try:
-            pool: Any = adapter.get_connection_with_tls_context(
-                request, self.verify or False, found["proxies"], self.cert
-            )
-        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as exc:
-            reason = str(exc) if isinstance(exc, requests.exceptions.InvalidSchema) else "malformed"
-        else:
-            pool.forwards = pool.proxy is not None and root.startswith("http://")
-            return pool  # type: ignore[no-any-return]
-        # Outside the handler, because the errors above show the proxy's URL with its password.
-        raise TransportError(
-            f"the proxy set on the session or in the environment cannot be used: {reason}"
+        proxies = None if proxy is None else {"all": proxy}
+        pool: Any = adapter.get_connection_with_tls_context(
+            request, self.verify or False, proxies, self.cert
         )
+        pool.forwards = proxy is not None and root.startswith("http://")
+        return pool  # type: ignore[no-any-return]
+
+    def _proxy(self, url: str) -> Proxy | None:
+        given = self._given_proxy(url)
+        return None if given is None else proxy_of(given)
+
+    def _given_proxy(self, url: str) -> str | None:
+        """Return the proxy for a URL as given; as in requests, the environment comes first."""
+        given: dict[str, str] = {
+            name: Secret(proxy) for name, proxy in self.proxies.items() if proxy
+        }
+        if self.trust_env:
+            given.update(environment_proxies(url))
+        return select_proxy(url, given) or None
 
     def own_headers(self) -> dict[str, str]:
         """Return the session's headers as str; as in requests, None removes a header."""
         given: Any = self.headers.items()
-        return {
+        headers = {
             name: value.decode("latin-1") if isinstance(value, bytes) else value
             for name, value in given
             if value is not None
         }
+        return guarded(headers)
 
     def exchange(self, step: Step, timeout: float | None) -> Answer:
         """Let requests send a request, without following redirects.
@@ -111,22 +133,37 @@ class Session(requests.Session):
         if step.is_trusted:
             request.prepare_auth(self.auth)  # after the URL, which it may sign
         request.prepare_hooks(self.hooks)  # after those of the authentication
-        found, current = self._found(step.root), settings()
-        if self.verify is True and current.ca_bundle:
-            found["verify"] = current.ca_bundle
+        is_green = isinstance(self.get_adapter(url), GreenAdapter)
+        found, current = self._found(step.root, is_green), settings()
+        if self.verify is True and (current.trust or current.ca_bundle):
+            found["verify"] = current.ca_bundle or True  # whatever the environment names
         if not found["cert"] and current.client_cert:
             pair = (current.client_cert, current.client_key)
             found["cert"] = pair if current.client_key else current.client_cert
         try:
             response = self.send(request, timeout=timeout, allow_redirects=False, **found)
         except requests.RequestException as exc:
-            raise _fault(exc) from exc
+            exc.request = None  # has the token, which would be pickled
+            if exc.response is not None:  # raised by a hook
+                exc.response.request = None  # type: ignore[assignment]
+            raise _fault(exc) from without_frames(exc)
+        except BaseException as exc:  # of a user's adapter, or a kill
+            without_frames(exc)
+            raise
         received = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, received, response.content)
 
-    def _found(self, root: str) -> dict[str, Any]:
-        """Let requests merge session and environment settings; may resolve names on Windows."""
-        return {**self.merge_environment_settings(root, {}, False, self.verify or False, None)}
+    def _found(self, root: str, is_green: bool) -> dict[str, Any]:
+        """Let requests merge session and environment settings, all but the proxies.
+
+        A foreign adapter takes a proxy's credentials from its URL.
+        """
+        merged = self.merge_environment_settings(root, None, False, self.verify or False, None)
+        merged["proxies"] = {}  # the session's, whose credentials a traceback would show
+        proxy: str | None = self._proxy(root)
+        if proxy is not None and not is_green:
+            proxy = self._given_proxy(root)
+        return {**merged, "proxies": {} if proxy is None else {"all": proxy}}
 
 
 _NOT_CONNECTED = (

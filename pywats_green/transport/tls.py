@@ -11,6 +11,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from pywats_green.config import settings
 from pywats_green.exceptions import TransportSetupError
+from pywats_green.transport.system_trust import system_context
 
 
 class _Socket(ssl.SSLSocket):
@@ -39,7 +40,8 @@ def make_context(
         The context.
 
     Raises:
-        TransportSetupError: A certificate file cannot be read; the message names it.
+        TransportSetupError: A certificate file cannot be read; the message names it. Or truststore
+            is not installed.
     """
     context = _verifying_context(verify) if verify else _trusting_context()
     context.sslsocket_class = _Socket
@@ -57,7 +59,10 @@ def make_context(
 
 
 def _verifying_context(verify: bool | str) -> ssl.SSLContext:
-    bundle = _ca_bundle(verify if isinstance(verify, str) else None)
+    named = verify if isinstance(verify, str) else None
+    if named is None and settings().trust == "system":
+        return system_context(_Socket)
+    _, bundle = _ca_bundle(named)
     try:
         return ssl.create_default_context(**bundle)
     except OSError as exc:
@@ -78,15 +83,24 @@ class _Bundle(TypedDict, total=False):
     capath: str
 
 
-def _ca_bundle(named: str | None = None) -> _Bundle:
-    """Choose the CA bundle: argument, setting, requests' variables, httpx's variables, certifi."""
-    environ = os.environ.get
-    named = named or settings().ca_bundle
-    named = named or environ("REQUESTS_CA_BUNDLE") or environ("CURL_CA_BUNDLE")
-    if named:
-        return {"capath": named} if Path(named).is_dir() else {"cafile": named}
-    if file := environ("SSL_CERT_FILE"):
-        return {"cafile": file}
-    if folder := environ("SSL_CERT_DIR"):
-        return {"capath": folder}
-    return {"cafile": DEFAULT_CA_BUNDLE_PATH}
+def trust_in_use() -> str:
+    """Return whose certificates a new client trusts: "system", "certifi", or who names a bundle."""
+    return "system" if settings().trust == "system" else _ca_bundle()[0]
+
+
+def _ca_bundle(named: str | None = None) -> tuple[str, _Bundle]:
+    """Choose the CA bundle: argument, setting, requests' variables, httpx's variables, certifi.
+
+    Returns:
+        Who names it, and the bundle.
+    """
+    variables = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+    choices = {"verify": named, "ca_bundle": settings().ca_bundle}
+    for source, path in (choices | {name: os.environ.get(name) for name in variables}).items():
+        if path:
+            return source, {"capath": path} if Path(path).is_dir() else {"cafile": path}
+    if file := os.environ.get("SSL_CERT_FILE"):
+        return "SSL_CERT_FILE", {"cafile": file}
+    if folder := os.environ.get("SSL_CERT_DIR"):
+        return "SSL_CERT_DIR", {"capath": folder}
+    return "certifi", {"cafile": DEFAULT_CA_BUNDLE_PATH}

@@ -9,6 +9,7 @@ from urllib3.util import make_headers
 
 from pywats_green._version import __version__
 from pywats_green.exceptions import TransportError
+from pywats_green.redaction import guarded, guarded_url
 from pywats_green.transport.answers import Answer
 from pywats_green.transport.cookies import Cookies
 from pywats_green.transport.pools import GreenAdapter, GreenPool
@@ -41,7 +42,7 @@ class Transport:
     """
 
     def __init__(self, base_url: str, *, verify: bool = True) -> None:
-        self._base_url = base_url
+        self._base_url = guarded_url(base_url)
         self._origin: Origin | None = None
         self.session = Session(GreenAdapter(verify=verify), verify=verify)
         self._cookies = Cookies(self.session)
@@ -131,7 +132,7 @@ class Transport:
         method, root, target, headers, body, *_ = step
         if session.cookies._cookies:  # type: ignore[attr-defined]  # noqa: SLF001  # rare
             cookie = self._cookies.header(root + target)
-            headers = headers if cookie is None else _over({"Cookie": cookie}, headers)
+            headers = headers if cookie is None else _over(guarded({"Cookie": cookie}), headers)
         if pool is None:
             return session.exchange(step._replace(headers=headers), timeout)
         if pool.forwards:

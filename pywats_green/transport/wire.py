@@ -12,7 +12,8 @@ import gevent
 from gevent import monkey
 from gevent.socket import wait
 
-from pywats_green.transport.answers import Answer, decoded
+from pywats_green.transport.answers import Answer
+from pywats_green.transport.decoding import decoded
 from pywats_green.transport.reader import Reader
 from pywats_green.transport.responses import RECEIVED
 from pywats_green.transport.writing import Message
@@ -97,9 +98,12 @@ class Wire:
 
     def _send(self, message: Message) -> bool:
         """Send a request. Returns False if the server closed before reading all of it."""
-        data, body = message.head, message.body
+        body = message.body
+        # Views, because tracebacks with locals would show the token in bytes.
         if len(body) < _TOGETHER:
-            data, body = data + body, b""
+            data, body = memoryview(message.head + body), b""
+        else:
+            data = memoryview(message.head)
         try:
             if self._plain is not None and not body:
                 try:

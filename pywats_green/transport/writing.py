@@ -16,12 +16,13 @@ from urllib.parse import urlencode
 import httpx
 
 from pywats_green.exceptions import TransportConnectError, TransportError, TransportSetupError
+from pywats_green.redaction import Secret, without_user_info
 
 # Paths that httpx sends unchanged: unreserved characters, no empty or dot segments.
 _PLAIN_PATH = re.compile(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~-]+)+")
 _LONG = 8_192  # characters; httpx rejects very long URLs, so long ones are left to it
 
-_LAST_PORT = 65_535
+LAST_PORT = 65_535
 
 
 class Origin:
@@ -40,14 +41,12 @@ class Origin:
     """
 
     def __init__(self, base_url: str) -> None:
-        url = httpx.URL(base_url)
-        self._url = url
-        self._prefix = url.raw_path.decode("ascii").removesuffix("/")
-        self.root = root_of(url)
+        self._url, authorization = _split(base_url)
+        self._prefix = self._url.raw_path.decode("ascii").removesuffix("/")
+        self.root = root_of(self._url)
         self.headers: dict[str, str] = {}
-        if url.username or url.password:
-            pair = f"{url.username}:{url.password}".encode()
-            self.headers["Authorization"] = f"Basic {b64encode(pair).decode('ascii')}"
+        if authorization is not None:
+            self.headers["Authorization"] = authorization
 
     def target(self, endpoint: str, params: Mapping[str, Any] | None) -> str:
         """Return path and query for an endpoint.
@@ -79,6 +78,22 @@ class Origin:
         return url.raw_path.decode("ascii")
 
 
+def _split(base_url: str) -> tuple[httpx.URL, Secret | None]:
+    """Return a base URL without user info, and the header that the user info makes."""
+    try:
+        url = httpx.URL(base_url)
+    except (httpx.InvalidURL, UnicodeError) as exc:
+        # The message may show a part of a password that is not escaped.
+        fault = "Invalid base URL" if "@" in base_url else str(exc)
+    else:
+        if not (url.username or url.password):
+            return url, None
+        bare = url.copy_with(username=None, password=None)
+        pair = f"{url.username}:{url.password}".encode()
+        return bare, Secret(f"Basic {b64encode(pair).decode('ascii')}")
+    raise httpx.InvalidURL(fault)  # without httpx's frames, which show the URL
+
+
 def root_of(url: httpx.URL) -> str:
     """Return scheme and authority of a URL, without user info.
 
@@ -96,16 +111,18 @@ def root_of(url: httpx.URL) -> str:
         raise TransportSetupError(f"Request URL has an unsupported protocol '{url.scheme}://'.")
     if not url.host:  # which resolves to nothing
         raise TransportConnectError(f"[Errno {socket.EAI_NONAME}] Name or service not known")
-    if url.port is not None and url.port > _LAST_PORT:
-        raise TransportConnectError(f"port must be 0-{_LAST_PORT}, not {url.port}")
+    if url.port is not None and url.port > LAST_PORT:
+        raise TransportConnectError(f"port must be 0-{LAST_PORT}, not {url.port}")
     return f"{url.scheme}://{url.netloc.decode('ascii')}"
 
 
-def without_user_info(base_url: str) -> str:
-    """Return a base URL without user and password, which are secrets."""
-    scheme, separator, rest = base_url.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+def sent_token(base_url: str, token: str) -> Secret:
+    """Return the Basic credentials that a client sends: its base URL's, or the token."""
+    try:
+        _, authorization = _split(base_url)
+    except httpx.InvalidURL:
+        authorization = None
+    return Secret((authorization or token).removeprefix("Basic "))
 
 
 @lru_cache(maxsize=256)
@@ -116,7 +133,7 @@ def server_of(base_url: str) -> str:
     """
     try:
         url = httpx.URL(base_url)
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, UnicodeError):
         return without_user_info(base_url)
     host = url.host.lower().removesuffix(".")
     port = f":{url.port}" if url.port is not None else ""  # None for the scheme's default
@@ -219,15 +236,13 @@ class Writer:
         return Message(method, head.encode("latin-1"), content)
 
     def _keep(self, root: str, headers: dict[str, str]) -> None:
-        lines = []
         given = {name.lower(): value for name, value in headers.items()}
-        if "host" not in given:
-            lines.append(f"Host: {root.partition('://')[2]}\r\n")
         for name, value in headers.items():
             if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value) and _is_latin(value)):
                 # Not shown, because the value may be the token.
                 raise TransportSetupError("a header contains characters illegal in HTTP")
-            lines.append(f"{name}: {value}\r\n")
+        lines = [] if "host" in given else [f"Host: {root.partition('://')[2]}\r\n"]
+        lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
         names = given.keys() & {"content-length", "transfer-encoding"}
         self._lines, self._framing = "".join(lines), {name: given[name] for name in names}
         self._root, self._headers = root, headers

@@ -5,10 +5,12 @@ import os
 import re
 import sys
 
+import certifi
 import pytest
 
+from pywats_green import Settings
 from pywats_green.__main__ import main
-from pywats_green.cli.checks import SECTIONS, traps
+from pywats_green.cli.checks import SECTIONS, installation, surroundings, traps
 from pywats_green.cli.checks.traps import TRAPS, look
 from pywats_green.cli.checks.versions import parsed
 from pywats_green.upstream.hooks.seams import RELIED_ON, SEAMS
@@ -31,7 +33,9 @@ def test_here_all_is_well(cli):
     for seam in (*SEAMS, *RELIED_ON):
         assert checks[seam.name]["status"] == "ok"
     assert checks["pywats"]["status"] != "fail"  # a warning with an internal release
-    for name in ("python", "gevent", "active", "patched", "early-imports"):
+    for name in ("python", "gevent", "active", "patched", "event-loops", "early-imports"):
+        if name == "event-loops" and (sys.version_info >= (3, 14) or sys.platform == "win32"):
+            continue  # a caveat there
         assert checks[name]["status"] == "ok", checks[name]
     at_once = re.search(r"the server saw (\d+) at once", checks["calls"]["finding"])
     assert at_once is not None
@@ -40,6 +44,33 @@ def test_here_all_is_well(cli):
     assert checks["environment"]["status"] == "warn"
     assert "PYWATS_GREEN_OOPS" in checks["environment"]["finding"]
     assert all(row["advice"] for row in found["checks"] if row["status"] != "ok")
+
+
+@pytest.mark.parametrize(
+    ("variables", "status", "finding"),
+    [
+        ({}, "ok", "certifi's bundle"),
+        ({"SSL_CERT_FILE": certifi.where()}, "ok", "the certificates that SSL_CERT_FILE names"),
+        (
+            {"SSL_CERT_FILE": "/missing", "REQUESTS_CA_BUNDLE": certifi.where()},
+            "ok",
+            "the certificates that REQUESTS_CA_BUNDLE names",
+        ),
+        ({"REQUESTS_CA_BUNDLE": "/missing/ca.pem"}, "fail", "REQUESTS_CA_BUNDLE: CA bundle /missi"),
+    ],
+)
+def test_it_says_whose_certificates_are_trusted(monkeypatch, variables, status, finding):
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    (row,) = surroundings.trust()
+    assert (row.status, row.finding[: len(finding)]) == (status, finding)
+    monkeypatch.setattr("pywats_green.config.in_force", Settings(trust="system"))
+    monkeypatch.setitem(sys.modules, "truststore._api", None)
+    (row,) = surroundings.trust()
+    assert row.status == "fail"
+    assert row.finding.startswith('system: trust="system" needs truststore')
 
 
 def test_text(monkeypatch, capsys):
@@ -51,7 +82,7 @@ def test_text(monkeypatch, capsys):
     assert "very-secret" not in out
     lines = out.splitlines()
     assert lines[0] == "Installed"
-    assert "  ok    active   pywats_green" in out
+    assert re.search(r"  ok    active  +pywats_green", out)
     assert "  warn  environment     one of PYWATS_GREEN_BASE_URL and _TOKEN" in out
     assert lines[-1].endswith(" warn, 0 fail")
     assert max(map(len, lines)) <= 120
@@ -75,6 +106,12 @@ def test_switched_off_it_fails(cli):
     assert checks["active"]["advice"] == "unset PYWATS_GREEN_DISABLE"
     assert all(checks[seam.name]["finding"] == "not replaced" for seam in SEAMS)
     assert checks["calls"]["status"] == "warn"
+
+
+def test_a_python_on_which_greenlets_share_a_loop(monkeypatch):
+    monkeypatch.setattr(installation.running_loops, "_missing", "not tried on Python 3.14")
+    (row,) = installation.event_loops()
+    assert (row.status, "not tried on Python 3.14" in row.finding) == ("warn", True)
 
 
 @pytest.mark.long

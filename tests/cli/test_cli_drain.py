@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from commandline import COMMAND, TIMEOUT, Completed, environment
 from waiting import until
 
@@ -292,6 +293,27 @@ def test_watch_sends_what_comes_in_and_tells_of_pauses(server, queue):
     assert lines[2:] == ["sending again"]
 
 
+@posix
+def test_a_status_page_beside_it(server, queue):
+    with started(server, queue.path, "--watch", "--status", "127.0.0.1:0") as process:
+        line = next(line for line in process.stderr if line.startswith("status page: "))
+        url = line.removeprefix("status page: ").strip()
+        assert requests.get(f"{url}healthz", timeout=TIMEOUT).text == "ok\n"
+        found = requests.get(f"{url}status.json", timeout=TIMEOUT).json()
+        assert [state["name"] for state in found["queues"]] == [str(queue.path)]
+        assert server.token not in str(found)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "nonsense"])
+def test_a_status_page_that_cannot_be(drain, queue, address):
+    result = drain("queue", "--status", address)
+    assert result.returncode == 3
+    assert "no status page: " in result.stderr
+
+
 @pytest.mark.long
 @posix
 def test_a_terminal_shows_a_bar(server, queue):
@@ -348,10 +370,28 @@ def test_what_another_process_holds_remains_and_is_told(drain, queue, server):
     summary = json.loads(done.stdout)
     assert (summary["submitted"], summary["remaining"]) == (1, 1)
     assert "1 held by owner " in done.stderr
-    assert ", which lives; `queue release` frees them by hand" in done.stderr
+    assert ", which lives; `queue release` frees what no living process holds" in done.stderr
     claim.release()
     queue.close()
     assert drain("queue").returncode == 0
+
+
+def test_what_was_quarantined_long_ago_is_deleted_where_that_is_wanted(drain, queue):
+    for number in (1, 2):
+        queue.put(report(number))
+        claim = queue.claim()
+        assert claim is not None
+        claim.quarantine("HTTP 400: bad")
+    queue.close()
+    [old] = (queue.path / "quarantine").glob("*1.pending.wsjf.reason.json")
+    os.utime(old, (1.0, 1.0))
+    assert drain("queue").returncode == 0
+    assert len(queue.list("quarantined")) == 2
+    done = drain("queue", "--keep-quarantined", "3600")
+    assert (done.returncode, done.stderr) == (
+        0, "Reports deleted after more than 3600 s in quarantine: 1\n",
+    )  # fmt: skip
+    assert [item.item_id[-1] for item in queue.list("quarantined")] == ["2"]
 
 
 @posix

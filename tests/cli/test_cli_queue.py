@@ -208,3 +208,16 @@ def test_requeue_by_reason_and_age(run, queue):
     status, _, err = run("requeue", "bad", "--reason", "x")
     assert (status, "go with --all" in err) == (2, True)
     assert run("requeue", "--all", "--reason", "SERIAL number")[1] == "requeued: 1\n"
+
+
+def test_what_cannot_be_requeued_ends_with_1(run, queue):
+    [bad] = queue.list("quarantined")
+    (queue.path / bad.name).write_text("{}")
+    status, out, err = run("requeue", "--all")
+    assert (status, out) == (1, "")
+    assert "requeue: 0 done, 1 not, the first because of bad: " in err
+
+
+def test_json_tells_for_how_long_each_has_been_in_its_state(run, queue):
+    items = {item["id"]: item for item in json.loads(run("list", "--json")[1])}
+    assert 0 <= items["bad"]["since"] < 60

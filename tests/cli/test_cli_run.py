@@ -197,6 +197,8 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_script_under_the_installed_command(tmp_path, name, container):
     """There, the original `__main__` is pip's entry script, which the user's script replaces."""
+    if name == "null byte" and sys.version_info < (3, 11):
+        pytest.skip("Python 3.10 ignores null bytes in a script, though compile() refuses them")
     command = write(
         tmp_path / "pywats-green",
         "import sys\nfrom pywats_green.__main__ import main\nsys.exit(main())\n",

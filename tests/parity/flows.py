@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -155,6 +156,16 @@ def what_a_client_says(setting: Setting) -> Any:
 def connection_test_without_a_server(setting: Setting) -> Any:
     with setting.client(base_url=setting.refused) as api:
         return [api.test_connection(), outcome_of(api.get_version)[1]["raised"]["type"]]
+
+
+def password_in_the_base_url(setting: Setting) -> Any:
+    pair = base64.b64decode(setting.token).decode()
+    url = setting.url.replace("://", f"://{pair}@")
+    with setting.client(base_url=url, token="not-sent") as api:
+        return [
+            len(api.process.get_repair_operation_configs()),
+            len(api.base_url) - len(setting.url),
+        ]
 
 
 def changed_timeout(setting: Setting) -> Any:
@@ -374,6 +385,7 @@ FLOWS: tuple[Callable[[Setting], Any], ...] = (
     closed_and_used_again,
     what_a_client_says,
     connection_test_without_a_server,
+    password_in_the_base_url,
     changed_timeout,
     timeout_set_on_the_client,
     service_properties,

@@ -46,7 +46,7 @@ def _record(
     options = {"token": "dG9rZW4=", "verify_ssl": base.startswith("https"), "enable_cache": False}
     options |= copy.deepcopy(exchange.options)
     record: dict[str, Any] = {"row": exchange.name, "steps": []}
-    client, made = outcome_of(lambda: _CLIENTS[kind](base, options))
+    client, made = outcome_of(lambda: CLIENTS[kind](base, options))
     if client is None:
         return {**record, "made": made}
     try:
@@ -108,6 +108,6 @@ class _Http(_Client):
         self._client.close()
 
 
-_CLIENTS: dict[str, Callable[[str, dict[str, Any]], _Client]] = {
+CLIENTS: dict[str, Callable[[str, dict[str, Any]], _Client]] = {
     "pyWATS": _PyWats, "HttpClient": _Http,
 }  # fmt: skip

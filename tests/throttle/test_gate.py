@@ -264,6 +264,28 @@ def test_a_new_run_knows_nothing_of_the_last_and_keeps_a_pause_by_hand(
     assert not _admitted(gate).is_probe
 
 
+def test_a_new_run_ends_a_closure_as_any_other_end_does(
+    gate: Gate, clock: HandClock, tally: Tally, told: list[str]
+) -> None:
+    gate.close("away")
+    clock.turn(5)
+    gate.renew()
+    assert told[1:] == ["http://one: reopens after 5.00 s (away)"]
+    assert (tally.closings, tally.reopenings) == (1, 1)
+    assert gate.is_idle
+    gate.renew()
+    assert (len(told), tally.reopenings) == (2, 1)
+
+
+def test_zero_seconds_mean_at_once_until_a_probe_fails(gate: Gate, clock: HandClock) -> None:
+    gate.close("busy", seconds=0)
+    for pause in (2.0, 4.0):
+        probe = _admitted(gate)
+        gate.close("busy", probe, seconds=0)
+        assert gate.opens_in() == pause
+        clock.turn(pause)
+
+
 @pytest.mark.parametrize("killed", [0, 1, 2])
 def test_a_killed_one_leaves_without_losing_a_place(
     killed: int, gate: Gate, clock: HandClock

@@ -292,3 +292,19 @@ def test_the_platform_has_a_look_that_does_not_wait() -> None:
         assert not has_come()
         theirs.send(b"x")
         assert has_come()
+
+
+def test_connections_that_close_without_an_answer_print_nothing(
+    connect: Callable[..., Transport], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Python 3.13 prints what a response that is closed twice raises in its `__del__`."""
+    with Server(lambda seen: None) as server:
+        for by_requests in (False, True):
+            transport = connect(server.url)
+            transport.session.params = {"a": "b"} if by_requests else {}
+            for _ in range(20):
+                with pytest.raises(TransportError):
+                    transport.request("POST", "/x", None, {}, b"{}", 5.0)
+            del transport
+        gc.collect()
+    assert capfd.readouterr() == ("", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 from gevent.pool import Pool
 
 from pywats_green.transport import Transport
+from pywats_green.transport.cookies import Jar
 
 from .servers import Seen, Server, reply
 
@@ -95,6 +97,57 @@ def test_many_calls_at_once_keep_all_cookies(connect: Connect) -> None:
     (header,) = sent(server)
     assert header is not None
     assert sorted(header.split("; ")) == sorted(f"c{number}={number}" for number in range(200))
+
+
+@pytest.mark.parametrize("by_requests", [False, True])
+def test_a_cookie_without_a_path_does_not_pile_up_by_folder(
+    connect: Connect, by_requests: bool
+) -> None:
+    def answer(seen: Seen) -> bytes:
+        cookie = "login=1; Path=/" if seen.target.startswith("/login") else "sid=1"
+        return reply(200, b"{}", [("Set-Cookie", cookie)])
+
+    with Server(answer) as server:
+        transport = connect(server.url)
+        transport.session.params = {"a": "b"} if by_requests else {}
+        ask(transport, "/login")
+        for number in range(100):
+            ask(transport, f"/unit{number}/x")
+        server.seen.clear()
+        ask(transport, "/unit99/x")
+        ask(transport, "/unit0/x")
+        jar = transport.session.cookies
+        assert sorted(cookie.name for cookie in jar) == ["login"] + ["sid"] * 20
+        (paths,) = jar._cookies.values()  # type: ignore[attr-defined]
+        assert len(paths) == 21
+    assert sent(server) == ["login=1; sid=1", "login=1"]
+
+
+def test_a_server_that_invents_names_fills_no_memory(connect: Connect) -> None:
+    with Server(
+        lambda seen: reply(200, b"{}", [("Set-Cookie", f"c{seen.target[1:]}=1")])
+    ) as server:
+        transport = connect(server.url)
+        for number in range(320):
+            ask(transport, f"/{number}")
+        jar = transport.session.cookies
+        assert {cookie.name for cookie in jar} == {f"c{number}" for number in range(20, 320)}
+        assert len(jar._paths) == 300  # type: ignore[attr-defined]
+
+
+def test_what_was_set_last_stays_and_what_is_gone_is_no_matter() -> None:
+    jar = Jar()
+    for path in range(20):
+        jar.set("sid", "1", domain="a", path=f"/{path}")
+    jar.set("sid", "2", domain="a", path="/0")
+    jar.clear("a", "/1", "sid")
+    for path in (20, 21):
+        jar.set("sid", "1", domain="a", path=f"/{path}")
+    assert {cookie.path for cookie in jar} == {f"/{path}" for path in (0, *range(3, 22))}
+    assert len(copy.deepcopy(jar)) == len(jar.copy()) == 20
+    jar.clear()
+    jar.set("sid", "1", domain="a", path="/")
+    assert len(jar) == 1
 
 
 def test_the_callers_own_cookies_go_in_their_place(connect: Connect) -> None:

@@ -16,11 +16,10 @@ from typing import NamedTuple
 import h11
 import httpx
 import pytest
+from faults.answers import BROKEN, STRICTER, WHOLE, head
 
 from pywats_green.exceptions import TransportError
 from pywats_green.transport.reader import Reader
-
-from .test_answers import BROKEN, STRICTER, WHOLE, head
 
 # What h11 takes and we refuse: how our words begin, and why. The reverse does not occur.
 STRICTER_THAN_H11 = {

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import socket
 import ssl
+from base64 import b64decode
 from collections.abc import Callable
 
 import gevent
+import httpx
 import pytest
 import trustme
 
 from pywats_green import configure
-from pywats_green.exceptions import TransportConnectError, TransportError
+from pywats_green.exceptions import TransportConnectError, TransportError, TransportSetupError
 from pywats_green.transport import Answer, Transport
+from pywats_green.transport.proxies import environment_proxies
 
 from .servers import Seen, Server, read_request, reply
 
@@ -170,7 +173,7 @@ def test_an_https_proxy_is_spoken_to_over_tls(
     assert proxy.seen[0].target == "http://wats.example/x%2f%20y?a=b"
 
 
-@pytest.mark.parametrize("no_proxy", ["127.0.0.1", "localhost,127.0.0.1", "*", "127.0.0.0/8"])
+@pytest.mark.parametrize("no_proxy", ["127.0.0.1", "localhost,127.0.0.1", "*", "all://127.0.0.1"])
 def test_no_proxy_is_respected(
     no_proxy: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +182,68 @@ def test_no_proxy_is_respected(
         monkeypatch.setenv("no_proxy", no_proxy)
         assert call(connect(origin.url)).status == 200
     assert (len(proxy.seen), len(origin.seen)) == (0, 1)
+
+
+ENTRIES = [
+    "", ",", "*", "x, *", "ex.com", " ex.com ,x", "EX.com", ".ex.com", "*.ex.com", "ex.com.",
+    "ex.com:80", "ex.com:443", "ex.com:8080", ".ex.com:8080", "ex.com/path", "ex .com",
+    "http://ex.com", "https://ex.com", "https://ex.com:443", "http://ex.com:8080", "http://*.ex.com",
+    "http://*ex.com", "all://ex.com", "all://*", "http://", "https://", "http://*", "all://",
+    "ftp://ex.com", "localhost", "LOCALHOST", "localhost:8080", "127.0.0.1", "127.0.0.1:8080",
+    "127.0.0.0/8", "127.0.0.1/8", "::1", "[::1]", "all://[::1]", "http://[::1]:8080", "::/0",
+    "host:port", "x.ex.com,ex.com:8080", "all://:8080", "com", "ex",
+]  # fmt: skip
+HOSTS = ["ex.com", "a.ex.com", "anex.com", "localhost", "a.localhost", "127.0.0.1", "127.0.0.0"]
+ORIGINS = [
+    f"{scheme}://{host}{port}"
+    for scheme in ("http", "https")
+    for host in [*HOSTS, "[::1]"]
+    for port in ("", ":8080")
+]
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("names", [("http_proxy", "HTTPS_PROXY"), ("ALL_PROXY",), ("https_proxy",)])
+def test_proxies_are_chosen_as_httpx_does(
+    entry: str, names: tuple[str, ...], connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in names:
+        monkeypatch.setenv(name, "proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", entry)
+    try:
+        client = httpx.Client(verify=False)  # noqa: S501  # quick
+    except httpx.InvalidURL:
+        with pytest.raises(TransportSetupError, match="NO_PROXY has an entry that is no host"):
+            environment_proxies(ORIGINS[0])
+        return
+    for origin in ORIGINS:
+        is_direct = client._transport_for_url(httpx.URL(origin)) is client._transport
+        assert (origin, not environment_proxies(origin)) == (origin, is_direct)
+
+
+def test_a_proxy_over_tls_is_verified_even_if_the_server_is_not(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, authority: trustme.CA
+) -> None:
+    with Server(context=server_context(authority)) as proxy:
+        for name in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        for url in ("http://wats.example", "https://wats.example"):
+            with pytest.raises(TransportConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+                call(connect(url, verify=False))
+    assert proxy.seen == []
+
+
+def test_two_credentials_of_one_proxy_are_kept_apart(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Server() as proxy:
+        transport = connect("http://wats.example")
+        for user in ("one", "two", "only"):
+            pair = "only" if user == "only" else f"{user}:p%40ss"
+            transport.session.proxies = {"http": proxy.url.replace("//", f"//{pair}@")}
+            call(transport)
+    sent = [seen.headers["proxy-authorization"].removeprefix("Basic ") for seen in proxy.seen]
+    assert [b64decode(each) for each in sent] == [b"one:p@ss", b"two:p@ss", b"only:"]
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -197,8 +262,8 @@ def test_a_proxy_that_refuses_the_connection_is_a_connect_error(
     [
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication Requ"),
         (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", "502 Bad Gateway"),
-        (b"SSH-2.0-OpenSSH\r\n", "SSH"),
-        (b"", ""),
+        (b"SSH-2.0-OpenSSH\r\n", "the proxy did not answer in HTTP: 'SSH-2.0-OpenSSH'"),
+        (b"", "the proxy closed the connection without an answer"),
     ],
 )
 def test_a_proxy_that_does_not_connect_us_is_an_error_but_no_connect_error(
@@ -212,8 +277,13 @@ def test_a_proxy_that_does_not_connect_us_is_an_error_but_no_connect_error(
 
 
 @pytest.mark.parametrize(
-    "proxy", ["http://user:word@:80", "http://user:word@[x", "socks5://a:word@b"]
-)
+    "proxy",
+    [
+        "http://user:word@:80", "http://user:word@", "http://user:word@[x", "socks5://a:word@b",
+        "http://user:word@host:port", "http://user:word@host:99999", "http://user:wo/word@host",
+        "ftp://user:word@host", "user:word@",
+    ],
+)  # fmt: skip
 def test_a_proxy_that_cannot_be_used_is_told_without_its_password(
     proxy: str, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:

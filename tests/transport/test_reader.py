@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
+from faults.answers import BODY, BROKEN, CHUNKED, STRICTER, WHOLE, head
 
 from pywats_green.exceptions import TransportError
 from pywats_green.transport import Answer, Transport
 from pywats_green.transport.reader import Reader
 
 from .servers import Server, read_request, reply
-from .test_answers import BODY, BROKEN, CHUNKED, STRICTER, WHOLE, head
 
 
 class Wire:

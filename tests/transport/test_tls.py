@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import gevent.ssl
+import httpx
 import pytest
 import trustme
 
@@ -98,17 +99,41 @@ def test_a_folder_of_certificates(
     assert call(connect(server.url)).status == 200
 
 
+def test_where_requests_and_httpx_disagree_the_bundle_is_the_one_of_requests(
+    connect: Connect,
+    server: Server,
+    authority: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A row of docs/upstream-differences.md; upstream asks httpx, which is asked here, too."""
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(other)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", authority.file)
+    monkeypatch.setenv("SSL_CERT_FILE", str(other))
+    assert call(connect(server.url)).status == 200
+    with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        httpx.get(server.url)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
+    monkeypatch.setenv("SSL_CERT_FILE", authority.file)
+    with pytest.raises(TransportConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        call(connect(server.url))
+    assert httpx.get(server.url).status_code == 200
+
+
 def test_the_environment_is_asked_in_this_order(monkeypatch: pytest.MonkeyPatch) -> None:
     from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
-    assert tls._ca_bundle() == {"cafile": DEFAULT_CA_BUNDLE_PATH}
+    assert tls._ca_bundle() == ("certifi", {"cafile": DEFAULT_CA_BUNDLE_PATH})
     monkeypatch.setenv("SSL_CERT_DIR", "dir")
-    assert tls._ca_bundle() == {"capath": "dir"}
+    assert tls._ca_bundle() == ("SSL_CERT_DIR", {"capath": "dir"})
     for name in ("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
         monkeypatch.setenv(name, name)
-        assert tls._ca_bundle() == {"cafile": name}
+        assert tls._ca_bundle() == (name, {"cafile": name})
     configure(ca_bundle="ours")
-    assert tls._ca_bundle() == {"cafile": "ours"}
+    assert tls._ca_bundle() == ("ca_bundle", {"cafile": "ours"})
+    configure(ca_bundle=None, trust="system")
+    assert tls.trust_in_use() == "system"
 
 
 def test_an_unknown_authority_is_refused(connect: Connect, server: Server) -> None:
@@ -255,7 +280,8 @@ def test_an_answer_that_came_before_a_write_broke_is_read(
     configure(ca_bundle=authority.file)
     server.answer = lambda seen: reply(413, b"too big", [("Connection", "close")])
 
-    def send_the_head_only(sock: gevent.ssl.SSLSocket, data: bytes) -> None:
+    def send_the_head_only(sock: gevent.ssl.SSLSocket, data: bytes | memoryview) -> None:
+        data = bytes(data)
         if sock.server_side or data.startswith(b"POST"):
             return sendall(sock, data.replace(b"1000000", b"0"))
         raise ssl.SSLEOFError(8, "EOF occurred in violation of protocol")

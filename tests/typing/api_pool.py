@@ -1,12 +1,15 @@
 """The types of `Pool` as a user's program sees them: read by mypy and pyright, never run."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future, as_completed
 from typing import Any
 
 import gevent.pool
+import rich.progress
 from pywats import pyWATS
 from pywats.core.client import Response
 from pywats.shared.result import Failure, Success
+from tqdm import tqdm
 from typing_extensions import assert_type
 
 from pywats_green import Pool, get_many
@@ -31,10 +34,23 @@ def mappings(pool: Pool, texts: list[str]) -> None:
     pool.imap(length, 1)  # type: ignore[call-overload]
 
 
+def futures(pool: Pool, text: str) -> None:
+    future = pool.submit(length, text)
+    assert_type(future, Future[int])
+    assert_type(pool.submit(add, 1, two=2).result(timeout=1), int)
+    for done in as_completed([future]):
+        assert_type(done.result(), int)
+    pool.submit(length, 1)  # type: ignore[arg-type]
+    pool.submit(length)  # type: ignore[call-arg]
+
+
 def results(pool: Pool, texts: list[str]) -> None:
     found = pool.map_results(length, texts, timeout=1.5, fail_fast=True, progress=True)
     assert_type(found, list[Success[int] | Failure])
     pool.map_results(length, texts, progress=lambda completed, total: None)
+    pool.map_results(length, texts, progress=tqdm())
+    pool.map_results(length, texts, progress=rich.progress.Progress())
+    pool.map_results(length, texts, progress="bar")  # type: ignore[arg-type]
     pool.map_results(length, [1])  # type: ignore[arg-type]
     pool.map_results(length, texts, timeout="1")  # type: ignore[arg-type]
     pool.map_results(length, texts, timeouts=1)  # type: ignore[call-arg]

@@ -10,14 +10,7 @@ from pywats import pyWATS
 
 from pywats_green import Pool, batching
 from pywats_green.testing import WatsServer
-from pywats_green.upstream.client import epochs
 from upstream.lookups import ENDLESS, QUERY, SINGLE, Counts, part_numbers
-
-
-@pytest.fixture(autouse=True)
-def nothing_unsettled() -> None:
-    """Forget the writes killed by other tests, after which nothing is cached for a while."""
-    epochs.unsettled.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -37,6 +37,7 @@ SECTIONS = (
             installation.pywats,
             installation.active,
             installation.standard_library,
+            installation.event_loops,
         ),
     ),
     Section("Seams", (seams.replaced, seams.relied_on)),
@@ -47,6 +48,7 @@ SECTIONS = (
         (
             surroundings.environment,
             surroundings.proxy,
+            surroundings.trust,
             surroundings.early_imports,
             surroundings.native_threads,
             surroundings.limiter,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ from gevent import monkey
 from pywats_green._version import __version__
 from pywats_green.cli.checks.row import Row
 from pywats_green.cli.checks.versions import installed, parsed
-from pywats_green.patching import PATCHED_MODULES
+from pywats_green.patching import PATCHED_MODULES, running_loops
 from pywats_green.upstream.hooks.seams import is_installed
 from pywats_green.upstream.hooks.versions import (
     BELOW,
@@ -89,3 +90,28 @@ def standard_library() -> Iterator[Row]:
             "patched", "fail", f"not patched: {', '.join(missing)}",
             'put "import pywats_green" first; patch nothing yourself, or everything',
         )  # fmt: skip
+
+
+def event_loops() -> Iterator[Row]:
+    """Whether each greenlet has a running event loop of its own, as each thread without gevent."""
+    reason = running_loops.missing()
+    if reason is None and _waits_natively():
+        yield Row(
+            "event-loops", "warn", "asyncio's loop on Windows waits natively, and stops greenlets",
+            "asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())",
+        )  # fmt: skip
+    elif reason is None:
+        yield Row("event-loops", "ok", "asyncio has a running loop for each greenlet")
+    elif not is_installed():
+        yield Row("event-loops", "warn", "asyncio is unchanged, as pywats_green is switched off")
+    else:
+        yield Row(
+            "event-loops", "warn", f"all greenlets share asyncio's running loop: {reason}",
+            "run one asyncio loop at a time; no blocking call may await what needs one",
+        )  # fmt: skip
+
+
+def _waits_natively() -> bool:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    return isinstance(loop, getattr(asyncio, "ProactorEventLoop", ()))

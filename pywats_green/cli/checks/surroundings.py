@@ -8,13 +8,20 @@ import sys
 from collections.abc import Iterator
 from urllib.request import getproxies
 
+from pywats_green import config
 from pywats_green.cli.checks.row import Row
 from pywats_green.config import ACCEPT, ENVIRONMENT_PREFIX, Settings, accepts_any_2xx
-from pywats_green.exceptions import SettingsError
+from pywats_green.exceptions import SettingsError, TransportSetupError
 from pywats_green.patching import too_early
+from pywats_green.transport.tls import make_context, trust_in_use
 
 # In addition to the settings; see `pywats_green.configure`.
-OTHER_VARIABLES = ("DISABLE", "BASE_URL", "TOKEN", "ACCEPT")
+OTHER_VARIABLES = ("DISABLE", "BASE_URL", "TOKEN", "ACCEPT", "STATUS_PASSWORD")
+
+_TRUST = {
+    "system": "system: the certificates of the operating system",
+    "certifi": "certifi's bundle",
+}
 
 
 def environment() -> Iterator[Row]:
@@ -26,7 +33,7 @@ def environment() -> Iterator[Row]:
         if name.startswith(ENVIRONMENT_PREFIX)
     )
     try:
-        accepts_any_2xx(os.environ)
+        accepts_any_2xx(config.environment())
     except SettingsError as exc:
         yield Row("environment", "fail", str(exc), f"unset {ACCEPT}")
         return
@@ -55,6 +62,19 @@ def proxy() -> Iterator[Row]:
         yield Row("proxy", "ok", f"the system sets a proxy for: {', '.join(schemes)}")
     else:
         yield Row("proxy", "ok", "none")
+
+
+def trust() -> Iterator[Row]:
+    """Whose certificates new clients trust. Never a path."""
+    try:
+        used = trust_in_use()
+        make_context(verify=True)
+    except SettingsError as exc:
+        yield Row("trust", "fail", str(exc), "correct or unset the variable")
+    except TransportSetupError as exc:
+        yield Row("trust", "fail", f"{used}: {exc}", "see trust and ca_bundle of configure")
+    else:
+        yield Row("trust", "ok", _TRUST.get(used, f"the certificates that {used} names"))
 
 
 def early_imports() -> Iterator[Row]:

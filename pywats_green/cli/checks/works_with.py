@@ -35,7 +35,43 @@ class Program(NamedTuple):
 # Sorted by name. tests/works_with compares the guide with it.
 PROGRAMS = (
     Program(
+        "ipykernel", "ipykernel", "works when", "7.4.0", "2026-11-27",
+        "choose the kernel of `python -m pywats_green kernel --install`, or run the cell "
+        "under %%script; an ordinary kernel refuses the import",
+    ),
+    Program(
+        "OpenTelemetry's httpx instrumentation", "opentelemetry-instrumentation-httpx",
+        "works when", "0.66b2", "2026-11-27",
+        "calls stay green, but only calls of httpx itself have its spans",
+    ),
+    Program(
         "ProcessPoolExecutor", "", "works", "Python 3.11.7", "2026-11-27",
+    ),
+    Program(
+        "PyInstaller", "pyinstaller", "works when", "6.22.3", "2026-11-27",
+        "WatsServer is refused in a frozen program: use mock_wats; ConverterPool needs "
+        "isolate=False",
+    ),
+    Program(
+        "pytest-httpx", "pytest-httpx", "works", "0.36.2", "2026-11-27",
+    ),
+    Program(
+        "requests-mock", "requests-mock", "works", "1.12.1", "2026-11-27",
+        "it answers green clients, which send through requests' session",
+    ),
+    Program(
+        "responses", "responses", "works", "0.26.3", "2026-11-27",
+        "it answers green clients, which send through requests' session",
+    ),
+    Program(
+        "respx", "respx", "works", "0.23.1", "2026-11-27",
+    ),
+    Program(
+        "Sentry's httpx integration", "sentry-sdk", "works when", "2.75.0", "2026-11-27",
+        "calls stay green, but only calls of httpx itself have its spans",
+    ),
+    Program(
+        "vcrpy", "vcrpy", "works", "9.4.2", "2026-11-27",
     ),
 )  # fmt: skip
 

@@ -36,11 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     requeue.add_argument("item", metavar="ID", nargs="?", help="the item")
     requeue.add_argument("--all", action="store_true", help="everything in quarantine")
     requeue.add_argument(
-        "--reason", metavar="TEXT", help="with --all: only what was quarantined for such a reason"
-    )
+        "--reason", metavar="TEXT",
+        help="with --all: only what has this in its reason, in upper or lower case",
+    )  # fmt: skip
     requeue.add_argument(
         "--older-than", type=option.seconds, metavar="SECONDS",
-        help="with --all: only what has been in quarantine for so long",
+        help="with --all: only what has been in quarantine for longer",
     )  # fmt: skip
     release = action("release", "put back what a process that is gone has claimed")
     release.add_argument("item", metavar="ID", nargs="?", help="the item")

@@ -82,6 +82,7 @@ def as_dict(item: QueueItem) -> dict[str, Any]:
         "priority": item.priority,
         "attempts": item.attempts,
         "age": round(item.age, 3),
+        "since": round(item.since, 3),
         "due_in": round(item.due_in, 3),
         "size": item.size,
         "owner": item.owner,

@@ -26,6 +26,9 @@ _EXPIRY_PAUSE = 600.0  # seconds between two looks for what has been in `done` f
 _LONGEST_NAME = 255  # bytes; file systems take no longer ones
 _LONGEST_SUFFIX = 20  # bytes; what is longer is no file type
 
+# On Windows, the ctime is that of creation.
+_MOVES_SHOW = os.name != "nt"
+
 
 class _Moved(NamedTuple):
     source: SourceFile
@@ -65,7 +68,7 @@ class FinishedFiles:
             OSError: One cannot be created.
         """
         for name in (DONE, ERROR):
-            (self._folder / name).mkdir(exist_ok=True)
+            patiently(partial((self._folder / name).mkdir, exist_ok=True))
 
     def finish(self, source: SourceFile) -> None:
         """Move a file to `done`, unless it is gone.
@@ -125,7 +128,7 @@ class FinishedFiles:
         return names
 
     def expire(self) -> int:
-        """Delete what has been in `done` for long enough; looks every ten minutes.
+        """Delete what has been in `done` for longer than `keep_done`; looks every ten minutes.
 
         Returns:
             How many files.
@@ -137,13 +140,14 @@ class FinishedFiles:
             return 0
         self._expired_at = now
         count = 0
-        for path in list((self._folder / DONE).iterdir()):
+        paths: list[Path] = []
+        with contextlib.suppress(OSError):  # someone may have removed it
+            paths = list((self._folder / DONE).iterdir())
+        for path in paths:
             with contextlib.suppress(OSError):  # it is tried again next time
                 if path in self._moved or not path.is_file():
                     continue
-                status = path.stat()
-                # A move keeps the mtime; where there is a ctime, it tells of the move.
-                if time.time() - max(status.st_mtime, status.st_ctime) >= self._keep_done:
+                if time.time() - _moved_at(path.stat()) >= self._keep_done:
                     path.unlink()
                     count += 1
         return count
@@ -154,6 +158,7 @@ class FinishedFiles:
     def _move(self, source: SourceFile, target: Path, note: Path | None = None) -> None:
         with contextlib.suppress(FileNotFoundError):
             patiently(partial(source.path.rename, target))
+            _stamp(target)
             self._moved[target] = _Moved(source, note, self._timer())
 
     def _target(self, folder: str, name: str, reserve: int = 0) -> Path:
@@ -165,6 +170,17 @@ class FinishedFiles:
             stamp = datetime.now(timezone.utc).strftime("-%Y%m%dT%H%M%S%fZ")
             target = parent / _fitting(name, stamp, _LONGEST_NAME - reserve)
         return target
+
+
+def _stamp(path: Path) -> None:
+    """Have a file tell when it was moved, where the system does not; its mtime stays."""
+    if not _MOVES_SHOW:
+        with contextlib.suppress(OSError):  # then it seems to have been moved earlier
+            os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+
+
+def _moved_at(status: os.stat_result) -> float:
+    return max(status.st_mtime, status.st_ctime if _MOVES_SHOW else status.st_atime)
 
 
 def _fitting(name: str, addition: str, room: int) -> str:

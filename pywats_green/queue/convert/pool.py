@@ -19,7 +19,7 @@ from pywats_green.arguments import (
     require_seconds_or_zero,
 )
 from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError, QueueBusyError
-from pywats_green.progress import ProgressCallback, reporter
+from pywats_green.progress import Progress, reporter
 from pywats_green.queue.convert.finished import FinishedFiles
 from pywats_green.queue.convert.isolation import (
     Converter,
@@ -147,7 +147,7 @@ class ConverterPool:
     def drain(
         self,
         *,
-        progress: bool | ProgressCallback | None = None,
+        progress: Progress = None,
         timeout: float | None = None,
     ) -> ConversionSummary:
         """Convert until the folder is empty; files still being written are waited for.
@@ -156,7 +156,8 @@ class ConverterPool:
         suspends, and those for which there was no memory, stay where they are.
 
         Args:
-            progress: True for a bar on stderr, or a callable of (files done, files seen).
+            progress: True for a bar on stderr, a callable of (files done, files seen), a tqdm
+                bar, or a rich `Progress`.
             timeout: Seconds for the whole drain; files that are still being converted then stay
                 where they are. None: no limit.
 

@@ -114,6 +114,7 @@ class Session:
         self._idle: list[Converter] = []
         self._taken: set[str] = set()
         self._later: dict[str, float] = {}  # by file name: when to retry
+        self._told_of: set[str] = set()  # file names: that they wait for an earlier report
         self._unmoved: dict[str, _Outcome] = {}  # by file name
         self._error: Exception | None = None
         self._wake = Event()
@@ -197,6 +198,7 @@ class Session:
         self._seen = self._counts.files + len(look.complete) + look.unfinished
         now = self._timer()
         self._later = {name: due for name, due in self._later.items() if due > now}
+        self._told_of &= {file.path.name for file in look.complete}
         skip = busy | self._taken | self._later.keys()
         return [file for file in look.complete if file.path.name not in skip], look.unfinished
 
@@ -205,7 +207,7 @@ class Session:
         finished = self._work.finished
         names = off_hub(lambda: finished.bring_back(at_once=at_once))
         if not at_once and (count := off_hub(finished.expire)):
-            _log.info("%d files deleted that had been in done/ for long enough", count)
+            _log.info("old files deleted from done/: %d", count)
         for name in names:
             self._note_change(name, "after it was converted and moved, so it is back")
         return bool(names)
@@ -249,8 +251,11 @@ class Session:
         except ConverterImportError:
             raise
         except QueueItemError as exc:  # what was made of it before has not been sent yet
-            _log.warning("%s stays for later: %s", source.path.name, exc)
-            self._later[source.path.name] = self._timer() + AGAIN
+            name = source.path.name
+            if name not in self._told_of:  # an outage may last for days
+                _log.warning("%s stays for later: %s", name, exc)
+            self._told_of.add(name)
+            self._later[name] = self._timer() + AGAIN
         except (OSError, PywatsGreenError) as exc:  # the disk, or a queue that takes no more
             if self._until_empty:
                 raise

@@ -11,6 +11,7 @@ A refusal is what an exception carries as `response`, of pywats, requests or htt
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import json
 import re
@@ -122,7 +123,7 @@ def described(response: Any, secret: str = "") -> str:
         secret: Shown as "***", in whatever form it comes back.
     """
     text = next((text for text in _texts(_body(response)) if text.strip()), "")
-    text = " ".join(_redacted(text, secret).split())
+    text = " ".join(redacted(text, secret).split())
     if len(text) > _LONGEST_TEXT:
         text = f"{text[:_LONGEST_TEXT]}..."
     return f"HTTP {response.status_code}: {text}" if text else f"HTTP {response.status_code}"
@@ -187,13 +188,13 @@ def first_words(body: bytes, secret: str = "") -> str:
         body: The raw body.
         secret: Shown as "***".
     """
-    text = _redacted(body[:_LOOKED_AT].decode("utf-8", "replace"), secret)
+    text = redacted(body[:_LOOKED_AT].decode("utf-8", "replace"), secret)
     text = _USER_INFO.sub("", " ".join(text.split()))
     return "".join(char for char in text if char.isprintable())[:_WORDS]
 
 
-def _redacted(text: str, secret: str) -> str:
-    """Take a secret out of a text: as it is, escaped for URLs or HTML, or decoded."""
+def redacted(text: str, secret: str) -> str:
+    """Take a secret out of a text: as it is, or Basic credentials decoded; also escaped."""
     for form in _forms_of(secret):
         text = text.replace(form, "***")
     return text
@@ -203,13 +204,13 @@ def _redacted(text: str, secret: str) -> str:
 def _forms_of(secret: str) -> tuple[str, ...]:
     if not secret:
         return ()
-    forms = {secret, quote(secret, safe=""), secret.replace("=", "&#61;"), html.escape(secret)}
-    try:
-        plain = base64.b64decode(secret, validate=True).decode()
-    except ValueError:
-        pass  # no Basic credentials
-    else:
-        forms |= {plain, plain.partition(":")[2]}
+    plain = {str(secret)}
+    with contextlib.suppress(ValueError):  # no Basic credentials
+        pair = base64.b64decode(secret, validate=True).decode()
+        plain |= {pair, pair.partition(":")[2]}
+    forms = {secret.replace("=", "&#61;")}
+    for text in plain:
+        forms |= {text, quote(text, safe=""), html.escape(text)}
     return tuple(sorted((form for form in forms if len(form) >= _SHORTEST_SECRET), key=len)[::-1])
 
 

@@ -24,6 +24,7 @@ from pywats_green.queue.drain.answers import (
     causes,
     described,
     is_already_there,
+    redacted,
     response_of,
     retry_after,
 )
@@ -145,6 +146,10 @@ class Classifier:
             exc: What `load` or `submit` raised.
             was_read: Whether `load` returned.
         """
+        found = self._classified(exc, was_read)
+        return found._replace(reason=redacted(found.reason, self._secret))
+
+    def _classified(self, exc: BaseException, was_read: bool) -> Disposition:
         if isinstance(exc, ForeignAnswerError):
             return Disposition(Kind.FOREIGN, " ".join(str(exc).split()), answered=True)
         response = response_of(exc)

@@ -132,6 +132,11 @@ def register(processor: Counted) -> None:
     _processors.add(processor)
 
 
+def live_processors() -> list[Counted]:
+    """Return the processors of this process."""
+    return list(_processors)
+
+
 class QueueStats(TypedDict):
     """The queue processors of this process, added up; see `ProcessorStats`.
 
@@ -172,7 +177,7 @@ def queue_statistics() -> QueueStats:
     """Return the statistics of all processors of this process."""
     found: list[ProcessorStats] = []
     by_queue: dict[int, ProcessorStats] = {}
-    processors = list(_processors)
+    processors = live_processors()
     for processor in processors:
         try:
             stats = processor.stats()

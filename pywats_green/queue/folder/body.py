@@ -154,16 +154,9 @@ def read(path: Path) -> Document:
     """Read a report from a file, off the hub unless it is small.
 
     Raises:
-        UnreadableReportError: It contains nothing that could be sent; the message names the file.
+        UnreadableReportError: It contains nothing that could be sent.
         OSError: It could not be read at the moment.
     """
-    try:
-        return _read(path)
-    except UnreadableReportError as error:
-        raise UnreadableReportError(f"{path.name}: {error}") from error
-
-
-def _read(path: Path) -> Document:
     status = patiently(path.stat)
     if stat.S_ISDIR(status.st_mode):  # Windows would say that permission is denied
         raise UnreadableReportError("there is a folder where a report should be")

@@ -63,10 +63,7 @@ class Capacity:
         if self._is_stale() or not self._has_room(size):
             self._count()
         if not self._has_room(size):
-            raise QueueFullError(
-                f"The queue folder {self._folder} is full: {self._reports} reports, {self._bytes} "
-                f"bytes; at most {self._max_reports:g} and {self._max_bytes:g}"
-            )
+            raise QueueFullError(self._told(size))
         self._reports += 1
         self._bytes += size
         for known in (self._being_put, *self._counting):
@@ -87,6 +84,13 @@ class Capacity:
 
     def _has_room(self, size: int) -> bool:
         return self._reports < self._max_reports and self._bytes + size <= self._max_bytes
+
+    def _told(self, size: int) -> str:
+        if self._reports >= self._max_reports:
+            limit = f"{self._reports} reports, and max_reports is {self._max_reports}"
+        else:
+            limit = f"{self._bytes} bytes; {size} more exceed max_bytes, {self._max_bytes}"
+        return f"The queue folder {self._folder} is full: {limit}. Drain it, or raise the limit"
 
     def _count(self) -> None:
         known = dict(self._being_put)  # and what others put meanwhile: on disk yet, or not

@@ -77,7 +77,7 @@ class Claims:
             QueueFolderError: The folder is not writable.
         """
         self._leave_to_parent()
-        self._try_again(1)  # each may take two seconds
+        self._end_late(1)  # each may take two seconds
         if self._owner is not None:
             self._owner.beat()
         schedule = self._view.schedule
@@ -92,12 +92,17 @@ class Claims:
                 return claim
         return None
 
+    def end_late(self) -> None:
+        """Carry out the ends that the system refused before."""
+        self._leave_to_parent()
+        self._end_late(len(self._unfinished))
+
     def close(self) -> None:
         """Put back all claims, and end the owner."""
         self._leave_to_parent()
         for claim in list(self._open.values()):
             claim.release()
-        self._try_again(len(self._unfinished))
+        self.end_late()
         refused = [claim for claim, _ in self._unfinished if claim.reason is not None]
         self._unfinished = [late for late in self._unfinished if late[0].reason is None]
         for claim in refused:  # the disk is full: the next owner gets it refused again
@@ -266,6 +271,6 @@ class Claims:
             self._open.clear()
             self._unfinished.clear()
 
-    def _try_again(self, count: int) -> None:
+    def _end_late(self, count: int) -> None:
         for _ in range(min(count, len(self._unfinished))):
             self._end(*self._unfinished.pop(0))  # which notes it again if it fails

@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import gevent
 
@@ -34,10 +34,15 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES, errno.EPERM}
 
 
-def off_hub(function: Callable[[], T]) -> T:
+def off_hub(function: Callable[[], T], abandoned: list[Any] | None = None) -> T:
     """Run a function in a native thread while other greenlets go on.
 
     If the waiting greenlet is killed, the function still runs to its end, so it must do no harm.
+
+    Args:
+        function: The function.
+        abandoned: Gets the AsyncResult of the function if the waiting greenlet is killed. None:
+            nobody needs it.
 
     Raises:
         Exception: Whatever the function raises.
@@ -45,7 +50,13 @@ def off_hub(function: Callable[[], T]) -> T:
     hub = gevent.get_hub()
     if gevent.getcurrent() is hub:
         return function()  # a callback of the hub itself has nowhere to switch to
-    error, results = hub.threadpool.apply(_settle, (function,))
+    running: Any = hub.threadpool.spawn(_settle, function)
+    try:
+        error, results = running.get()
+    except BaseException:
+        if abandoned is not None and not running.ready():
+            abandoned.append(running)
+        raise
     if error is not None:
         raise error
     result: T = results[0]

@@ -13,17 +13,20 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import gevent
 from filelock import BaseFileLock, Timeout
 
 from pywats_green.exceptions import QueueItemError
 from pywats_green.queue.folder import names
-from pywats_green.queue.folder.files import remove_patiently, write_small
+from pywats_green.queue.folder.files import off_hub, remove_patiently, write_small
 from pywats_green.queue.folder.owners import OWNERS, make_shared, try_lock
 from pywats_green.queue.held_files import patiently
+
+T = TypeVar("T")
 
 IDS = "ids"
 _LOCK = ".lock"
@@ -39,6 +42,13 @@ _TRIES = 3000
 _PAUSE = 0.01
 
 
+class Runner(Protocol):
+    """Runs a function off the hub, and returns what it returns."""
+
+    def __call__(self, function: Callable[[], T], /) -> T:
+        """Run it."""
+
+
 class Ids:
     """Notes the ids that were given to `put`. All but `locked` runs off the hub.
 
@@ -51,8 +61,11 @@ class Ids:
         self._room = folder / IDS
 
     @contextlib.contextmanager
-    def locked(self, item_id: str) -> Iterator[None]:
+    def locked(self, item_id: str | None) -> Iterator[Runner]:
         """Keep all others from putting a report of this id during the block.
+
+        Yields `off_hub`, for what notes the id: if the greenlet is killed meanwhile, others are
+        kept away until the thread has ended, too. Without an id, nobody is kept away.
 
         Between its note and its name a report is nowhere to be found, so two that are put at once
         would take each other's note for a left-over one. It is a lock of the system's, for other
@@ -63,12 +76,16 @@ class Ids:
             QueueItemError: Another has been putting one for 30 s.
             OSError: The folder of the notes cannot be created, or this process lacks descriptors.
         """
-        make_shared(self._room)
-        lock = self._lock(item_id)
+        lock, abandoned = None, list[Any]()
+        if item_id is not None:
+            make_shared(self._room)
+            lock = self._lock(item_id)
         try:
-            yield
+            yield lambda function: off_hub(function, abandoned)
         finally:
-            if lock is not None:
+            if lock is not None and abandoned:
+                abandoned[0].rawlink(lambda _: lock.release())
+            elif lock is not None:
                 lock.release()
 
     def note(self, item_id: str, name: str, data: bytes) -> bool:

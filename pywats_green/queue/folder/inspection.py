@@ -102,7 +102,7 @@ class InspectedQueue:
             item_id: Its id, or the name of its file if several have that id.
 
         Raises:
-            QueueItemError: There is no such item, or there are several.
+            QueueItemError: There is no such item, there are several, or it has just gone.
             QueueFolderError: The folder cannot be read.
         """
         item = self._find(item_id)
@@ -111,6 +111,8 @@ class InspectedQueue:
             body, reason = read(item.path), item.last_error
         except UnreadableReportError as error:
             body, reason = None, item.last_error or str(error)
+        except FileNotFoundError:
+            raise gone(item) from None
         except OSError as error:
             raise folder_error(f"read {item.name}", self._store.folder, error) from error
         return {**dataclasses.asdict(item), "path": str(item.path), "reason": reason, "body": body}
@@ -219,3 +221,8 @@ class InspectedQueue:
             name=waiting.name,
             path=path,
         )
+
+
+def gone(item: QueueItem) -> QueueItemError:
+    """Return the error for an item that another process has just changed."""
+    return QueueItemError(f"{item.item_id} has just gone; look again")

@@ -10,7 +10,7 @@ from pywats_green.exceptions import InvalidArgumentError, QueueItemError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.drain_state import DrainStateFile
 from pywats_green.queue.folder.files import folder_error, off_hub, remove_patiently
-from pywats_green.queue.folder.inspection import InspectedQueue, QueueItem, State
+from pywats_green.queue.folder.inspection import InspectedQueue, QueueItem, State, gone
 from pywats_green.queue.folder.meta import Meta, write_meta
 from pywats_green.queue.folder.owners import is_alive_here
 from pywats_green.queue.folder.store import Store
@@ -61,7 +61,7 @@ class OperatedQueue(InspectedQueue):
             QueueFolderError: The folder cannot be read or written.
         """
         if item_id is not None and (reason is not None or older_than is not None):
-            raise InvalidArgumentError("give the id of an item, or a reason and an age")
+            raise InvalidArgumentError("give the id of an item, or a reason or an age")
         if item_id is not None:
             item = self._find(item_id)
             self._refuse_claimed(item)
@@ -140,7 +140,7 @@ class OperatedQueue(InspectedQueue):
         try:
             change(item)
         except FileNotFoundError:
-            raise QueueItemError(f"{item.item_id} has just gone; look again") from None
+            raise gone(item) from None
         except OSError as error:
             raise folder_error(f"{doing} {item.name}", self._store.folder, error) from error
         finally:

@@ -52,7 +52,8 @@ class OrderFile:
         if kept != self._own:
             raise InvalidArgumentError(
                 f"the queue folder {self._path.parent} is used with order_by={kept!r}, not "
-                f"{self._own!r}: use the same everywhere, or remove {ORDER} when no process does"
+                f"{self._own!r}: pass the same (drain --order-by), or remove {ORDER} while no "
+                "process uses the folder"
             )
         self._is_agreed = self._own is not None
 

@@ -88,8 +88,16 @@ def try_lock(path: Path) -> BaseFileLock | None:
         Timeout: Someone holds it.
         OSError: This process lacks file descriptors or memory, so it could not even look.
     """
-    # Not what filelock makes of a file system without locks, which would outlive its owner.
-    lock = FileLock(path, timeout=0, thread_local=False, fallback_to_soft=False)
+    lock = FileLock(
+        path,
+        timeout=0,
+        thread_local=False,
+        # Not what filelock makes of a file system without locks, which would outlive its owner.
+        fallback_to_soft=False,
+        # On Windows it would be removed with the lock: but one that is there and free tells of a
+        # dead owner, one that is gone of nothing.
+        preserve_lock_file=True,
+    )
     try:
         lock.acquire()
     except Timeout:

@@ -44,8 +44,9 @@ class FolderQueue(OperatedQueue):
         order_by: Groups reports: those of one group are sent one after another, in order; groups
             are sent side by side. A field of the report ("sn"), or a function of the parsed report
             that returns its group (None: in no group). Within a group, priority still counts. It
-            is kept in the folder; a process with another one is refused, unless it only puts and
-            has none. None: only priority counts, then first in, first out.
+            is kept in the folder (a function by its module and name); a process with another one
+            is refused, unless it only puts and has none. None: only priority counts, then first
+            in, first out.
         lease: Seconds without a heartbeat after which an owner on another host is considered dead;
             longer than anything that may suspend this process.
         max_reports: How many reports may be waiting or claimed; `put` refuses more. None: no limit.
@@ -128,8 +129,8 @@ class FolderQueue(OperatedQueue):
             InvalidArgumentError: The id cannot name a file, the priority is out of range, the
                 folder is used with another `order_by`, or the report contains what no request can
                 carry: NaN, a lone surrogate, an object.
-            QueueItemError: Another report of this id is in the queue, or one has been being put by
-                somebody else for 30 s.
+            QueueItemError: Another report of this id is in the queue, or somebody else has been
+                putting one for 30 s.
         """
         names.check_priority(priority)
         if item_id is not None:
@@ -235,9 +236,12 @@ class FolderQueue(OperatedQueue):
     def refresh(self) -> None:
         """Scan the folder now. The queue does so by itself about every `scan_interval`.
 
+        First the ends of claims are carried out whose files another program held; so does `claim`.
+
         Raises:
             QueueFolderError: The folder cannot be read.
         """
+        self._claims.end_late()
         self._view.refresh(force=True)
 
     def recall(self) -> DrainState | None:

@@ -83,10 +83,10 @@ class Recovery:
         return count
 
     def _purge(self) -> None:
-        """Delete what has been in quarantine for long enough."""
+        """Delete what has been in quarantine for longer than `keep_quarantined`."""
         keep = self._keep_quarantined
         if keep is not None and (count := purge_quarantine(self._store.folder, keep)):
-            logger.warning("%d reports deleted that were in quarantine for %g s", count, keep)
+            logger.warning("Reports deleted after more than %g s in quarantine: %d", keep, count)
 
     def holder(self, owner: str) -> Holder | None:
         """Return what is known of another owner; None: nothing, or all its claims are back."""
@@ -106,7 +106,13 @@ class Recovery:
                         self._return(names.claimed_name(waiting, owner), waiting, died_at)
                         for waiting in claims
                     )
-                    logger.warning("Owner %s is dead; %d claims returned", owner, count)
+                    if claims:  # else another process has taken them back meanwhile
+                        logger.warning(
+                            "Owner %s is dead; %d of its %d claims returned",
+                            owner,
+                            count,
+                            len(claims),
+                        )
                     total += count
                     if count == len(claims):
                         self._observer.bury(owner)

@@ -132,7 +132,7 @@ def quarantined_names(folder: Path) -> Iterator[str]:
 
 
 def purge_quarantine(folder: Path, keep: float) -> int:
-    """Delete the reports that have been in quarantine for so many seconds; return how many."""
+    """Delete reports that have been in quarantine for `keep` seconds; return how many."""
     count = 0
     for name in list(quarantined_names(folder)):
         path = folder / QUARANTINE / name

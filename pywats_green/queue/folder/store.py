@@ -93,8 +93,7 @@ class Store:
             QueueItemError: Another report of that id is in the queue.
         """
         try:
-            with contextlib.nullcontext() if item_id is None else self.ids.locked(item_id):
-                return self._put(name, document, raw, item_id, is_new_id)
+            return self._put(name, document, raw, item_id, is_new_id)
         except OSError as error:
             raise folder_error("write a report", self.folder, error) from error
 
@@ -114,25 +113,26 @@ class Store:
             draft.write(data)
             return data
 
-        try:
-            data = off_hub(write)
+        with self.ids.locked(item_id) as run:
             try:
-                # Not in the thread: if the greenlet was killed meanwhile, it must not happen.
-                if data is not None:
-                    move_new(draft.path, target)
-                    is_new = True
-            except FileExistsError:  # another put one of this id in the same microsecond
-                if patiently(target.read_bytes) != data:
-                    raise QueueItemError(f"another report of this id was put: {name}") from None
+                data = run(write)
+                try:
+                    # Not in the thread: if the greenlet was killed meanwhile, it must not happen.
+                    if data is not None:
+                        move_new(draft.path, target)
+                        is_new = True
+                except FileExistsError:  # another put one of this id in the same microsecond
+                    if patiently(target.read_bytes) != data:
+                        raise QueueItemError(f"another report of this id was put: {name}") from None
+                    draft.drop()
+                off_hub(lambda: sync_folder(self.folder))  # for another's report, too
+            except BaseException:  # undone before anybody else may look, and rely on it
                 draft.drop()
-            off_hub(lambda: sync_folder(self.folder))  # for another's report, too
-        except BaseException:  # undone before anybody else may look, and rely on it
-            draft.drop()
-            if is_new:
-                remove_patiently(target)
-            for each in noted:
-                self.ids.forget(each)
-            raise
+                if is_new:
+                    remove_patiently(target)
+                for each in noted:
+                    self.ids.forget(each)
+                raise
         return data is not None
 
     def claim(self, item: WaitingItem, owner: str) -> str:
@@ -173,20 +173,20 @@ class Store:
 
         Raises:
             UnreadableReportError: It contains nothing that could be sent; UnfinishedReportError, if
-                it may still be being written.
+                it may still be being written. The message has its waiting name.
             OSError: It could not be read or written.
         """
         path = self.folder / claimed
+        waiting, _ = names.read_claimed(claimed) or (claimed, "")
         try:
             document = read(path)
         except UnreadableReportError as error:
-            parsed = names.read_waiting((names.read_claimed(claimed) or (claimed, ""))[0])
+            parsed = names.read_waiting(waiting)
             age = time.time() - patiently(path.stat).st_mtime
-            if parsed and not parsed.is_own and abs(age) < _YOUNG:
-                raise UnfinishedReportError(str(error)) from error
-            raise
+            is_young = parsed and not parsed.is_own and abs(age) < _YOUNG
+            kind = UnfinishedReportError if is_young else UnreadableReportError
+            raise kind(f"{waiting}: {error}") from error
         if is_without_id(document):
-            waiting, _ = names.read_claimed(claimed) or (claimed, "")
             document["id"] = lasting_id(waiting, patiently(path.stat).st_mtime_ns, document)
             self._rewrite(path, document)
         return document

@@ -233,7 +233,7 @@ class _InFlight(float):
 _IN_FLIGHT = _InFlight(math.inf)
 _NEVER_SENT = -math.inf
 
-_windows: weakref.WeakSet[Window] = weakref.WeakSet()
+windows: weakref.WeakSet[Window] = weakref.WeakSet()
 
 
 class Window:
@@ -250,14 +250,14 @@ class Window:
     """
 
     def __init__(self, limiter: RateLimiter) -> None:
-        self._limiter = limiter
+        self.limiter = limiter
         self._in_flight = 0
         self._ended: deque[float] = deque()  # when; not in upstream's deque yet
-        _windows.add(self)
+        windows.add(self)
 
     def take(self) -> bool:
         """Take a slot for an attempt. False: none is free."""
-        limiter = self._limiter
+        limiter = self.limiter
         with limiter._lock:
             stamps = limiter._timestamps
             self._update(stamps)
@@ -274,14 +274,14 @@ class Window:
     def stamp(self) -> None:
         """End an attempt, whatever its outcome: its slot is free one window from now."""
         self._ended.append(time.monotonic())
-        with self._limiter._lock:  # if killed while waiting here, the next caller does the rest
-            self._update(self._limiter._timestamps)
+        with self.limiter._lock:  # if killed while waiting here, the next caller does the rest
+            self._update(self.limiter._timestamps)
 
     def give_back(self) -> None:
         """Give back the slot of an attempt that was not sent: it is free at once."""
         self._ended.append(_NEVER_SENT)
-        with self._limiter._lock:
-            self._update(self._limiter._timestamps)
+        with self.limiter._lock:
+            self._update(self.limiter._timestamps)
 
     def stamp_all(self) -> None:
         """End all attempts, in a forked process, where nobody waits for their responses."""
@@ -292,7 +292,7 @@ class Window:
 
         Takes no lock: it may run in the hub.
         """
-        limiter = self._limiter
+        limiter = self.limiter
         stamps = limiter._timestamps
         if not limiter.enabled or len(stamps) < limiter.max_requests:
             return 0.0
@@ -305,6 +305,13 @@ class Window:
             return 0.0
         # If all are in flight, one may end at any moment.
         return max(min(oldest, now) + limiter.window_seconds - now, _MOMENT)
+
+    def used(self) -> int:
+        """Return how many slots are taken."""
+        with self.limiter._lock:
+            self._update(self.limiter._timestamps)
+            cutoff = time.monotonic() - self.limiter.window_seconds
+            return sum(stamp >= cutoff for stamp in self.limiter._timestamps)
 
     def _update(self, stamps: deque[float]) -> None:
         if self._in_flight and not (stamps and stamps[-1] is _IN_FLIGHT):
@@ -323,7 +330,7 @@ class Window:
 
 
 def _stamp_all() -> None:
-    for window in list(_windows):
+    for window in list(windows):
         window.stamp_all()
 
 

@@ -11,7 +11,7 @@ from pywats.core.client import Response
 
 from pywats_green import events
 from pywats_green.batching import Batcher, Key, Learned, QueryRefusedError, Scope
-from pywats_green.transport import without_user_info
+from pywats_green.redaction import without_user_info
 from pywats_green.upstream.client import breaker
 from pywats_green.upstream.client.observing import observed
 from pywats_green.upstream.client.outcome import passes_breaker

@@ -15,6 +15,7 @@ from pywats.core.client import HttpClient, Response
 from pywats_green.upstream.client import exchange
 from pywats_green.upstream.client.cache import attach, invalidate_matching
 from pywats_green.upstream.client.core import invalidate, keep, look_up, read, write
+from pywats_green.upstream.client.encoding import guard, guarded_arguments
 
 _SIGNATURE = inspect.signature(HttpClient)
 
@@ -26,7 +27,9 @@ def initialise(original: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        args, kwargs = guarded_arguments(args, kwargs)
         original(self, *args, **kwargs)
+        guard(self)
         given = _SIGNATURE.bind(*args, **kwargs)
         given.apply_defaults()
         if given.arguments["enable_cache"]:

@@ -14,7 +14,7 @@ from pywats.core.exceptions import AuthenticationError, NotFoundError, Validatio
 from pywats.core.logging import get_logger
 
 from pywats_green.exceptions import AdmissionTimeoutError
-from pywats_green.transport import without_user_info
+from pywats_green.redaction import without_user_info
 
 logger = get_logger("pywats.core.async_client")  # users filter by upstream's names
 

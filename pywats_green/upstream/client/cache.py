@@ -12,6 +12,7 @@ import os
 import weakref
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 from pywats.core.circuit_breaker import CircuitBreakerOpenError
@@ -115,7 +116,7 @@ class ClientCache:
         identity = (standing.get("Authorization"), standing.get("Accept"))
         if identity != self._identity:
             self._identity = identity
-            self._fingerprint = _fingerprint(f"{self._user_info} {identity}")
+            self._fingerprint = _fingerprint(self._user_info, *identity)
         directives, epoch = current_directives(), epochs.get(place, 0)
         if params or headers:
             return self._read(endpoint, params, headers, rule, directives, epoch)
@@ -142,7 +143,7 @@ class ClientCache:
             endpoint = f"/{endpoint}"
         try:
             query = f"?{sorted_query(params)}" if params else ""
-            varies = _fingerprint(repr(sorted(headers.items()))) if headers else ""
+            varies = _fingerprint(*chain(*sorted(headers.items()))) if headers else ""
         except (TypeError, ValueError):  # the request itself raises the proper error
             return None
         # Starts like upstream's key, so that patterns for `invalidate_cache` still match.
@@ -274,8 +275,14 @@ def cache_statistics() -> CachesStats:
     return sums  # type: ignore[no-any-return]
 
 
-def _fingerprint(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=6, key=_FINGERPRINT_KEY).hexdigest()
+def _fingerprint(*values: object) -> str:
+    digest = hashlib.blake2b(digest_size=6, key=_FINGERPRINT_KEY)
+    for value in values:
+        # Not the repr of a str, which a `Secret` hides.
+        text = f"+{value}" if isinstance(value, str) else f"-{value!r}"
+        encoded = text.encode("utf-8", "surrogatepass")  # an error would show the text
+        digest.update(b"%d:%b" % (len(encoded), encoded))
+    return digest.hexdigest()
 
 
 def _is_kept(packed: Packed) -> bool:

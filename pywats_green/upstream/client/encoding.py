@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from pywats_green.redaction import Secret, guarded, guarded_url, without_user_info
+
 # h11's rules: RFC 9110, 5.1 and 5.5, but anything except NUL, CR and LF inside a value.
 _NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
 _VALUE = re.compile(rb"(?:[^\x00\s](?:[^\x00\r\n]*[^\x00\s])?)?")
@@ -33,13 +35,43 @@ def checked_headers(
             Authorization, which contains the token.
     """
     given: Mapping[str, str | bytes] = {**standing, **extra} if extra else standing
-    headers: dict[str, str] = {}
-    for name, value in given.items():
-        if not isinstance(value, (str, bytes)):
-            raise TypeError(f"Header value must be str or bytes, not {type(value)}")
-        headers[name] = value if isinstance(value, str) else value.decode("latin-1")
-        _check(name, headers[name])
+    headers = guarded({name: _text_of(name, value) for name, value in given.items()})
+    for name, value in headers.items():
+        _check(name, value)
     return headers
+
+
+CREDENTIALS = ("base_url", "token")  # the first parameters of `pyWATS` and `HttpClient`
+
+
+def guarded_arguments(
+    args: tuple[Any, ...], given: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of one of those with the credentials as a `Secret` each."""
+    positional = (*map(guarded_argument, CREDENTIALS, args), *args[len(CREDENTIALS) :])
+    return positional, {name: guarded_argument(name, value) for name, value in given.items()}
+
+
+def guarded_argument(name: str, value: Any) -> Any:
+    """Return an argument, as a `Secret` if it is one."""
+    if not isinstance(value, str) or name not in CREDENTIALS:
+        return value
+    return guarded_url(value) if name == "base_url" else Secret(value)
+
+
+def guard(client: Any) -> None:
+    """Make the credentials of one of upstream's clients a `Secret` each."""
+    for name in CREDENTIALS:
+        setattr(client, name, guarded_argument(name, getattr(client, name)))
+    client._headers = guarded(client._headers)
+
+
+def _text_of(name: str, value: str | bytes) -> str:
+    if not isinstance(value, (str, bytes)):
+        raise TypeError(f"Header value must be str or bytes, not {type(value)}")
+    text = value if isinstance(value, str) else value.decode("latin-1")
+    # RFC 9110, 10.1.3: without user info, which a redirect would hand to another server.
+    return without_user_info(text) if name.lower() == "referer" else text
 
 
 def _check(name: str, value: str) -> None:

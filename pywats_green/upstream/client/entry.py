@@ -10,8 +10,9 @@ from pywats.core.exceptions import ConnectionError as WatsConnectionError
 
 from pywats_green import admission_time, config
 from pywats_green.exceptions import AdmissionTimeoutError
+from pywats_green.redaction import without_user_info
 from pywats_green.throttle import Gate, Gates, GateState, Permit
-from pywats_green.transport import server_of, without_user_info
+from pywats_green.transport import server_of
 from pywats_green.upstream.client.gates import Away
 from pywats_green.upstream.client.observing import note_wait
 

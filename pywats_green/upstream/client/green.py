@@ -9,9 +9,10 @@ from pywats.core.async_client import AsyncHttpClient
 from pywats.core.client import Response
 
 from pywats_green.bridge import MAY_BLOCK
-from pywats_green.transport import without_user_info
+from pywats_green.redaction import Secret, guarded_url, secret_of, without_user_info
 from pywats_green.upstream.client.cache import attach, invalidate_matching
 from pywats_green.upstream.client.core import invalidate, keep, look_up, read, write
+from pywats_green.upstream.client.encoding import guard
 from pywats_green.upstream.client.exchange import close, exchange_of
 
 if TYPE_CHECKING:
@@ -55,13 +56,15 @@ class GreenHttpClient(AsyncHttpClient):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         given = _SIGNATURE.bind(*args, **kwargs)
         given.apply_defaults()
-        base_url = given.arguments["base_url"]
+        del args, kwargs  # have the credentials
+        given.arguments["token"] = secret_of(given.arguments["token"])
+        base_url = guarded_url(given.arguments["base_url"])
         # Upstream logs the URL, and names the circuit breaker after it, which logs its name.
         given.arguments["base_url"] = without_user_info(base_url)
         super().__init__(**given.arguments)
-        if given.arguments["base_url"] != base_url:
-            user_info = base_url.partition("://")[2].partition("/")[0].rpartition("@")[0]
-            self.base_url = self.base_url.replace("://", f"://{user_info}@", 1)
+        if isinstance(base_url, Secret):
+            self.base_url = base_url.rstrip("/").removesuffix("/api")  # as upstream does it
+        guard(self)
         if given.arguments["enable_cache"]:
             attach(self, given.arguments["cache_ttl"], given.arguments["cache_max_size"])
 
@@ -127,12 +130,15 @@ class GreenHttpClient(AsyncHttpClient):
     async def close(self) -> None:
         """Close the connections. As with upstream, the next call opens new ones."""
         close(self)
+        if self._client is not None:  # set by the user, for a mock
+            await super().close()
 
     async def __aenter__(self) -> Self:
         return self
 
     def __repr__(self) -> str:
-        return f"GreenHttpClient(base_url={without_user_info(self.base_url)!r})"
+        url = getattr(self, "base_url", "")  # "": its `__init__` has not ended
+        return f"GreenHttpClient(base_url={without_user_info(url)!r})"
 
 
 # Some of upstream's methods pass unknown keywords. The resulting TypeError shows the qualified

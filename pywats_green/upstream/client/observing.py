@@ -9,7 +9,7 @@ from typing import Any
 from pywats.core.client import Response
 
 from pywats_green.events import RequestEvent, current
-from pywats_green.transport import without_user_info
+from pywats_green.redaction import without_user_info
 from pywats_green.upstream.tables.routes import template_of
 
 _shown = lru_cache(maxsize=256)(without_user_info)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pywats_green.transport.pools import TransportStats
     from pywats_green.upstream.client.cache import CachesStats
     from pywats_green.upstream.client.gates import ThrottleStats
+    from pywats_green.upstream.client.limits import LimitState
 
 
 def cache_of(client: pyWATS | HttpClient) -> CacheManager | None:
@@ -104,6 +105,7 @@ class Stats(TypedDict):
         cache: The caches of all live clients.
         pool: All live Pools.
         throttle: What calls are waiting for.
+        limits: How much of each rate limit is used.
         transport: The connections.
         queue: All live queue processors.
     """
@@ -111,6 +113,7 @@ class Stats(TypedDict):
     cache: CachesStats
     pool: PoolStats
     throttle: ThrottleStats
+    limits: list[LimitState]
     transport: TransportStats
     queue: QueueStats
 
@@ -121,11 +124,13 @@ def stats() -> Stats:
     from pywats_green.transport.pools import transport_statistics  # noqa: PLC0415
     from pywats_green.upstream.client.cache import cache_statistics  # noqa: PLC0415
     from pywats_green.upstream.client.gates import throttle_statistics  # noqa: PLC0415
+    from pywats_green.upstream.client.limits import limit_statistics  # noqa: PLC0415
 
     return {
         "cache": cache_statistics(),
         "pool": pool_statistics(),
         "throttle": throttle_statistics(),
+        "limits": limit_statistics(),
         "transport": transport_statistics(),
         "queue": queue_statistics(),
     }

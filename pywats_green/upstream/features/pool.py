@@ -12,7 +12,7 @@ from pywats_green.arguments import require_items
 from pywats_green.bridge import DeadlineExceeded
 from pywats_green.exceptions import AdmissionTimeoutError, ArgumentTypeError
 from pywats_green.pool import Raised
-from pywats_green.progress import ProgressCallback
+from pywats_green.progress import Progress
 
 if TYPE_CHECKING:
     from pywats import pyWATS
@@ -52,7 +52,7 @@ class Pool(pool.Pool):
         *,
         timeout: float | None = None,
         fail_fast: bool = False,
-        progress: bool | ProgressCallback | None = None,
+        progress: Progress = None,
     ) -> list[Success[T] | Failure]:
         """Call `func` for each item and return a `Success` or `Failure` for each.
 
@@ -68,7 +68,8 @@ class Pool(pool.Pool):
                 limit.
             fail_fast: Whether the first failure cancels everything unfinished, which then fails
                 with CANCELLED.
-            progress: True for a bar on stderr, or a callable of (completed, total).
+            progress: True for a bar on stderr, a callable of (completed, total), a tqdm
+                bar, or a rich `Progress`.
 
         Returns:
             A `Success` or `Failure` for each item, in order.

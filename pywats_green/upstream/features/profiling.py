@@ -148,8 +148,8 @@ def _method(call: Call) -> Callable[..., Any] | None:
 @lru_cache(maxsize=1)
 def _services() -> tuple[dict[CodeType, str], dict[str, Callable[..., Any]]]:
     """Return the methods of upstream's services: names by code object, functions by name."""
-    from pywats import pyWATS  # noqa: PLC0415
     from pywats.domains.product.async_service import AsyncBoxBuildTemplate  # noqa: PLC0415
+    from pywats.pywats import pyWATS  # noqa: PLC0415
 
     methods = {_BOX_BUILD: inspect.unwrap(AsyncBoxBuildTemplate.save)}
     for domain, attribute in vars(pyWATS).items():

@@ -12,7 +12,12 @@ from pywats.pywats import correlation_id_var  # type: ignore[attr-defined]  # no
 
 from pywats_green.bridge import drive
 from pywats_green.cache import cache_control
-from pywats_green.transport import without_user_info
+from pywats_green.redaction import without_user_info
+from pywats_green.upstream.client.encoding import (
+    CREDENTIALS,
+    guarded_argument,
+    guarded_arguments,
+)
 from pywats_green.upstream.client.epochs import invalidate
 from pywats_green.upstream.client.green import GreenHttpClient
 from pywats_green.upstream.client.outcome import refusal
@@ -157,11 +162,26 @@ def _reading_fresh(method: Callable[..., T]) -> Callable[..., T]:
     return fresh
 
 
+def guarded_credentials(original: Callable[..., None]) -> Callable[..., None]:
+    """Wrap `pyWATS.__init__` to make base URL and token values that do not show themselves."""
+
+    @wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        args, kwargs = guarded_arguments(args, kwargs)
+        original(self, *args, **kwargs)
+        for name in CREDENTIALS:  # also those that upstream has found by itself
+            setattr(self, f"_{name}", guarded_argument(name, getattr(self, f"_{name}")))
+
+    return __init__
+
+
 def shown_safely(original: Callable[[Any], str]) -> Callable[[Any], str]:
     """Wrap `pyWATS.__repr__` to leave out the user and password of the base URL."""
 
     @wraps(original)
     def __repr__(self: Any) -> str:  # noqa: N807
+        if "_base_url" not in vars(self):  # its `__init__` has failed
+            return object.__repr__(self)
         return original(self).replace(self.base_url, without_user_info(self.base_url))
 
     return __repr__

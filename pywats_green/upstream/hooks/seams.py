@@ -12,7 +12,7 @@ import inspect
 from typing import Any, NamedTuple
 
 from pywats_green.exceptions import ImportOrderError, UnsupportedPywatsError
-from pywats_green.patching import is_patched, timeouts
+from pywats_green.patching import asking, is_patched, timeouts
 from pywats_green.upstream.hooks.versions import BELOW, DISTRIBUTION, OLDEST, require_supported
 
 
@@ -43,6 +43,11 @@ _CLIENT = (
     "base_url", "token", "timeout", "verify_ssl", "rate_limiter", "enable_throttling",
     "retry_config", "enable_cache", "cache_ttl", "cache_max_size", "metrics_collector",
 )  # fmt: skip
+_API = (
+    "self", "base_url", "token", "station", "timeout", "verify_ssl", "error_mode", "retry_config",
+    "retry_enabled", "enable_cache", "cache_ttl", "cache_max_size", "instance_id", "settings",
+    "sync_config",
+)  # fmt: skip
 _BREAKER = ("circuit_breaker_config", "enable_circuit_breaker")
 _REQUEST = ("self", "method", "endpoint", "params", "data", "headers", "retry")
 _READ = ("self", "endpoint", "params", "kwargs")
@@ -72,7 +77,8 @@ SEAMS = (
         _SYNC, "SyncProductServiceWrapper.__getattr__", ("self", "name"),
         "hooks.calls.product_attribute_of",
     ),
-    # Shows the base URL, in which a password may stand.
+    # Hold the token, and show the base URL, in which a password may stand.
+    Seam(_SYNC, "pyWATS.__init__", _API, "hooks.calls.guarded_credentials"),
     Seam(_SYNC, "pyWATS.__repr__", ("self",), "hooks.calls.shown_safely"),
     # Would start a task on an event loop.
     Seam(
@@ -163,6 +169,7 @@ def install() -> None:
         _installed[seam.name] = _Installed(found[seam.name], replacement)
         _assign(seam, replacement)
     timeouts.watch()
+    asking.watch()
 
 
 def uninstall() -> None:
@@ -175,6 +182,7 @@ def uninstall() -> None:
     runs each item in its own greenlet, because gevent's timers are no longer watched.
     """
     timeouts.unwatch()
+    asking.unwatch()
     for seam in SEAMS:
         installed = _installed.pop(seam.name, None)
         if installed is not None and _current(seam) is installed.ours:

@@ -60,9 +60,21 @@ def installed_version() -> str:
     try:
         return metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError as exc:
-        raise UnsupportedPywatsError(
-            f"{DISTRIBUTION} is not installed: pip install '{DISTRIBUTION}>={OLDEST},<{BELOW}'"
-        ) from exc
+        found = _version_without_metadata()
+        if found is None:
+            raise UnsupportedPywatsError(
+                f"{DISTRIBUTION} is not installed: pip install '{DISTRIBUTION}>={OLDEST},<{BELOW}'"
+            ) from exc
+        return found
+
+
+def _version_without_metadata() -> str | None:
+    """Return what pywats itself says: a frozen program has no metadata. None: it is not there."""
+    try:
+        import pywats  # noqa: PLC0415  # otherwise imported only after its version was checked
+    except ImportError:
+        return None
+    return getattr(pywats, "__version__", None)
 
 
 def require_supported() -> str:

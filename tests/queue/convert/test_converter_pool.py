@@ -565,3 +565,30 @@ def test_a_file_whose_earlier_report_is_not_sent_yet_waits_for_that(tmp_path: Pa
     claim = queue.claim()
     assert claim.load() == {"id": "always the same", "v": "1"}
     queue.close()
+
+
+def test_a_file_that_waits_for_its_earlier_report_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    queue = FolderQueue(tmp_path / "queue")
+    queue.put({"id": "a", "v": "0"})
+    tries: list[str] = []
+    now = [100.0]
+
+    def convert(path: Path) -> dict[str, str]:
+        tries.append(path.stem)
+        if path.stem == "b":  # takes so long that the other one is tried again
+            now[0] += 6.0
+        return {"id": path.stem, "v": "1"}
+
+    for name in ("a", "b"):
+        (inbox / f"{name}.txt").write_text("1")
+    os.utime(inbox / "a.txt", (1.0, 1.0))
+    pool = ConverterPool(
+        inbox, convert, queue, settle=0, isolate=False, concurrency=1, timer=lambda: now[0]
+    )
+    assert pool.drain().remaining == 1
+    assert tries == ["a", "b", "a"]
+    assert caplog.text.count("a.txt stays for later: another report of the id 'a'") == 1

@@ -200,9 +200,35 @@ def test_what_was_done_long_ago_is_deleted_where_that_is_wanted(
     monkeypatch.setattr("pywats_green.queue.convert.finished.time.time", lambda: real + 3601)
     (tmp_path / "b.csv").write_text("2")
     status = (tmp_path / "b.csv").stat()
-    signature = (status.st_size, status.st_mtime_ns, status.st_ino)
+    signature = (status.st_size, status.st_mtime_ns)
     made.finish(SourceFile(tmp_path / "b.csv", signature))  # which may still change
     assert made.expire() == 2 - len(left)
     assert {path.name for path in (tmp_path / "done").iterdir()} == left | {"folder"}
     assert (tmp_path / "error" / "c.csv").exists()
     assert made.expire() == 0  # not before ten minutes have passed
+
+
+def test_looking_for_what_was_done_long_ago_ends_no_run(tmp_path: Path) -> None:
+    made = FinishedFiles(tmp_path, keep_done=3600.0)
+    assert made.expire() == 0  # someone has removed `done`
+
+
+@pytest.mark.parametrize("moves_show", [True, False])
+def test_an_old_file_stays_in_done_from_its_move_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moves_show: bool
+) -> None:
+    monkeypatch.setattr("pywats_green.queue.convert.finished._MOVES_SHOW", moves_show)
+    path = tmp_path / "a.txt"
+    path.write_text("one")
+    os.utime(path, (1.0, 1.0))
+    made = FinishedFiles(tmp_path, keep_done=3600.0)
+    made.prepare()
+    made.finish(SourceFile(path, (3, 1_000_000_000)))
+    moved = tmp_path / "done" / "a.txt"
+    made._moved.clear()  # its minute is over
+    assert made.expire() == 0
+    assert moved.stat().st_mtime == 1.0
+    if not moves_show:
+        os.utime(moved, (1.0, 1.0))
+        made._expired_at = None
+        assert made.expire() == 1

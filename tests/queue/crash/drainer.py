@@ -16,6 +16,7 @@ The server is a file to which each submission is appended.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -32,6 +33,9 @@ from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.upstream.features.queues.processor import QueueProcessor
 
 WATCHED = {"open", "os.link", "os.rename", "os.remove", "os.mkdir", "os.rmdir"}
+
+# Reports that come in with each kill, so that whoever is killed is at work.
+MORE = 30
 
 
 class FaultPoint:
@@ -384,15 +388,30 @@ def drainers_of(record):
     return {json.loads(line)[3] for line in lines if line.endswith("\n")}
 
 
+def add(folder, numbers):
+    """Add reports beside drainers at work, which must not see half of one."""
+    for number in numbers:
+        name = f"05-{number:014x}-00000000-r{number}.pending.wsjf"
+        draft = folder / f".{name}"
+        draft.write_text(json.dumps({"id": f"r{number}", "n": number}))
+        draft.rename(folder / name)
+
+
+def kill_one(pid, folder):
+    """Kill a drainer; tell whether it was still at work, and which reports were in flight."""
+    os.kill(pid, signal.SIGSTOP)  # so that what it holds can be read
+    claimed = in_flight(folder)
+    os.kill(pid, signal.SIGKILL)  # our child, and not yet waited for
+    return wait(pid), claimed
+
+
 def pair(workdir, seed, kills):
-    """Two drainers on one folder of 300; one of them is killed now and then, and replaced."""
+    """Two drainers on one folder; one of them is killed now and then, and replaced."""
     chance = random.Random(seed)
     folder, record = workdir / "pair", workdir / "pair.txt"
     folder.mkdir()
     record.touch()
-    for number in range(300):
-        name = f"05-{number:014x}-00000000-r{number}.pending.wsjf"
-        (folder / name).write_text(json.dumps({"id": f"r{number}", "n": number}))
+    add(folder, range(300))
 
     def work():
         drain(folder, record, FaultPoint(folder, 0), pause=0.001)
@@ -403,29 +422,28 @@ def pair(workdir, seed, kills):
     steady = fork(work)
     await_drainers(record, 2)
     os.kill(other, signal.SIGCONT)
-    killed_with = set()
-    for _ in range(kills):
+    killed, count, killed_with = 0, 300, set()
+    while killed < kills:
         time.sleep(chance.uniform(0.01, 0.06))
-        os.kill(other, signal.SIGSTOP)  # so that what it holds can be read
-        killed_with |= in_flight(folder)
-        os.kill(other, signal.SIGKILL)
-        wait(other)
+        was_killed, claimed = kill_one(other, folder)
+        killed, killed_with = killed + was_killed, killed_with | claimed
+        add(folder, range(count, count + MORE))
+        count += MORE
         other = fork(work)
     wait(steady)
     wait(other)
-    problems, again = problems_of(folder, record, killed_with, set(range(300)))
+    problems, again = problems_of(folder, record, killed_with, set(range(count)))
     drainers = len(drainers_of(record))
-    return {"kills": kills, "problems": problems, "resent": again, "drainers": drainers}
+    return {"kills": killed, "problems": problems, "resent": again, "drainers": drainers}
 
 
 def trio(workdir, seed, kills):
+    """Three drainers on one folder; two are killed in turn, and one comes back under a new name."""
     chance = random.Random(seed)
     folder, record = workdir / "trio", workdir / "trio.txt"
     folder.mkdir()
     record.touch()
-    for number in range(300):
-        name = f"05-{number:014x}-00000000-r{number}.pending.wsjf"
-        (folder / name).write_text(json.dumps({"id": f"r{number}", "n": number}))
+    add(folder, range(300))
 
     def work(host=None):
         if host is not None:  # as a container after kill -9
@@ -437,20 +455,22 @@ def trio(workdir, seed, kills):
 
     steady, others = fork(work), [fork(work), renamed(0)]
     await_drainers(record, 1)
-    killed_with = set()
-    for number in range(kills):
+    killed, count, killed_with = 0, 300, set()
+    for number in itertools.count():
         time.sleep(chance.uniform(0.01, 0.05))
         which = number % 2
-        os.kill(others[which], signal.SIGSTOP)  # so that what it holds can be read
-        killed_with |= in_flight(folder)
-        os.kill(others[which], signal.SIGKILL)
-        wait(others[which])
+        was_killed, claimed = kill_one(others[which], folder)
+        killed, killed_with = killed + was_killed, killed_with | claimed
+        add(folder, range(count, count + MORE))
+        count += MORE
         others[which] = renamed(number + 1) if which else fork(work)
+        if killed == kills:
+            break
     for pid in (steady, *others):
         wait(pid)
     assert not wait(fork(work))  # what the last one killed held, if the others had ended by then
-    problems, again = problems_of(folder, record, killed_with, set(range(300)))
-    return {"kills": kills, "problems": problems, "resent": again}
+    problems, again = problems_of(folder, record, killed_with, set(range(count)))
+    return {"kills": killed, "problems": problems, "resent": again}
 
 
 def fill_up(disk):

@@ -106,6 +106,7 @@ def test_three_owners_of_which_one_comes_back_under_another_host_name(tmp_path: 
 def test_three_owners_are_killed_forty_times(tmp_path: Path) -> None:
     result = _run("trio", tmp_path, 4, 40)
     assert not result["problems"]
+    assert result["kills"] == 40
 
 
 @pytest.mark.parametrize("kills", [6, pytest.param(30, marks=pytest.mark.long)])

@@ -512,7 +512,7 @@ def test_a_file_that_is_not_whole_after_a_minute_is_named_in_quarantine(tmp_path
     summary = QueueProcessor(tmp_path, lambda _: None).drain()
     assert summary.quarantined == 1
     [item] = FolderQueue(tmp_path).list()
-    assert "r.queued" in item.last_error
+    assert item.last_error.startswith("r.queued: the report is not valid JSON: ")
 
 
 def test_a_lack_of_memory_is_not_the_reports_fault(tmp_path: Path) -> None:

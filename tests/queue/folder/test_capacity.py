@@ -22,7 +22,7 @@ def test_a_full_queue_refuses_and_leaves_nothing(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path, max_reports=3)
     for number in range(3):
         queue.put({"n": number})
-    with pytest.raises(QueueFullError, match="full: 3 reports"):
+    with pytest.raises(QueueFullError, match="full: 3 reports, and max_reports is 3. Drain"):
         queue.put({"n": 3})
     assert issubclass(QueueFullError, QueueFolderError)
     assert len(list(tmp_path.iterdir())) == 3
@@ -34,10 +34,18 @@ def test_a_full_queue_refuses_and_leaves_nothing(tmp_path: Path) -> None:
     queue.close()
 
 
+def test_a_full_queue_refuses_what_is_in_it_too(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path, max_reports=1)
+    queue.put({"id": "a"})
+    with pytest.raises(QueueFullError):
+        queue.put({"id": "a"})
+    assert queue.counts()["waiting"] == 1
+
+
 def test_bytes_count_too(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path, max_bytes=1000)
     queue.put({"id": "a", "pad": "x" * 600})
-    with pytest.raises(QueueFullError, match="at most inf and 1000"):
+    with pytest.raises(QueueFullError, match=r"full: \d+ bytes; \d+ more exceed max_bytes, 1000"):
         queue.put({"id": "b", "pad": "x" * 600})
     queue.put({"id": "c", "pad": "x" * 100})
     assert sum(path.stat().st_size for path in tmp_path.glob("*.wsjf")) <= 1000

@@ -1,6 +1,7 @@
 """Files that another program holds for a moment: nothing fails, nothing is lost."""
 
 import logging
+import os
 from pathlib import Path
 
 import gevent
@@ -33,7 +34,7 @@ def test_a_whole_story(tmp_path: Path, only: str | None, caplog: pytest.LogCaptu
         assert queue.show("bad")["reason"] == "because"
         assert queue.requeue() == 1
         queue.close()
-    assert refused if only != "link" else True
+    assert refused or (only == "link" and os.name == "nt")  # a rename will do there
     assert {item.item_id: item.state for item in queue.list()} == {
         "retried": "waiting",
         "bad": "waiting",
@@ -83,4 +84,20 @@ def test_nothing_else_of_a_group_is_sent_before_an_end_is_made(tmp_path: Path) -
         assert queue.claim() is None
     assert queue.claim().item_id == "0"
     assert queue.claim() is None
+    queue.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_look_at_the_folder_carries_out_the_ends_that_were_refused(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "r"})
+    queue.put({"id": "s"})
+    claims = [queue.claim(), queue.claim()]
+    with scanner(tmp_path, times=1000):
+        for claim in claims:
+            claim.delivered()
+    assert queue.counts()["in_flight"] == 2
+    queue.refresh()
+    assert queue.counts() == {"waiting": 0, "in_flight": 0, "quarantined": 0}
+    assert not list(tmp_path.glob("*.wsjf*"))
     queue.close()

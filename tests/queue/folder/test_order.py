@@ -147,7 +147,7 @@ def test_another_order_by_is_refused(tmp_path: Path) -> None:
         with pytest.raises(InvalidArgumentError, match="is used with order_by='sn', not "):
             FolderQueue(tmp_path, order_by=other).put({"sn": "S"})
     for other in (None, "pn", first_letter):
-        with pytest.raises(InvalidArgumentError, match=r"remove \.order\.json when no process"):
+        with pytest.raises(InvalidArgumentError, match=r"remove \.order\.json while no process"):
             FolderQueue(tmp_path, order_by=other).claim()
     assert len(FolderQueue(tmp_path).list()) == 2  # who only looks needs none
     again = FolderQueue(tmp_path, order_by="sn")

@@ -229,6 +229,28 @@ def test_what_a_dying_owner_claimed_after_the_look_comes_back_too(tmp_path: Path
     assert recovery.run(look, None) == 2
 
 
+def test_who_comes_second_to_a_dead_owner_says_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    foreign_claim(tmp_path, {**HERE, "locked": True})
+    look = scan(tmp_path, ())
+    first, second = (Recovery(Store(tmp_path), 60.0) for _ in range(2))
+    assert first.run(look, None) == 1
+    assert caplog.messages == ["Owner 0badf00d is dead; 1 of its 1 claims returned"]
+    foreign_beat = owners.beat_path(tmp_path, "0badf00d")
+    foreign_beat.write_text(json.dumps({**HERE, "locked": True}))
+    owners.lock_path(tmp_path, "0badf00d").touch()
+    assert second.run(look, None) == 0
+    assert len(caplog.messages) == 1
+    assert not foreign_beat.exists()
+
+
+def test_a_lock_that_was_free_is_still_there_to_tell_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    owners.try_lock(path).release()
+    assert path.exists()  # Windows would remove it
+
+
 HERE = {"host": owners.this_host(), "kernel": owners.this_kernel(), "pid": 1, "beat": 1}
 
 
@@ -372,6 +394,7 @@ def test_the_files_of_a_dead_owner_stay_until_all_its_claims_are_back(
     queue.close()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes; folders inherit their rights")
 def test_folders_of_the_queue_are_as_open_as_the_queue(tmp_path: Path) -> None:
     folder = tmp_path / "q"
     folder.mkdir()

@@ -434,6 +434,33 @@ def test_two_puts_of_one_id_do_not_take_each_other_for_left_over(
     assert bodies(tmp_path) == [{"id": "r", "v": 1}]
 
 
+def test_a_killed_put_keeps_others_away_until_its_thread_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: list[Path]
+) -> None:
+    """It may still note the id, in place of the note of the next put, whose report it hides."""
+    note = Ids.note
+    came, goes_on = NativeEvent(), NativeEvent()
+
+    def slow(notes: Ids, item_id: str, name: str, data: bytes) -> bool:
+        if b'"v":1' in data and not came.is_set():
+            came.set()
+            assert goes_on.wait(30)
+        return note(notes, item_id, name, data)
+
+    monkeypatch.setattr(Ids, "note", slow)
+    first = gevent.spawn(FolderQueue(tmp_path).put, {"id": "r", "v": 1})
+    until(came.is_set)
+    first.kill()
+    second = gevent.spawn(FolderQueue(tmp_path).put, {"id": "r", "v": 2})
+    until(lambda: refused or second.ready())
+    assert not second.ready()
+    goes_on.set()
+    assert second.get(30) == "r"
+    assert bodies(tmp_path) == [{"id": "r", "v": 2}]
+    with pytest.raises(QueueItemError, match="another report of the id 'r'"):
+        FolderQueue(tmp_path).put({"id": "r", "v": 3})
+
+
 def test_a_put_that_fails_at_last_takes_nobody_elses_report_along(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: list[Path]
 ) -> None:

@@ -257,3 +257,20 @@ def test_requeue_by_reason_and_by_age(tmp_path: Path) -> None:
 def test_only_what_waits_or_is_quarantined_is_discarded(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="only waiting and quarantined"):
         FolderQueue(tmp_path).discard_all("claimed")
+
+
+def test_show_of_what_goes_on_just_now_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "a"})
+    find = queue._find
+
+    def find_too_soon(key: str) -> inspection.QueueItem:
+        item = find(key)
+        item.path.unlink()
+        return item
+
+    monkeypatch.setattr(queue, "_find", find_too_soon)
+    with pytest.raises(QueueItemError, match="a has just gone; look again"):
+        queue.show("a")

@@ -112,11 +112,11 @@ def test_writes(api: pyWATS) -> None:
     with profile_queries() as profile:
         product = api.product.get_product("PN-00001")
         api.product.update_product(product)
-        api.product.get_product_groups  # noqa: B018  # looked at, not called
-        api.production.create_unit_public(unit)
-        api.product.delete_product("PN-00011")
+        api.product.get_product_tags  # noqa: B018  # looked at, not called
+        api.production.create_units([unit])
+        api.asset.delete_asset(serial_number="AS-00011")
     methods = [call.method for call in profile.calls]
-    assert methods == ["GET", "PUT", "POST", "DELETE"]
+    assert methods == ["GET", "PUT", "PUT", "DELETE"]
     assert all(call.attempts == 1 and call.status for call in profile.calls)
 
 

@@ -193,6 +193,8 @@ def test_a_version_out_of_range_is_refused(
             pywats_green.install()
     with monkeypatch.context() as patch:
         patch.setattr(versions, "DISTRIBUTION", "pywats-api-that-is-not-there")
+        assert versions.installed_version() == pywats.__version__  # as in a frozen program
+        patch.setitem(sys.modules, "pywats", None)
         with pytest.raises(UnsupportedPywatsError, match="is not installed: pip install"):
             pywats_green.install()
 

@@ -15,7 +15,7 @@ from pywats_green.arguments import (
     require_seconds_or_zero,
 )
 from pywats_green.exceptions import QueueBusyError
-from pywats_green.progress import ProgressCallback, reporter
+from pywats_green.progress import Progress, reporter
 from pywats_green.queue.drain.backoff import Backoff
 from pywats_green.queue.drain.holdback import Holdback
 from pywats_green.queue.drain.ledger import Ledger
@@ -158,7 +158,7 @@ class QueueProcessor:
     def drain(
         self,
         *,
-        progress: bool | ProgressCallback | None = None,
+        progress: Progress = None,
         timeout: float | None = None,
     ) -> DrainSummary:
         """Send what is there, including what becomes due later, until nothing is left.
@@ -168,7 +168,8 @@ class QueueProcessor:
         exception pass.
 
         Args:
-            progress: True for a bar on stderr, or a callable of (completed, total).
+            progress: True for a bar on stderr, a callable of (completed, total), a tqdm
+                bar, or a rich `Progress`.
             timeout: Seconds for the whole drain; what is still in flight then is killed and put
                 back. None: no limit.
 

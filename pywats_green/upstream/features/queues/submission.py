@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from pywats_green.config import accepts_any_2xx
+from pywats_green.config import accepts_any_2xx, environment
 from pywats_green.exceptions import ArgumentTypeError, ForeignAnswerError, InvalidArgumentError
 from pywats_green.queue.drain.answers import first_words, is_receipt
 from pywats_green.queue.folder.body import as_text, is_large
+from pywats_green.transport import sent_token
 
 if TYPE_CHECKING:
     from pywats.core.client import Response
@@ -59,7 +59,7 @@ def submission(submit: Any, accept: Accept | None = None) -> Callable[[Any], obj
         _blocking("accept", accept)
     send = _past_the_breaker(_submitter(submit))
     way = _way_of(submit)
-    if accept is None and accepts_any_2xx(os.environ):
+    if accept is None and accepts_any_2xx(environment()):
         accept = any_2xx
     elif accept is not None and way is None:
         raise InvalidArgumentError(
@@ -99,7 +99,7 @@ def _blocking(name: str, given: Any) -> Callable[[Any], object]:
 def token_of(submit: Any) -> str:
     """Return the token of a submission, to redact it from reasons. "": none is known."""
     way = _way_of(submit)
-    return "" if way is None else str(way.client.token)
+    return "" if way is None else sent_token(way.client.base_url, way.client.token)
 
 
 def origin_cause_of(submit: Any) -> Callable[[], str | None]:
@@ -151,8 +151,6 @@ def _requiring_receipt(
 
 def _require(answer: Response, accept: Accept | None, way: Way) -> None:
     """Raise unless an answer is a receipt."""
-    said = first_words(answer.raw, way.client.token) or "an empty body"
-    reason = f"HTTP {answer.status_code}: {said}"
     try:
         # A lenient client returns from a 404 as well.
         is_accepted = answer.is_success and (
@@ -161,10 +159,16 @@ def _require(answer: Response, accept: Accept | None, way: Way) -> None:
     except Exception as exc:
         # It would fail for every report, so do not quarantine any for it.
         raise ForeignAnswerError(
-            f"accept failed with {type(exc).__name__} for {reason}", answer
+            f"accept failed with {type(exc).__name__} for {_shown(answer, way)}", answer
         ) from exc
     if not is_accepted:
-        raise ForeignAnswerError(reason, answer)
+        raise ForeignAnswerError(_shown(answer, way), answer)
+
+
+def _shown(answer: Response, way: Way) -> str:
+    secret = sent_token(way.client.base_url, way.client.token)
+    said = first_words(answer.raw, secret) or "an empty body"
+    return f"HTTP {answer.status_code}: {said}"
 
 
 def _way_of(submit: Any) -> Way | None:

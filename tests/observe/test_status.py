@@ -1,0 +1,312 @@
+"""The status page over real sockets."""
+
+import base64
+import json
+import socket
+from pathlib import Path
+
+import gevent
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+from pywats import pyWATS
+from pywats.core.throttle import configure_throttling
+
+import pywats_green
+from pywats_green import (
+    FolderQueue,
+    InvalidArgumentError,
+    Pool,
+    QueueProcessor,
+    events,
+    serve_status,
+)
+from pywats_green.observe.board import Board
+from pywats_green.observe.server import Site, Sources, StatusServer, parse_address
+from pywats_green.testing import WatsServer
+
+PASSWORD = "PYWATS_GREEN_STATUS_PASSWORD"
+ROUTE = "/api/Product/{part_number}"
+
+
+@pytest.fixture
+def page():
+    with serve_status("127.0.0.1:0") as server:
+        yield server
+
+
+def get(page, path="", **options):
+    return requests.get(page.url + path, timeout=30, **options)
+
+
+# --- what it shows ---------------------------------------------------------------------------
+
+
+def test_the_page_may_load_nothing_from_anywhere(page):
+    answer = get(page)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    text = answer.text.replace("http://www.w3.org/2000/svg", "")
+    assert "http" not in text
+    assert "innerHTML" not in text
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_calls_and_failures_by_route(page, server: WatsServer):
+    with pyWATS(base_url=server.url, token=server.token) as api:
+        Pool(2).map(api.product.get_product, ["PN-00001", "PN-00001", "PN-00002"])
+        server.fail("GET /api/Product", status=500, times=1)
+        with pytest.raises(Exception, match="500"):
+            api.product.get_product("PN-00003")
+    found = get(page, "status.json").json()
+    (route,) = found["routes"]
+    assert route["route"] == ROUTE
+    assert (route["calls"], route["requests"]) == (4, 3)
+    assert (route["from_cache"], route["failures"]) == (1, 1)
+    (failure,) = found["failures"]
+    assert (failure["method"], failure["route"]) == ("GET", ROUTE)
+    assert "500" in failure["what"]
+    assert server.token not in json.dumps(found)
+
+
+def test_a_queue_and_its_quarantine(page, tmp_path: Path):
+    def submit(report):
+        if report["id"] == "bad":
+            raise ValueError("<script>alert(1)</script>")
+        return True
+
+    queue = FolderQueue(tmp_path)
+    for name in ("good", "bad", "later"):
+        queue.put({"id": name})
+    processor = QueueProcessor(queue, submit, max_attempts=1)
+    processor.drain()
+    queue.put({"id": "waiting"})
+    found = get(page, "status.json").json()
+    (state,) = [state for state in found["queues"] if state["name"] == str(tmp_path)]
+    assert state["stats"]["submitted"] == 2
+    assert state["stats"]["depth"] == 1
+    assert state["quarantined"] == 1
+    (bad,) = state["quarantine"]
+    assert (bad["id"], bad["attempts"]) == ("bad", 1)
+    assert "<script>alert(1)</script>" in bad["reason"]  # as data; the page makes text of it
+
+
+def test_the_limit(page, server: WatsServer):
+    configure_throttling(max_requests=40, window_seconds=60, enabled=True)
+    with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as api:
+        for _ in range(3):
+            api.product.get_product("PN-00001")
+        assert {"used": 3, "limit": 40, "seconds": 60} in pywats_green.stats()["limits"]
+        found = get(page, "status.json").json()
+    assert {"used": 3, "limit": 40, "seconds": 60} in found["stats"]["limits"]
+
+
+def test_what_the_profiler_finds(server: WatsServer):
+    with (
+        pyWATS(base_url=server.url, token=server.token, enable_cache=False) as api,
+        pywats_green.profile_queries() as profile,
+        serve_status("127.0.0.1:0", profile=profile) as page,
+    ):
+        for number in range(6):
+            api.product.get_product(f"PN-{number:05}")
+        (found,) = get(page, "status.json").json()["findings"]
+    assert found["kind"] == "n_plus_one"
+    assert found["count"] == 6
+    assert "fetch_products" in found["advice"]
+    assert Path(__file__).name in found["caller"]
+
+
+def test_the_history_is_an_hour():
+    moments = iter(range(0, 10_000, 10))
+    figures = {
+        "queue": {"submitted": 1, "depth": 2, "in_flight": 3},
+        "throttle": {"waiting": 4, "gates": {}},
+    }
+    board = Board(lambda: figures, list, list, None, clock=lambda: next(moments))
+    for _ in range(500):
+        board.history.add()
+    points = board.history.points
+    board.close()
+    assert points[-1].at - points[0].at == 3600
+    assert points[-1][1:] == (1, 0, 0, 2, 3, 4)
+
+
+def test_metrics(page, server: WatsServer):
+    with pyWATS(base_url=server.url, token=server.token) as api:
+        api.product.get_product("PN-00001")
+        api.product.get_product("PN-00001")
+        text = get(page, "metrics").text
+        families = {family.name: family for family in text_string_to_metric_families(text)}
+    requests_sent = families["pywats_green_requests"]
+    assert requests_sent.type == "counter"
+    (sample,) = requests_sent.samples
+    assert sample.labels == {"method": "GET", "route": ROUTE}
+    assert sample.value == 1
+    (entries,) = families["pywats_green_cache_entries"].samples
+    assert entries.value == pywats_green.stats()["cache"]["size"]
+
+
+# --- health ----------------------------------------------------------------------------------
+
+
+def test_healthy(page):
+    answer = get(page, "healthz")
+    assert (answer.status_code, answer.text) == (200, "ok\n")
+
+
+def test_a_closed_gate_is_not_healthy(page, server: WatsServer):
+    server.fail("GET /api/Product", status=503, times=1, retry_after=60)
+    with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as api:
+        call = gevent.spawn(api.product.get_product, "PN-00001")
+        while not pywats_green.stats()["throttle"]["gates"]:
+            gevent.sleep(0)
+        answer = get(page, "healthz")
+        assert (answer.status_code, answer.text) == (503, "the gate of a server is closed\n")
+        (gate,) = get(page, "status.json").json()["stats"]["throttle"]["gates"].values()
+        assert gate["cause"] == "HTTP 503, Retry-After 60 s"
+        call.kill()
+
+
+def test_a_report_that_waits_too_long_is_not_healthy(tmp_path: Path):
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "1"})
+    processor = QueueProcessor(queue, print)
+    with serve_status("127.0.0.1:0", oldest=1e-6) as page:
+        answer = get(page, "healthz")
+    assert answer.status_code == 503
+    assert answer.text.startswith("a report has been waiting for 0 s")
+    with serve_status("127.0.0.1:0", oldest=None) as page:
+        assert get(page, "healthz").status_code == 200
+    del processor
+
+
+# --- who may read ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+def test_it_is_read_only(page, method):
+    answer = requests.request(method, page.url, timeout=30)
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, HEAD"
+    assert requests.head(page.url, timeout=30).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("evil.example", 421), ("evil.example:80", 421), ("localhost.evil.example", 421),
+        ("127.0.0.1.evil.example:8080", 421), (":80", 421),
+        ("localhost", 200), ("LOCALHOST:8080", 200), ("localhost.:1", 200), ("127.0.0.1", 200),
+        ("[::1]:8080", 200), ("[::1]", 200), ("192.0.2.7:8080", 200), (socket.gethostname(), 200),
+        ("hub.example:8080", 200),
+    ],
+)  # fmt: skip
+def test_only_names_of_this_machine(host, status):
+    """Else a page of another site whose name leads here could read it."""
+    with serve_status("127.0.0.1:0", hosts=["Hub.example"]) as page:
+        assert get(page, headers={"Host": host}).status_code == status
+
+
+def test_another_address_needs_a_password(monkeypatch):
+    monkeypatch.delenv(PASSWORD, raising=False)
+    with pytest.raises(InvalidArgumentError, match=f"set {PASSWORD}, or use 127.0.0.1"):
+        serve_status("0.0.0.0:0")
+
+
+def test_a_password(monkeypatch):
+    monkeypatch.setenv(PASSWORD, "pass:wörd")
+    with serve_status("0.0.0.0:0") as page:
+        url = f"http://127.0.0.1:{page.url.rpartition(':')[2]}"
+        headers = {}
+        for given, status in (
+            (None, 401), ("Basic x", 401), ("Bearer x", 401), ("me:wrong", 401),
+            ("me:", 401), ("me:pass:wörd", 200), (":pass:wörd", 200),
+        ):  # fmt: skip
+            if given is not None:
+                coded = base64.b64encode(given.encode()).decode()
+                headers = {"Authorization": f"Basic {coded}" if ":" in given else given}
+            for path in ("", "status.json", "metrics"):
+                answer = requests.get(url + path, headers=headers, timeout=30)
+                assert answer.status_code == status, (given, path)
+        assert requests.get(url + "healthz", timeout=30).status_code == 200
+        assert "wörd" not in repr(page)
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("127.0.0.1:8080", ("127.0.0.1", 8080)), (":0", ("127.0.0.1", 0)),
+        ("[::1]:8080", ("::1", 8080)), ("hub:65535", ("hub", 65535)),
+    ],
+)  # fmt: skip
+def test_addresses(address, found):
+    assert parse_address(address) == found
+
+
+@pytest.mark.parametrize(
+    "address", ["", "8080", "localhost", "localhost:", "h:x", "h:65536", "h:²"]
+)
+def test_no_addresses(address):
+    with pytest.raises(InvalidArgumentError, match=r"is not HOST:PORT, such as 127\.0\.0\.1:8080"):
+        parse_address(address)
+
+
+# --- it never stands in the way --------------------------------------------------------------
+
+
+def test_readers_that_hang_hold_nobody_up(page, server: WatsServer):
+    host, port = page.url.removeprefix("http://").rstrip("/").split(":")
+    hanging = [socket.create_connection((host, int(port))) for _ in range(30)]
+    for reader in hanging:
+        reader.sendall(b"GET /status.json HT")
+    with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as api:
+        assert len(Pool(10).map(api.product.get_product, ["PN-00001"] * 50)) == 50
+    for reader in hanging:
+        reader.close()
+    assert get(page, "healthz").status_code == 200
+
+
+def test_a_part_that_fails_is_an_answer(caplog):
+    def broken():
+        raise OSError("the disk is gone")
+
+    site = Site(Sources(broken, broken, None), None)
+    with StatusServer("127.0.0.1", 0, site) as page:
+        assert get(page, "status.json").status_code == 500
+        assert get(page, "metrics").status_code == 501
+        assert "pip install 'pywats-green[metrics]'" in get(page, "metrics").text
+        assert get(page, "nothing").status_code == 404
+    assert "the status page could not be made" in caplog.text
+
+
+def test_all_readers_of_a_second_share_a_document():
+    made, now = [], [0.0]
+    site = Site(Sources(lambda: made.append(1), list, None), None, clock=lambda: now[0])
+    with StatusServer("127.0.0.1", 0, site) as page:
+        for _ in range(5):
+            get(page, "status.json")
+        assert len(made) == 1
+        now[0] = 1.0
+        get(page, "status.json")
+    assert len(made) == 2
+
+
+def test_closed_it_listens_to_nothing():
+    before = events.listeners
+    page = serve_status("127.0.0.1:0")
+    assert len(events.listeners) == len(before) + 1
+    page.close()
+    page.close()
+    assert events.listeners == before
+    with pytest.raises(requests.ConnectionError):
+        get(page)
+
+
+def test_an_address_in_use_leaves_nothing_behind(page):
+    before = events.listeners
+    with pytest.raises(OSError, match="in use"):
+        serve_status(page.url.removeprefix("http://").rstrip("/"))
+    assert events.listeners == before

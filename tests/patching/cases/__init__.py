@@ -1,0 +1,1 @@
+"""Programs that use asyncio: each prints the same with pywats_green as without."""

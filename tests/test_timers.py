@@ -1,0 +1,25 @@
+"""Timers of the hub, on the event loop that Windows has, too."""
+
+import os
+import subprocess
+import sys
+
+SHORT = """
+import gevent, pywats_green
+from gevent.event import Event
+from pywats_green.timers import breathe, start_timer
+assert "libuv" in type(gevent.get_hub().loop).__module__
+for seconds in (0.0, 1e-4, 1e-3):
+    done = Event()
+    start_timer(seconds, done.set)
+    assert done.wait(30)
+if sys.platform == "win32":
+    breathe()
+"""
+
+
+def test_none_is_shorter_than_libuv_can_measure() -> None:
+    subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"import sys\n{SHORT}"],
+        check=True, timeout=60, env={**os.environ, "GEVENT_LOOP": "libuv-cffi"},
+    )  # fmt: skip
