@@ -5,6 +5,9 @@ from __future__ import annotations
 from multiprocessing import connection
 from typing import Any
 
+import gevent
+from gevent import get_hub, getcurrent
+
 from pywats_green.patching.processes.polling import poll
 
 _INFINITE = 0xFFFFFFFF
@@ -34,6 +37,10 @@ class Patient:
     @staticmethod
     def _wait(native: Any, what: tuple[Any, ...], milliseconds: int) -> int:
         found = _WAIT_TIMEOUT
+        if getcurrent() is not get_hub():
+            # Also if it is there already: a pool's thread comes here again and again, until another
+            # one has read the result.
+            gevent.sleep(0)
 
         def is_there() -> bool:
             nonlocal found
