@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixture `wats_server`."""
+"""The pytest plugin: the fixture `wats_server`, and a clear word about pytest-xdist."""
 
 from __future__ import annotations
 
@@ -11,6 +11,17 @@ import pytest
 
 if TYPE_CHECKING:
     from pywats_green.testing import WatsServer
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Refuse what would end in an internal error: a patched process cannot be a worker of xdist."""
+    distributes = config.getoption("numprocesses", None) or config.getoption("tx", None)
+    if distributes and "pywats_green" in config.getoption("plugins", []):
+        raise pytest.UsageError(
+            "pytest-xdist's workers fail under -p pywats_green: leave it out of the command line "
+            'and of addopts, and put "import pywats_green" at the top of conftest.py, or use -n 0'
+        )
 
 
 @pytest.fixture(scope="session")

@@ -74,7 +74,8 @@ def patch() -> None:
 
     Raises:
         ImportOrderError: pywats was imported before; the message names the line to move.
-        UnpatchableProcessError: This is a notebook's kernel, which would hang.
+        UnpatchableProcessError: This is a notebook's kernel, a gthread worker of gunicorn, or a
+            running event loop that cannot wait for greenlets: it would hang.
 
     Warns:
         ImportOrderWarning: Modules were imported, or native threads started, that keep
@@ -87,6 +88,8 @@ def patch() -> None:
         raise ImportOrderError(_order_advice())
     if not is_patched() and runs_notebook_kernel():
         raise UnpatchableProcessError(_NOTEBOOK_ADVICE)
+    if not is_patched() and (reason := early.obstacle()) is not None:
+        raise UnpatchableProcessError(reason)
     _done = True
     if not is_patched():  # else the program did it, so nothing imported since is too early
         _patch_all()
@@ -106,6 +109,8 @@ def _patch_all() -> None:
         if imported:
             # The warning below names the modules; gevent's own would be redundant.
             warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
+        # What it warns of is healed right after the patch.
+        warnings.filterwarnings("ignore", "Monkey-patching ssl", monkey.MonkeyPatchWarning)
         monkey.patch_all()
     early.heal(ssl_was_imported=ssl_was_imported)
     _too_early = (*imported, *(f"thread {name}" for name in threads))
