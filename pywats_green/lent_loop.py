@@ -250,7 +250,14 @@ class Loan:
             left = asyncio.all_tasks(self.loop) - {self.task}
             for task in left:
                 task.cancel()
-            self.loop.run_until_complete(self._ended(left))
+            ending = self.loop.create_task(self._ended(left))
+            try:
+                self.loop.run_until_complete(ending)
+            except BaseException:  # interrupted even now: asyncio would complain of what is left
+                for task in (ending, self.task, *left):
+                    task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
+                    task.get_coro().close()
+                raise
         finally:
             self.loop.close()
 

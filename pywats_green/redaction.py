@@ -6,9 +6,11 @@ as `***` there. Of libraries, which turn it into other values, no frames are kep
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
+
+from pywats_green.causes import everything_behind
 
 _SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
@@ -74,7 +76,7 @@ def without_frames(error: BaseException) -> BaseException:
     Returns:
         The same error.
     """
-    for each in _chain(error):
+    for each in everything_behind(error):
         kept: list[TracebackType] = []
         entry = each.__traceback__
         while entry is not None:
@@ -86,14 +88,3 @@ def without_frames(error: BaseException) -> BaseException:
             entry.tb_next = kept[position + 1] if position + 1 < len(kept) else None
         each.__traceback__ = kept[0] if kept else None
     return error
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    todo: list[BaseException | None] = [error]
-    while todo:
-        each = todo.pop()
-        if each is not None and id(each) not in seen:
-            seen.add(id(each))
-            yield each
-            todo += [each.__cause__, each.__context__]

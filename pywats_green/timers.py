@@ -8,9 +8,10 @@ from typing import Protocol, TypeAlias
 
 import gevent
 
-# Seconds. The resolution of libuv, gevent's event loop on Windows, which warns of shorter timers.
-_SHORTEST = 0.001
-_MOMENT = _SHORTEST if os.name == "nt" else 1e-6
+SHORTEST = 0.001
+"""Seconds: the resolution of libuv, gevent's loop on Windows, which warns of shorter waits."""
+
+_MOMENT = SHORTEST if os.name == "nt" else 1e-6
 
 
 class Timer(Protocol):
@@ -33,7 +34,7 @@ def start_timer(seconds: float, callback: Callable[[], None], *, ref: bool = Tru
     """
     loop = gevent.get_hub().loop
     loop.update_now()  # its idea of now may be old, and the timer would go off early
-    timer = loop.timer(max(seconds, _SHORTEST) if seconds else 0.0, ref=ref)
+    timer = loop.timer(max(seconds, SHORTEST) if seconds else 0.0, ref=ref)
     timer.start(callback)
     return timer
 

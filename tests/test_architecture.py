@@ -19,6 +19,7 @@ FLOORS = [
         "arguments",
         "config",
         "exceptions",
+        "causes",
         "no_loop",
         "progress",
         "redaction",

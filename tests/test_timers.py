@@ -5,14 +5,25 @@ import subprocess
 import sys
 
 SHORT = """
-import gevent, pywats_green
+import gevent, pywats_green, tempfile
 from gevent.event import Event
+from pywats_green import FolderQueue, QueueProcessor
 from pywats_green.timers import breathe, start_timer
 assert "libuv" in type(gevent.get_hub().loop).__module__
 for seconds in (0.0, 1e-4, 1e-3):
     done = Event()
     start_timer(seconds, done.set)
     assert done.wait(30)
+queue = FolderQueue(tempfile.mkdtemp())
+queue.put({"id": "r"})
+tries = []
+def fails_once(report):
+    tries.append(report)
+    if len(tries) == 1:
+        raise ConnectionError("just now")
+processor = QueueProcessor(queue, fails_once, backoff=(1e-4, 1e-4))
+assert processor.drain(timeout=60).submitted == 1
+queue.close()
 if sys.platform == "win32":
     breathe()
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import io
 import os
@@ -92,12 +93,17 @@ def main(argv: Sequence[str]) -> int:
     except CommandError as exc:
         print(f"{PROGRAM} {command.name}: {redact(exc)}", file=sys.stderr)
         return exc.status
-    except BrokenPipeError:
-        if command.is_script:
+    except OSError as exc:
+        if command.is_script or not _nobody_reads(exc):
             raise
         # Nobody reads stdout any more; flushing its buffer must not raise at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _nobody_reads(error: OSError) -> bool:
+    """Return whether an error means that nobody reads stdout, which Windows calls EINVAL."""
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
 
 
 def _make_printable() -> None:

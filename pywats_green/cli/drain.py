@@ -25,7 +25,6 @@ from pywats_green.queue.signals import stopping_on_signals
 from pywats_green.queue.source import remaining_in
 from pywats_green.upstream.features.queues.processor import QueueProcessor
 from pywats_green.upstream.features.queues.submission import Accept, any_2xx
-from pywats_green.upstream.features.status import serve_status
 
 NOT_CONFIGURED = 3
 UNAVAILABLE = 4
@@ -120,6 +119,8 @@ def _status_page(address: str | None) -> Iterator[None]:
     if address is None:
         yield
         return
+    from pywats_green.upstream.features.status import serve_status  # noqa: PLC0415  # rarely used
+
     try:
         page = serve_status(address)
     except (InvalidArgumentError, OSError) as exc:

@@ -58,24 +58,27 @@ def tokens_of(seed: int) -> tuple[str, str]:
     return first.decode(), second.decode()
 
 
-def check_options(
+def checked_options(
     latency: float = 0.0,
     jitter: float = 0.0,
     rate_limit: tuple[int, float] | None = None,
-    **_: Any,
-) -> None:
+    **others: Any,
+) -> dict[str, Any]:
     """Check times and limits; other settings are checked by the server.
+
+    Returns:
+        All of them.
 
     Raises:
         ValueError: A time is negative, or the rate limit is not a pair of positive numbers.
     """
     if latency < 0 or jitter < 0:
         raise ValueError("latency and jitter must be seconds, 0 or more")
-    if rate_limit is None:
-        return
-    most, window = rate_limit
-    if most < 1 or window <= 0:
-        raise ValueError("rate_limit must be a pair: requests (1 or more), window in seconds")
+    if rate_limit is not None:
+        most, window = rate_limit
+        if most < 1 or window <= 0:
+            raise ValueError("rate_limit must be a pair: requests (1 or more), window in seconds")
+    return {"latency": latency, "jitter": jitter, "rate_limit": rate_limit, **others}
 
 
 def check_fault(mode: str, times: int | None) -> None:
@@ -217,7 +220,7 @@ class Driver(ABC):
                 name is unknown.
             RuntimeError: The server is not running.
         """
-        check_options(**settings)
+        checked_options(**settings)
         self._control("configure", **settings)
 
     def seed_products(self, count: int) -> None:

@@ -16,7 +16,7 @@ import httpx
 from pywats_green.testing.app import control
 from pywats_green.testing.app.application import Application, Delivery
 from pywats_green.testing.app.messages import Request, encode_json
-from pywats_green.testing.driver import Driver, check_options, tokens_of
+from pywats_green.testing.driver import Driver, checked_options, tokens_of
 
 OK = 200
 _FOR_EVER = 1e6  # seconds
@@ -177,18 +177,11 @@ def mock_wats(
     Raises:
         ValueError: A time is negative, or the rate limit is not a pair of positive numbers.
     """
-    check_options(latency=latency, jitter=jitter, rate_limit=rate_limit)
-    wats = MockWats(
-        url,
-        {
-            "latency": latency,
-            "jitter": jitter,
-            "rate_limit": rate_limit,
-            "seed": seed,
-            "lightweight_query": lightweight_query,
-            "record": record,
-        },
-    )
+    options = checked_options(
+        latency, jitter, rate_limit,
+        seed=seed, lightweight_query=lightweight_query, record=record,
+    )  # fmt: skip
+    wats = MockWats(url, options)
     blocking: Any = httpx.HTTPTransport.handle_request
     cooperative: Any = httpx.AsyncHTTPTransport.handle_async_request
 

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pywats_green.testing.certificates import Certificates
-from pywats_green.testing.driver import Driver, check_options, tokens_of
+from pywats_green.testing.driver import Driver, checked_options, tokens_of
 from pywats_green.testing.process import ServerProcess
 
 if TYPE_CHECKING:
@@ -53,16 +53,10 @@ class WatsServer(Driver):
         *,
         port: int = 0,
     ) -> None:
-        check_options(latency=latency, jitter=jitter, rate_limit=rate_limit)
-        self._options: dict[str, Any] = {
-            "latency": latency,
-            "jitter": jitter,
-            "rate_limit": rate_limit,
-            "seed": seed,
-            "lightweight_query": lightweight_query,
-            "record": record,
-            "port": port,
-        }
+        self._options = checked_options(
+            latency, jitter, rate_limit,
+            seed=seed, lightweight_query=lightweight_query, record=record, port=port,
+        )  # fmt: skip
         self._tls = tls
         self._process: ServerProcess | None = None
         self._certificates: Certificates | None = None

@@ -651,7 +651,7 @@ def test_no_reader_sees_a_value_older_than_the_last_finished_write(server: WatsS
             product = products[key].model_copy(update={"description": str(number)})
             rng.choice(clients).product.update_product(product)
             written[key] = number
-            gevent.sleep(rng.random() * 0.02)
+            gevent.sleep(rng.uniform(0.001, 0.02))
 
     def reader() -> None:
         while True:

@@ -309,7 +309,7 @@ def test_readers_writers_kills_and_expiry_never_show_an_older_value() -> None:
 
         def loader() -> int:
             value = truth[key]
-            gevent.sleep(rng.random() * 0.003)
+            gevent.sleep(rng.uniform(0.001, 0.004))
             if rng.random() < 0.1:
                 raise LookupError
             return value
@@ -333,7 +333,7 @@ def test_readers_writers_kills_and_expiry_never_show_an_older_value() -> None:
             else:
                 with gevent.Timeout(rng.choice([0.001, 1.0]), False):
                     read(key)
-            gevent.sleep(rng.random() * 0.001)
+            gevent.sleep(0.001)
 
     workers = [gevent.spawn(worker) for _ in range(60)]
     for _ in range(40):

@@ -173,6 +173,19 @@ def test_gevent_that_is_too_old(monkeypatch):
     assert (row.status, row.advice) == ("fail", "pip install 'gevent>=25.9.1'")
 
 
+@pytest.mark.parametrize(
+    ("system", "largest", "status"),
+    [("Windows", 2**31 - 1, "fail"), ("Windows", 2**63 - 1, "ok"), ("Linux", 2**31 - 1, "ok")],
+)
+def test_a_python_of_32_bits_on_windows(monkeypatch, system, largest, status):
+    from pywats_green.cli.checks import installation
+
+    monkeypatch.setattr("platform.system", lambda: system)
+    monkeypatch.setattr(sys, "maxsize", largest)
+    (row,) = installation.python()
+    assert row.status == status
+
+
 @pytest.mark.parametrize("version", [None, "0.7.0rc1", "0.4.0b1"])
 def test_pywats_out_of_range(monkeypatch, version):
     from pywats_green.cli.checks import installation

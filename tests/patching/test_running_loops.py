@@ -201,3 +201,15 @@ def test_a_python_on_which_nobody_tried_it_is_left_alone(run_python: Run) -> Non
         env={"PYWATS_GREEN_DISABLE": "1"},
     )
     assert (done.stdout, done.stderr) == ("not tried on Python 3.14 True\n", "")
+
+
+@per_greenlet
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(3))
+def test_kills_and_deadlines_leave_nothing_behind(seed: int) -> None:
+    script = Path(__file__).with_name("kills.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(seed)],
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

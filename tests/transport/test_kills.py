@@ -57,7 +57,7 @@ def test_calls_killed_at_random_points_disturb_no_other(
         part_number = f"PN-{number:05}"
         path = f"/api/Product/{part_number}"
         try:
-            with gevent.Timeout(chance.uniform(0.0, 0.01) if number % 3 == 0 else None):
+            with gevent.Timeout(chance.uniform(0.001, 0.01) if number % 3 == 0 else None):
                 answer = transport.request("GET", path, None, headers, None, 10.0)
         except gevent.Timeout:
             outcomes["timed out"] += 1
@@ -69,7 +69,7 @@ def test_calls_killed_at_random_points_disturb_no_other(
     def ask_and_kill(number: int) -> None:
         asking = gevent.spawn(ask, number)
         if number % 3 == 1:
-            gevent.sleep(chance.uniform(0.0, 0.01))
+            gevent.sleep(chance.uniform(0.001, 0.01))
             asking.kill()
             outcomes["killed"] += isinstance(asking.value, gevent.GreenletExit)
         asking.get()

@@ -1,7 +1,8 @@
 """The smoke test of a Windows Python, which runs this file; every other system can, too.
 
-The package is imported, doctor and demo run, two processes fill a queue and two empty it, files
-become reports, Ctrl-Break ends drain and serve in order, and a console shows any name.
+The package is imported, doctor and demo run, two processes fill a queue and two empty it, a
+thousand calls are in flight, files become reports, Ctrl-Break ends drain and serve in order, and
+neither an old console nor none is in the way.
 """
 
 import pywats_green  # isort: split
@@ -16,6 +17,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+import gevent
+from pywats import pyWATS
+from pywats.core.throttle import configure_throttling
 
 from pywats_green.testing import WatsServer
 
@@ -144,9 +149,23 @@ def queue(folder: Path, server: WatsServer) -> None:
     with step("Ctrl-Break ends drain --watch"):
         watching = interruptible("drain", str(folder), "--watch", "--json", env=own)
         assert b"watching" in watching.stderr.readline()
+        output_of(python("-c", PUT, str(folder), "c"))
+        while len(server.reports()) < 60:  # its handlers are set before it sends
+            assert watching.poll() is None
+            gevent.sleep(0.05)
         interrupt(watching)
         assert json.loads(output_of(watching))["remaining"] == 0
         assert not list((folder / "owners").iterdir())
+
+
+def many(server: WatsServer) -> None:
+    with step("1,000 calls in flight, twice what `select` can watch"):
+        configure_throttling(enabled=False)
+        with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as api:
+            parts = [f"PN-{number:05d}" for number in range(1000)]
+            found = pywats_green.Pool(1000).map(api.product.get_product, parts)
+            assert [product.part_number for product in found] == parts
+        assert server.stats()["connections_opened"] > 512
 
 
 def serve() -> None:
@@ -180,6 +199,8 @@ def main() -> None:
         installation()
         with WatsServer() as server:
             queue(Path(room, "Warteschlange für A"), server)
+        with WatsServer(latency=3.0) as server:
+            many(server)
         serve()
         converter(Path(room))
 

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import requires
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from packaging.requirements import Requirement
 
@@ -79,15 +79,13 @@ def set_up() -> None:
     _once("packages", "\n".join(_requirements()), _install_packages)
 
 
-def run(
-    arguments: Sequence[str], *, timeout: float, environ: Mapping[str, str] | None = None
-) -> int:
+def run(arguments: Sequence[str], *, timeout: float, output: BinaryIO | None = None) -> int:
     """Run the Windows Python in the root of the checkout, with the checkout's package.
 
     Args:
         arguments: What follows `python.exe`.
         timeout: Seconds after which it is killed.
-        environ: More environment variables.
+        output: Where to write what it prints. None: to stdout.
 
     Returns:
         Its exit status, or TIMED_OUT.
@@ -96,12 +94,14 @@ def run(
     process = subprocess.Popen(
         [_wine(), str(_python()), "-X", "faulthandler", "-u", *arguments],
         cwd=ROOT,
-        env={**_environ(), **(environ or {})},
+        env=_environ(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    reader = threading.Thread(target=_copy, args=(process.stdout,), daemon=True)
+    reader = threading.Thread(
+        target=_copy, args=(process.stdout, output or sys.stdout.buffer), daemon=True
+    )
     reader.start()
     try:
         status = process.wait(timeout)
@@ -114,10 +114,10 @@ def run(
     return status
 
 
-def _copy(stream: IO[bytes]) -> None:
+def _copy(stream: IO[bytes], output: BinaryIO) -> None:
     while chunk := stream.read1():
-        sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
+        output.write(chunk)
+        output.flush()
 
 
 def stop() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import sys
 from collections.abc import Iterator
 
 from gevent import monkey
@@ -27,8 +28,12 @@ OLDEST_GEVENT = "25.9.1"
 
 
 def python() -> Iterator[Row]:
-    """The Python version."""
-    yield Row("python", "ok", f"{platform.python_version()} on {platform.system()}")
+    """The Python version; on Windows, gevent and greenlet have wheels for 64 bits only."""
+    found = f"{platform.python_version()} on {platform.system()}"
+    if platform.system() == "Windows" and sys.maxsize < 1 << 32:
+        yield Row("python", "fail", f"{found}, 32 bits", "install a 64-bit Python")
+    else:
+        yield Row("python", "ok", found)
 
 
 def gevent() -> Iterator[Row]:

@@ -30,6 +30,7 @@ from pywats_green.queue.convert.results import (
 from pywats_green.queue.convert.watch_folder import SourceFile, WatchFolder, has_changed
 from pywats_green.queue.folder.files import off_hub
 from pywats_green.queue.held_files import patiently
+from pywats_green.timers import SHORTEST
 
 POLL = 0.25  # seconds between two scans of the folder
 AGAIN = 5.0  # seconds after which what the disk refused is retried
@@ -182,7 +183,7 @@ class Session:
         return self._stopping or self._error is not None or self._timer() >= self._end
 
     def _pause(self) -> float:
-        return max(0.0, min(POLL, self._end - self._timer()))
+        return max(SHORTEST, min(POLL, self._end - self._timer()))
 
     def _look(self) -> tuple[list[SourceFile], int]:
         """Return the files to convert now, and how many may still be being written."""

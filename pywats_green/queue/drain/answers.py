@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
+from pywats_green.causes import causes
 from pywats_green.retry_after import seconds_asked
 
 # What a server says when it already has this report. The subject must start a clause and be the
@@ -68,24 +69,6 @@ def response_of(exc: BaseException) -> Any | None:
     return next(
         (found for found in responses if isinstance(getattr(found, "status_code", None), int)), None
     )
-
-
-def causes(exc: BaseException, *, contexts: bool = False) -> Iterator[BaseException]:
-    """Yield an error and what it was raised from, down to the first.
-
-    Args:
-        exc: The error.
-        contexts: Where nothing is said about that, follow what was being handled.
-    """
-    seen: set[int] = set()
-    current: BaseException | None = exc
-    while current is not None and id(current) not in seen:
-        seen.add(id(current))
-        yield current
-        following = current.__cause__
-        if following is None and contexts and not current.__suppress_context__:
-            following = current.__context__
-        current = following
 
 
 def is_already_there(response: Any) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, NamedTuple
 
+from pywats_green.causes import causes
 from pywats_green.exceptions import (
     AdmissionTimeoutError,
     ForeignAnswerError,
@@ -21,7 +22,6 @@ from pywats_green.exceptions import (
     UnreadableReportError,
 )
 from pywats_green.queue.drain.answers import (
-    causes,
     described,
     is_already_there,
     redacted,

@@ -19,6 +19,7 @@ from pywats_green.queue.drain.sending import Sender, Sending
 from pywats_green.queue.drain.settling import Taken
 from pywats_green.queue.gate import Gate, Permit
 from pywats_green.queue.source import Source
+from pywats_green.timers import SHORTEST
 
 logger = logging.getLogger("pywats_green.queue")
 
@@ -30,7 +31,7 @@ _OUTAGE_WAIT = 1.0  # before a source that cannot be read is asked again
 
 
 def _wait(event: Event, seconds: float) -> None:
-    event.wait(seconds)
+    event.wait(max(seconds, SHORTEST))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from pywats_green.exceptions import (
     TransportTimeoutError,
 )
 from pywats_green.redaction import guarded, without_user_info
+from pywats_green.timers import SHORTEST
 from pywats_green.transport import Answer, Transport
 from pywats_green.upstream.client import breaker, mocks
 from pywats_green.upstream.client.admission import admit, settle
@@ -162,7 +163,7 @@ class Exchange:
                 *(attempt + 1, retries.max_attempts, method, endpoint, delay, cause),
             )
             if not ended.is_held:  # else admission makes the next attempt wait, like all others
-                gevent.sleep(delay)
+                gevent.sleep(max(delay, SHORTEST) if delay > 0 else 0.0)
             attempt += ended.counts
         if answer is None:
             raise error  # type: ignore[misc]  # one of the two is set

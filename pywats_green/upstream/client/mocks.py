@@ -25,6 +25,7 @@ from pywats.core import client as blocking_module
 from pywats.core.client import HttpClient
 
 from pywats_green.bridge import drive
+from pywats_green.causes import everything_behind
 from pywats_green.exceptions import (
     TransportConnectError,
     TransportError,
@@ -155,7 +156,7 @@ class ThroughHttpx:
         except httpx.HTTPError as exc:
             raise TransportError(str(exc)) from exc
         except Exception as exc:
-            if not _was_passed_on(exc):
+            if not any(isinstance(each, _PassedOnError) for each in everything_behind(exc)):
                 raise
         finally:
             _call.reset(token)
@@ -257,14 +258,6 @@ def _answer(response: Any) -> Answer:
         content = json.dumps(response.json()).encode()
     headers = {name.lower(): value for name, value in dict(response.headers).items()}
     return Answer(response.status_code, headers, content)
-
-
-def _was_passed_on(exc: BaseException | None) -> bool:
-    while exc is not None:
-        if isinstance(exc, _PassedOnError):
-            return True
-        exc = exc.__cause__ or exc.__context__
-    return False
 
 
 def _transports(client: Any) -> list[Any]:

@@ -12,9 +12,11 @@ import gevent
 
 from pywats_green.arguments import require_seconds
 from pywats_green.config import environment
+from pywats_green.events import subscribe
 from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.observe.board import Board, FindingState, Quarantined, QueueState
 from pywats_green.observe.server import Site, Sources, StatusServer, is_loopback, parse_address
+from pywats_green.observe.traffic import Traffic
 from pywats_green.queue.drain.statistics import live_processors
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.upstream.features.inspection import stats
@@ -92,9 +94,7 @@ def metrics_collector() -> StatsCollector:
     Raises:
         ImportError: prometheus-client is not installed: `pip install 'pywats-green[metrics]'`.
     """
-    from pywats_green.events import subscribe  # noqa: PLC0415
     from pywats_green.observe.metrics import StatsCollector  # noqa: PLC0415
-    from pywats_green.observe.traffic import Traffic  # noqa: PLC0415
 
     traffic = Traffic()
     subscribe(traffic)

@@ -149,7 +149,7 @@ def test_a_server_that_comes_back_is_found_by_one_probe(folder: Path) -> None:
             folder,
             api,
             concurrency=50,
-            backoff=(0.05, 0.2),
+            backoff=(0.05, 1.0),
             on_result=lambda _item, outcome, _error: outcome == "released" and away.set(),
         )
         drain = gevent.spawn(processor.drain)
@@ -160,7 +160,7 @@ def test_a_server_that_comes_back_is_found_by_one_probe(folder: Path) -> None:
             summary = drain.get(timeout=60)
             assert second.reports() == dict.fromkeys(ids, 1)
         assert summary[:5] == (200, 0, 0, 0, None)
-        assert processor.stats()["released"] < 70  # what was in flight, and probes one by one
+        assert processor.stats()["released"] < 150  # what was in flight, and probes one by one
         assert api._http_client._circuit_breaker.state.name == "CLOSED"
 
 

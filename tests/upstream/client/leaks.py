@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import pickle
 from base64 import b64encode
-from collections.abc import Iterator
 from pathlib import Path
 from traceback import StackSummary, walk_tb
 from urllib.parse import quote
 
 import pytest
 
+from pywats_green.causes import everything_behind
 from pywats_green.events import RequestEvent
 
 TOKEN = "c3RhdGlvbi03OnRva2VuLW9mLXBsYW50"  # station-7:token-of-plant
@@ -33,18 +33,6 @@ SECRETS = {
 
 def with_user_info(url: str, user: str = USER, password: str = PASSWORD) -> str:
     return url.replace("://", f"://{user}:{quote(password, safe='')}@", 1)
-
-
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error, and all that it came from, also what is not shown."""
-    seen: set[int] = set()
-    todo: list[BaseException | None] = [error]
-    while todo:
-        each = todo.pop()
-        if each is not None and id(each) not in seen:
-            seen.add(id(each))
-            yield each
-            todo += [each.__cause__, each.__context__]
 
 
 class Leaks:
@@ -69,7 +57,7 @@ class Leaks:
             self.see_error(event.error)
 
     def see_error(self, error: BaseException) -> None:
-        for each in chain(error):
+        for each in everything_behind(error):
             name = type(each).__name__
             self.see(name, each, each.args, vars(each))
             self._see_locals(name, each)

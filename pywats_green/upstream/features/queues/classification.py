@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
-from pywats_green.queue.drain.answers import causes
+from pywats_green.causes import causes
 from pywats_green.queue.drain.classification import Classifier, Kind
 
 # Upstream's messages for a refused report, and for a broken connection.

@@ -1,0 +1,11 @@
+"""What the tests run on."""
+
+import sys
+
+WINE = False
+"""Whether this is a Windows Python under Wine, which lacks some of what Windows has."""
+
+if sys.platform == "win32":
+    import ctypes
+
+    WINE = hasattr(ctypes.windll.ntdll, "wine_get_version")
