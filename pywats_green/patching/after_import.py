@@ -6,30 +6,42 @@ import importlib.abc
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
 
-def when_imported(name: str, change: Callable[[], object]) -> None:
+def when_imported(
+    name: str,
+    change: Callable[[], object],
+    during: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> None:
     """Call `change` once, right after a module was imported: now, if it already is.
 
     Args:
         name: Full name of the module.
         change: Changes it; what it raises fails the import.
+        during: Returns a context in which the module is executed, if it was not yet.
     """
     if name in sys.modules:
         change()
     else:
-        sys.meta_path.insert(0, _Finder(name, change))
+        sys.meta_path.insert(0, _Finder(name, change, during))
 
 
 class _Finder(importlib.abc.MetaPathFinder):
     """Finds one module, as the other finders do, and takes itself off."""
 
-    def __init__(self, name: str, change: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        name: str,
+        change: Callable[[], object],
+        during: Callable[[], AbstractContextManager[object]],
+    ) -> None:
         self._name = name
         self._change = change
+        self._during = during
 
     def find_spec(
         self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
@@ -47,7 +59,8 @@ class _Finder(importlib.abc.MetaPathFinder):
 
         def exec_module(module: ModuleType) -> None:
             del loader.exec_module  # a reload is the loader's own business
-            execute(module)
+            with self._during():
+                execute(module)
             self._change()
 
         loader.exec_module = exec_module

@@ -1,4 +1,4 @@
-"""Heals what was made before the patch and would fail or freeze every greenlet after it."""
+"""Heals what was made before the patch and would hang or fail after it, or refuses to patch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import selectors
 import ssl
 import sys
 import threading
+from types import FrameType
 from typing import Any
 
 from gevent import monkey
@@ -20,31 +21,18 @@ EXECUTOR_MODULE = "concurrent.futures.thread"
 _native_ident: Any = monkey.get_original("threading", "get_ident")
 
 
-def heal(*, ssl_was_imported: bool) -> None:
-    """Heal the process, right after the patch.
-
-    Args:
-        ssl_was_imported: Whether a module may hold an unpatched `SSLContext`.
-    """
-    if ssl_was_imported:
-        _heal_ssl()
-    if EXECUTOR_MODULE in sys.modules:
-        _heal_executors()
-    if LOOP_MODULE in sys.modules:
-        _heal_loops()
-
-
 def obstacle() -> str | None:
-    """Return what runs in this process and would hang once it was patched, and what to do."""
-    worker = getattr(sys.modules.get(GTHREAD_MODULE), "ThreadWorker", None)
-    if worker is not None and any(isinstance(known, worker) for known in gc.get_objects()):
-        return (
-            "gunicorn's gthread worker would hang if it was patched now, when it loads the "
-            'application: put "import pywats_green" into gunicorn.conf.py, or start gunicorn with '
-            "--preload, or with -k gevent"
-        )
+    """Return what imports this, would hang once it was patched, and what to do instead."""
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001
+    while frame is not None:
+        if frame.f_globals.get("__name__") == GTHREAD_MODULE:
+            return (
+                "gunicorn's gthread worker would hang if it was patched now, when it loads the "
+                'application: put "import pywats_green" into gunicorn.conf.py, or use -k gevent'
+            )
+        frame = frame.f_back
     running = _running_loop()
-    if running is not None and not isinstance(running, _selector_loop()):
+    if running is not None and not isinstance(running, _attribute(LOOP_MODULE, _LOOP)):
         return (
             f"a running {type(running).__module__}.{type(running).__name__} would never let a "
             "greenlet run: import pywats_green before the event loop starts, and use asyncio's "
@@ -53,22 +41,35 @@ def obstacle() -> str | None:
     return None
 
 
-def _heal_ssl() -> None:
-    """Exchange the class `SSLContext` in modules that hold it, urllib3's among them.
+def heal(*, ssl_was_imported: bool) -> None:
+    """Heal the process, right after the patch.
 
-    Its setters look for themselves by name and find gevent's class, which calls them: each would
-    recurse without end. Contexts that exist get gevent's class, which is theirs with other methods.
+    Args:
+        ssl_was_imported: Whether a module may hold an unpatched `SSLContext`.
     """
-    original: Any = monkey.get_original(SSL_MODULE, "SSLContext")
-    for name, module in tuple(sys.modules.items()):
-        if module is None or name.partition(".")[0] == "gevent":
-            continue
-        namespace = vars(module) if hasattr(module, "__dict__") else {}
-        for attribute in [key for key, value in tuple(namespace.items()) if value is original]:
-            namespace[attribute] = ssl.SSLContext
+    context: Any = monkey.get_original(SSL_MODULE, "SSLContext") if ssl_was_imported else None
+    executor = _attribute(EXECUTOR_MODULE, "ThreadPoolExecutor")
+    loop = _attribute(LOOP_MODULE, _LOOP)
+    if context is not None:
+        _rebind(context, ssl.SSLContext)
+    if not (context or executor or loop):
+        return
     for known in gc.get_objects():
-        if type(known) is original:
-            known.__class__ = ssl.SSLContext
+        kind = type(known)  # not isinstance: lazy objects would go and look what they are
+        if kind is context:
+            known.__class__ = ssl.SSLContext  # the same with other methods
+        elif executor is not None and issubclass(kind, executor):
+            _heal_executor(known)
+        elif loop is not None and issubclass(kind, loop):
+            _heal_loop(known)
+
+
+_LOOP = "BaseSelectorEventLoop"
+
+
+def _attribute(module: str, name: str) -> Any:
+    """Return an attribute of a module; None if nobody has imported it."""
+    return getattr(sys.modules.get(module), name, None)
 
 
 def _running_loop() -> Any:
@@ -76,22 +77,33 @@ def _running_loop() -> Any:
     return None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001
 
 
-def _selector_loop() -> Any:
-    return vars(sys.modules[LOOP_MODULE])["BaseSelectorEventLoop"]
+def _rebind(original: object, patched: object) -> None:
+    """Exchange a class in all modules that hold it: urllib3's hold `SSLContext`.
 
-
-def _heal_loops() -> None:
-    """Let event loops that exist wait in gevent's hub: what they wait for may be a greenlet."""
-    kind = _selector_loop()
-    for known in gc.get_objects():
-        if not isinstance(known, kind) or known.is_closed():
+    Its setters look for themselves by name and find gevent's class, which calls them: each would
+    recurse without end.
+    """
+    for name, module in tuple(sys.modules.items()):
+        if module is None or name.partition(".")[0] == "gevent":
             continue
-        loop: Any = known
-        selector = selectors.DefaultSelector()
-        for key in tuple(loop._selector.get_map().values()):  # noqa: SLF001
-            selector.register(key.fileobj, key.events, key.data)
-        loop._selector.close()  # noqa: SLF001
-        loop._selector = selector  # noqa: SLF001
+        namespace = vars(module) if hasattr(module, "__dict__") else {}
+        for attribute in [key for key, value in tuple(namespace.items()) if value is original]:
+            namespace[attribute] = patched
+
+
+def _heal_loop(loop: Any) -> None:
+    """Let an event loop wait in gevent's hub: what it waits for may be a greenlet.
+
+    If it runs, then we are inside one of its callbacks, and it is not waiting now. One that runs
+    in another thread goes on as it is.
+    """
+    if loop.is_closed() or (loop.is_running() and loop is not _running_loop()):
+        return
+    selector = selectors.DefaultSelector()
+    for key in tuple(loop._selector.get_map().values()):  # noqa: SLF001
+        selector.register(key.fileobj, key.events, key.data)
+    loop._selector.close()  # noqa: SLF001
+    loop._selector = selector  # noqa: SLF001
 
 
 class _IdleThreads(threading.Semaphore):
@@ -106,18 +118,14 @@ class _IdleThreads(threading.Semaphore):
             super().release(n)
 
 
-def _heal_executors() -> None:
-    """Let each ThreadPoolExecutor begin anew, with a queue and locks of the patched kind.
+def _heal_executor(executor: Any) -> None:
+    """Let a ThreadPoolExecutor begin anew, with a queue and locks of the patched kind.
 
     Its greenlets would wait natively at the old queue. Threads that it has finish what they were
     given, and end with the executor or the process.
     """
-    kind: Any = vars(sys.modules[EXECUTOR_MODULE])["ThreadPoolExecutor"]
-    native: Any = monkey.get_original("queue", "SimpleQueue")
-    for known in gc.get_objects():
-        if isinstance(known, kind) and isinstance(getattr(known, "_work_queue", None), native):
-            executor: Any = known
-            executor._work_queue = queue.SimpleQueue()  # noqa: SLF001
-            executor._idle_semaphore = _IdleThreads()  # noqa: SLF001
-            executor._shutdown_lock = threading.Lock()  # noqa: SLF001
-            executor._threads = set()  # noqa: SLF001
+    if hasattr(executor, "_work_queue"):  # else not initialised yet
+        executor._work_queue = queue.SimpleQueue()  # noqa: SLF001
+        executor._idle_semaphore = _IdleThreads()  # noqa: SLF001
+        executor._shutdown_lock = threading.Lock()  # noqa: SLF001
+        executor._threads = set()  # noqa: SLF001

@@ -20,7 +20,7 @@ from pywats_green.exceptions import (
     ImportOrderWarning,
     UnpatchableProcessError,
 )
-from pywats_green.patching import closing, early, processes, running_loops
+from pywats_green.patching import closing, early, libraries, processes, running_loops
 
 # All of these must be patched, even `queue`: otherwise ThreadPoolExecutor waits on a native
 # SimpleQueue inside a greenlet and blocks the hub.
@@ -97,6 +97,7 @@ def patch() -> None:
     running_loops.install()
     closing.make_prompt()
     processes.make_cooperative()
+    libraries.mend()
 
 
 def _patch_all() -> None:

@@ -85,10 +85,36 @@ async def main():
 asyncio.run(main())
 """
 
+MADE_BEFORE = """
+import asyncio
+loop = asyncio.SelectorEventLoop()
+import pywats_green
+print(loop.run_until_complete(asyncio.wait_for(loop.run_in_executor(None, abs, -1), 60)))
+print(loop.run_until_complete(asyncio.sleep(0.01, "slept")))
+loop.close()
+"""
 
-@pytest.mark.skipif(sys.platform == "win32", reason="refused there: the loop is no selector loop")
-def test_an_event_loop_that_runs_already(run_python) -> None:  # type: ignore[no-untyped-def]
-    done = run_python(INSIDE_A_LOOP)
+IN_A_THREAD = """
+import asyncio, threading
+loop = asyncio.SelectorEventLoop()
+thread = threading.Thread(target=loop.run_forever)
+thread.start()
+import pywats_green
+print(asyncio.run_coroutine_threadsafe(asyncio.sleep(0, 1), loop).result(60))
+print(asyncio.run_coroutine_threadsafe(asyncio.sleep(0.01, "slept"), loop).result(60))
+loop.call_soon_threadsafe(loop.stop)
+thread.join()
+loop.close()
+"""
+
+LOOPS = {"runs": INSIDE_A_LOOP, "made": MADE_BEFORE, "in a thread": IN_A_THREAD}
+
+
+@pytest.mark.parametrize("source", LOOPS.values(), ids=LOOPS)
+def test_an_event_loop_from_before(run_python, source) -> None:  # type: ignore[no-untyped-def]
+    if sys.platform == "win32" and source is INSIDE_A_LOOP:
+        pytest.skip("refused there: the loop is no selector loop")
+    done = run_python(source, warnings="default")
     assert (done.stdout, done.returncode) == ("1\nslept\n", 0), done.stderr
 
 
@@ -107,4 +133,20 @@ def test_a_running_loop_that_cannot_wait_for_greenlets_is_refused(run_python) ->
     )
     refusal, patched = done.stdout.splitlines()
     assert refusal.startswith("UnpatchableProcessError a running uvloop.Loop would never")
+    assert patched == "False"
+
+
+def test_a_worker_of_gthread_is_refused(run_python) -> None:  # type: ignore[no-untyped-def]
+    """tests/works_with has the real one."""
+    done = run_python(
+        "__name__ = 'gunicorn.workers.gthread'\n"
+        "try:\n"
+        "    import pywats_green\n"
+        "except ImportError as exc:\n"
+        "    print(type(exc).__name__, exc)\n"
+        "from gevent import monkey\n"
+        "print(monkey.is_module_patched('socket'))\n"
+    )
+    refusal, patched = done.stdout.splitlines()
+    assert refusal.startswith("UnpatchableProcessError gunicorn's gthread worker would hang")
     assert patched == "False"

@@ -134,3 +134,15 @@ def test_nobody_pays_who_never_uses_it(script):
     assert first == "[]"
     assert module.startswith("pywats_green.") or os.name != "posix"
     assert finders == "[]"
+
+
+def test_what_geventmp_has_done_is_left_alone(script):
+    """As it replaces the class, when `patch_all` is called."""
+    done = script("""
+        import multiprocessing.connection as connection
+        kind = type("Connection", (connection._ConnectionBase,), {"__module__": "geventmp._mp"})
+        connection.Connection = kind
+        import pywats_green
+        print("_recv" in vars(kind))
+    """)
+    assert done.stdout == "False\n", done.stderr

@@ -65,8 +65,9 @@ class _Forked:
             return  # not a fork: a fresh child runs the same hooks
         self._pid = os.getpid()
         hub: Any = gevent.hub.get_hub()
-        # Kept: a greenlet that is collected runs its `finally` blocks.
-        greenlets = [known for known in gc.get_objects() if isinstance(known, greenlet)]
+        # Kept: a greenlet that is collected runs its `finally` blocks. By type: isinstance makes
+        # lazy objects look what they are.
+        greenlets = [known for known in gc.get_objects() if issubclass(type(known), greenlet)]
         self._left += [hub, hub.loop, dict(_watched), greenlets]
         _watched.clear()
         loop = hub.loop
