@@ -112,7 +112,7 @@ def _patch_all() -> None:
             warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
         # What it warns of is healed right after the patch.
         warnings.filterwarnings("ignore", "Monkey-patching ssl", monkey.MonkeyPatchWarning)
-        monkey.patch_all()
+        monkey.patch_all(geventmp=False)  # see `processes`
     early.heal(ssl_was_imported=ssl_was_imported)
     _too_early = (*imported, *(f"thread {name}" for name in threads))
     if threads:

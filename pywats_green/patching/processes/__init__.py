@@ -5,8 +5,8 @@ the system's: either freezes every greenlet, and with them the pool's own thread
 
 geventmp on PyPI is kept up (0.0.12 of October 2026) and does much of it, but calls itself
 experimental, needs Python 3.11 and POSIX, makes descriptors non-blocking that children inherit, and
-replaces semaphores by eventfds, so that a child needs it, too. Where it is installed, it has patched
-multiprocessing already, and nothing here does.
+replaces semaphores by eventfds, so that a child needs it, too; its RLock failed our tests. So it is
+turned off, unless the program has patched with it before: then nothing here is changed.
 """
 
 from __future__ import annotations
