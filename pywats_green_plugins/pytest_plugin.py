@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Refuse what would end in an internal error: a patched process cannot be a worker of xdist."""
+    """Refuse what would end in an internal error: execnet waits natively, here and in workers."""
     distributes = config.getoption("numprocesses", None) or config.getoption("tx", None)
-    if distributes and "pywats_green" in config.getoption("plugins", []):
+    is_green = "pywats_green" in sys.modules and not os.environ.get("PYWATS_GREEN_DISABLE")
+    if distributes and is_green:
         raise pytest.UsageError(
-            "pytest-xdist's workers fail under -p pywats_green: leave it out of the command line "
-            'and of addopts, and put "import pywats_green" at the top of conftest.py, or use -n 0'
+            "pytest-xdist cannot run in a process that pywats_green has patched: use -n 0, or set "
+            "PYWATS_GREEN_DISABLE=1 to test without it"
         )
 
 

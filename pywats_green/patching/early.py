@@ -15,21 +15,30 @@ from gevent import monkey
 
 SSL_MODULE = "ssl"
 LOOP_MODULE = "asyncio.selector_events"
-GTHREAD_MODULE = "gunicorn.workers.gthread"
 EXECUTOR_MODULE = "concurrent.futures.thread"
 
 _native_ident: Any = monkey.get_original("threading", "get_ident")
+
+
+# Who imports us, by the module of its frames, and would hang afterwards.
+_HANGING = {
+    "gunicorn.workers.gthread": (
+        "gunicorn's gthread worker would hang if it was patched now, when it loads the "
+        'application: put "import pywats_green" into gunicorn.conf.py, or use -k gevent'
+    ),
+    "execnet.gateway_base": (
+        "a worker of pytest-xdist would hang if it was patched, because execnet waits natively: "
+        "use -n 0, or set PYWATS_GREEN_DISABLE=1 to test without pywats_green"
+    ),
+}
 
 
 def obstacle() -> str | None:
     """Return what imports this, would hang once it was patched, and what to do instead."""
     frame: FrameType | None = sys._getframe()  # noqa: SLF001
     while frame is not None:
-        if frame.f_globals.get("__name__") == GTHREAD_MODULE:
-            return (
-                "gunicorn's gthread worker would hang if it was patched now, when it loads the "
-                'application: put "import pywats_green" into gunicorn.conf.py, or use -k gevent'
-            )
+        if (reason := _HANGING.get(frame.f_globals.get("__name__", ""))) is not None:
+            return reason
         frame = frame.f_back
     running = _running_loop()
     if running is not None and not isinstance(running, _attribute(LOOP_MODULE, _LOOP)):

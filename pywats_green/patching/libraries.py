@@ -1,10 +1,11 @@
-"""Mends two libraries that gevent's patch breaks: trio, and watchdog from 7.0 on."""
+"""Mends libraries that gevent's patch breaks, or says what does not work: trio, uvloop, watchdog."""
 
 from __future__ import annotations
 
 import queue
 import select
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
@@ -16,7 +17,8 @@ from pywats_green.exceptions import PywatsGreenError
 from pywats_green.patching.after_import import when_imported
 
 TRIO_MODULE = "trio._core._io_epoll"  # on Linux
-WATCHDOG_MODULE = "watchdog.utils.bricks"
+UVLOOP_MODULE = "uvloop"
+WATCHDOG_MODULE = "watchdog.utils.bricks"  # from 7.0 on
 
 
 def mend() -> None:
@@ -30,6 +32,7 @@ def mend() -> None:
     if queue.Queue().maxsize is None:
         own = monkey.get_original("queue", "Queue")
         when_imported(WATCHDOG_MODULE, lambda: None, lambda: _lent(queue, "Queue", own))
+    when_imported(UVLOOP_MODULE, _warn_of_uvloop)
 
 
 def _refuse() -> NoReturn:
@@ -42,6 +45,22 @@ def _refuse() -> NoReturn:
 def _refuse_to_run() -> None:
     module: Any = sys.modules[TRIO_MODULE]
     module.select = SimpleNamespace(**vars(select), epoll=_refuse)
+
+
+def _warn_of_uvloop() -> None:
+    kind: Any = sys.modules[UVLOOP_MODULE].Loop
+    init = kind.__init__
+
+    def warn_and_init(self: Any, *args: Any, **kwargs: Any) -> None:
+        warnings.warn(
+            "uvloop waits natively, and while it does, no greenlet runs, so to_thread and "
+            'run_in_executor never return: use asyncio\'s own loop (uvicorn: "--loop asyncio")',
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        init(self, *args, **kwargs)
+
+    kind.__init__ = warn_and_init
 
 
 @contextmanager
