@@ -1,4 +1,4 @@
-"""Mends libraries that gevent's patch breaks, or says what does not work: trio, uvloop, watchdog."""
+"""Mends libraries that gevent's patch breaks, or says what does not work with it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial, wraps
 from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn
 
@@ -17,8 +18,21 @@ from pywats_green.exceptions import PywatsGreenError
 from pywats_green.patching.after_import import when_imported
 
 TRIO_MODULE = "trio._core._io_epoll"  # on Linux
-UVLOOP_MODULE = "uvloop"
 WATCHDOG_MODULE = "watchdog.utils.bricks"  # from 7.0 on
+
+_UVLOOP = (
+    "uvloop waits natively, and while it does, no greenlet runs, so to_thread and run_in_executor "
+    'never return: use asyncio\'s own loop (uvicorn: "--loop asyncio")'
+)
+_PREFORK = (
+    "Celery's prefork pool never ends in a patched process: import pywats_green in a function "
+    "connected to worker_process_init, or use -P gevent, -P threads or -P solo"
+)
+# What works, but for one thing: module, class, the method that begins it, and what to know.
+WARNINGS = (
+    ("uvloop", "Loop", "__init__", _UVLOOP),
+    ("celery.concurrency.prefork", "TaskPool", "on_start", _PREFORK),
+)
 
 
 def mend() -> None:
@@ -32,7 +46,8 @@ def mend() -> None:
     if queue.Queue().maxsize is None:
         own = monkey.get_original("queue", "Queue")
         when_imported(WATCHDOG_MODULE, lambda: None, lambda: _lent(queue, "Queue", own))
-    when_imported(UVLOOP_MODULE, _warn_of_uvloop)
+    for module, name, method, text in WARNINGS:
+        when_imported(module, partial(_warn_at, module, name, method, text))
 
 
 def _refuse() -> NoReturn:
@@ -47,20 +62,16 @@ def _refuse_to_run() -> None:
     module.select = SimpleNamespace(**vars(select), epoll=_refuse)
 
 
-def _warn_of_uvloop() -> None:
-    kind: Any = sys.modules[UVLOOP_MODULE].Loop
-    init = kind.__init__
+def _warn_at(module: str, name: str, method: str, text: str) -> None:
+    kind: Any = getattr(sys.modules[module], name)
+    original = getattr(kind, method)
 
-    def warn_and_init(self: Any, *args: Any, **kwargs: Any) -> None:
-        warnings.warn(
-            "uvloop waits natively, and while it does, no greenlet runs, so to_thread and "
-            'run_in_executor never return: use asyncio\'s own loop (uvicorn: "--loop asyncio")',
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        init(self, *args, **kwargs)
+    @wraps(original)
+    def warn_first(*args: Any, **kwargs: Any) -> Any:
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+        return original(*args, **kwargs)
 
-    kind.__init__ = warn_and_init
+    setattr(kind, method, warn_first)
 
 
 @contextmanager

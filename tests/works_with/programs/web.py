@@ -3,7 +3,7 @@
 `/together` answers once as many requests are there as MEET says.
 """
 
-import pywats_green  # noqa: F401  # isort: split
+import pywats_green  # isort: split
 
 import asyncio
 import os
@@ -14,6 +14,7 @@ from pywats import pyWATS
 api = pyWATS(
     base_url=os.environ["WATS_URL"], token=os.environ["WATS_TOKEN"], enable_cache=False
 )  # fmt: skip
+assert pywats_green.is_active()
 meeting = threading.Barrier(int(os.environ["MEET"]))
 
 
