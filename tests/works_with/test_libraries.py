@@ -1,9 +1,10 @@
 """Libraries that gevent's patch breaks, and what becomes of them here."""
 
 import sys
+from textwrap import dedent
 
 import pytest
-from processes import needs
+from processes import needs, write
 
 WATCH = """
     import pywats_green
@@ -54,24 +55,46 @@ def test_the_queue_of_watchdog_can_go_once_gevents_is_enough(script):
     assert done.stdout == "None False\nTrue\ngevent._gevent_cqueue\n", done.stderr
 
 
+is_linux = pytest.mark.skipif(sys.platform != "linux", reason="about epoll")
+
+STUB = """
+    import select
+
+    epoll: select.epoll  # read when it is imported, as trio does
+    Poller = lambda: select.epoll()
+"""
+TRY_TO_RUN = """
+    try:
+        {}
+    except pywats_green.exceptions.PywatsGreenError as exc:
+        print(exc)
+    import select
+    print(hasattr(select, "epoll"))
+"""
+REFUSAL = "trio cannot run in a process that gevent has patched"
+
+
+@is_linux
+def test_what_trio_reads_is_there_while_it_is_imported(script, tmp_path):
+    for name in ("__init__.py", "_core/__init__.py"):
+        write(tmp_path / "trio" / name, "")
+    write(tmp_path / "trio" / "_core" / "_io_epoll.py", STUB)
+    done = script(
+        "import pywats_green\nfrom trio._core._io_epoll import Poller\n"
+        + dedent(TRY_TO_RUN).format("Poller()")
+    )
+    assert done.stdout.startswith(REFUSAL), done.stderr
+    assert done.stdout.endswith("\nFalse\n")
+
+
 @needs("trio")
-@pytest.mark.skipif(sys.platform != "linux", reason="about epoll")
+@is_linux
 @pytest.mark.parametrize("order", ["after", "before"])
 def test_httpcore_can_be_imported_where_trio_is_installed(script, order):
     lines = ["import pywats_green", "import trio"][:: 1 if order == "after" else -1]
+    start = "\n".join(["import warnings", "warnings.simplefilter('ignore')", *lines])
     done = script(
-        "\n".join([
-            "import warnings",
-            "warnings.simplefilter('ignore')",
-            *lines,
-            "import httpcore, select",
-            "print(hasattr(select, 'epoll'))",
-            "try:",
-            "    trio.run(trio.sleep, 0)",
-            "except pywats_green.exceptions.PywatsGreenError as exc:",
-            "    print(exc)",
-        ])
-    )  # fmt: skip
-    patched, refusal = done.stdout.splitlines()
-    assert patched == "False"
-    assert refusal.startswith("trio cannot run in a process that gevent has patched")
+        start + "\nimport httpcore\n" + dedent(TRY_TO_RUN).format("trio.run(trio.sleep, 0)")
+    )
+    assert done.stdout.startswith(REFUSAL), done.stderr
+    assert done.stdout.endswith("\nFalse\n")
