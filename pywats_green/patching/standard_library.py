@@ -74,8 +74,8 @@ def patch() -> None:
 
     Raises:
         ImportOrderError: pywats was imported before; the message names the line to move.
-        UnpatchableProcessError: This is a notebook's kernel, a gthread worker of gunicorn, or a
-            running event loop that cannot wait for greenlets: it would hang.
+        UnpatchableProcessError: This is a notebook's kernel, a worker of gunicorn's gthread or of
+            pytest-xdist, or a running event loop that cannot wait for greenlets: it would hang.
 
     Warns:
         ImportOrderWarning: Modules were imported, or native threads started, that keep
