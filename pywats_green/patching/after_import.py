@@ -14,6 +14,8 @@ from typing import Any
 During = Callable[[], AbstractContextManager[object]]
 _Change = tuple[Callable[[], object], During]
 
+_NOTHING: _Change = (lambda: None, nullcontext)  # for a second module of that name
+
 
 def when_imported(name: str, change: Callable[[], object], during: During = nullcontext) -> None:
     """Call `change` once, right after a module was imported: now, if it already is.
@@ -74,10 +76,10 @@ class _Loader:
     def exec_module(self, module: ModuleType) -> None:
         """Let the loader execute it, and change it."""
         self._spec.loader = module.__loader__ = self._loader  # a reload is its own business
-        change, during = self._waiting[module.__name__]
+        change, during = self._waiting.get(self._spec.name, _NOTHING)
         with during():
             self._loader.exec_module(module)
-        del self._waiting[module.__name__]
+        self._waiting.pop(self._spec.name, None)
         change()
 
 
