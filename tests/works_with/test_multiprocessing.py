@@ -22,11 +22,11 @@ def kinds():
                 yield pytest.param(method, env, marks=marks, id="-".join([method, *env]))
 
 
-@pytest.mark.timeout(2 * TIMEOUT)
+@pytest.mark.timeout(4 * TIMEOUT)
 @pytest.mark.parametrize("program", ["pool.py", "primitives.py"])
 @pytest.mark.parametrize(("method", "env"), list(kinds()))
 def test_a_program(tmp_path, program, method, env):
-    done = run(str(PROGRAMS / program), method, cwd=tmp_path, timeout=2 * TIMEOUT, **env)
+    done = run(str(PROGRAMS / program), method, cwd=tmp_path, timeout=4 * TIMEOUT, **env)
     assert done.stdout.endswith("done\n"), done.stderr
     assert done.returncode == 0, done.stderr
 
