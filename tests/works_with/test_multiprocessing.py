@@ -88,6 +88,24 @@ def test_a_connection_closed_by_another_greenlet_ends_the_wait(script):
     assert done.stdout == "handle is closed\n", done.stderr
 
 
+@pytest.mark.skipif(os.name != "posix", reason="about descriptors")
+@pytest.mark.parametrize("way", ["0", "None"])
+def test_a_large_write_lets_the_reader_run(script, way):
+    done = script(f"""
+        import pywats_green
+        import multiprocessing, gevent
+        from pywats_green.patching.processes import pipes
+        pipes._NOWAIT = pipes._NOWAIT if {way} is not None else None  # older kernels, macOS
+        for duplex in (True, False):
+            reader, writer = multiprocessing.Pipe(duplex)
+            data = bytes(range(256)) * 8000
+            sending = gevent.spawn(writer.send_bytes, data)
+            print(reader.recv_bytes() == data)
+            sending.get()
+    """)
+    assert done.stdout == "True\nTrue\n", done.stderr
+
+
 def test_what_was_imported_before_is_changed_too(script):
     done = script(
         """
