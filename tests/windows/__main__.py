@@ -33,6 +33,7 @@ PARTS = {
     "tests/cache tests/batching tests/throttle tests/pool tests/profiler": 480,
     "tests/test_timers.py tests/test_deadlines.py tests/test_admission_time.py": 240,
     "tests/test_config.py tests/test_retry_after.py tests/test_examples.py": 240,
+    "tests/works_with/test_multiprocessing.py tests/patching/test_early.py": 600,
     "tests/testing/test_server_faults.py tests/testing/test_server_handle.py": 240,
 }
 _AT_ONCE = 2

@@ -89,13 +89,14 @@ def test_a_connection_closed_by_another_greenlet_ends_the_wait(script):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="about descriptors")
-@pytest.mark.parametrize("way", ["0", "None"])
+@pytest.mark.parametrize("way", ["pipes._NOWAIT", "None"], ids=["new", "old"])
 def test_a_large_write_lets_the_reader_run(script, way):
+    """In the old way as well, as with older kernels and on macOS."""
     done = script(f"""
         import pywats_green
         import multiprocessing, gevent
         from pywats_green.patching.processes import pipes
-        pipes._NOWAIT = pipes._NOWAIT if {way} is not None else None  # older kernels, macOS
+        pipes._NOWAIT = {way}
         for duplex in (True, False):
             reader, writer = multiprocessing.Pipe(duplex)
             data = bytes(range(256)) * 8000
