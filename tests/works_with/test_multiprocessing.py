@@ -88,6 +88,24 @@ def test_a_connection_closed_by_another_greenlet_ends_the_wait(script):
     assert done.stdout == "handle is closed\n", done.stderr
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_does_not_keep_the_death_of_another_one_secret(script):
+    """gevent closes descriptors late, so that it would inherit the pipe of the other one."""
+    done = script("""
+        import pywats_green
+        import multiprocessing, time
+        from multiprocessing.connection import wait
+        context = multiprocessing.get_context("fork")
+        children = [context.Process(target=time.sleep, args=(300,)) for _ in range(2)]
+        for child in children:
+            child.start()
+        children[0].kill()
+        print(len(wait([children[0].sentinel], 60)))
+        children[1].kill()
+    """)
+    assert done.stdout == "1\n", done.stderr
+
+
 @pytest.mark.skipif(os.name != "posix", reason="about descriptors")
 @pytest.mark.parametrize("way", ["pipes._NOWAIT", "None"], ids=["new", "old"])
 def test_a_large_write_lets_the_reader_run(script, way):
