@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from urllib.parse import urlsplit
 
 import gevent
@@ -158,12 +158,7 @@ def _is_url(text: str) -> bool:
 
 def _drain(processor: QueueProcessor, options: argparse.Namespace) -> DrainSummary:
     bar = LiveBar() if sys.stderr.isatty() else None
-
-    def stop(hurry: bool) -> None:
-        # In a greenlet, because stop blocks, and a second signal must still be handled.
-        gevent.spawn(processor.stop, 0.0 if hurry else STOP_TIMEOUT)
-
-    with stopping_on_signals(stop):
+    with _stopping_on_signals(processor):
         try:
             return processor.drain(progress=bar, timeout=options.timeout)
         finally:
@@ -171,10 +166,19 @@ def _drain(processor: QueueProcessor, options: argparse.Namespace) -> DrainSumma
                 bar.finish()
 
 
+def _stopping_on_signals(processor: QueueProcessor) -> AbstractContextManager[None]:
+    # In a greenlet, because stop blocks, and a second signal must still be handled.
+    return stopping_on_signals(
+        lambda hurry: gevent.spawn(processor.stop, 0.0 if hurry else STOP_TIMEOUT)
+    )
+
+
 def _watch(processor: QueueProcessor, options: argparse.Namespace) -> DrainSummary:
-    say(f"watching {options.folder}; Ctrl-C ends it")
     started = time.monotonic()
-    processor.run(handle_signals=True, stop_timeout=STOP_TIMEOUT)
+    with _stopping_on_signals(processor):
+        # Only now, because whoever reads this line may send a signal.
+        say(f"watching {options.folder}; Ctrl-C ends it")
+        processor.run()
     elapsed = time.monotonic() - started
     done = processor.stats()
     return DrainSummary(
