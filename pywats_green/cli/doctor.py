@@ -6,10 +6,13 @@ import argparse
 import json
 from collections import Counter
 from collections.abc import Sequence
+from textwrap import fill
 
 from pywats_green._version import __version__
 from pywats_green.cli.checks import SECTIONS, Row
 from pywats_green.cli.table import GAP, aligned
+
+WIDTH = 120  # of a line; longer ones are wrapped
 
 Findings = Sequence[tuple[str, Sequence[Row]]]
 
@@ -60,10 +63,10 @@ def as_text(findings: Findings) -> str:
         lines.append(title)
         table = aligned([[row.status.ljust(4), row.id, row.finding] for row in rows], left=3)
         for row, line in zip(rows, table, strict=True):
-            lines.append(GAP + line)
+            indent = GAP + " " * line.index(row.finding)
+            lines.append(fill(GAP + line, WIDTH, subsequent_indent=indent))
             if row.advice:
-                indent = line.index(row.finding)
-                lines.append(f"{GAP}{' ' * indent}-> {row.advice}")
+                lines.append(fill(f"{indent}-> {row.advice}", WIDTH, subsequent_indent=indent))
         lines.append("")
     counts = _counts(findings)
     lines.append(f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail")

@@ -21,7 +21,7 @@ from pywats_green.exceptions import (
     ImportOrderWarning,
     UnpatchableProcessError,
 )
-from pywats_green.patching import running_loops
+from pywats_green.patching import closing, early, libraries, processes, running_loops
 
 # All of these must be patched, even `queue`: otherwise ThreadPoolExecutor waits on a native
 # SimpleQueue inside a greenlet and blocks the hub.
@@ -75,7 +75,8 @@ def patch() -> None:
 
     Raises:
         ImportOrderError: pywats was imported before; the message names the line to move.
-        UnpatchableProcessError: This is a notebook's kernel, which would hang.
+        UnpatchableProcessError: This is a notebook's kernel, a worker of gunicorn's gthread or of
+            pytest-xdist, or a running event loop that cannot wait for greenlets: it would hang.
 
     Warns:
         ImportOrderWarning: Modules were imported, or native threads started, that keep
@@ -88,29 +89,39 @@ def patch() -> None:
         raise ImportOrderError(_order_advice())
     if not is_patched() and runs_notebook_kernel():
         raise UnpatchableProcessError(_NOTEBOOK_ADVICE)
+    if not is_patched() and (reason := early.obstacle()) is not None:
+        raise UnpatchableProcessError(reason)
     _done = True
     if not is_patched():  # else the program did it, so nothing imported since is too early
         _patch_all()
     _accept_short_waits()
+    # What gevent leaves, or does not get right.
     running_loops.install()
+    closing.make_prompt()
+    processes.make_cooperative()
+    libraries.mend()
 
 
 def _patch_all() -> None:
     global _too_early  # noqa: PLW0603  # set once, because a patch cannot be undone
-    early = [name for name in EARLY_MODULES if name in sys.modules]
+    imported = [name for name in EARLY_MODULES if name in sys.modules]
+    ssl_was_imported = early.SSL_MODULE in sys.modules
     threads = [t.name for t in threading.enumerate() if t is not threading.current_thread()]
     native_id = threading.get_ident()
     with warnings.catch_warnings():
-        if early:
+        if imported:
             # The warning below names the modules; gevent's own would be redundant.
             warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
-        monkey.patch_all()
-    _too_early = (*early, *(f"thread {name}" for name in threads))
+        # What it warns of is healed right after the patch.
+        warnings.filterwarnings("ignore", "Monkey-patching ssl", monkey.MonkeyPatchWarning)
+        monkey.patch_all(geventmp=False)  # see `processes`
+    early.heal(ssl_was_imported=ssl_was_imported)
+    _too_early = (*imported, *(f"thread {name}" for name in threads))
     if threads:
         _adopt_import_locks(native_id)
-    if early or threads:
+    if imported or threads:
         file, line = _import_line()
-        warnings.warn_explicit(_warning_text(early, threads), ImportOrderWarning, file, line)
+        warnings.warn_explicit(_warning_text(imported, threads), ImportOrderWarning, file, line)
 
 
 def _accept_short_waits() -> None:
@@ -133,10 +144,10 @@ def _adopt_import_locks(native_id: int) -> None:
             lock.owner = threading.get_ident()
 
 
-def _warning_text(early: list[str], threads: list[str]) -> str:
+def _warning_text(imported: list[str], threads: list[str]) -> str:
     parts = []
-    if early:
-        parts.append(f"imported before pywats_green: {', '.join(early)}")
+    if imported:
+        parts.append(f"imported before pywats_green: {', '.join(imported)}")
     if threads:
         parts.append(f"native threads running before pywats_green: {', '.join(threads)}")
     return (

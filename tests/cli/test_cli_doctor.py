@@ -142,8 +142,7 @@ def applying(**versions: str) -> list[str]:
     [
         ({}, []),
         ({"watchdog": "6.0.0", "httpx": "0.28.1"}, []),
-        ({"watchdog": "7.0.1"}, ["watchdog-deaf"]),
-        ({"watchdog": "7.1"}, ["watchdog-deaf"]),
+        ({"watchdog": "7.1"}, []),
         ({"watchdog": "3.0.0"}, ["watchdog-hangs"]),
         ({"watchdog": "4.0.2"}, ["watchdog-hangs"]),
         ({"watchdog": "5.0.3"}, []),
