@@ -106,6 +106,21 @@ def test_a_fork_does_not_keep_the_death_of_another_one_secret(script):
     assert done.stdout == "1\n", done.stderr
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_who_only_asks_whether_a_child_is_alive_sees_its_end(script):
+    """As ProcessPoolExecutor does when a worker was killed: nothing else gives the hub a turn."""
+    done = script("""
+        import pywats_green
+        import multiprocessing, os
+        child = multiprocessing.get_context("fork").Process(target=os._exit, args=(3,))
+        child.start()
+        while child.is_alive():
+            pass
+        print(child.exitcode)
+    """)
+    assert done.stdout == "3\n", done.stderr
+
+
 @pytest.mark.skipif(os.name != "posix", reason="about descriptors")
 @pytest.mark.parametrize("way", ["pipes._NOWAIT", "None"], ids=["new", "old"])
 def test_a_large_write_lets_the_reader_run(script, way):

@@ -7,9 +7,10 @@ import os
 from multiprocessing import popen_fork, popen_spawn_posix, util
 from typing import Any
 
+import gevent
 import gevent.hub
 import gevent.os
-from gevent import monkey
+from gevent import getcurrent, monkey
 from gevent.socket import wait_read
 from greenlet import greenlet
 
@@ -52,13 +53,25 @@ def install() -> None:
 
 
 class _PromptOs:
-    """The module `os`, but closes at once, where gevent's waits for the end of a turn of its loop.
+    """The module `os`, but does at once what gevent's leaves to a later turn of its loop.
 
-    Else the next fork inherits the end of a pipe by which the parent sees that this child is dead,
-    and a forked child begins with a loop that has something to do, and never sleeps.
+    `close`: else the next fork inherits the end of a pipe by which the parent sees that this child
+    is dead, and a forked child begins with a loop that has something to do, and never sleeps.
+    `waitpid`: else whoever asks `is_alive()` until a child has ended asks for ever, because the hub
+    has to reap it.
     """
 
     close = staticmethod(monkey.get_original("os", "close"))
+
+    @staticmethod
+    def waitpid(pid: int, options: int) -> tuple[int, int]:
+        """Wait for a child; with WNOHANG, give the hub a turn to reap it."""
+        result = os.waitpid(pid, options)
+        if result == (0, 0) and getcurrent() is not gevent.hub.get_hub():
+            gevent.sleep(0)
+            if pid in _watched:  # else another greenlet has the result
+                result = os.waitpid(pid, options)
+        return result
 
     def __getattr__(self, name: str) -> Any:
         return getattr(os, name)
