@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from processes import TIMEOUT, run
+from processes import TIMEOUT, run, write
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -119,6 +119,18 @@ def test_who_only_asks_whether_a_child_is_alive_sees_its_end(script):
         print(child.exitcode)
     """)
     assert done.stdout == "3\n", done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_pool_that_nobody_closes_ends_with_the_program_and_says_nothing(tmp_path):
+    source = """
+        import pywats_green
+        import multiprocessing
+        pool = multiprocessing.get_context("fork").Pool(1)
+        print(pool.apply(int, ("9",)))
+    """
+    done = run(str(write(tmp_path / "script.py", source)), cwd=tmp_path)
+    assert (done.stdout, done.stderr, done.returncode) == ("9\n", "", 0)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="about descriptors")

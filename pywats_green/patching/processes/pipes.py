@@ -11,6 +11,7 @@ import errno
 import io
 import os
 import select
+import sys
 from collections.abc import Callable
 from multiprocessing import connection
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,11 @@ _native_poll: Any = monkey.get_original("select", "poll")
 
 
 def wait(handle: int, event: Callable[[int], object]) -> None:
-    """Wait until a descriptor is ready; not in the hub, where a finalizer may close a queue."""
-    if getcurrent() is not get_hub():
+    """Wait until a descriptor is ready; natively in the hub, where a finalizer may close a queue.
+
+    And at the end of the interpreter, when a pool that nobody has closed is collected.
+    """
+    if not sys.is_finalizing() and getcurrent() is not get_hub():
         event(handle)
 
 

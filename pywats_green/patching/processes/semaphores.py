@@ -41,7 +41,8 @@ class GreenSemLock:
             return False  # held by another greenlet here, whose thread may be ours
         if not self._native.acquire(False):
             return False
-        self._owner = getcurrent()
+        if self._is_recursive:
+            self._owner = getcurrent()
         return True
 
     def release(self) -> None:
