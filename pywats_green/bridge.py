@@ -35,7 +35,7 @@ from pywats_green.exceptions import EventLoopRequiredError
 from pywats_green.lent_loop import LentLoop, Loan
 from pywats_green.no_loop import describe, locate
 from pywats_green.patching.running_loops import LOOPING, hidden
-from pywats_green.timers import start_timer
+from pywats_green.timers import at_fork, start_timer
 
 T = TypeVar("T")
 _Driven: TypeAlias = Coroutine[Any, Any, Any]
@@ -129,13 +129,10 @@ class _Group(dict[Deadline, None]):
 
     def add(self, deadline: Deadline) -> None:
         if self.timer is None:
-            self._start_timer(self.seconds)
+            self.timer = start_timer(self.seconds, self._expire)
         elif not self:
             self.timer.ref = True
         self[deadline] = None
-
-    def _start_timer(self, seconds: float) -> None:
-        self.timer = start_timer(seconds, self._expire)
 
     def _expire(self) -> None:
         """Expire what is due. Each throw runs its greenlet, which may set and cancel deadlines."""
@@ -150,10 +147,12 @@ class _Group(dict[Deadline, None]):
                 deadline.fall_due()
         finally:
             if self and self.timer is None:
-                self._start_timer(max(next(iter(self)).at - time.monotonic(), 0.0))
+                left = max(next(iter(self)).at - time.monotonic(), 0.0)
+                self.timer = start_timer(left, self._expire)
 
 
 _here = _NativeLocal()
+at_fork(_here.__dict__.clear)  # their timers are the parent's
 
 
 def set_deadline(seconds: float) -> Deadline:

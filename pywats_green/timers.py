@@ -39,6 +39,18 @@ def start_timer(seconds: float, callback: Callable[[], None], *, ref: bool = Tru
     return timer
 
 
+def at_fork(forget: Callable[[], object]) -> None:
+    """Have a forked child forget what the parent's greenlets and timers will end.
+
+    multiprocessing leaves them behind, and what waited for them would wait for ever.
+
+    Args:
+        forget: Called in each child, right after the fork.
+    """
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(after_in_child=forget)
+
+
 def breathe() -> None:
     """Let other greenlets run, and those that wait for sockets and timers.
 

@@ -8,6 +8,7 @@ idle hub cannot wait for another hub.
 from __future__ import annotations
 
 import logging
+import weakref
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
@@ -23,6 +24,7 @@ from pywats_green.admission_time import AdmissionTime, affected
 from pywats_green.cache.entries import MISSING, Entries
 from pywats_green.context import carry
 from pywats_green.exceptions import CacheRecursionError
+from pywats_green.timers import at_fork
 
 logger = logging.getLogger(__name__)
 
@@ -148,6 +150,9 @@ class Flight(AdmissionTime):
         return self.value
 
 
+_everywhere: weakref.WeakSet[SingleFlight] = weakref.WeakSet()
+
+
 class SingleFlight:
     """The loads in flight.
 
@@ -161,6 +166,7 @@ class SingleFlight:
         self._lock = lock
         self._flights: defaultdict[int, dict[Hashable, Flight]] = defaultdict(dict)  # by thread
         self._says_stale = True
+        _everywhere.add(self)
 
     def renewed(self, key: Hashable, load: Load) -> Any:
         """Load a key even if it is cached, and store the new value.
@@ -214,6 +220,10 @@ class SingleFlight:
         if follower is not None and not self._wait(key, flight, follower):
             return flight.result()
         return self._lead(key, flight, load)
+
+    def forget_all(self) -> None:
+        """Forget all loads, in a forked process, where none of them will end."""
+        self._flights.clear()
 
     def under_way(self) -> list[Hashable]:
         """Return the keys being loaded. Needs the lock."""
@@ -317,3 +327,11 @@ class SingleFlight:
         greenlet = gevent.Greenlet(renew)
         carry(greenlet, copy_context())
         greenlet.start()
+
+
+def _forget_all() -> None:
+    for loads in list(_everywhere):
+        loads.forget_all()
+
+
+at_fork(_forget_all)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import os
 import queue
 import ssl
 import time
@@ -19,7 +18,7 @@ from urllib3.poolmanager import proxy_from_url
 
 from pywats_green import config
 from pywats_green.redaction import without_frames
-from pywats_green.timers import Timer, start_timer
+from pywats_green.timers import Timer, at_fork, start_timer
 from pywats_green.transport.answers import Answer
 from pywats_green.transport.connections import GreenConnection, GreenTLSConnection, resolver
 from pywats_green.transport.faults import connect_fault, exchange_fault
@@ -93,6 +92,11 @@ class IdleConnections:
         self._expire(now - self._expiry)
         if self._idle:
             self._start_timer(self._idle[0].idle_since + self._expiry - now)
+
+    def forget(self) -> None:
+        """Close a forked process's copies, whose timer may have been left to the parent."""
+        self._timer = None
+        self.clear()
 
     def clear(self) -> None:
         """Close all of them."""
@@ -306,9 +310,9 @@ def _forget_connections() -> None:
     """Close a forked process's copies of the idle connections; the parent keeps using them."""
     resolver.clear()
     for pool in list(_pools):
-        with contextlib.suppress(OSError):
-            pool.close_idle()
+        if (idle := pool.pool) is not None:
+            with contextlib.suppress(OSError):
+                idle.forget()  # type: ignore[attr-defined]
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_connections)
+at_fork(_forget_connections)

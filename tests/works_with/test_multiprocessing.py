@@ -106,6 +106,72 @@ def test_a_fork_does_not_keep_the_death_of_another_one_secret(script):
     assert done.stdout == "1\n", done.stderr
 
 
+CALLS_UNDER_WAY = """
+    import pywats_green
+    import multiprocessing, sys, gevent
+    from pywats import pyWATS
+    from pywats.core.throttle import configure_throttling
+    from pywats_green.testing import WatsServer
+
+    numbers = ["PN-00001", "PN-00002"]
+
+    def ask(api):
+        return [gevent.spawn(api.product.get_product, number) for number in numbers]
+
+    def child(api, queue):
+        queue.put([greenlet.get().part_number for greenlet in ask(api)])
+
+    in_flight = int(sys.argv[1])
+    configure_throttling(max_requests=in_flight, window_seconds=1)
+    context = multiprocessing.get_context("fork")
+    with WatsServer() as server:
+        server.fail("GET /api/Product", mode="hang", times=in_flight)
+        api = pyWATS(base_url=server.url, token=server.token)
+        queue = context.SimpleQueue()
+        asked = ask(api)
+        while server.stats()["in_flight"] < in_flight:
+            gevent.sleep(0.01)
+        process = context.Process(target=child, args=(api, queue))
+        process.start()
+        print(queue.get())
+        process.join()
+        gevent.killall(asked)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("in_flight", ["2", "1"], ids=["all in flight", "one waits for a slot"])
+def test_a_client_goes_on_in_a_fork_while_the_parent_waits(script, in_flight):
+    """It waits neither for the parent's loads and slots, nor with the timers of its hub."""
+    done = script(CALLS_UNDER_WAY, in_flight)
+    assert done.stdout == "['PN-00001', 'PN-00002']\n", done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_call_in_a_fork_has_a_deadline_of_its_own(script):
+    """The one of the parent's calls had a timer of the hub that the fork has left behind."""
+    done = script("""
+        import pywats_green
+        import multiprocessing
+        from pywats import pyWATS
+        from pywats_green.testing import WatsServer
+
+        def child(api, queue):
+            queue.put(api.product.get_product("PN-00002").part_number)
+
+        context = multiprocessing.get_context("fork")
+        with WatsServer() as server:
+            api = pyWATS(base_url=server.url, token=server.token)
+            api.product.get_product("PN-00001")
+            queue = context.SimpleQueue()
+            process = context.Process(target=child, args=(api, queue))
+            process.start()
+            process.join()
+            print(process.exitcode or queue.get())
+    """)
+    assert done.stdout == "PN-00002\n", done.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_who_only_asks_whether_a_child_is_alive_sees_its_end(script):
     """As ProcessPoolExecutor does when a worker was killed: nothing else gives the hub a turn."""

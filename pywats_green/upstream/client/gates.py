@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import weakref
 from typing import Any, NamedTuple, TypedDict
@@ -16,6 +15,7 @@ from pywats_green.exceptions import TransportError
 from pywats_green.pauses import LONGEST_PAUSE
 from pywats_green.retry_after import LONGEST, seconds_asked
 from pywats_green.throttle import Gate, Gates, GateState, Passes, Permit, Tally
+from pywats_green.timers import at_fork
 from pywats_green.transport import server_of
 
 logger = get_logger("pywats.core.throttle")  # users filter by upstream's names
@@ -249,5 +249,4 @@ def _all_gates() -> list[Gates]:
     return [gates for ref in list(_everywhere) if (gates := ref()) is not None]
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=forget_all)
+at_fork(forget_all)

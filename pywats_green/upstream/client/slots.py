@@ -11,9 +11,10 @@ from pywats.core.throttle import RateLimiter
 
 from pywats_green import config
 from pywats_green.throttle import Gate, Line, Permit
+from pywats_green.timers import at_fork
 from pywats_green.upstream.client.entry import SHORTEST_WAIT
 from pywats_green.upstream.client.gates import logger, tally
-from pywats_green.upstream.client.window import Window
+from pywats_green.upstream.client.window import Window, windows
 
 _NativeLocal: Any = monkey.get_original("threading", "local")
 
@@ -145,3 +146,13 @@ def slots_of(client: Any, limiter: RateLimiter) -> Slots:
     except AttributeError:
         slots = local.slots = Slots(limiter, window)
         return slots
+
+
+def _forget_lines() -> None:
+    """Let nobody of the parent stand in line, in a forked process; its slots stay taken."""
+    for window in list(windows):
+        if _ATTRIBUTE in window.limiter.__dict__:
+            window.limiter.__dict__[_ATTRIBUTE] = window, _NativeLocal()
+
+
+at_fork(_forget_lines)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 import weakref
 from collections import deque
 from itertools import repeat
 
 from pywats.core.throttle import RateLimiter
+
+from pywats_green.timers import at_fork
 
 _MOMENT = 1e-4  # seconds; a slot is free once its time is past, not when it comes
 
@@ -129,5 +130,4 @@ def _stamp_all() -> None:
         window.stamp_all()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_stamp_all)
+at_fork(_stamp_all)
