@@ -72,15 +72,17 @@ def execute(options: argparse.Namespace) -> int:
         # Otherwise, the hub prints a traceback of its own on Ctrl-C.
         hub = gevent.get_hub()
         hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)
-    sys.argv[:] = [options.script or ("-m" if options.module else "-c"), *options.script_args]
+    is_module = options.module is not None  # an empty one is as wrong as any other
+    first = options.script if options.script is not None else "-m" if is_module else "-c"
+    sys.argv[:] = [first, *options.script_args]
     main = ModuleType("__main__")
     namespace = vars(main)
     sys.modules["__main__"] = main
     namespace["__builtins__"] = builtins
     try:
-        if options.module:
+        if is_module:
             program = _load_module(options.module)
-        elif options.script:
+        elif options.script is not None:
             program = _load(options.script)
         else:
             program = _compile(options.code)
@@ -118,7 +120,7 @@ def _load_module(name: str) -> Program:
     if not _is_path_safe():
         sys.path[0] = folder
     try:
-        spec = importlib.util.find_spec(name)
+        spec = importlib.util.find_spec(name) if name else None
         if spec is not None and spec.submodule_search_locations is not None:
             name += ".__main__"
             spec = importlib.util.find_spec(name)

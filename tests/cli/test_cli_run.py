@@ -374,6 +374,15 @@ def test_a_module_that_is_not_there(cli, tmp_path, name):
     assert name in done.stderr
 
 
+@pytest.mark.parametrize("words", [["-m", ""], [""]], ids=["module", "script"])
+def test_an_empty_name(cli, words):
+    """As of a variable of the shell that is not set."""
+    done = cli("run", *words, **QUICK)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert ("no module named ''" if "-m" in words else "can't find '__main__'") in done.stderr
+
+
 def test_a_package_that_imports_what_is_not_there(cli, tmp_path):
     write(tmp_path / "package" / "__init__.py", "import nowhere\n")
     done = cli("run", "-m", "package.part", **QUICK)
