@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pywats_green.events")
 
-_FAILED = "a listener failed; the call goes on"
-
 
 class RequestEvent:
     """A call of a client; also the context manager in which the call is made.
@@ -80,13 +78,16 @@ class RequestEvent:
 
     def __enter__(self) -> Self:
         # Whoever hears of the start hears of the end: a tracer must end its span.
-        self._heard_by = listeners
-        for _, on_start in self._heard_by:
+        told = listeners
+        self._heard_by = told
+        for position, (_, on_start) in enumerate(told):
             if on_start is not None:
                 try:
-                    on_start(self)
-                except Exception:
-                    logger.exception(_FAILED)
+                    _tell(on_start, self)
+                except BaseException as exc:  # killed, so that there is no call
+                    self._heard_by = told[: position + 1]
+                    self.__exit__(type(exc), exc, exc.__traceback__)
+                    raise
         self._token = current.set(self)
         return self
 
@@ -97,11 +98,15 @@ class RequestEvent:
         self.error = error
         if self._token is not None:
             current.reset(self._token)
-        for on_end, _ in reversed(self._heard_by):  # nested, like context managers
+        self._tell_end(self._heard_by)
+
+    def _tell_end(self, heard_by: tuple[_Subscription, ...]) -> None:
+        # Nested, like context managers: a kill while one of them blocks keeps it from no other.
+        if heard_by:
             try:
-                on_end(self)
-            except Exception:
-                logger.exception(_FAILED)
+                _tell(heard_by[-1].on_end, self)
+            finally:
+                self._tell_end(heard_by[:-1])
 
     @property
     def route(self) -> str:
@@ -123,6 +128,13 @@ Listener: TypeAlias = Callable[[RequestEvent], object]
 class _Subscription(NamedTuple):
     on_end: Listener
     on_start: Listener | None
+
+
+def _tell(listener: Listener, event: RequestEvent) -> None:
+    try:
+        listener(event)
+    except Exception:
+        logger.exception("a listener failed; the call goes on")
 
 
 listeners: tuple[_Subscription, ...] = ()
