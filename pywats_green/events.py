@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pywats_green.events")
 
 
+def encodable(text: str) -> str:
+    """Return a text with lone surrogates escaped; metrics and traces are sent as UTF-8."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+
+
 class RequestEvent:
     """A call of a client; also the context manager in which the call is made.
 
@@ -110,8 +115,8 @@ class RequestEvent:
 
     @property
     def route(self) -> str:
-        """The route template, such as "/api/Product/{part_number}"."""
-        return self._template(self.endpoint)
+        """The route template, such as "/api/Product/{part_number}"; always valid Unicode."""
+        return encodable(self._template(self.endpoint))
 
     @property
     def domain(self) -> str:
