@@ -103,15 +103,14 @@ class RequestEvent:
         self.error = error
         if self._token is not None:
             current.reset(self._token)
-        self._tell_end(self._heard_by)
-
-    def _tell_end(self, heard_by: tuple[_Subscription, ...]) -> None:
-        # Nested, like context managers: a kill while one of them blocks keeps it from no other.
-        if heard_by:
+        killed: BaseException | None = None
+        for on_end, _ in reversed(self._heard_by):  # nested, like context managers
             try:
-                _tell(heard_by[-1].on_end, self)
-            finally:
-                self._tell_end(heard_by[:-1])
+                _tell(on_end, self)
+            except BaseException as exc:  # noqa: BLE001  # raised once the others have heard, too
+                killed = exc
+        if killed is not None:
+            raise killed
 
     @property
     def route(self) -> str:
