@@ -19,6 +19,7 @@ from pywats_green._version import __version__
 from pywats_green.cli.errors import WRONG_USE, CommandError, redact
 
 PROGRAM = "python -m pywats_green"
+_PROGRAM_FLAGS = ("-m", "-c")  # a module, or code, instead of a script
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
@@ -53,7 +54,7 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("demo", "measure reports, products and assets: one by one and green"),
-    Command("run", "run a Python script green, without changing it", is_script=True),
+    Command("run", "run a Python script or module green, without changing it", is_script=True),
     Command("drain", "send the reports waiting in a folder"),
     Command("queue", "show and change what is in the folder of a queue"),
     Command("serve", "run the embedded WATS server for your own tests"),
@@ -127,9 +128,14 @@ def split_script(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     words = list(argv)
     if words and any(command.is_script and command.name == words[0] for command in COMMANDS):
         for position, word in enumerate(words[1:], start=2):
-            if not word.startswith("-"):
+            names_program = words[position - 2] in _PROGRAM_FLAGS
+            if names_program or not word.startswith("-") or _has_program_attached(word):
                 return words[:position], words[position:]
     return words, []
+
+
+def _has_program_attached(word: str) -> bool:
+    return word.startswith(_PROGRAM_FLAGS) and word not in _PROGRAM_FLAGS
 
 
 def _parser(chosen: str) -> argparse.ArgumentParser:

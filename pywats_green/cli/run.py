@@ -1,4 +1,4 @@
-"""`run`: runs a script as `__main__`, as if started by Python, but green."""
+"""`run`: runs a script, a module or code as `__main__`, as if started by Python, but green."""
 
 from __future__ import annotations
 
@@ -41,40 +41,50 @@ class Program(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.usage = "python -m pywats_green run SCRIPT [ARGS ...]"
-    parser.add_argument(
-        "script", metavar="SCRIPT", help="a Python file, or a folder or zip with a __main__.py"
+    parser.usage = "python -m pywats_green run (SCRIPT | -m MODULE | -c CODE) [ARGS ...]"
+    program = parser.add_mutually_exclusive_group(required=True)
+    program.add_argument(
+        "script",
+        metavar="SCRIPT",
+        nargs="?",
+        help="a Python file, or a folder or zip with a __main__.py",
     )
+    program.add_argument("-m", dest="module", metavar="MODULE", help="run a module, as python -m")
+    program.add_argument("-c", dest="code", metavar="CODE", help="run code, as python -c")
     parser.add_argument_group(
-        "ARGS", "Everything after SCRIPT, even options, goes to the script, as in `python SCRIPT`."
+        "ARGS", "Everything after these, even options, goes to the program, as with `python`."
     )
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Run the script in this process.
+    """Run the program in this process.
 
     Returns:
-        0 if the script ran to its end.
+        0 if it ran to its end.
 
     Raises:
-        CommandError: There is nothing to run at that path.
-        BaseException: Whatever the script raises, including SystemExit and KeyboardInterrupt. The
+        CommandError: There is nothing to run at that path, or no such module.
+        BaseException: Whatever the program raises, including SystemExit and KeyboardInterrupt. The
             interpreter turns it into the exit status; the traceback it prints starts in the
             script.
     """
-    script: str = options.script
     if is_installed():
         # Otherwise, the hub prints a traceback of its own on Ctrl-C.
         hub = gevent.get_hub()
         hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)
-    sys.argv[:] = [script, *options.script_args]
+    sys.argv[:] = [options.script or ("-m" if options.module else "-c"), *options.script_args]
     main = ModuleType("__main__")
     namespace = vars(main)
     sys.modules["__main__"] = main
     namespace["__builtins__"] = builtins
     try:
-        program = _load(script)
-        if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):  # 3.11 and later
+        if options.module:
+            program = _load_module(options.module)
+        elif options.script:
+            program = _load(options.script)
+        else:
+            program = _compile(options.code)
+        if not _is_path_safe():
             sys.path[0] = program.path_entry
         namespace.update(program.attributes)
         if sys.version_info < (3, 14):
@@ -86,6 +96,46 @@ def execute(options: argparse.Namespace) -> int:
         _hide_own_frames(namespace)
         raise
     return 0
+
+
+def _is_path_safe() -> bool:
+    """Return whether the interpreter adds no folder of the program's to `sys.path`."""
+    return bool(sys.flags.isolated or getattr(sys.flags, "safe_path", False))  # 3.11 and later
+
+
+def _compile(code: str) -> Program:
+    attributes = {"__loader__": importlib.machinery.BuiltinImporter, "__package__": None}
+    return Program(compile(code, "<string>", "exec", dont_inherit=True), attributes, "")
+
+
+def _load_module(name: str) -> Program:
+    """Load a module, or the `__main__` of a package.
+
+    Raises:
+        CommandError: There is none, or it has no code.
+    """
+    folder = os.getcwd()  # noqa: PTH109  # as sys.path has it
+    if not _is_path_safe():
+        sys.path[0] = folder
+    try:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.submodule_search_locations is not None:
+            name += ".__main__"
+            spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError as exc:
+        if not f"{name}.".startswith(f"{exc.name}."):
+            raise  # a package imports what is not there
+        spec = None
+    loader: Any = None if spec is None else spec.loader
+    code = loader.get_code(name) if hasattr(loader, "get_code") else None
+    if spec is None or code is None:
+        raise CommandError(f"no module named {name!r}, or it has no code to run")
+    sys.argv[0] = spec.origin or name
+    attributes = {
+        "__file__": spec.origin, "__cached__": spec.cached, "__loader__": loader,
+        "__package__": spec.parent, "__spec__": spec,
+    }  # fmt: skip
+    return Program(code, attributes, folder)
 
 
 def _load(script: str) -> Program:

@@ -20,7 +20,7 @@ from pywats_green.exceptions import (
     ImportOrderWarning,
     UnpatchableProcessError,
 )
-from pywats_green.patching import running_loops
+from pywats_green.patching import closing, early, processes, running_loops
 
 # All of these must be patched, even `queue`: otherwise ThreadPoolExecutor waits on a native
 # SimpleQueue inside a greenlet and blocks the hub.
@@ -90,25 +90,30 @@ def patch() -> None:
     _done = True
     if not is_patched():  # else the program did it, so nothing imported since is too early
         _patch_all()
+    # What gevent leaves, or does not get right.
     running_loops.install()
+    closing.make_prompt()
+    processes.make_cooperative()
 
 
 def _patch_all() -> None:
     global _too_early  # noqa: PLW0603  # set once, because a patch cannot be undone
-    early = [name for name in EARLY_MODULES if name in sys.modules]
+    imported = [name for name in EARLY_MODULES if name in sys.modules]
+    ssl_was_imported = early.SSL_MODULE in sys.modules
     threads = [t.name for t in threading.enumerate() if t is not threading.current_thread()]
     native_id = threading.get_ident()
     with warnings.catch_warnings():
-        if early:
+        if imported:
             # The warning below names the modules; gevent's own would be redundant.
             warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
         monkey.patch_all()
-    _too_early = (*early, *(f"thread {name}" for name in threads))
+    early.heal(ssl_was_imported=ssl_was_imported)
+    _too_early = (*imported, *(f"thread {name}" for name in threads))
     if threads:
         _adopt_import_locks(native_id)
-    if early or threads:
+    if imported or threads:
         file, line = _import_line()
-        warnings.warn_explicit(_warning_text(early, threads), ImportOrderWarning, file, line)
+        warnings.warn_explicit(_warning_text(imported, threads), ImportOrderWarning, file, line)
 
 
 def _adopt_import_locks(native_id: int) -> None:
@@ -122,10 +127,10 @@ def _adopt_import_locks(native_id: int) -> None:
             lock.owner = threading.get_ident()
 
 
-def _warning_text(early: list[str], threads: list[str]) -> str:
+def _warning_text(imported: list[str], threads: list[str]) -> str:
     parts = []
-    if early:
-        parts.append(f"imported before pywats_green: {', '.join(early)}")
+    if imported:
+        parts.append(f"imported before pywats_green: {', '.join(imported)}")
     if threads:
         parts.append(f"native threads running before pywats_green: {', '.join(threads)}")
     return (

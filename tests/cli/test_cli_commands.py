@@ -60,6 +60,9 @@ def test_no_command_shows_the_help(capsys):
     [
         (["run", "a.py", "--help", "--", "-x"], ["run", "a.py"]),
         (["run", "-x", "a.py", "b"], ["run", "-x", "a.py"]),
+        (["run", "-m", "pytest", "-q", "-m", "x"], ["run", "-m", "pytest"]),
+        (["run", "-mpytest", "tests"], ["run", "-mpytest"]),
+        (["run", "-c", "-1", "a.py"], ["run", "-c", "-1"]),
         (["run"], ["run"]),
         (["demo", "a", "b"], ["demo", "a", "b"]),
         ([], []),

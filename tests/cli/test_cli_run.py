@@ -346,3 +346,36 @@ def test_switched_off_it_just_runs_the_script(cli, tmp_path):
     )
     result = cli("run", str(script), PYWATS_GREEN_DISABLE="1")
     assert (result.stdout, result.stderr, result.returncode) == ("socket False __main__\n", "", 0)
+
+
+@pytest.mark.parametrize("name", ["package.part", "package", "lonely"])
+def test_a_module(both, tmp_path, name):
+    write(tmp_path / "package" / "__init__.py", "import sys; print(__name__, sys.argv)\n")
+    for path in ("package/part.py", "package/__main__.py", "lonely.py"):
+        source = NAMESPACE.replace("__spec__,", "__spec__.name, __spec__.parent, __spec__.origin,")
+        write(tmp_path / path, source)
+    assert_same(both("-m", name, "--help", "-m", "x", **QUICK), 0)
+
+
+def test_code(both):
+    code = (
+        "import sys; print(sys.argv, sys.path[0], sorted(globals()), __spec__, __loader__,"
+        " sys.modules['__main__'].__dict__ is globals())"
+    )
+    assert_same(both("-c", code, "-c", "--help", **QUICK), 0)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "package.nowhere", "nowhere.part", "package"])
+def test_a_module_that_is_not_there(cli, tmp_path, name):
+    write(tmp_path / "package" / "__init__.py", "")
+    done = cli("run", "-m", name, **QUICK)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert name in done.stderr
+
+
+def test_a_package_that_imports_what_is_not_there(cli, tmp_path):
+    write(tmp_path / "package" / "__init__.py", "import nowhere\n")
+    done = cli("run", "-m", "package.part", **QUICK)
+    assert done.returncode == 1
+    assert "ModuleNotFoundError: No module named 'nowhere'" in done.stderr

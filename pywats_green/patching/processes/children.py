@@ -1,0 +1,79 @@
+"""Children, on POSIX: their parent waits cooperatively, and forks take no greenlets along."""
+
+from __future__ import annotations
+
+import gc
+import os
+from multiprocessing import popen_spawn_posix, util
+from typing import Any
+
+import gevent.hub
+import gevent.os
+from gevent.socket import wait_read
+from greenlet import greenlet
+
+from pywats_green.patching.processes.pipes import Outlet, wait
+
+_watch: Any = gevent.os._watch_child  # type: ignore[attr-defined]  # noqa: SLF001
+_watched: Any = gevent.os._watched_children  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def install() -> None:
+    """Change how children are started."""
+    modules: Any = util, popen_spawn_posix
+    tools, by_spawn = modules
+    spawn = tools.spawnv_passfds
+
+    def spawn_watched(path: Any, args: Any, passfds: Any) -> int:
+        pid: int = spawn(path, args, passfds)
+        _watch(pid)  # as gevent does with forks; else its hub reaps the child, and tells nobody
+        return pid
+
+    tools.spawnv_passfds = spawn_watched
+    by_spawn.open = Outlet
+    util.register_after_fork(_FORKED, _Forked.leave_greenlets_behind)
+    try:
+        from multiprocessing import forkserver, popen_forkserver  # noqa: PLC0415
+    except ImportError:  # a system that cannot send descriptors
+        return
+    server: Any = forkserver
+    by_server: Any = popen_forkserver
+    by_server.open = Outlet
+    read = server.read_signed
+
+    def read_signed(fd: int) -> int:
+        wait(fd, wait_read)
+        number: int = read(fd)
+        return number
+
+    server.read_signed = read_signed
+
+
+class _Forked:
+    """Ends the parent's greenlets in a forked child, as a fork ends the parent's threads.
+
+    Otherwise they would run there as well: the child would take results from the parent's pipes,
+    and send its requests again.
+    """
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._left: list[object] = []
+
+    def leave_greenlets_behind(self) -> None:
+        if os.getpid() == self._pid:
+            return  # not a fork: a fresh child runs the same hooks
+        self._pid = os.getpid()
+        hub: Any = gevent.hub.get_hub()
+        # Kept: a greenlet that is collected runs its `finally` blocks.
+        greenlets = [known for known in gc.get_objects() if isinstance(known, greenlet)]
+        self._left += [hub, hub.loop, dict(_watched), greenlets]
+        _watched.clear()
+        loop = hub.loop
+        set_aside: Any = gevent.hub
+        set_aside.set_hub(None)
+        set_aside.set_loop(None)
+        loop.destroy()
+
+
+_FORKED = _Forked()
