@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypedDict
 
-from pywats_green.exceptions import SettingsError
+from pywats_green.exceptions import PywatsGreenError, SettingsError
 from pywats_green.redaction import Secret, guarded_url
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
             if name not in _PAIRED:
                 Settings(**{name: values[name]})  # singly, so that errors name the variable
         except ValueError as exc:
-            raise SettingsError(f"{variable}={text!r} does not fit: {exc}") from exc
+            raise SettingsError(f"{variable}={text!r} does not fit: {exc}") from None
     return Settings(**values)
 
 
@@ -249,6 +249,15 @@ in_force = Settings()
 """The settings in force, once the environment was read; for what every request looks at."""
 
 _environment_was_read = False
+
+refused: PywatsGreenError | None = None
+"""Why a command of this package must not go on; `doctor` does, and shows it."""
+
+
+def refuse(error: PywatsGreenError) -> None:
+    """Note why a command must not go on, and let the defaults be in force."""
+    global refused, _environment_was_read  # at start, once
+    refused, _environment_was_read = refused or error, True
 
 
 def settings() -> Settings:
