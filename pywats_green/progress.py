@@ -119,9 +119,10 @@ class Bar:
 
         console = Console(file=self._stream, emoji=False, highlight=False)
         room = console.width - _FIGURES
+        width = room - len(self._label)
         display = Progress(
             *([TextColumn("{task.description}", markup=False)] if self._label else []),
-            BarColumn(max(_NARROWEST, min(_WIDEST, room - len(self._label)))),
+            *([BarColumn(min(_WIDEST, width))] if width >= _NARROWEST else []),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
@@ -131,7 +132,7 @@ class Bar:
             redirect_stderr=self._may_grow,  # as `finish` will be called,
             get_time=self._clock,
         )
-        display.add_task(self._label[: max(0, room - _NARROWEST)], total=None, rate="")
+        display.add_task(self._label[:room], total=None, rate="")
         display.start()
         console.show_cursor()  # whoever is killed cannot bring it back
         return display

@@ -102,6 +102,7 @@ def measure(api: Any, keys: Sequence[str]) -> list[Level]:
         keys: Part numbers.
     """
     bar, total = Bar("reading"), sum(calls for _, calls in LEVELS)
+    api.product.get_product(keys[0])  # the first call builds models
     levels: list[Level] = []
     done = 0
     for at_once, calls in LEVELS:
@@ -122,10 +123,11 @@ def measure(api: Any, keys: Sequence[str]) -> list[Level]:
 def _measured(api: Any, keys: Sequence[str], at_once: int, progress: ProgressCallback) -> Level:
     taken: list[float] = []
 
-    def read(part_number: str) -> None:
+    def read(part_number: str) -> Any:
         started = time.perf_counter()
-        api.product.get_product(part_number)
+        product = api.product.get_product(part_number)
         taken.append(time.perf_counter() - started)
+        return product
 
     started = time.perf_counter()
     with Pool(at_once) as pool:
@@ -173,8 +175,8 @@ def _print(
         text += "; more add less than 10 %"
     console.print(Text(f"{text}. Use Pool({best.at_once}).", "green"))
     console.print(
-        "pywats' limiter admits 500 requests a minute, 8 a second in the long run: the number at "
-        "once counts for what fits into that."
+        "pywats' limiter admits 500 requests a minute: as many calls run at this speed, the others "
+        "wait for the next minute."
     )
 
 

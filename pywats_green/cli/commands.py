@@ -162,7 +162,8 @@ def _invoke(words: list[str]) -> Outcome:
         make_printable()
         exc.show()
         return exc.exit_code
-    except click.Abort:  # a question was not answered
+    except click.Abort:  # a question was not answered with yes
+        print(file=sys.stderr)
         raise CommandError("stopped: nothing was done") from None
     except OSError as exc:
         if not _nobody_reads(exc):

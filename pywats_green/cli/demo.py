@@ -28,7 +28,7 @@ SAMPLE = 15
 OWN_SAMPLE = 10
 OWN_READS = 40
 
-LABEL_WIDTH = 27
+LABEL_WIDTH = 19
 
 
 class Options(NamedTuple):
@@ -183,7 +183,7 @@ def _shifted(bar: ProgressCallback, before: int, total: int) -> ProgressCallback
 
 
 def _measured_green(jobs: Sequence[Job], concurrency: int) -> list[Run]:
-    return [green(job, concurrency, _bar(f"green, {job.name}")) for job in jobs]
+    return [green(job, concurrency, _bar(job.name)) for job in jobs]
 
 
 def _paired(

@@ -38,7 +38,7 @@ def command(asks_server: bool, as_json: bool) -> int:
     """Check this installation, and that calls run green on it."""
     sections = [(section.title, section.checks) for section in SECTIONS]
     if asks_server:
-        sections.insert(0, ("Server", server.checks()))
+        sections.append(("Server", server.checks()))
     findings = [(title, [row for check in checks for row in check()]) for title, checks in sections]
     if as_json:
         print(as_line(findings))
@@ -70,13 +70,17 @@ def as_line(findings: Findings) -> str:
 
 
 _COLUMNS = (Column(""), Column(""), Column("", wraps=True))
+_NARROW = 70  # characters; below them, what was found stands under the name
 
 
 def print_findings(console: Console, findings: Findings) -> None:
     """Print a heading for each section, and its rows with their advice."""
     for title, rows in findings:
         console.print(Text(title, "bold"))
-        print_table(console, _COLUMNS, [line for row in rows for line in _lines(row)], indent=2)
+        if console.width < _NARROW:
+            print_table(console, _COLUMNS[1:], [_block(row) for row in rows], indent=2)
+        else:
+            print_table(console, _COLUMNS, [line for row in rows for line in _lines(row)], indent=2)
         console.print()
     counts = _counts(findings)
     console.print(f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail")
@@ -88,3 +92,11 @@ def _lines(row: Row) -> list[tuple[Text, str, Text]]:
     if row.advice:
         lines.append((Text(), "", Text(f"-> {row.advice}", colour)))
     return lines
+
+
+def _block(row: Row) -> tuple[Text, Text]:
+    colour = _COLOURS[row.status]
+    text = Text(f"{row.id}\n{row.finding}")
+    if row.advice:
+        text.append(f"\n-> {row.advice}", colour)
+    return Text(row.status, colour), text

@@ -48,7 +48,7 @@ def test_json(cli):
         assert job["errors"] == 0
         assert job["speed_up"] > 0
     assert result.stderr.count("\n") == 1 + len(JOBS)
-    assert "sample, one by one          60/60\n" in result.stderr
+    assert "sample, one by one  60/60\n" in result.stderr
 
 
 def test_text(demo):

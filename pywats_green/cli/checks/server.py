@@ -79,7 +79,7 @@ def _answers(api: Any) -> Iterator[Row]:
         yield Row(REACHED, "fail", redact(version), f"check {BASE_URL} and the proxy")
         return
     yield _clock(version.headers, sent, received)
-    (listed,) = get_many(api, [Routes.Process.PROCESSES])
+    (listed,) = get_many(api, [Routes.App.PROCESSES])
     yield _token(version, listed)
     if version.is_success and isinstance(version.data, str):
         yield _version(version.data)
@@ -134,7 +134,7 @@ def _version(server: str) -> Row:
             "server-version", "warn", f"WATS {server}; no pywats-api is known to fit it",
             "ask for an update of the server",
         )  # fmt: skip
-    finding = f"WATS {server}; pywats-api {' and '.join(fitting)} fit, {used} is installed"
+    finding = f"WATS {server}, for pywats-api {' or '.join(fitting)}; {used} is installed"
     if any(used.startswith(f"{line}.") for line in fitting):
         return Row("server-version", "ok", finding)
     return Row("server-version", "warn", finding, f"pip install '{DISTRIBUTION}=={STABLE}'")

@@ -87,12 +87,19 @@ def render(
         half = len(cells) // 2
         for (left, one), (right, other) in zip(cells[:half], cells[half:], strict=True):
             grid.add_row(Text(left, "dim"), one, Text(right, "dim"), other)
-    paused = stats["paused"]
-    gate = Text("sending", "green") if paused is None else Text(plain(redact(paused)), "red")
     rows = Table.grid()
     rows.add_row(grid)
-    rows.add_row(Text.assemble(("gate  ", "dim"), gate))
+    rows.add_row(Text.assemble(("gate  ", "dim"), _gate(stats, limits)))
     return Panel(rows, title="drain", title_align="left", expand=False)
+
+
+def _gate(stats: ProcessorStats, limits: Sequence[LimitState]) -> Text:
+    paused = stats["paused"]
+    if paused is not None:
+        return Text(plain(redact(paused)), "red")
+    if stats["in_flight"] and any(state["used"] >= state["limit"] for state in limits):
+        return Text("open, waiting for the rate limit", "yellow")
+    return Text("open", "green")
 
 
 def _limits(limits: Sequence[LimitState]) -> Text:

@@ -6,6 +6,7 @@ Upstream's limiter object keeps the counts; only waiting for its slots is ours. 
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
@@ -30,6 +31,7 @@ _ACQUIRE = RateLimiter.acquire
 _ATTRIBUTE = "_green_slots"
 _REFUSALS = (429, 503)
 
+_LONG_WAIT = 1.0  # seconds from which on a wait is told: it looks as if the program hung
 _RELOOK = 1.0  # seconds; upstream's waiters look for changed settings equally often
 _MOMENT = 1e-4  # seconds; a slot is free once its time is past, not when it comes
 
@@ -191,9 +193,11 @@ class Slots:
             limiter._throttle_count += 1
         if not self.is_full:
             self.is_full = True  # until a call need not wait: one log line for all that do
-            logger.info(
+            delay = self.window.delay()
+            logger.log(
+                logging.WARNING if delay >= _LONG_WAIT else logging.INFO,
                 "Rate limit reached (%s requests/%ss). Waiting %.2fs...",
-                *(limiter.max_requests, limiter.window_seconds, self.window.delay()),
+                *(limiter.max_requests, limiter.window_seconds, delay),
             )
 
     def _count_waited(self, seconds: float) -> None:
