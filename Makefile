@@ -12,7 +12,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-first test-second test-long test-all test-upstream lint typecheck perf gate \
-	soak record clean test-windows smoke-windows
+	soak record clean pictures test-browser test-windows smoke-windows
 
 demo: $(BIN)/.installed
 	$(BIN)/python -m pywats_green demo
@@ -75,6 +75,13 @@ soak: $(BIN)/.perf
 record: $(BIN)/.tools
 	cd tests && ../$(BIN)/python -m faults.record
 
+# The pictures in docs/images anew, and the status page in a real browser; needs Debian's chromium.
+pictures: $(BIN)/.browser
+	$(BIN)/python tests/browser
+
+test-browser: $(BIN)/.browser
+	$(PYTEST) -m "" tests/browser
+
 clean:
 	rm -rf .venv .wine
 
@@ -85,6 +92,10 @@ $(BIN)/.installed: pyproject.toml
 
 $(BIN)/.perf: $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[perf]"
+	touch $@
+
+$(BIN)/.browser: $(BIN)/.tools
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[browser]"
 	touch $@
 
 $(BIN)/.tools: $(BIN)/.installed

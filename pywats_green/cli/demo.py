@@ -64,7 +64,7 @@ def command(**given: Any) -> int:
     options = Options(**given)
     require_green()
     own = own_server(environment())
-    result = _on_own_server(*own, options) if own else _on_embedded_server(options)
+    result = _on_own_server(*own, options) if own else on_embedded_server(options)
     if options.as_json:
         print(json.dumps(as_json(result)))
     else:
@@ -92,7 +92,8 @@ def own_server(environ: Mapping[str, str]) -> tuple[str, str] | None:
     return None
 
 
-def _on_embedded_server(options: Options) -> DemoResult:
+def on_embedded_server(options: Options) -> DemoResult:
+    """Measure on the embedded server, reports included."""
     count, sample = options.reports, min(SAMPLE, options.reports)
     with without_proxy(), embedded_server(latency=options.latency) as server:
         with _unthrottled_client(server) as api:

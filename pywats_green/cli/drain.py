@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import click
 import gevent
+from rich.console import Console
 from rich.text import Text
 
 from pywats_green.cli import options as option
@@ -195,7 +196,7 @@ def _report(summary: DrainSummary, options: Options) -> int:
     if options.as_json:
         print(json.dumps({**summary._asdict(), "paused_reason": reason, "exit_status": status}))
     else:
-        _print(summary)
+        print_summary(out(), summary)
     if status == UNAVAILABLE:
         say(f"{reason}{_advice(str(reason))}; nothing was lost")
     elif summary.quarantined:
@@ -221,7 +222,8 @@ def _advice(reason: str) -> str:
     return "".join(f": {text}" for text in found)
 
 
-def _print(summary: DrainSummary) -> None:
+def print_summary(console: Console, summary: DrainSummary) -> None:
+    """Print what was done."""
     rows: list[tuple[Cell, ...]] = [
         ("sent", f"{summary.submitted}"),
         ("tried again", f"{summary.retried}"),
@@ -230,4 +232,4 @@ def _print(summary: DrainSummary) -> None:
         ("seconds", f"{summary.elapsed:.2f}"),
         ("a second", f"{summary.rate:.1f}"),
     ]
-    print_table(out(), (Column(""), Column("", right=True)), rows)
+    print_table(console, (Column(""), Column("", right=True)), rows)

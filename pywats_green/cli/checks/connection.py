@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from datetime import datetime, timezone
 from typing import Any
 
 from pywats_green.cli.checks.row import Row
@@ -89,9 +90,10 @@ def _trusted(secured: ssl.SSLSocket) -> Row:
     names = [_name(chain[0]["subject"]), *(_name(info["issuer"]) for info in chain)]
     ends = min(ssl.cert_time_to_seconds(info["notAfter"]) for info in chain)
     days = int((ends - time.time()) // 86_400)
-    finding += f": {', issued by '.join(names)}; valid for {days:,} days"
+    until = datetime.fromtimestamp(ends, timezone.utc).date()
+    finding += f": {', issued by '.join(names)}; valid until {until}"
     if days < _SOON:
-        return Row("server-tls", "warn", finding, "have the certificate renewed")
+        return Row("server-tls", "warn", f"{finding}, {days} days", "have the certificate renewed")
     return Row("server-tls", "ok", finding)
 
 
