@@ -30,6 +30,7 @@ from greenlet import getcurrent, greenlet
 
 from pywats_green.admission_time import ATTRIBUTE as ADMISSION_TIME
 from pywats_green.admission_time import seconds_of
+from pywats_green.causes import noted
 from pywats_green.exceptions import EventLoopRequiredError
 from pywats_green.lent_loop import LentLoop, Loan
 from pywats_green.no_loop import describe, locate
@@ -107,11 +108,15 @@ class DeadlineExceeded(gevent.Timeout):
     Args:
         deadline: The deadline.
         seconds: Its length.
+
+    Attributes:
+        during: The request that it ended. Empty: none was being made.
     """
 
     def __init__(self, deadline: Deadline, seconds: float) -> None:
         super().__init__(seconds)  # never started; sets the message
         self.deadline = deadline
+        self.during = ""
 
 
 class _Group(dict[Deadline, None]):
@@ -250,7 +255,8 @@ def drive(  # noqa: PLR0912  # one function, which keeps calls cheap
     except DeadlineExceeded as expired:
         if expired.deadline is not deadline:
             raise
-        raise TimeoutError(f"Operation timed out after {timeout}s{deadline.beside}") from None
+        late = TimeoutError(f"Operation timed out after {timeout}s{deadline.beside}")
+        raise noted(late, expired.during) from None
     except RuntimeError as exc:
         if str(exc) != "no running event loop":
             raise
