@@ -28,7 +28,7 @@ LEVELS = ((1, 6), (2, 12), (4, 20), (8, 32), (16, 48), (32, 64))
 
 _KEYS = 64
 _TIMEOUT = 60.0  # seconds for a call
-_PAYS = 1.1  # by which a level must be faster than the one before
+_NEARLY = 0.9  # of the highest rate, which is no longer worth more calls at once
 
 
 class Level(NamedTuple):
@@ -139,14 +139,10 @@ def _measured(api: Any, keys: Sequence[str], at_once: int, progress: ProgressCal
 
 
 def best_of(levels: Sequence[Level]) -> Level | None:
-    """Return the level beyond which more calls at once hardly pay. None: all have errors."""
+    """Return the lowest level at about the highest rate. None: all have errors."""
     clean = [level for level in levels if not level.errors]
-    best = clean[0] if clean else None
-    for level in clean[1:]:
-        if best is not None and level.rate < best.rate * _PAYS:
-            break
-        best = level
-    return best
+    highest = max((level.rate for level in clean), default=0.0)
+    return next((level for level in clean if level.rate >= highest * _NEARLY), None)
 
 
 _COLUMNS = (
@@ -172,7 +168,7 @@ def _print(
     if best is levels[-1]:
         text += "; even more may"
     elif not errors:
-        text += "; more add less than 10 %"
+        text += "; more hardly add to that"
     console.print(Text(f"{text}. Use Pool({best.at_once}).", "green"))
     console.print(
         "pywats' limiter admits 500 requests a minute: as many calls run at this speed, the others "

@@ -84,7 +84,8 @@ def level(at_once: int, rate: float, *errors: str) -> Level:
 @pytest.mark.parametrize(
     ("levels", "best"),
     [
-        ([level(1, 10), level(2, 20), level(4, 21), level(8, 40)], 2),
+        ([level(1, 10), level(2, 20), level(4, 19), level(8, 21)], 2),
+        ([level(1, 10), level(2, 11), level(4, 40), level(8, 20)], 4),
         ([level(1, 10), level(2, 9)], 1),
         ([level(1, 10), level(2, 20)], 2),
         ([level(1, 10), level(2, 20, "x")], 1),

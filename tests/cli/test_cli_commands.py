@@ -81,7 +81,7 @@ def test_help_fits_forty_columns(capsys, monkeypatch, command):
 def test_a_shell_is_told_how_to_complete(capsys, shell):
     status, out, err = ends(capsys, "completion", shell)
     assert (status, err) == (0, "")
-    assert "_PYWATS_GREEN_COMPLETE" in out
+    assert f"PYWATS_GREEN_DISABLE=1 _PYWATS_GREEN_COMPLETE={shell}_complete" in out
 
 
 @pytest.mark.parametrize(
