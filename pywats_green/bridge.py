@@ -20,6 +20,7 @@ import inspect
 import time
 from asyncio import CancelledError, _get_running_loop
 from collections.abc import Coroutine, Generator
+from concurrent import futures
 from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
@@ -218,7 +219,7 @@ def _is_driven(frame: FrameType | None) -> bool:
 MAY_BLOCK = _MayBlock()
 
 
-def drive(  # noqa: PLR0912  # one function, which keeps calls cheap
+def drive(  # noqa: C901, PLR0912  # one function, which keeps calls cheap
     coroutine: Coroutine[Any, float | None, T], timeout: float | None = None
 ) -> T:
     """Run a coroutine to its end in this greenlet.
@@ -233,6 +234,8 @@ def drive(  # noqa: PLR0912  # one function, which keeps calls cheap
 
     Raises:
         TimeoutError: It took too long; the builtin error, with upstream's message.
+        concurrent.futures.CancelledError: The coroutine raised asyncio's, which is no `Exception`;
+            upstream waits for a future.
         EventLoopRequiredError: The coroutine awaited something that needs an event loop.
     """
     if LOOPING and _get_running_loop() is not None:
@@ -257,6 +260,8 @@ def drive(  # noqa: PLR0912  # one function, which keeps calls cheap
             raise
         late = TimeoutError(f"Operation timed out after {timeout}s{deadline.beside}")
         raise noted(late, expired.during) from None
+    except CancelledError as exc:
+        raise futures.CancelledError from exc
     except RuntimeError as exc:
         if str(exc) != "no running event loop":
             raise

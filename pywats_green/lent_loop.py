@@ -8,8 +8,9 @@ coroutine on the loop, so that timeouts and task groups find whom to cancel.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
-from collections.abc import Coroutine, Generator
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from contextvars import Context
 from typing import Any
 
@@ -27,9 +28,11 @@ class LentLoop(asyncio.SelectorEventLoop):
         borrower_runs: Whether the coroutine runs, and the loop only seems to.
         interrupt: A kill or a timeout that struck in a task or callback of the loop.
         at: When the call's deadline expires, on the `time.monotonic()` clock. None: it has none.
+        closing: What closes asynchronous generators that were collected.
     """
 
     def __init__(self) -> None:
+        self.closing: set[asyncio.Task[Any]] = set()
         self.borrower_runs = False
         self.interrupt: BaseException | None = None
         self.at: float | None = None
@@ -53,6 +56,23 @@ class LentLoop(asyncio.SelectorEventLoop):
         if getcurrent() is self._greenlet:
             return super().call_soon(callback, *args, context=context)
         return self.call_soon_threadsafe(callback, *args, context=context)
+
+    def watch_generators(self) -> Any:
+        """Close asynchronous generators that are begun from now on; return the hooks before."""
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(self._asyncgen_firstiter_hook, self._asyncgen_finalizer_hook)  # type: ignore[attr-defined]
+        return hooks
+
+    def _asyncgen_finalizer_hook(self, generator: AsyncGenerator[Any, Any]) -> None:
+        # As asyncio's; but the loop may end soon, and has to know what to wait for.
+        self._asyncgens.discard(generator)  # type: ignore[attr-defined]
+        if not self.is_closed():
+            self.call_soon_threadsafe(self._close_generator, generator.aclose())
+
+    def _close_generator(self, closing: Coroutine[Any, Any, None]) -> None:
+        task = self.create_task(closing)
+        self.closing.add(task)
+        task.add_done_callback(self.closing.discard)
 
     def pause(self) -> None:
         """Stop at once, and not after the callbacks that are due.
@@ -187,14 +207,17 @@ class Loan:
         self._stand = _Stand(self.loop, coroutine)
         self.task: asyncio.Task[Any] = asyncio.Task(self._stand, loop=self.loop)
         self.is_waiting = False
+        self._hooks: Any = ()
         self._step_out_of_loop()
 
     def _step_out_of_loop(self) -> None:
         set_running_loop(self.loop)
         asyncio.tasks._enter_task(self.loop, self.task)  # noqa: SLF001
         self.loop.borrower_runs = True
+        self._hooks = self.loop.watch_generators()
 
     def _step_into_loop(self) -> None:
+        sys.set_asyncgen_hooks(*self._hooks)
         self.loop.borrower_runs = False
         asyncio.tasks._leave_task(self.loop, self.task)  # noqa: SLF001
         set_running_loop(None)
@@ -247,7 +270,7 @@ class Loan:
         self._stand.over = True
         self.loop.resume()
         try:
-            left = asyncio.all_tasks(self.loop) - {self.task}
+            left = asyncio.all_tasks(self.loop) - {self.task, *self.loop.closing}
             for task in left:
                 task.cancel()
             ending = self.loop.create_task(self._ended(left))
@@ -264,3 +287,4 @@ class Loan:
     async def _ended(self, left: set[asyncio.Task[Any]]) -> None:
         await asyncio.gather(self.task, *left, return_exceptions=True)
         await self.loop.shutdown_asyncgens()
+        await asyncio.gather(*self.loop.closing, return_exceptions=True)

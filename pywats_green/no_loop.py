@@ -25,12 +25,15 @@ def describe(coroutine: Any, awaited: object) -> str:
     return f"{where} awaits {type(awaited).__module__}.{type(awaited).__qualname__}: {_ADVICE}"
 
 
+_ASKED = ("asyncio", "pywats_green.patching.asking")  # what stands in for some of asyncio
+
+
 def locate(traceback: TracebackType | None) -> str:
     """Describe the innermost place outside asyncio that asked for the running loop."""
     code: CodeType | None = None
     line = 0
     for frame, number in walk_tb(traceback):
-        if not frame.f_globals.get("__name__", "").startswith("asyncio"):
+        if not frame.f_globals.get("__name__", "").startswith(_ASKED):
             code, line = frame.f_code, number
     where = f"{code.co_name} ({code.co_filename}:{line})" if code else "a coroutine"
     return f"{where} asks for the running event loop: {_ADVICE}"

@@ -3,7 +3,8 @@
 import asyncio
 import contextvars
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import nullcontext
 from typing import Any
 
 import anyio
@@ -85,6 +86,18 @@ def test_the_running_loop_itself() -> None:
     assert drive(makes_a_future()) == 5
 
 
+@since_3_11
+def test_the_loop_as_older_code_asks_for_it() -> None:
+    async def asks() -> list[int]:
+        loop = asyncio.get_event_loop()
+        future = loop.create_future()
+        loop.call_later(0.001, future.set_result, 1)
+        return [await future, await asyncio.get_event_loop().run_in_executor(None, abs, -2)]
+
+    assert drive(asks(), 60) == [1, 2]
+    assert gevent.spawn(drive, asks(), 60).get(timeout=60) == [1, 2]
+
+
 def test_who_only_asks_gets_the_answer_without() -> None:
     async def asks() -> list[object]:
         seen: list[object] = []
@@ -109,6 +122,15 @@ def test_who_asks_in_a_function_whose_caller_handles_the_error() -> None:
             return None
 
     assert drive(asks()) is None
+
+
+def test_who_gets_none_is_named() -> None:
+    async def only_asks() -> None:
+        with nullcontext():
+            asyncio.get_running_loop()
+
+    with pytest.raises(EventLoopRequiredError, match=r"^only_asks \(.*lent_loop\.py:\d+\) asks"):
+        drive(only_asks())
 
 
 def test_nobody_else_is_lent_one() -> None:
@@ -225,6 +247,40 @@ def test_context_variables_stay_the_callers() -> None:
         return [*drive(sets()), variable.get()]
 
     assert contextvars.copy_context().run(calls) == ["before", "before", "after"]
+
+
+def test_asynchronous_generators_are_closed_on_the_loop() -> None:
+    """Those that are collected while it runs, at its end, and those that are kept."""
+    closed: list[str] = []
+    kept: list[AsyncGenerator[int, None]] = []
+
+    async def numbers(name: str) -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            await later()
+            closed.append(name)
+
+    async def first(generator: AsyncGenerator[int, None]) -> int:
+        async for number in generator:
+            return number
+        return 0
+
+    async def leaves() -> list[str]:
+        await later()
+        await first(numbers("collected"))
+        while not closed:
+            await later()
+        kept.append(numbers("kept"))
+        await first(kept[0])
+        last = numbers("at the end")
+        await first(last)
+        return list(closed)
+
+    assert drive(leaves(), 5) == ["collected"]
+    assert closed[0] == "collected"
+    assert sorted(closed[1:]) == ["at the end", "kept"]
 
 
 def test_waiting_lets_other_greenlets_run() -> None:

@@ -11,7 +11,7 @@ import asyncio
 import dis
 import sys
 from functools import lru_cache
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from pywats_green.bridge import drive, lend
@@ -22,18 +22,14 @@ _events: Any = asyncio.events
 _tasks: Any = asyncio.tasks
 _bound: Any = asyncio.mixins._LoopBoundMixin  # noqa: SLF001
 
-# By which asyncio finds a loop for a new future; it falls back to the thread's. Until 3.11, the
-# public one warns.
+# By which asyncio finds a loop for a new future. Until 3.11, it is not the public one.
 _EVENT_LOOP = "_get_event_loop" if hasattr(_events, "_get_event_loop") else "get_event_loop"
 
 _running_loop = _events._get_running_loop  # noqa: SLF001
-_originals = {
-    (asyncio, "get_running_loop"): asyncio.get_running_loop,
-    (_events, "get_running_loop"): _events.get_running_loop,
-    (_events, _EVENT_LOOP): getattr(_events, _EVENT_LOOP),
-    (_tasks, "current_task"): _tasks.current_task,
-    (_bound, "_get_loop"): _bound._get_loop,  # noqa: SLF001
-}
+_get_running_loop = asyncio.get_running_loop
+_get_event_loop = getattr(_events, _EVENT_LOOP)
+_current_task = _tasks.current_task
+_bound_loop = _bound._get_loop  # noqa: SLF001
 
 
 def get_running_loop() -> Any:
@@ -45,8 +41,8 @@ def get_running_loop() -> Any:
 
 
 def get_event_loop(*args: Any, **kwargs: Any) -> Any:
-    """Return the running loop, else the thread's; lend one to asyncio's own functions."""
-    if _running_loop() is None and _is_asyncio(sys._getframe(1)):  # noqa: SLF001
+    """Return the running loop, else the thread's; lend one to whoever needs it."""
+    if _running_loop() is None:
         _lent(sys._getframe(1))  # noqa: SLF001
     return _get_event_loop(*args, **kwargs)
 
@@ -67,24 +63,6 @@ def bound_loop(self: Any) -> Any:
     if loop is None:
         loop = _lent(sys._getframe(1))  # noqa: SLF001
     return loop if isinstance(loop, LentLoop) else _bound_loop(self)
-
-
-_replacements = (get_running_loop, get_running_loop, get_event_loop, current_task, bound_loop)
-_, _get_running_loop, _get_event_loop, _current_task, _bound_loop = _originals.values()
-
-
-def watch() -> None:
-    """Lend loops from now on, where each greenlet has a running loop of its own."""
-    if running_loops.missing() is None:
-        for (where, name), ours in zip(_originals, _replacements, strict=True):
-            setattr(where, name, ours)
-
-
-def unwatch() -> None:
-    """Restore asyncio's own functions, but not where somebody else has replaced ours since."""
-    for ((where, name), original), ours in zip(_originals.items(), _replacements, strict=True):
-        if vars(where)[name] is ours:
-            setattr(where, name, original)
 
 
 def _lent(asker: FrameType) -> LentLoop | None:
@@ -140,3 +118,35 @@ def _guarded_ranges(code: CodeType) -> tuple[tuple[int, int], ...]:
         for entry in _parsed_table(code)
         if code.co_code[entry.target] == _HANDLER
     )
+
+
+# In asyncio's name: from Python 3.12 on, a policy that has to make a loop warns the first caller
+# outside asyncio, which must not be this module.
+_get_event_loop_as_asyncio = FunctionType(
+    get_event_loop.__code__, {**globals(), "__name__": "asyncio.events"}
+)
+
+_replacements: dict[tuple[Any, str], Any] = {
+    (asyncio, "get_running_loop"): get_running_loop,
+    (_events, "get_running_loop"): get_running_loop,
+    (asyncio, "get_event_loop"): _get_event_loop_as_asyncio,
+    (_events, "get_event_loop"): _get_event_loop_as_asyncio,
+    (_events, _EVENT_LOOP): _get_event_loop_as_asyncio,
+    (_tasks, "current_task"): current_task,
+    (_bound, "_get_loop"): bound_loop,
+}
+_originals = {(where, name): getattr(where, name) for where, name in _replacements}
+
+
+def watch() -> None:
+    """Lend loops from now on, where each greenlet has a running loop of its own."""
+    if running_loops.missing() is None:
+        for (where, name), ours in _replacements.items():
+            setattr(where, name, ours)
+
+
+def unwatch() -> None:
+    """Restore asyncio's own functions, but not where somebody else has replaced ours since."""
+    for (where, name), ours in _replacements.items():
+        if vars(where)[name] is ours:
+            setattr(where, name, _originals[where, name])

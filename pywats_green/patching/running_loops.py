@@ -193,6 +193,9 @@ def install(version: tuple[Any, ...] = sys.version_info) -> None:
     asyncio._set_running_loop = set_running_loop  # noqa: SLF001
     if _get_loop() is not None:
         _loops().started()  # imported while a loop runs
+    from pywats_green.patching import loop_policy  # noqa: PLC0415  # imports asyncio, too
+
+    loop_policy.adapt()
 
 
 def _holds(get_running_loop: Callable[[], Any]) -> bool:

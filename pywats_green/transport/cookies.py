@@ -11,6 +11,7 @@ from urllib.request import Request
 import requests
 from requests.cookies import RequestsCookieJar
 
+from pywats_green.redaction import Secret
 from pywats_green.transport.responses import message_of
 
 _PATHS = 20  # of a cookie: without a path of its own, it gets one for each folder called
@@ -77,8 +78,9 @@ class Cookies:
         response: Any = SimpleNamespace(info=lambda: message_of(head))
         self._session.cookies.extract_cookies(response, Request(url))  # noqa: S310  # never opened
 
-    def header(self, url: str) -> str | None:
+    def header(self, url: str) -> Secret | None:
         """Return the value of the Cookie header for a URL. None: there are no cookies for it."""
         request = Request(url)  # noqa: S310  # never opened
         self._session.cookies.add_cookie_header(request)
-        return request.get_header("Cookie")
+        value = request.get_header("Cookie")
+        return None if value is None else Secret(value)

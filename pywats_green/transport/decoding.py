@@ -17,6 +17,8 @@ from pywats_green.transport.answers import PIECE
 _GZIP = 16 + zlib.MAX_WBITS
 _RAW = -zlib.MAX_WBITS
 _MEMBER = b"\x1f\x8b"  # the start of each member of a gzip file
+_FIRST = 4_096  # bytes; zlib copies what follows a stream, and there may be thousands of small ones
+_EFFORT = 65_536  # bytes; what a piece costs, however little it expands to
 
 
 def decoded(content: bytes, encoding: str) -> bytes:
@@ -31,19 +33,24 @@ def decoded(content: bytes, encoding: str) -> bytes:
             `max_answer_bytes`.
     """
     names = [name.strip().lower() for name in encoding.split(",")]
-    for name in reversed(names):
-        if name in urllib3.HTTPResponse.CONTENT_DECODERS:
-            content = _joined(_pieces(content, name))
+    known = [name for name in names if name in urllib3.HTTPResponse.CONTENT_DECODERS]
+    for position, name in enumerate(reversed(known)):
+        if position:
+            breathe()  # there may be thousands
+        content = _joined(_pieces(content, name))
     return content
 
 
 def _joined(pieces: Iterator[bytes]) -> bytes:
     limit = config.in_force.max_answer_bytes
     whole = io.BytesIO()  # its `getvalue` does not copy
+    effort = 0
     try:
         for piece in pieces:
-            if whole.tell():
+            if effort > PIECE:
+                effort = 0
                 breathe()
+            effort += len(piece) + _EFFORT
             whole.write(piece)
             if limit is not None and whole.tell() > limit:
                 raise TransportDecodeError(
@@ -67,9 +74,9 @@ def _pieces(content: bytes, name: str) -> Iterator[bytes]:
 
 def _members(content: bytes) -> Iterator[bytes]:
     """Yield what the members of a gzip file expand to; ignore what follows them."""
-    rest = yield from _inflated(content, _GZIP)
-    while rest.startswith(_MEMBER):
-        rest = yield from _inflated(rest, _GZIP)
+    end = yield from _inflated(content, _GZIP)
+    while content.startswith(_MEMBER, end):
+        end = yield from _inflated(content, _GZIP, end)
 
 
 def _deflated(content: bytes) -> Iterator[bytes]:
@@ -82,20 +89,22 @@ def _deflated(content: bytes) -> Iterator[bytes]:
         yield from _inflated(content, zlib.MAX_WBITS)
 
 
-def _inflated(content: bytes, wbits: int) -> Generator[bytes, None, bytes]:
-    """Yield what a stream expands to, in pieces; return what follows it."""
+def _inflated(content: bytes, wbits: int, begin: int = 0) -> Generator[bytes, None, int]:
+    """Yield what a stream that starts at `begin` expands to, in pieces; return where it ends."""
     inflate = zlib.decompressobj(wbits)
-    view = memoryview(content)
-    for begin in range(0, len(content), PIECE):
-        piece = bytes(view[begin : begin + PIECE])
+    view, size = memoryview(content), _FIRST
+    while begin < len(content):
+        piece = bytes(view[begin : begin + size])
+        begin += len(piece)
+        size = min(2 * size, PIECE)
         while piece and not inflate.eof:
             yield inflate.decompress(piece, PIECE)
             piece = inflate.unconsumed_tail
         if inflate.eof:
-            return inflate.unused_data + view[begin + PIECE :]
+            return begin - len(inflate.unused_data)
     yield inflate.flush()  # what did not fit into the last piece
     if inflate.eof:
-        return inflate.unused_data
+        return begin - len(inflate.unused_data)
     raise TransportDecodeError("the compressed response is truncated")
 
 

@@ -14,7 +14,7 @@ from httptools import HttpParserError
 
 from pywats_green.exceptions import TransportError
 
-_LIMIT = 262_144  # bytes, including interim responses; upstream's library fails above 80,000
+LONGEST = 262_144  # bytes, including interim responses; upstream's library takes 100 kB
 _MOST_LINES = 10_000
 LONG = 2 * _MOST_LINES  # bytes; a shorter head is within all bounds
 
@@ -31,7 +31,7 @@ _FOLD = re.compile(rb"\r\n[ \t]+")
 _LENGTH_LINE = re.compile(rb"content-length:", re.IGNORECASE)
 
 _BARE = "a line of the head ends without a carriage return"
-_TOO_LONG = "Receive buffer too long"  # the message of upstream's library
+TOO_LONG = "Receive buffer too long"  # the message of upstream's library
 
 # Start of the final head, after any interim responses, and its end; 0: not received yet.
 Head: TypeAlias = tuple[int, int]
@@ -54,8 +54,8 @@ def receive_head(receive: Callable[[], bytes], received: bytes) -> tuple[bytes, 
     head, known = find_head(received), 0
     while not head[1]:
         _check_beginning(received, head[0], known)
-        if len(received) > _LIMIT:
-            raise TransportError(_TOO_LONG)
+        if len(received) > LONGEST:
+            raise TransportError(TOO_LONG)
         known = len(received)
         piece = receive()
         if not piece:
@@ -123,8 +123,8 @@ def check_length(received: bytes, end: int) -> None:
     Raises:
         TransportError: It does.
     """
-    if end > _LIMIT or received.count(b"\n", 0, end) > _MOST_LINES:
-        raise TransportError(_TOO_LONG)
+    if end > LONGEST or received.count(b"\n", 0, end) > _MOST_LINES:
+        raise TransportError(TOO_LONG)
 
 
 def mended(received: bytes, end: int) -> bytes:

@@ -27,7 +27,7 @@ from pywats_green.transport.proxies import proxy_of
 from pywats_green.transport.tls import make_context
 from pywats_green.transport.writing import Message
 
-_ORIGINS = 1_000  # only endless redirects could need more
+MOST_ORIGINS = 1_000  # of a client; only endless redirects could need more
 _LONGEST_TIMER = 3_600.0  # seconds
 
 
@@ -230,7 +230,7 @@ class GreenAdapter(HTTPAdapter):
     def __init__(self, *, verify: bool) -> None:
         self._verify: bool | str = verify
         self._contexts: dict[Any, ssl.SSLContext] = {}
-        super().__init__(pool_connections=_ORIGINS, pool_maxsize=1)
+        super().__init__(pool_connections=MOST_ORIGINS, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make requests' pool manager, with green pools."""
@@ -265,7 +265,7 @@ class GreenAdapter(HTTPAdapter):
                 # The second is for older urllib3, where the first applies to tunnels only.
                 kwargs |= {"proxy_ssl_context": context, "ssl_context": context}
             manager = proxy_from_url(
-                found, proxy_headers=found.headers, num_pools=_ORIGINS, maxsize=1, **kwargs
+                found, proxy_headers=found.headers, num_pools=MOST_ORIGINS, maxsize=1, **kwargs
             )
             manager.pool_classes_by_scheme = self.pool_classes
             self.proxy_manager[key] = manager

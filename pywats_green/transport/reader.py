@@ -32,6 +32,7 @@ from pywats_green.transport.heads import (
 )
 
 _MOST_NAMES = 1_000
+_LONGEST_NAME = 100  # bytes
 _IDLE_LIMIT = 262_144  # consecutive bytes outside the body: chunk extensions, trailers
 
 _USUAL_START = re.compile(rb"HTTP/1\.[01] [2-9]")  # of a final answer
@@ -45,10 +46,12 @@ _CUT_BODY = "peer closed connection without sending complete message body ({})"
 
 
 class _Names(dict[bytes, str]):
-    """Maps header names to lower case; a server uses only a few."""
+    """Maps header names to lower case; a server uses only a few, and short ones."""
 
     def __missing__(self, name: bytes) -> str:
         text = name.decode("latin-1").lower()
+        if len(name) > _LONGEST_NAME:
+            return text
         if len(self) >= _MOST_NAMES:
             self.clear()  # a server that made names up must not keep out those of the others
         self[name] = text

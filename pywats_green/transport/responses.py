@@ -7,11 +7,26 @@ import io
 from functools import partial
 from typing import Any
 
+from pywats_green.transport.heads import LONGEST, TOO_LONG
 from pywats_green.transport.reader import Reader
 
 _INTERIM = frozenset(range(100, 200)) - {101}  # after 101 the protocol changes
 
 RECEIVED = 65_536  # maximum bytes per system call; most responses need only one
+
+
+class _Lines(io.BufferedReader):
+    """Reads lines, no more of them than the longest head has in bytes."""
+
+    _left = LONGEST
+
+    def readline(self, limit: int | None = None) -> bytes:
+        longest = self._left + 1
+        line = super().readline(longest if limit is None else min(limit, longest))
+        self._left -= len(line)
+        if self._left < 0:
+            raise http.client.HTTPException(TOO_LONG)
+        return line
 
 
 class Response(http.client.HTTPResponse):
@@ -28,6 +43,7 @@ class Response(http.client.HTTPResponse):
 
     def __init__(self, sock: Any, method: str | None = None) -> None:
         super().__init__(sock, method=method)
+        self.fp: io.BufferedReader = _Lines(self.fp.detach())
         self._sock = sock
 
     def _read_status(self) -> tuple[str, int, str]:

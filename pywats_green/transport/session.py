@@ -26,6 +26,7 @@ from pywats_green.exceptions import (
 from pywats_green.redaction import Secret, guarded, without_frames
 from pywats_green.transport.answers import Answer
 from pywats_green.transport.cookies import Jar
+from pywats_green.transport.decoding import decoded
 from pywats_green.transport.pools import GreenAdapter, GreenPool
 from pywats_green.transport.proxies import Proxy, environment_proxies, proxy_of
 from pywats_green.transport.redirects import Step
@@ -142,6 +143,7 @@ class Session(requests.Session):
             found["cert"] = pair if current.client_key else current.client_cert
         try:
             response = self.send(request, timeout=timeout, allow_redirects=False, **found)
+            content = _content_of(response)
         except requests.RequestException as exc:
             exc.request = None  # has the token, which would be pickled
             if exc.response is not None:  # raised by a hook
@@ -151,14 +153,16 @@ class Session(requests.Session):
             without_frames(exc)
             raise
         received = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, received, response.content)
+        return Answer(response.status_code, received, content)
 
     def _found(self, root: str, is_green: bool) -> dict[str, Any]:
         """Let requests merge session and environment settings, all but the proxies.
 
         A foreign adapter takes a proxy's credentials from its URL.
         """
-        merged = self.merge_environment_settings(root, None, False, self.verify or False, None)
+        merged = self.merge_environment_settings(
+            root, proxies=None, stream=True, verify=self.verify or False, cert=None
+        )
         merged["proxies"] = {}  # the session's, whose credentials a traceback would show
         proxy: str | None = self._proxy(root)
         if proxy is not None and not is_green:
@@ -166,9 +170,23 @@ class Session(requests.Session):
         return {**merged, "proxies": {} if proxy is None else {"all": proxy}}
 
 
+def _content_of(response: requests.Response) -> bytes:
+    """Read and decode a body as the fast path does: bounded, and only if it is complete."""
+    raw = response.raw
+    if response._content_consumed or not isinstance(raw, urllib3.HTTPResponse):  # type: ignore[attr-defined]  # noqa: SLF001
+        return response.content  # a hook has read it, or a mock has made it
+    try:
+        content = raw.read(decode_content=False)
+    except urllib3.exceptions.HTTPError as exc:
+        raise requests.ConnectionError(exc) from exc  # as requests itself does
+    encoding = response.headers.get("content-encoding")
+    return decoded(content, encoding) if content and encoding else content
+
+
 _NOT_CONNECTED = (
     urllib3.exceptions.NewConnectionError, ConnectionRefusedError, socket.gaierror,
 )  # fmt: skip
+_TIMED_OUT = (TimeoutError, urllib3.exceptions.ReadTimeoutError)
 
 
 def _fault(exc: requests.RequestException) -> TransportError:
@@ -178,7 +196,7 @@ def _fault(exc: requests.RequestException) -> TransportError:
         reason = reason.original_error
     elif isinstance(reason, urllib3.exceptions.ProtocolError):
         reason = reason.args[-1]  # the underlying OSError of green connections
-    if isinstance(exc, requests.Timeout) or isinstance(reason, TimeoutError):
+    if isinstance(exc, requests.Timeout) or isinstance(reason, _TIMED_OUT):
         return TransportTimeoutError(str(exc))
     could_not_connect = isinstance(reason, _NOT_CONNECTED)
     if could_not_connect or isinstance(exc, requests.exceptions.SSLError):

@@ -9,10 +9,10 @@ from urllib3.util import make_headers
 
 from pywats_green._version import __version__
 from pywats_green.exceptions import TransportError
-from pywats_green.redaction import guarded, guarded_url
+from pywats_green.redaction import guarded_url
 from pywats_green.transport.answers import Answer
 from pywats_green.transport.cookies import Cookies
-from pywats_green.transport.pools import GreenAdapter, GreenPool
+from pywats_green.transport.pools import MOST_ORIGINS, GreenAdapter, GreenPool
 from pywats_green.transport.redirects import MAX_REDIRECTS, REDIRECTS, Step, next_step
 from pywats_green.transport.session import Session, state_of
 from pywats_green.transport.writing import Body, Origin, Writer
@@ -132,7 +132,7 @@ class Transport:
         method, root, target, headers, body, *_ = step
         if session.cookies._cookies:  # type: ignore[attr-defined]  # noqa: SLF001  # rare
             cookie = self._cookies.header(root + target)
-            headers = headers if cookie is None else _over(guarded({"Cookie": cookie}), headers)
+            headers = headers if cookie is None else _over({"Cookie": cookie}, headers)
         if pool is None:
             return session.exchange(step._replace(headers=headers), timeout)
         if pool.forwards:
@@ -151,6 +151,8 @@ class Transport:
 
     def _find_pool(self, root: str) -> GreenPool | None:
         """Return the pool of an origin. None: the session itself sends the requests."""
+        if len(self._pools) >= MOST_ORIGINS:
+            self._close_idle()
         pool = self.session.pool(root)  # may switch, so another greenlet may have been first
         return self._pools.setdefault(root, pool)
 

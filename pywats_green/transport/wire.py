@@ -11,6 +11,7 @@ from typing import Any
 import gevent
 from gevent import monkey
 from gevent.socket import wait
+from urllib3.util.ssltransport import SSLTransport
 
 from pywats_green.transport.answers import Answer
 from pywats_green.transport.decoding import decoded
@@ -31,6 +32,15 @@ _native_poll = monkey.get_original("select", "poll" if _has_poll else "select")
 
 def look_at(sock: Any) -> Callable[[], Any]:
     """Return a non-blocking function that returns whether a socket is readable or at its end."""
+    if isinstance(sock, SSLTransport):  # receives more than it decodes, and decodes more than asked
+        transport: Any = sock
+        outer, has_come = transport.socket, look_at(transport.socket)
+        return lambda: (
+            transport.sslobj.pending()
+            or transport.incoming.pending
+            or outer.pending()
+            or has_come()
+        )
     if not _has_poll:
         return lambda: _native_poll([sock.fileno()], [], [], 0)[0]
     poll = _native_poll()

@@ -81,7 +81,7 @@ def test_what_is_refused_goes_to_quarantine(drain, queue, server):
     found = json.loads(done.stdout)
     assert (found["submitted"], found["quarantined"], found["exit_status"]) == (2, 1, 1)
     lines = done.stderr.splitlines()
-    assert "item-0 is quarantined" in lines[0]
+    assert "item-0 goes to quarantine" in lines[0]
     assert lines[1].endswith("queue list queue --state quarantined")
     assert len(lines) == 2
 

@@ -312,7 +312,7 @@ def breaker_of_a_service(setting: Setting) -> Any:
 
 
 def retried_calls(setting: Setting) -> Any:
-    config = SyncConfig(timeout=0.15, retry_enabled=True)
+    config = SyncConfig(timeout=0.6, retry_enabled=True)
     config.retry.backoff, config.retry.max_retries = 0.01, 2
     with setting.client(sync_config=config, enable_cache=False) as api:
         setting.control.send("fail", route="*", mode="hang", times=2)

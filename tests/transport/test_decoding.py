@@ -6,10 +6,13 @@ import gzip
 import random
 import zlib
 from collections.abc import Callable
+from functools import reduce
+from types import SimpleNamespace
 
 import pytest
 
 from pywats_green.exceptions import TransportDecodeError
+from pywats_green.transport import decoding
 from pywats_green.transport.answers import PIECE
 from pywats_green.transport.decoding import decoded
 
@@ -48,3 +51,46 @@ def test_encodings_without_a_decoder_of_our_own_are_complete_too() -> None:
     assert decoded(whole, "br") == b"abc" * 1_000
     with pytest.raises(TransportDecodeError, match="truncated"):
         decoded(whole[:-2], "br")
+
+
+EMPTY_MEMBER = gzip.compress(b"", mtime=0)
+
+
+def test_what_many_members_copy_grows_only_as_they_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    fed = 0
+
+    class Counting:
+        def __init__(self, wbits: int) -> None:
+            self._inflate = zlib.decompressobj(wbits)
+
+        def decompress(self, data: bytes, limit: int) -> bytes:
+            nonlocal fed
+            fed += len(data)
+            return self._inflate.decompress(data, limit)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._inflate, name)
+
+    names = {**vars(zlib), "decompressobj": Counting}
+    monkeypatch.setattr(decoding, "zlib", SimpleNamespace(**names))
+    assert decoded(EMPTY_MEMBER * 1_000, "gzip") == b""
+    few, fed = fed, 0
+    assert decoded(EMPTY_MEMBER * 4_000, "gzip") == b""
+    assert fed < 5 * few
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        (EMPTY_MEMBER * 100, "gzip"),
+        (reduce(lambda body, _: raw(body), range(3), b"{}"), "deflate, deflate, deflate"),
+    ],
+    ids=["members", "encodings"],
+)
+def test_others_run_while_a_small_body_makes_much_work(
+    content: bytes, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breathed: list[None] = []
+    monkeypatch.setattr(decoding, "breathe", lambda: breathed.append(None))
+    decoded(content, encoding)
+    assert len(breathed) > 1

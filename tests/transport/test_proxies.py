@@ -147,6 +147,55 @@ def test_a_tunnel_that_was_closed_while_idle_is_dug_again(
     assert len(tunnel.asked) == 2
 
 
+class TLSInside:
+    """A proxy that is the origin, too: it speaks TLS within its tunnel.
+
+    To each answer it adds another one in a TLS record of its own, and sends both at once.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+
+    def __call__(self, sock: socket.socket) -> None:
+        assert read_request(sock.makefile("rb", buffering=0)) is not None
+        sock.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        inside = self._context.wrap_bio(incoming, outgoing, server_side=True)
+
+        def run(step: Callable[..., bytes | None], *args: int) -> bytes | None:
+            while True:
+                try:
+                    return step(*args)
+                except ssl.SSLWantReadError:
+                    sock.sendall(outgoing.read())
+                    data = sock.recv(65_536)
+                    if not data:
+                        raise ConnectionError from None
+                    incoming.write(data)
+
+        run(inside.do_handshake)
+        while request := run(inside.read, 65_536):
+            inside.write(reply(200, request.split(b" ")[1]))
+            inside.write(reply(200, b"unasked"))
+            sock.sendall(outgoing.read())
+
+
+def test_what_tls_within_tls_has_decoded_already_reaches_no_other_call(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, authority: trustme.CA
+) -> None:
+    context = server_context(authority)
+    with (
+        authority.cert_pem.tempfile() as bundle,
+        Server(handle=TLSInside(context), context=context) as proxy,
+    ):
+        configure(ca_bundle=bundle)
+        monkeypatch.setenv("https_proxy", proxy.url)
+        transport = connect("https://127.0.0.1:1")
+        for target in ("/first", "/second"):
+            answer = transport.request("GET", target, None, {}, None, 5.0)
+            assert answer.content.decode() == target
+
+
 def test_the_certificate_behind_a_tunnel_is_verified(
     connect: Connect, monkeypatch: pytest.MonkeyPatch, authority: trustme.CA
 ) -> None:
@@ -264,7 +313,17 @@ def test_a_proxy_that_refuses_the_connection_is_a_connect_error(
         (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", "502 Bad Gateway"),
         (b"SSH-2.0-OpenSSH\r\n", "the proxy did not answer in HTTP: 'SSH-2.0-OpenSSH'"),
         (b"", "the proxy closed the connection without an answer"),
+        *(
+            (flood * (300_000 // len(flood)), "the proxy did not answer in HTTP: 'Receive buffer")
+            for flood in (b"HTTP/1.1 102 Wait\r\n\r\n", b"HTTP/1.1 102 Wait\r\nA:\r\n\r\n")
+        ),
+        *(
+            (start + line * (300_000 // len(line)), "the proxy did not answer in HTTP: '")
+            for start in (b"HTTP/1.1 102 Wait\r\n", b"HTTP/1.1 200 OK\r\n")
+            for line in (b"a", b"A: b\r\n")
+        ),
     ],
+    ids=range(10),
 )
 def test_a_proxy_that_does_not_connect_us_is_an_error_but_no_connect_error(
     answer: bytes, text: str, connect: Connect, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import socket
 import tracemalloc
@@ -41,6 +42,20 @@ def test_pieces_make_the_same_answer(name: str, size: int) -> None:
     whole = WHOLE[name]
     pieces = [whole[start : start + size] for start in range(0, len(whole), size)]
     assert read(*pieces)[0] == read(whole)[0]
+
+
+def test_long_names_of_headers_are_not_kept() -> None:
+    tracemalloc.start()
+    try:
+        for number in range(50):
+            name = f"X-{number}-{'a' * 100_000}"
+            answer, _ = read(reply(200, b"{}", [(name, "1")]))
+            assert answer.headers[name.lower()] == "1"
+        del answer
+        gc.collect()  # the readers
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("name", WHOLE.keys() - {"no length, closed", "HTTP/1.0"})

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import httpx
 import pytest
 
-from pywats_green.exceptions import TransportError
+from pywats_green.exceptions import TransportConnectError, TransportError
 from pywats_green.transport import Transport
+from pywats_green.transport import transport as transport_module
 from pywats_green.transport.redirects import Step, next_step
 
 from .servers import Seen, Server, reply
@@ -209,3 +211,21 @@ def test_what_was_said_of_a_body_or_a_host_goes_with_it() -> None:
     assert again is not None
     assert (followed.method, followed.body, followed.headers) == ("GET", None, {"X-A": "1"})
     assert (again.body, again.headers) == ([b"a"], given)
+
+
+def test_redirects_to_ever_new_origins_pile_nothing_up(
+    connect: Callable[..., Transport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport_module, "MOST_ORIGINS", 5)
+    ports = count(1)
+
+    def answer(seen: Seen) -> bytes:
+        return redirect(302, f"http://127.0.0.1:{next(ports)}/")(seen)
+
+    with Server(answer) as server:
+        transport = connect(server.url)
+        for _ in range(20):
+            with pytest.raises(TransportConnectError):
+                transport.request("GET", "/start", None, {}, None, 5.0)
+            assert len(transport._pools) <= 5
+        assert len(server.seen) == 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import ssl
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,7 @@ from pywats_green import configure, session_of
 from pywats_green.exceptions import (
     InvalidArgumentError,
     TransportConnectError,
+    TransportDecodeError,
     TransportError,
     TransportTimeoutError,
 )
@@ -192,6 +194,54 @@ def test_faults_by_way_of_the_session(
                 transport.request("GET", "/x", None, {"Authorization": "Basic x"}, None, 0.2)
             assert type(caught.value) is error
             assert "Basic" not in str(caught.value)
+
+
+@pytest.mark.parametrize("send_by", [mount, hook])
+def test_bodies_by_way_of_the_session_are_bounded_and_complete(
+    send_by: Callable[[requests.Session], None], connect: Connect
+) -> None:
+    small = gzip.compress(b"x" * 30_000)
+    bodies = {"/whole": small, "/twice": small * 2, "/cut": small[:-3], "/none": b""}
+
+    def answer(seen: Seen) -> bytes:
+        return reply(200, bodies[seen.target], [("Content-Encoding", "gzip")])
+
+    configure(max_answer_bytes=50_000)
+    with Server(answer) as server:
+        transport = connect(server.url)
+        send_by(transport.session)
+
+        def get(target: str) -> bytes:
+            return transport.request("GET", target, None, {}, None, 5.0).content
+
+        assert get("/whole") == b"x" * 30_000
+        with pytest.raises(TransportDecodeError, match="expands to more than 50000 bytes"):
+            get("/twice")
+        with pytest.raises(TransportDecodeError, match="truncated"):
+            get("/cut")
+        assert get("/none") == b""
+        assert server.opened == 1
+
+
+@pytest.mark.parametrize(
+    ("rest", "error"), [(b"ab", TransportError), (None, TransportTimeoutError)]
+)
+def test_a_body_that_a_mounted_adapter_waits_for(
+    rest: bytes | None, error: type[Exception], connect: Connect
+) -> None:
+    def handle(sock: Any) -> None:
+        sock.recv(10_000)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+        if rest is None:
+            Event().wait()
+        sock.sendall(rest)
+
+    with Server(handle=handle) as server:
+        transport = connect(server.url)
+        mount(transport.session)
+        with pytest.raises(error) as caught:
+            transport.request("GET", "/x", None, {}, None, 0.2)
+        assert type(caught.value) is error
 
 
 def test_session_of_a_client() -> None:

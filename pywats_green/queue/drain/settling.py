@@ -277,7 +277,7 @@ class Settler:
     def _set_aside(self, claim: Claim, reason: str, attempts: int | None = None) -> Settled:
         self._holdback.clear(claim.item_id)
         self._counts.quarantined += 1
-        logger.warning("report %s is quarantined: %s", claim.item_id, reason)
+        logger.warning("report %s goes to quarantine: %s", claim.item_id, reason)
         self._end(claim, lambda: claim.quarantine(reason, attempts), "quarantined")
         return "quarantined"
 

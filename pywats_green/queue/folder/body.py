@@ -11,7 +11,7 @@ import stat
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from pywats_green.exceptions import (
     ArgumentTypeError,
@@ -96,28 +96,57 @@ def encode(document: Document) -> bytes:
     """Return a report as JSON.
 
     Raises:
-        InvalidArgumentError: It contains something that JSON cannot express.
+        InvalidArgumentError: It contains something that JSON cannot express; the message says
+            where, as `steps[2].value`.
     """
-    encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
     try:
-        if is_large(document):  # piecewise: the C encoder never lets the hub run
-            data = "".join(encoder.iterencode(document)).encode("ascii")
-        else:
-            data = encoder.encode(document).encode("ascii")
-        _check_unicode(data, document)
-    except (TypeError, ValueError, RecursionError) as error:
+        return _encoded(document, in_pieces=is_large(document))
+    except RecursionError as error:
         raise InvalidArgumentError(f"the report cannot be written as JSON: {error}") from error
+    except (TypeError, ValueError) as error:
+        place = _place_of_fault(document)
+        raise InvalidArgumentError(
+            f"the report cannot be written as JSON: {error}{place and f', at {place}'}"
+        ) from error
+
+
+def _encoded(value: object, *, in_pieces: bool = False) -> bytes:
+    encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+    if in_pieces:  # the C encoder never lets the hub run
+        data = "".join(encoder.iterencode(value)).encode("ascii")
+    else:
+        data = encoder.encode(value).encode("ascii")
+    _check_unicode(data, value)
     return data
 
 
-def _check_unicode(data: bytes, document: Document) -> None:
+def _place_of_fault(document: Document) -> str:
+    """Return the path of the innermost value that cannot be encoded; empty: the whole."""
+    place, value = "", cast("object", document)
+    seen: set[int] = set()
+    while isinstance(value, (dict, list, tuple)) and id(value) not in seen:
+        seen.add(id(value))
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, child in pairs:
+            try:
+                _encoded(child)
+            except (TypeError, ValueError):
+                step = f".{key}" if isinstance(value, dict) else f"[{key}]"
+                place, value = place + step, child
+                break
+        else:
+            break
+    return place.removeprefix(".")
+
+
+def _check_unicode(data: bytes, value: object) -> None:
     """Refuse a lone surrogate: JSON can hold it escaped, but no request can.
 
     Raises:
         UnicodeEncodeError: There is one; a ValueError.
     """
     if _SURROGATE.search(data):
-        json.dumps(document, ensure_ascii=False).encode()
+        json.dumps(value, ensure_ascii=False).encode()
 
 
 def parse(text: str | bytes | bytearray, *, large: bool = False, strict: bool = False) -> Document:

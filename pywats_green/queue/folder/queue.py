@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from pywats_green.arguments import require_count, require_seconds
-from pywats_green.exceptions import ArgumentTypeError
+from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import document_of, encode
 from pywats_green.queue.folder.capacity import Capacity
@@ -62,7 +62,7 @@ class FolderQueue(OperatedQueue):
     Raises:
         QueueFolderError: The folder cannot be created.
         ArgumentTypeError: An argument has the wrong type.
-        InvalidArgumentError: A time is not above 0, or a limit below 1.
+        InvalidArgumentError: A time is not above 0, a limit below 1, or `order_by` empty.
     """
 
     def __init__(
@@ -87,6 +87,8 @@ class FolderQueue(OperatedQueue):
                 require_count(name, limit)
         if not (order_by is None or isinstance(order_by, str) or callable(order_by)):
             raise ArgumentTypeError(f"order_by must be a field or a function, not {order_by!r}")
+        if order_by == "":
+            raise InvalidArgumentError("order_by must name a field; None: no order")
         self.path = Path(path)
         store = Store(self.path)
         view = View(

@@ -7,6 +7,7 @@ json decides.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from email.message import Message
@@ -122,11 +123,18 @@ def parse(content: bytes, content_type: str | None) -> Any:
 
 
 def _text(content: bytes, content_type: str | None) -> str:
-    """Decode a body as httpx does; never fails."""
+    """Decode a body as httpx does.
+
+    Raises:
+        Exception: The charset is a codec that does not make text of bytes, or of these.
+    """
+    charset = _charset(content_type) or "utf-8"
     try:
-        return content.decode(_charset(content_type) or "utf-8", "replace")
+        codecs.lookup(charset)
     except LookupError:
-        return content.decode("utf-8", "replace")
+        charset = "utf-8"
+    decoder = codecs.getincrementaldecoder(charset)("replace")
+    return "".join([decoder.decode(content), decoder.decode(b"", True)])
 
 
 def _charset(content_type: str | None) -> str | None:

@@ -52,6 +52,7 @@ def make_request(original: Callable[..., Any]) -> Callable[..., Response]:
         retry: bool | None = None,
     ) -> Response:
         options = {"data": data, "headers": headers, "retry": retry}
+        del headers  # may have credentials, which `write` guards in the options
         return write(self, method, endpoint, params, options, None)
 
     setattr(_make_request, _MARK, True)
@@ -88,11 +89,11 @@ def writing(method: str) -> Callable[[Callable[..., Any]], Callable[..., Respons
             params: dict[str, Any] | None = None,
             **kwargs: Any,
         ) -> Response:
+            kwargs["data"] = data
             if not hasattr(self._make_request, _MARK):
-                given = {"data": data, "params": params, **kwargs}
-                response = self._make_request(method, endpoint, **given)
+                response = self._make_request(method, endpoint, params=params, **kwargs)
                 return invalidate(self, method, endpoint, response)
-            return write(self, method, endpoint, params, {"data": data, **kwargs}, None)
+            return write(self, method, endpoint, params, kwargs, None)
 
         return send
 

@@ -17,6 +17,7 @@ from pywats_green import config, events
 from pywats_green.batching import innermost_scope
 from pywats_green.upstream.client import batches, breaker
 from pywats_green.upstream.client.cache import ATTRIBUTE, ClientCache, Read
+from pywats_green.upstream.client.encoding import guarded_headers
 from pywats_green.upstream.client.epochs import wrote
 from pywats_green.upstream.client.exchange import exchange_of
 from pywats_green.upstream.client.observing import observed
@@ -80,6 +81,7 @@ def read(
         BaseException: As `request`.
     """
     if options:
+        _guard(options)
         _check(client, "GET", endpoint, options)
     if events.listeners:
         load = partial(_load, client, endpoint, params, options, found, deadline)
@@ -152,6 +154,7 @@ def write(
         BaseException: As `request`.
     """
     if options:
+        _guard(options)
         _check(client, method, endpoint, options)
     if events.listeners:
         send = partial(request, client, method, endpoint, params, deadline=deadline, **options)
@@ -237,6 +240,12 @@ def invalidate(client: Any, method: str, endpoint: str, response: Response) -> R
     """Invalidate what a request changed that a user's `_make_request` made."""
     wrote(client, touched_by(method, endpoint), response)
     return response
+
+
+def _guard(options: dict[str, Any]) -> None:
+    """Guard credentials among the headers, for the frames of the callers, which share the dict."""
+    if options.get("headers"):
+        options["headers"] = guarded_headers(options["headers"])
 
 
 def _check(client: Any, method: str, endpoint: str, options: dict[str, Any]) -> None:

@@ -66,10 +66,30 @@ def guard(client: Any) -> None:
     client._headers = guarded(client._headers)
 
 
+def guarded_headers(headers: Any) -> Any:
+    """Return the headers of a call with the credentials as a `Secret` each.
+
+    Whatever `checked_headers` rejects stays as it is.
+    """
+    if not isinstance(headers, Mapping):
+        return headers
+    return {name: _guarded_header(name, value) for name, value in headers.items()}
+
+
+def _guarded_header(name: Any, value: Any) -> Any:
+    if not (isinstance(name, str) and isinstance(value, (str, bytes))):
+        return value
+    return guarded({name: _decoded(value)})[name]
+
+
+def _decoded(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
+
+
 def _text_of(name: str, value: str | bytes) -> str:
     if not isinstance(value, (str, bytes)):
         raise TypeError(f"Header value must be str or bytes, not {type(value)}")
-    text = value if isinstance(value, str) else value.decode("latin-1")
+    text = _decoded(value)
     # RFC 9110, 10.1.3: without user info, which a redirect would hand to another server.
     return without_user_info(text) if name.lower() == "referer" else text
 

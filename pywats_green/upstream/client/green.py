@@ -12,7 +12,7 @@ from pywats_green.bridge import MAY_BLOCK
 from pywats_green.redaction import Secret, guarded_url, secret_of, without_user_info
 from pywats_green.upstream.client.cache import attach, invalidate_matching
 from pywats_green.upstream.client.core import invalidate, keep, look_up, read, write
-from pywats_green.upstream.client.encoding import guard
+from pywats_green.upstream.client.encoding import guard, guarded_headers
 from pywats_green.upstream.client.exchange import close, exchange_of
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ def _writing(method: str) -> Any:
         params: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> Response:
-        given = {"data": data, **kwargs}
+        kwargs["data"] = data
         if _REPLACED & self.__dict__.keys():
-            response = await self._make_request(method, endpoint, params=params, **given)
+            response = await self._make_request(method, endpoint, params=params, **kwargs)
             return invalidate(self, method, endpoint, response)
-        return write(self, method, endpoint, params, given, await MAY_BLOCK)
+        return write(self, method, endpoint, params, kwargs, await MAY_BLOCK)
 
     send.__name__ = method.lower()
     send.__doc__ = f"{method}, and invalidate what it changes."
@@ -105,6 +105,7 @@ class GreenHttpClient(AsyncHttpClient):
         if "_execute_request" in self.__dict__:
             return await super()._make_request(method, endpoint, params, data, headers, retry)
         options = {"data": data, "headers": headers, "retry": retry}
+        del headers  # may have credentials, which `write` guards in the options
         return write(self, method, endpoint, params, options, await MAY_BLOCK)
 
     async def _execute_request(
@@ -116,6 +117,7 @@ class GreenHttpClient(AsyncHttpClient):
         headers: dict[str, str] | None = None,
         retry: bool | None = None,
     ) -> Response:
+        headers = guarded_headers(headers)
         run, deadline = exchange_of(self).run, await MAY_BLOCK
         return run(self, method, endpoint, params, data, headers, retry, deadline, 1.0)
 

@@ -128,6 +128,81 @@ def an_import_while_a_loop_runs() -> None:
     print(asyncio._get_running_loop(), asyncio.run(everything(2)))
 
 
+@late_case
+def loops_that_are_set() -> None:
+    """Each thread sets its own, even if asyncio was imported before the patch."""
+    import asyncio
+    import threading
+
+    mine = asyncio.new_event_loop()
+    asyncio.set_event_loop(mine)
+    start()
+    barrier = threading.Barrier(3)
+
+    def run(_: int) -> list[bool]:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        barrier.wait(60)
+        seen = [asyncio.get_event_loop() is loop]
+        loop.run_until_complete(asyncio.sleep(0.001))
+        barrier.wait(60)
+        seen.append(asyncio.get_event_loop() is loop)
+        asyncio.set_event_loop(None)
+        loop.close()
+        return seen
+
+    print(side_by_side(run, 3), asyncio.get_event_loop() is mine)
+    print(mine.run_until_complete(everything(1)))
+    mine.close()
+
+
+@case
+def a_loop_that_nobody_set() -> None:
+    """From Python 3.12 on, whoever asks for it is warned."""
+    import asyncio
+    import warnings
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        loop = asyncio.get_event_loop()
+    print([(str(each.message), each.filename == __file__) for each in caught])
+    print(loop.run_until_complete(everything(1)))
+    loop.close()
+
+
+@needs("fcntl")
+@case
+def child_processes() -> None:
+    """Also one that has ended before asyncio asks for it."""
+    import asyncio
+    import subprocess
+    import time
+
+    class Ended(subprocess.Popen[bytes]):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            if sys.argv[2] == "green":  # then, gevent reaps it
+                while self.poll() is None:
+                    time.sleep(0.001)
+
+    async def job(number: int) -> list[object]:
+        await meeting.wait()
+        cat = await asyncio.create_subprocess_exec("cat", stdin=-1, stdout=-1)
+        read, _ = await cat.communicate(b"%d" % number)
+        slow = await asyncio.create_subprocess_exec("sleep", "60")
+        slow.kill()
+        return [read, cat.returncode, await slow.wait()]
+
+    async def ended() -> int:
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", "exit(4)")
+        return await process.wait()
+
+    meeting = Meeting(3)
+    print(side_by_side(lambda number: asyncio.run(job(number)), 3))
+    subprocess.Popen = Ended  # type: ignore[misc]
+    print(asyncio.run(ended()))
+
+
 @case
 def tasks_of_each_loop() -> None:
     import asyncio

@@ -44,6 +44,13 @@ class Service:
         await asyncio.sleep(0.001)
         raise KeyError("mine")
 
+    async def gives_up(self, seconds: float) -> None:
+        import asyncio
+
+        if seconds:
+            await asyncio.sleep(seconds)
+        raise asyncio.CancelledError
+
     async def waits(self) -> None:
         import asyncio
 
@@ -123,6 +130,7 @@ def a_wrapped_service() -> None:
     print(wrapper.value(3), wrapper.value(3, times=2), wrapper.everything(1))
     print(wrapper.at_once(), service.calls, wrapper.same() is wrapper, wrapper.name)
     print(outcome(wrapper.fails), wrapper.value.__name__, wrapper.value.__doc__)
+    print([outcome(lambda seconds=seconds: wrapper.gives_up(seconds)) for seconds in (0, 0.001)])
     with wrapper as entered:
         print(entered is wrapper, entered.value(4))
     print(service.seen)
@@ -210,6 +218,57 @@ def run_sync_of_upstream() -> None:
 
     print(decorated(5), decorated.__name__)
     print(outcome(lambda: _run_sync(asyncio.sleep(60), timeout=0.01)))
+
+
+@case
+def wrapped_mocks() -> None:
+    """Upstream's tests wrap mocks."""
+    from unittest.mock import AsyncMock, MagicMock, Mock
+
+    service = AsyncMock()
+    service.read.return_value = 7
+    service.fails.side_effect = ValueError("mine")
+    service.several.side_effect = [1, ConnectionError("once"), 3]
+    service.plain = Mock(return_value=service)
+    wrapper = wrapped(service, timeout=60)
+    print(wrapper.read("key", top=1), service.read.await_args, outcome(wrapper.fails))
+    print([outcome(wrapper.several) for _ in range(4)], wrapper.plain() is wrapper)
+    service = MagicMock()
+    service.__aenter__.return_value = service
+    with wrapped(service) as entered:
+        print(type(entered).__name__)
+    print(service.__aenter__.await_count, service.__aexit__.await_args)
+
+
+@case
+def runs_inside_runs() -> None:
+    """A coroutine that upstream runs, runs another."""
+    import asyncio
+
+    from pywats.core.sync_runner import SyncWrapper, run_sync
+    from pywats.pywats import _run_sync
+
+    class Wrapper(SyncWrapper):
+        def read(self, number: int) -> Any:
+            return self._run(Service().value(number))
+
+    async def nested(run: Callable[..., Any], depth: int) -> Any:
+        await asyncio.sleep(0.001)
+        return [depth, run(nested(run, depth - 1))] if depth else Wrapper().read(9)
+
+    for run in (_run_sync, run_sync):
+        print(Wrapper().read(1), run(nested(run, 2)))
+        # Each run inside a loop takes one of the 4 threads that upstream has for them.
+        print(side_by_side(lambda _, run=run: run(nested(run, 0)), 3))
+
+    async def blocks(number: int) -> Any:
+        await asyncio.sleep(0)
+        return [run_sync(Service().value(number)), _run_sync(Service().value(number))]
+
+    async def several() -> Any:
+        return await asyncio.gather(*(blocks(number) for number in range(5)))
+
+    print(asyncio.run(several()), side_by_side(lambda _: asyncio.run(several()), 3))
 
 
 @case

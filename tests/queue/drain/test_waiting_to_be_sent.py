@@ -36,7 +36,7 @@ def no_holds(monkeypatch: pytest.MonkeyPatch) -> None:
 def limited(server: WatsServer) -> Iterator[pyWATS]:
     """A client with a limit of its own, small enough for a test."""
     with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as api:
-        api._http_client._rate_limiter = RateLimiter(max_requests=10, window_seconds=0.4)
+        api._http_client._rate_limiter = RateLimiter(max_requests=10, window_seconds=1.0)
         yield api
 
 
@@ -51,7 +51,7 @@ def _source(count: int, timing: FakeTiming | None = None) -> FakeSource:
 def test_the_limit_of_the_client_costs_no_attempt(server: WatsServer, limited: pyWATS) -> None:
     """All but ten wait for longer than a submission may take."""
     source = _source(35)
-    summary = QueueProcessor(source, limited, concurrency=35, timeout=0.3).drain()
+    summary = QueueProcessor(source, limited, concurrency=35, timeout=0.9).drain()
     assert summary[:5] == (35, 0, 0, 0, None)
     assert {end[1] for end in source.ends} == {"delivered"}
     assert sum(server.reports().values()) == 35

@@ -163,3 +163,8 @@ def test_a_function_is_known_by_its_name(tmp_path: Path) -> None:
     queue.close()
     with pytest.raises(InvalidArgumentError, match=r"first_letter\(\)'"):
         FolderQueue(tmp_path).claim()
+
+
+def test_an_empty_field_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match="order_by must name a field"):
+        FolderQueue(tmp_path, order_by="")

@@ -352,6 +352,22 @@ def test_what_no_request_could_carry_is_refused_where_it_is_put(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("report", "place"),
+    [
+        ({"v": float("nan")}, "v"),
+        ({"steps": [{"v": 1.0}, {"v": float("inf")}]}, r"steps\[1\].v"),
+        ({"steps": [1.0, {"name": "\ud800"}]}, r"steps\[1\].name"),
+        ({"steps": {"at": object()}}, "steps.at"),
+    ],
+)
+def test_the_error_says_where_what_cannot_be_written_stands(
+    tmp_path: Path, report: object, place: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=f", at {place}$"):
+        FolderQueue(tmp_path).put(report)
+
+
 @pytest.mark.parametrize("text", ['{"v": NaN}', '{"v": -Infinity}'])
 def test_numbers_that_json_has_not_are_refused_in_text_too(tmp_path: Path, text: str) -> None:
     with pytest.raises(UnreadableReportError, match="JSON has no"):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from email.message import Message
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -135,6 +137,28 @@ def test_the_charset_is_the_one_that_email_finds(content_type: str | None) -> No
 @given(st.lists(pieces, max_size=12).map("".join))
 def test_any_charset_is_the_one_that_email_finds(content_type: str) -> None:
     assert _charset(content_type) == by_email(content_type)
+
+
+CHARSETS = [
+    "utf-8", "latin-1", "utf-16", "utf-7", "utf_8_sig", "cp037", "unicode_escape", "punycode", "no",
+    "idna", "undefined", "hex", "rot13", "base64", "zlib", "uu", "quopri",
+]  # fmt: skip
+
+
+def outcome(make: Callable[[], object]) -> object:
+    try:
+        return make()
+    except Exception as exc:  # noqa: BLE001  # the same one as httpx's
+        return type(exc)
+
+
+@pytest.mark.parametrize("charset", CHARSETS)
+@pytest.mark.parametrize("content", [b"plain", b"h\xe9llo \\x41 +AGE-", b"\xff\xfea\0b", b"\xc3"])
+def test_text_is_decoded_or_refused_as_by_httpx(content: bytes, charset: str) -> None:
+    headers = {"content-type": f"text/plain; charset={charset}"}
+    response = httpx.Response(200, headers=headers, content=content)
+    ours = outcome(lambda: parse(content, headers["content-type"]))
+    assert ours == outcome(lambda: response.text or None)
 
 
 @pytest.mark.parametrize(

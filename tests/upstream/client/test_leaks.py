@@ -19,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from transport.servers import Server, reply, reset
 
 from pywats_green import FolderQueue, Pool, QueueProcessor, events, session_of
+from pywats_green.bridge import drive
 
 from .leaks import TOKEN, Leaks, with_user_info
 
@@ -230,6 +231,44 @@ def test_a_client_shows_nothing(leaks: Leaks) -> None:
     see(leaks, lambda: pyWATS(base_url=url))
     see(leaks, lambda: pyWATS(token=TOKEN))
     see(leaks, lambda: HttpClient(url, TOKEN, cache_ttl="x", no_such=1))  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("name", ["refused", "reset", "silent", "bad port"])
+def test_credentials_among_the_headers_of_a_call(name: str, leaks: Leaks) -> None:
+    headers = {"authorization": f"Basic {TOKEN}", "Cookie": TOKEN}
+    given: dict[str, Any] = {"headers": headers, "retry": False}
+    with base_urls() as urls:
+        options = {"timeout": TIMEOUT, "enable_cache": False}
+        with pyWATS(base_url=urls[name], token="x", **options) as api:
+            client: Any = api._http_client  # type: ignore[attr-defined]
+            blocking: Any = HttpClient(urls[name], "x", **options)  # type: ignore[arg-type]
+            for verb in ("get", "post", "put", "patch", "delete"):
+                see(leaks, lambda verb=verb: drive(getattr(client, verb)("/x", **given), TIMEOUT))
+                see(leaks, lambda verb=verb: getattr(blocking, verb)("/x", **given))
+            for way in ("_make_request", "_execute_request"):
+                see(
+                    leaks,
+                    lambda way=way: drive(getattr(client, way)("PUT", "/x", **given), TIMEOUT),
+                )
+            see(leaks, lambda: blocking._make_request("PUT", "/x", **given))
+            given["headers"] = {"Authorization": TOKEN.encode()}
+            see(leaks, lambda: blocking.get("/x", **given))
+            given["headers"] = {"Authorization": TOKEN, 1: 2}
+            see(leaks, lambda: blocking.get("/x", **given))
+
+
+def test_cookies(leaks: Leaks) -> None:
+    def handle(sock: socket.socket) -> None:
+        sock.recv(10_000)
+        sock.sendall(reply(200, b"{}", [("Set-Cookie", f"a={TOKEN}; Path=/")]))
+        sock.recv(10_000)
+
+    with (
+        Server(handle=handle) as server,
+        pyWATS(base_url=server.url, token="x", timeout=TIMEOUT, enable_cache=False) as api,
+    ):
+        drive(api._http_client.get("/x"), TIMEOUT)  # type: ignore[attr-defined]
+        see(leaks, lambda: drive(api._http_client.post("/x"), TIMEOUT))  # type: ignore[attr-defined]
 
 
 def test_results_of_a_pool(leaks: Leaks) -> None:
