@@ -12,7 +12,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-first test-second test-long test-all test-upstream lint typecheck perf gate \
-	soak record clean pictures test-browser test-windows smoke-windows
+	soak record stub clean pictures test-browser test-windows smoke-windows
 
 demo: $(BIN)/.installed
 	$(BIN)/python -m pywats_green demo
@@ -52,8 +52,11 @@ lint: $(BIN)/.tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-typecheck: $(BIN)/.tools
+# On the path, pywats-stubs is found as if installed.
+typecheck: export PYTHONPATH := $(CURDIR)
+typecheck: $(BIN)/.tools $(BIN)/.perf
 	$(BIN)/mypy
+	cd perf && ../$(BIN)/mypy --config-file ../setup.cfg --explicit-package-bases .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # Everything, or what pytest's -k selects: make perf ONLY="test_a_hit and plain"
@@ -70,6 +73,10 @@ gate: $(BIN)/.perf
 SCALE ?= 1
 soak: $(BIN)/.perf
 	$(BIN)/python perf/soak --scale $(SCALE)
+
+# The types of pywats' blocking methods, from the sources of the installed pywats-api.
+stub: $(BIN)/.tools
+	$(BIN)/python tests/typing/stub.py
 
 # What upstream makes of the answers in tests/faults, recorded anew.
 record: $(BIN)/.tools

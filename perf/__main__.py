@@ -88,9 +88,9 @@ def refresh_readme(results: Results) -> None:
 def main(arguments: list[str]) -> int:
     whole = not arguments and os.environ.get("PERF_QUICK", "") in ("", "0")
     if arguments == ["--report"]:
-        results = load(RESULTS / "results.json")
-        write(results, RESULTS)
-        refresh_readme(results)
+        kept = load(RESULTS / "results.json")
+        write(kept, RESULTS)
+        refresh_readme(kept)
         return 0
     folder = RESULTS if whole else PARTIAL
     folder.mkdir(parents=True, exist_ok=True)

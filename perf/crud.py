@@ -116,7 +116,8 @@ DEEDS: dict[str, Deed] = {
 
 def opened(deed: Deed, enable_cache: bool, setting: Setting) -> Play:
     api = client(setting, enable_cache=enable_cache)
-    call, ready = deed.make(api), []
+    call = deed.make(api)
+    ready: list[Any] = []
 
     def prepare(count: int) -> None:
         tag = f"{setting.flavour}-{uuid.uuid4().hex[:8]}"

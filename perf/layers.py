@@ -59,8 +59,10 @@ def length_of_answer(head: bytes) -> int:
 
 def bare_socket(setting: Setting) -> Play:
     """The raw bytes of request and response, over keep-alive connections."""
-    address = (urlsplit(setting.url).hostname, urlsplit(setting.url).port)
-    request, idle = bytes_of_a_request(setting), []
+    server = urlsplit(setting.url)
+    address = (server.hostname or "", server.port or 80)
+    request = bytes_of_a_request(setting)
+    idle: list[socket.socket] = []
 
     def round_trip(_: object) -> bytes:
         connection = idle.pop() if idle else socket.create_connection(address)

@@ -154,7 +154,8 @@ def gathered(setting: Setting, api: AsyncWATS) -> Look:
         async def worker() -> list[Any]:
             return [await api.product.get_product(key) for key in todo]
 
-        return await asyncio.gather(*(worker() for _ in range(setting.concurrency)))
+        found: list[Any] = await asyncio.gather(*(worker() for _ in range(setting.concurrency)))
+        return found
 
     return look_up
 

@@ -37,7 +37,8 @@ def with_aiohttp(setting: Setting) -> Play:
         async def worker() -> list[Any]:
             return [await read(path) for path in todo]
 
-        return await asyncio.gather(*(worker() for _ in range(setting.concurrency)))
+        found: list[Any] = await asyncio.gather(*(worker() for _ in range(setting.concurrency)))
+        return found
 
     return Play(lambda count: loop.run_until_complete(run(count)))
 

@@ -1,9 +1,10 @@
-"""The overhead of `profile_queries()` per call: on and off in turns, in this process."""
+"""The overhead of `profile_queries()` and other listeners per call: on and off in turns, here."""
 
+import logging
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from pywats import pyWATS
 from recording import Records
 from stage import EFFORT, Stage
 
-from pywats_green import Pool
+from pywats_green import Pool, configure
 from pywats_green.events import subscribe
 from pywats_green.upstream.features.profiling import profile_queries
 
@@ -96,15 +97,44 @@ def test_of_a_call_at_5_ms(records: Records, stage: Stage, api: pyWATS) -> None:
 @pytest.mark.parametrize("listener", ["profile_queries()", "a listener that does nothing"])
 def test_in_microseconds(records: Records, cached: pyWATS, listener: str) -> None:
     """The same for a cache hit, without the noise of sockets."""
+    way = profile_queries if listener == "profile_queries()" else _listening
+    _in_microseconds(records, cached, listener, way)
+
+
+@pytest.mark.parametrize("setting", ["tracing", "log_calls"])
+def test_a_setting_in_microseconds(records: Records, cached: pyWATS, setting: str) -> None:
+    """With the SDK of OpenTelemetry, without an exporter; with a logger that nobody reads."""
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        trace.set_tracer_provider(TracerProvider())
+    _in_microseconds(records, cached, f"configure({setting}=True)", lambda: _configured(setting))
+
+
+def _in_microseconds(records: Records, cached: pyWATS, listener: str, way: Way) -> None:
 
     def play(count: int) -> None:
         for _ in range(count):
             cached.product.get_product(KEY)
 
-    way = profile_queries if listener == "profile_queries()" else _listening
     off, on = take_turns(play, 100, 301, way)
     added = [1e6 * (b - a) for a, b in zip(off, on, strict=True)]
     records.figure(f"CPU that {listener} adds to a cache hit", added, "us", "")
+
+
+@contextmanager
+def _configured(setting: str) -> Iterator[None]:
+    logger = logging.getLogger("pywats_green.calls")
+    configure(**{setting: True})  # type: ignore[arg-type]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        configure(**{setting: False})  # type: ignore[arg-type]
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True
 
 
 class _listening:  # noqa: N801  # stands where a function stands

@@ -158,11 +158,14 @@ def _drained(folder: Path, depth: int) -> Drained:
     """Drain a number of files to a no-op function."""
     _fill(folder, depth)
     first: list[float] = []
+
+    def submit(_: object) -> None:
+        if not first:
+            first.append(time.perf_counter())
+
     tracemalloc.start()
     started = time.perf_counter()
-    processor = QueueProcessor(
-        folder, lambda _: first or first.append(time.perf_counter()), concurrency=CONCURRENCY
-    )
+    processor = QueueProcessor(folder, submit, concurrency=CONCURRENCY)
     processor.drain()
     seconds = time.perf_counter() - started
     peak = tracemalloc.get_traced_memory()[1]

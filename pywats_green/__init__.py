@@ -28,7 +28,7 @@ from pywats_green import config
 from pywats_green._version import __version__
 from pywats_green.batching import batching
 from pywats_green.cache import CacheManager, cache_control, cached
-from pywats_green.config import Settings, configure, settings
+from pywats_green.config import Settings, configure, follow, settings
 from pywats_green.exceptions import (
     AdmissionTimeoutError,
     ArgumentTypeError,
@@ -51,6 +51,7 @@ from pywats_green.exceptions import (
     UnreadableReportError,
     UnsupportedPywatsError,
 )
+from pywats_green.observe import switched
 from pywats_green.upstream.features.inspection import Stats, cache_of, session_of, stats, warm
 from pywats_green.upstream.features.pool import Pool, get_many
 from pywats_green.upstream.hooks.seams import install, is_installed, uninstall
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from pywats_green.queue.drain.statistics import DrainSummary
     from pywats_green.queue.folder.inspection import QueueItem
     from pywats_green.queue.folder.queue import FolderQueue
+    from pywats_green.upstream.features.failures import FailureTable, failure_table
     from pywats_green.upstream.features.fetching import (
         fetch_assets,
         fetch_products,
@@ -80,12 +82,14 @@ _LATER = {
     "ConversionSummary": "pywats_green.queue.convert.results",
     "ConverterPool": "pywats_green.queue.convert.pool",
     "DrainSummary": "pywats_green.queue.drain.statistics",
+    "FailureTable": "pywats_green.upstream.features.failures",
     "FolderQueue": "pywats_green.queue.folder.queue",
     "QueryProfile": "pywats_green.profiler",
     "QueueItem": "pywats_green.queue.folder.inspection",
     "QueueProcessor": "pywats_green.upstream.features.queues.processor",
     "RequestEvent": "pywats_green.events",
     "StatusServer": "pywats_green.observe.server",
+    "failure_table": "pywats_green.upstream.features.failures",
     "fetch_assets": "pywats_green.upstream.features.fetching",
     "fetch_products": "pywats_green.upstream.features.fetching",
     "fetch_report_headers": "pywats_green.upstream.features.fetching",
@@ -124,6 +128,7 @@ if not _disabled:
             if not _is_own_command():
                 raise
             config.refuse(exc)  # the command says so in one line
+    follow(switched.follow)
 
 
 def is_active() -> bool:
@@ -143,6 +148,7 @@ __all__ = [
     "ConverterPool",
     "DrainSummary",
     "EventLoopRequiredError",
+    "FailureTable",
     "FolderQueue",
     "ForeignAnswerError",
     "ImportOrderError",
@@ -172,6 +178,7 @@ __all__ = [
     "cache_of",
     "cached",
     "configure",
+    "failure_table",
     "fetch_assets",
     "fetch_products",
     "fetch_report_headers",

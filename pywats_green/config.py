@@ -5,19 +5,14 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from pywats_green.exceptions import PywatsGreenError, SettingsError
 from pywats_green.redaction import Secret, guarded_url
+from pywats_green.ttls import FrozenTTLs, parse_ttls, require_seconds, require_ttls
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11
-
-# The domains of pywats and others that can be given a TTL.
-DOMAINS = (
-    "product", "asset", "production", "report", "software", "analytics", "rootcause", "scim",
-    "process", "manual_inspection", "app", "other",
-)  # fmt: skip
 
 ENVIRONMENT_PREFIX = "PYWATS_GREEN_"
 
@@ -29,22 +24,6 @@ TOKEN = f"{ENVIRONMENT_PREFIX}TOKEN"
 # `QueueProcessor(accept=)`.
 ACCEPT = f"{ENVIRONMENT_PREFIX}ACCEPT"
 ANY_2XX = "any-2xx"
-
-
-class FrozenTTLs(dict[str, float]):
-    """The TTLs of domains in seconds; immutable, hashable and copyable."""
-
-    def __hash__(self) -> int:  # type: ignore[override]  # unlike a dict, it is immutable
-        return hash(frozenset(self.items()))
-
-    def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise TypeError("settings cannot be changed: call configure(ttl=...)")
-
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
-
-    def __reduce__(self) -> tuple[type[FrozenTTLs], tuple[dict[str, float]]]:
-        return type(self), (dict(self),)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,6 +45,8 @@ class Settings:
     admission_timeout: float | None = None
     wait_for_server: float = 0.0
     max_answer_bytes: int | None = 268_435_456
+    tracing: bool = False
+    log_calls: bool = False
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -77,15 +58,15 @@ class Settings:
             "keepalive_expiry", "dns_ttl", "stale_if_error", "stale_while_revalidate",
             "wait_for_server",
         ):  # fmt: skip
-            _require_seconds(name, getattr(self, name))
+            require_seconds(name, getattr(self, name))
         _require_time_limit("admission_timeout", self.admission_timeout)
         for name in ("ca_bundle", "client_cert", "client_key"):
             _require_path(name, getattr(self, name))
         _require_bytes("cache_max_bytes", self.cache_max_bytes)
         _require_bytes("max_answer_bytes", self.max_answer_bytes)
-        _require_ttls(self.ttl)
-        _require_flag("bulk_writes", self.bulk_writes)
-        _require_flag("pool_reuse", self.pool_reuse)
+        require_ttls(self.ttl)
+        for name in ("bulk_writes", "pool_reuse", "tracing", "log_calls"):
+            _require_flag(name, getattr(self, name))
         object.__setattr__(self, "ttl", FrozenTTLs(self.ttl))  # frozen like the others
         if self.trust not in (None, "system"):
             raise SettingsError(f'trust must be "system" or None, not {self.trust!r}')
@@ -93,12 +74,6 @@ class Settings:
             raise SettingsError('trust="system" and ca_bundle exclude each other: set one of them')
         if self.client_key is not None and self.client_cert is None:
             raise SettingsError("client_key is set without client_cert: set both")
-
-
-def _require_seconds(name: str, value: object) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 <= value < float("inf"):  # type: ignore[operator]
-        raise SettingsError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
 
 
 def _require_time_limit(name: str, value: object) -> None:
@@ -127,21 +102,6 @@ def _require_bytes(name: str, value: object) -> None:
         raise SettingsError(f"{name} must be an integer, 0 or more, or None, not {value!r}")
 
 
-def _require_ttls(value: object) -> None:
-    if not isinstance(value, Mapping):
-        raise SettingsError(f"ttl must be a mapping of domain to seconds, not {value!r}")
-    for domain, ttl in value.items():
-        if domain not in DOMAINS:
-            raise SettingsError(f"ttl: unknown domain {domain!r}: choose from {', '.join(DOMAINS)}")
-        _require_seconds(f"ttl of {domain}", ttl)
-
-
-def _parse_ttls(text: str) -> dict[str, float]:
-    """Parse "process=3600,asset=60"."""
-    pairs = (item.partition("=") for item in text.split(","))
-    return {domain.strip(): float(ttl) for domain, _, ttl in pairs}
-
-
 def _parse_flag(text: str) -> bool:
     """Parse "1" or "true", "0" or "false"."""
     flags = {"1": True, "true": True, "0": False, "false": False}
@@ -162,12 +122,14 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "cache_max_bytes": int,
     "stale_if_error": float,
     "stale_while_revalidate": float,
-    "ttl": _parse_ttls,
+    "ttl": parse_ttls,
     "bulk_writes": _parse_flag,
     "pool_reuse": _parse_flag,
     "admission_timeout": float,
     "wait_for_server": float,
     "max_answer_bytes": int,
+    "tracing": _parse_flag,
+    "log_calls": _parse_flag,
 }
 
 
@@ -243,6 +205,8 @@ class SettingsChanges(TypedDict, total=False):
     admission_timeout: float | None
     wait_for_server: float
     max_answer_bytes: int | None
+    tracing: bool
+    log_calls: bool
 
 
 in_force = Settings()
@@ -260,6 +224,9 @@ def refuse(error: PywatsGreenError) -> None:
     refused, _environment_was_read = refused or error, True
 
 
+_followers: list[Callable[[Settings], object]] = []
+
+
 def settings() -> Settings:
     """Return the settings in force.
 
@@ -270,6 +237,16 @@ def settings() -> Settings:
     if not _environment_was_read:
         in_force, _environment_was_read = from_environment(environment()), True
     return in_force
+
+
+def follow(follower: Callable[[Settings], object]) -> None:
+    """Call a function with the settings now, and with new ones before they are in force.
+
+    Args:
+        follower: If it raises an error, nothing is changed.
+    """
+    follower(settings())
+    _followers.append(follower)
 
 
 def configure(**changes: Unpack[SettingsChanges]) -> Settings:
@@ -307,6 +284,9 @@ fails at once, and after a few failures in a row all calls do, as upstream; abov
 breaker is bypassed | live clients |
     | `max_answer_bytes` | 268435456 | bytes to which a compressed response may expand; \
 beyond them the call fails; None: no limit | live clients |
+    | `tracing` | False | whether each call is a span of OpenTelemetry, with `traceparent` on the \
+wire; needs the extra `otel` | live clients |
+    | `log_calls` | False | whether the logger `pywats_green.calls` logs each call | live clients |
 
     Without `ca_bundle` and `trust`, the first that is set of `REQUESTS_CA_BUNDLE`,
     `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and `SSL_CERT_DIR` is used, else certifi's bundle.
@@ -323,7 +303,8 @@ beyond them the call fails; None: no limit | live clients |
         The settings now in force.
 
     Raises:
-        SettingsError: A name is unknown or a value out of range; nothing was changed.
+        SettingsError: A name is unknown, a value out of range, or a package missing that a setting
+            needs; nothing was changed.
     """
     global in_force  # noqa: PLW0603  # the other writer
     unknown = changes.keys() - _PARSERS.keys()
@@ -331,5 +312,8 @@ beyond them the call fails; None: no limit | live clients |
         raise SettingsError(
             f"unknown setting {', '.join(sorted(unknown))}: choose from {', '.join(_PARSERS)}"
         )
-    in_force = dataclasses.replace(settings(), **changes)
+    changed = dataclasses.replace(settings(), **changes)
+    for follower in _followers:
+        follower(changed)
+    in_force = changed
     return in_force

@@ -20,10 +20,17 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_blocks_run(
-    document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: WatsServer
+    document: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    server: WatsServer,
+    request: pytest.FixtureRequest,
 ) -> None:
     if document.name == "asyncio.md" and (reason := running_loops.missing()) is not None:
         pytest.skip(f"greenlets share a loop here: {reason}")
+
+    if document.name == "pandas.md":
+        pytest.importorskip("pandas")
 
     class OnEmbedded(pywats.pyWATS):
         """Is what the documents import, but goes to the embedded server."""
@@ -36,6 +43,7 @@ def test_blocks_run(
     monkeypatch.setattr(events, "listeners", events.listeners)
     monkeypatch.setattr(prometheus_client, "REGISTRY", prometheus_client.CollectorRegistry())
     monkeypatch.chdir(tmp_path)
+    request.addfinalizer(lambda: config.configure(tracing=False, log_calls=False))
     names: dict[str, Any] = {"__name__": "document"}  # what waits for signals is under `__main__`
     text = document.read_text(encoding="utf-8")
     for block in _BLOCK.finditer(text):

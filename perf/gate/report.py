@@ -25,9 +25,9 @@ def rows(found: Comparison) -> Iterator[tuple[str, ...]]:
         ratio, low, high = (f"{value:.3f}" for value in timing.ratio())
         what = f"{timing.metric.text}: {timing.clock} time a call"
         yield what, base, head, ratio, f"{low} to {high}", found.verdict_of(timing).value
-    for text, (base, head) in found.requests.items():
+    for text, counts in found.requests.items():
         verdict = found.verdict_of_requests(text).value
-        yield f"{text}: requests a call", number(base), number(head), "", "", verdict
+        yield f"{text}: requests a call", *map(number, counts), "", "", verdict
     for text, why in found.missing.items():
         yield text, "", "", "", "", f"{Verdict.NOT_COMPARED.value}: {why}"
 

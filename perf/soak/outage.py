@@ -128,7 +128,9 @@ def client(url: str, token: str, folder: Path) -> dict[str, Any]:
         else:
             reads["success"] += 1
 
-    put, samples, pending = [], [], []
+    put: list[Any] = []
+    samples: list[Any] = []
+    pending: list[Any] = []
     began = time.monotonic()
     print("ready", flush=True)
     while not (folder / STOP).exists():

@@ -103,7 +103,8 @@ def with_block(document: str, block: str) -> str:
 
 def draw(soak: Soak, file: Path) -> None:
     """Write the plot, as SVG."""
-    from charts import COLOURS, plt
+    import matplotlib.pyplot as plt
+    from charts import COLOURS
 
     phases = {"mixed calls": soak.calls.samples, "outage (its own clock)": soak.outage.samples}
     shown = [name for name in HELD if name in UNITS]

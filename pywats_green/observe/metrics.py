@@ -20,15 +20,19 @@ _COUNTERS = (
     ("cache", "misses", "cache_misses", "Reads that a cache could not answer."),
     ("cache", "coalesced", "cache_coalesced", "Reads answered by another call's request."),
     ("cache", "stale_served", "cache_stale_served", "Expired responses that were served."),
+    ("cache", "expirations", "cache_expirations", "Entries that expired."),
     ("cache", "evictions", "cache_evictions", "Entries evicted because a cache was full."),
     ("throttle", "waits", "throttle_waits", "Calls that had to wait for admission."),
     ("throttle", "wait_seconds", "throttle_wait_seconds", "Time waited for admission."),
     ("throttle", "refused", "throttle_refused", "Responses with status 429."),
     ("throttle", "closings", "gate_closings", "How often a server's gate closed."),
+    ("throttle", "probes", "gate_probes", "Calls that probed a server behind its gate."),
     ("throttle", "reopenings", "gate_reopenings", "How often a server's gate reopened."),
     ("transport", "opened", "connections_opened", "Connections opened."),
     ("queue", "submitted", "queue_submitted", "Reports that the server has."),
     ("queue", "retried", "queue_retried", "Failed attempts that counted."),
+    ("queue", "released", "queue_released", "Reports put back without counting the attempt."),
+    ("queue", "closings", "queue_gate_closings", "How often a submissions gate closed."),
     ("queue", "quarantined", "queue_quarantined", "Reports put into quarantine."),
 )
 _GAUGES = (
@@ -46,7 +50,9 @@ _OF_ROUTES = (
     ("calls", "calls", "Calls that have ended."),
     ("requests", "requests", "Requests sent, retries included."),
     ("failures", "call_failures", "Calls that raised or were answered with 400 or more."),
+    ("from_cache", "calls_from_cache", "Calls answered without a request of their own."),
     ("seconds", "call_seconds", "Duration of calls, waits for admission included."),
+    ("waited", "call_wait_seconds", "Seconds of these that they waited for admission."),
 )
 
 
@@ -70,7 +76,7 @@ class StatsCollector(Collector):
         """Yield all metrics."""
         stats = self._stats()
         for room, key, name, text in _COUNTERS:
-            yield CounterMetricFamily(f"{_PREFIX}_{name}", text, value=stats[room][key])
+            yield CounterMetricFamily(f"{_PREFIX}_{name}", text, value=stats[room][key] or 0)
         for room, key, name, text in _GAUGES:
             yield GaugeMetricFamily(f"{_PREFIX}_{name}", text, value=stats[room][key] or 0)
         yield from self._of_limits(stats)

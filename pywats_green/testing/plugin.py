@@ -1,21 +1,25 @@
-"""A pytest plugin: the fixture `max_requests`, which fails a test that sends too many requests.
+"""What the fixtures of the pytest plugin do, loaded when a test asks for one.
 
-Importing it imports pywats_green, which patches the process. So it is not registered as an entry
-point, which would patch every pytest run in the environment. A project enables it with
-`addopts = "-p pywats_green.testing.plugin"` in its pytest settings, so that it is imported before
-everything else.
+The plugin itself, `pywats_green_plugins.pytest_plugin`, is loaded in every run of pytest, so it
+must not import this package, which would patch them all.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
+from pywats import pyWATS
+from pywats.core.throttle import configure_throttling, get_default_limiter
 
+from pywats_green import is_active
 from pywats_green.profiler import QueryProfile
+from pywats_green.testing.server import WatsServer
+from pywats_green.upstream.client import epochs, gates
 from pywats_green.upstream.features.profiling import profile_queries
 
 
@@ -79,13 +83,11 @@ MaxRequests: TypeAlias = Callable[[int], RequestLimit]
 _LIMITS = pytest.StashKey[list[RequestLimit]]()
 
 
-@pytest.fixture
-def max_requests(request: pytest.FixtureRequest) -> Iterator[MaxRequests]:
-    """Fail the test if green clients send more requests than allowed.
-
-    `max_requests(10)` counts until the end of the test, `with max_requests(10):` until the end of
-    the block. It counts what `pywats_green.profile_queries()` records, whose report is the message.
-    """
+def limits_of(request: pytest.FixtureRequest) -> Iterator[MaxRequests]:
+    """Yield what `max_requests` is to a test."""
+    manager = request.config.pluginmanager
+    if not manager.has_plugin(__name__):
+        manager.register(sys.modules[__name__], __name__)  # for the hook below
     limits = request.node.stash[_LIMITS] = []
 
     def limit(most: int) -> RequestLimit:
@@ -107,3 +109,23 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             limit.end()
             limit.check()
     return result
+
+
+def renew(server: WatsServer) -> None:
+    """Seed a server anew, and forget what other tests did to it in this process."""
+    server.reset()
+    if is_active():
+        gates.forget_all()  # one may still be closed
+        epochs.unsettled.clear()  # by writes that were killed
+
+
+def client_of(server: WatsServer) -> pyWATS:
+    """Return a client of a server, without upstream's rate limit; other clients keep theirs."""
+    theirs = get_default_limiter()
+    configure_throttling(enabled=False)
+    try:
+        make: Any = pyWATS  # whose own stub lacks some arguments
+        client: pyWATS = make(base_url=server.url, token=server.token)
+        return client
+    finally:
+        configure_throttling(theirs.max_requests, theirs.window_seconds, theirs.enabled)

@@ -18,7 +18,7 @@ import pywats
 from pywats.core.routes import Routes
 
 from pywats_green import configure, settings
-from pywats_green.config import DOMAINS
+from pywats_green.ttls import DOMAINS
 from pywats_green.upstream.client.cache import UPSTREAM_TTL, ClientCache
 from pywats_green.upstream.hooks.versions import installed_version
 from pywats_green.upstream.tables.domains import (

@@ -31,8 +31,7 @@ class Station:
 
     @cached()
     def product(self, part_number: str) -> Product | None:
-        product: Product | None = self._api.product.get_product(part_number)
-        return product
+        return self._api.product.get_product(part_number)
 
     @property
     @cached(ttl=None, cache_none=True)

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, as_completed
-from typing import Any
 
 import gevent.pool
 import rich.progress
-from pywats import pyWATS
+from pywats import Product, pyWATS
 from pywats.core.client import Response
 from pywats.shared.result import Failure, Success
 from tqdm import tqdm
 from typing_extensions import assert_type
 
-from pywats_green import Pool, get_many
+from pywats_green import FailureTable, Pool, failure_table, get_many
 
 
 def length(text: str) -> int:
@@ -59,13 +58,16 @@ def results(pool: Pool, texts: list[str]) -> None:
             assert_type(result.error_code, str)
         else:
             assert_type(result, Success[int])
+    assert_type(failure_table(found), FailureTable)
+    assert_type(failure_table(found)[0].exception_type, str | None)
+    failure_table(texts)  # type: ignore[arg-type]
 
 
 def of_pywats(pool: Pool, api: pyWATS, part_numbers: list[str]) -> None:
-    # pywats gives its blocking methods no types.
     found = pool.map_results(api.product.get_product, part_numbers)
-    assert_type(found, list[Success[Any] | Failure])
-    assert_type(pool.map(api.product.get_product, part_numbers), list[Any])
+    assert_type(found, list[Success[Product | None] | Failure])
+    assert_type(pool.map(api.product.get_product, part_numbers), list[Product | None])
+    pool.map(api.product.get_product, [1])  # type: ignore[arg-type]
     assert_type(get_many(api, ["/api/App/Version"]), list[Response | BaseException])
 
 

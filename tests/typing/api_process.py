@@ -10,6 +10,8 @@ def settings_by_name() -> None:
     assert_type(configure(dns_ttl=5, ttl={"process": 60.0}, ca_bundle=None), Settings)
     assert_type(settings().keepalive_expiry, float)
     configure(admission_timeout=None, wait_for_server=30)
+    configure(tracing=True, log_calls=False)
+    configure(tracing="yes")  # type: ignore[arg-type]
     configure(dns_tll=5)  # type: ignore[call-arg]
     configure(pool_reuse="no")  # type: ignore[arg-type]
     bool(settings().dns_tll)  # type: ignore[attr-defined]

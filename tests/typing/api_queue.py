@@ -18,6 +18,7 @@ from pywats_green import (
     QueueItem,
     QueueProcessor,
     RequestEvent,
+    events,
 )
 
 
@@ -83,3 +84,7 @@ def converters(queue: FolderQueue) -> None:
 
 def listens(event: RequestEvent) -> None:
     assert_type(event.status, int | None)
+    assert_type(event.domain, str)
+    event.headers = {"traceparent": "..."}
+    events.subscribe(listens, on_start=listens)()
+    events.subscribe(listens, on_end=listens)  # type: ignore[call-arg]

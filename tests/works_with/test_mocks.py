@@ -126,6 +126,74 @@ def test_opentelemetrys_instrumentation_of_httpx(script):
     """, PYTHONWARNINGS="default")  # fmt: skip
 
 
+@needs("opentelemetry-instrumentation-httpx", "opentelemetry-sdk", "respx")
+def test_tracing_beside_opentelemetrys_instrumentation(script):
+    check(script, """
+    import asyncio
+    from opentelemetry import trace
+    from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+    from pywats import AsyncWATS
+    import respx
+
+    exporter = InMemorySpanExporter()
+    trace.set_tracer_provider(TracerProvider())
+    trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(exporter))
+    HTTPXClientInstrumentor().instrument()
+    pywats_green.configure(tracing=True)
+
+    def made_by():
+        found = [span.instrumentation_scope.name for span in exporter.get_finished_spans()]
+        exporter.clear()
+        return found
+
+    assert read() == "PN-00001" and is_green() and made_by() == ["pywats_green"]
+    with respx.mock:  # through httpx, whose instrumentation would add a span
+        respx.get(path=PATH).respond(json=MINE)
+        assert read() == "MINE" and made_by() == ["pywats_green"]
+        sent = respx.calls.last.request.headers["traceparent"]
+        assert sent.startswith("00-") and "," not in sent
+
+    async def read_asynchronously():
+        async with AsyncWATS(base_url=server.url, token=server.token) as other:
+            await other.product.get_product("PN-00001")
+
+    asyncio.run(read_asynchronously())
+    assert made_by() == ["opentelemetry.instrumentation.httpx"]
+    pywats_green.configure(tracing=False)
+    HTTPXClientInstrumentor().uninstrument()
+    """, PYTHONWARNINGS="default")  # fmt: skip
+
+
+@needs("opentelemetry-instrumentation-requests", "opentelemetry-sdk")
+def test_tracing_beside_opentelemetrys_instrumentation_of_requests(script):
+    check(script, """
+    from opentelemetry import trace
+    from opentelemetry.instrumentation.requests import RequestsInstrumentor
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter = InMemorySpanExporter()
+    trace.set_tracer_provider(TracerProvider())
+    trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(exporter))
+    RequestsInstrumentor().instrument()
+    pywats_green.configure(tracing=True)
+    session = pywats_green.session_of(api)
+    session.mount(server.url, requests.adapters.HTTPAdapter())  # so requests sends the requests
+    assert read() == "PN-00001"
+    (span,) = exporter.get_finished_spans()
+    assert span.instrumentation_scope.name == "pywats_green"
+    sent = [value for name, value in server.requests()[-1].headers if name == "traceparent"]
+    assert len(sent) == 1 and f"{span.context.span_id:016x}" in sent[0]
+    del session.adapters[server.url]
+    pywats_green.configure(tracing=False)
+    RequestsInstrumentor().uninstrument()
+    """, PYTHONWARNINGS="default")  # fmt: skip
+
+
 @needs("sentry-sdk", "respx")
 def test_sentrys_instrumentation_of_httpx(script):
     check(script, """

@@ -42,7 +42,7 @@ PROGRAMS = (
     Program(
         "OpenTelemetry's httpx instrumentation", "opentelemetry-instrumentation-httpx",
         "works when", "0.66b2", "2026-11-27",
-        "calls stay green, but only calls of httpx itself have its spans",
+        "calls stay green, so configure(tracing=True) makes their spans, one for each",
     ),
     Program(
         "ProcessPoolExecutor", "", "works", "Python 3.11.7", "2026-11-27",

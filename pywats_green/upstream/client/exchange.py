@@ -37,7 +37,7 @@ from pywats_green.upstream.client.admission import admit, settle
 from pywats_green.upstream.client.answers import parse, response_of
 from pywats_green.upstream.client.encoding import checked_headers, encode_body
 from pywats_green.upstream.client.gates import is_away, pause_asked
-from pywats_green.upstream.client.observing import note_attempt
+from pywats_green.upstream.client.observing import figures, note_attempt
 from pywats_green.upstream.tables.domains import get_may_write
 
 logger = get_logger("pywats.core.async_client")  # users filter by upstream's names
@@ -139,7 +139,7 @@ class Exchange:
                 deadline += admission.waited  # as the timer itself does when it falls due
             try:
                 if events.listeners:
-                    note_attempt()
+                    headers = note_attempt(headers)
                 answer = self._attempt(
                     client, method, endpoint, params, data, headers, attempt, deadline,
                     timeout_fraction,
@@ -163,6 +163,7 @@ class Exchange:
             logger.info(
                 "Retry %d/%d for %s %s after %.2fs (%s)",
                 *(attempt + 1, retries.max_attempts, method, endpoint, delay, cause),
+                extra=figures(endpoint, attempt + 1, time.time() - started),
             )
             if not ended.is_held:  # else admission makes the next attempt wait, like all others
                 gevent.sleep(max(delay, SHORTEST) if delay > 0 else 0.0)

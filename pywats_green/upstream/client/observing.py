@@ -7,9 +7,11 @@ from functools import lru_cache
 from typing import Any
 
 from pywats.core.client import Response
+from pywats.pywats import correlation_id_var  # type: ignore[attr-defined]  # not in its .pyi
 
 from pywats_green.events import RequestEvent, current
 from pywats_green.redaction import without_user_info
+from pywats_green.upstream.tables.domains import rule_of
 from pywats_green.upstream.tables.routes import template_of
 
 _shown = lru_cache(maxsize=256)(without_user_info)
@@ -36,8 +38,10 @@ def observed(
     Raises:
         BaseException: Whatever the call raises.
     """
-    with RequestEvent(method, endpoint, params, _shown(client.base_url), template_of) as event:
-        event.cache = cache
+    event = RequestEvent(method, endpoint, params, _shown(client.base_url), template_of, _domain_of)
+    event.correlation_id = correlation_id_var.get()
+    event.cache = cache
+    with event:
         response = call()
         event.status = response.status_code
         return response
@@ -50,11 +54,21 @@ def note_cache(outcome: str) -> None:
         event.cache = outcome
 
 
-def note_attempt() -> None:
-    """Count an attempt on the current call's event, if there is one."""
+def note_attempt(headers: dict[str, str] | None) -> dict[str, str] | None:
+    """Count an attempt on the current call's event, if there is one.
+
+    Returns:
+        The headers of the attempt: the caller's, and what listeners add to them (`traceparent`).
+    """
     event = current.get()
-    if event is not None:
-        event.attempts += 1
+    if event is None:
+        return headers
+    event.attempts += 1
+    given = {} if headers is None else headers
+    if not event.headers or not isinstance(given, Mapping):  # which is refused later
+        return headers
+    theirs = {name.lower() for name in given if isinstance(name, str)}
+    return {**{k: v for k, v in event.headers.items() if k.lower() not in theirs}, **given}
 
 
 def note_wait(seconds: float) -> None:
@@ -62,3 +76,18 @@ def note_wait(seconds: float) -> None:
     event = current.get()
     if event is not None:
         event.waited += seconds
+
+
+def figures(endpoint: str, attempt: int, seconds: float) -> dict[str, object]:
+    """Return what a log record of the running call has as attributes, as in the log of calls."""
+    return {
+        "correlation_id": correlation_id_var.get(),
+        "domain": _domain_of(endpoint),
+        "route": template_of(endpoint),
+        "attempt": attempt,
+        "duration": seconds,
+    }
+
+
+def _domain_of(endpoint: str) -> str:
+    return rule_of(endpoint).family

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from pywats_green.config import DOMAINS
+from pywats_green.ttls import DOMAINS
 from pywats_green.upstream.tables.paths import PathTrie, segments_of
 from pywats_green.upstream.tables.writes import WRITES
 

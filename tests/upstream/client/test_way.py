@@ -123,3 +123,14 @@ def test_the_quick_look_misses_no_get_that_writes() -> None:
             assert touched_by("GET", spelled)
             assert get_may_write(spelled)
     assert not get_may_write("/api/Product/PN-00001")
+
+
+def test_listeners_that_were_switched_off_leave_it_as_short(server: WatsServer) -> None:
+    api = pyWATS(base_url=server.url, token=server.token, enable_cache=False)
+    api.product.get_product("PN-00001")
+    calls = [partial(api.product.get_product, "PN-00001")] * 10
+    before = way_of(*calls)
+    pywats_green.configure(tracing=True, log_calls=True)
+    assert way_of(*calls)[0] > before[0]
+    pywats_green.configure(tracing=False, log_calls=False)
+    assert way_of(*calls) == before

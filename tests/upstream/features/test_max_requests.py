@@ -3,33 +3,23 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
-CONFTEST = """
-from collections.abc import Iterator
-
+TESTS = """
 import pytest
 from pywats import pyWATS
 
-from pywats_green.testing import WatsServer
-
-
-@pytest.fixture(scope="session")
-def server():
-    with WatsServer() as server:
-        yield server
-
 
 @pytest.fixture
-def api(server):
-    with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as client:
+def api(wats_server):
+    with pyWATS(
+        base_url=wats_server.url, token=wats_server.token, enable_cache=False
+    ) as client:
         yield client
-"""
 
-TESTS = """
-import pytest
 
 KEYS = [f"PN-{number:05d}" for number in range(8)]
 
@@ -90,6 +80,11 @@ def test_nothing_stays(api):
     assert events.listeners == ()
 """
 
+MODULE = "pywats_green_plugins.pytest_plugin"
+# pytest loads it by itself where this package is installed with its entry points.
+IS_LOADED = any(point.value == MODULE for point in entry_points(group="pytest11"))
+PLUGIN = () if IS_LOADED else ("-p", MODULE)
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -97,8 +92,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def run(tmp_path: Path) -> Run:
     (tmp_path / "test_sample.py").write_text(TESTS, encoding="utf-8")
 
-    def run(*args: str, conftest: str = CONFTEST) -> "subprocess.CompletedProcess[str]":
-        (tmp_path / "conftest.py").write_text(conftest, encoding="utf-8")
+    def run(*args: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", "-rA", *args],
             cwd=tmp_path,
@@ -113,7 +107,7 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.mark.long
 def test_it_fails_the_test_with_the_report(run: Run) -> None:
-    done = run("-p", "pywats_green.testing.plugin")
+    done = run("-p", "pywats_green", *PLUGIN)
     assert "3 failed, 5 passed" in done.stdout, done.stdout + done.stderr
     for name in ("over", "block_over", "own_error"):
         assert f"FAILED test_sample.py::test_{name}" in done.stdout
@@ -125,10 +119,3 @@ def test_it_fails_the_test_with_the_report(run: Run) -> None:
     assert "2 requests were sent, at most 1 were allowed" in done.stdout
     assert "ZeroDivisionError: my own" in done.stdout
     assert "at most 0 were allowed" not in done.stdout
-
-
-@pytest.mark.long
-def test_from_a_conftest(run: Run) -> None:
-    plugins = 'pytest_plugins = ["pywats_green.testing.plugin"]\n'
-    done = run("-p", "pywats_green", "-k", "within", conftest=plugins + CONFTEST)
-    assert "2 passed" in done.stdout, done.stdout + done.stderr
