@@ -12,7 +12,11 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-first test-second test-long test-all test-upstream lint typecheck perf gate \
-	soak record stub clean pictures test-browser test-windows smoke-windows
+	soak record stub docs coverage lowest setup clean pictures test-browser test-windows smoke-windows
+
+# All that contributors need.
+setup: $(BIN)/.tools $(BIN)/.docs
+	$(BIN)/pre-commit install
 
 demo: $(BIN)/.installed
 	$(BIN)/python -m pywats_green demo
@@ -74,6 +78,27 @@ SCALE ?= 1
 soak: $(BIN)/.perf
 	$(BIN)/python perf/soak --scale $(SCALE)
 
+# The documentation site, in site/; a warning is an error.
+docs: $(BIN)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# What of the package the tests reach, in this process and in those that they start.
+coverage: $(BIN)/.tools
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(COVER)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+# The suite with the oldest dependencies that pyproject.toml allows, in an environment of its own; but
+# with today's httpx, with which tests compare: older ones quote paths otherwise, and need a loop.
+LOWEST_BIN := $(BIN:.venv%=.venv-lowest%)
+lowest:
+	$(PYTHON) -m venv .venv-lowest
+	$(LOWEST_BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST_BIN)/uv pip install --quiet --python .venv-lowest --resolution lowest-direct -e .
+	$(LOWEST_BIN)/uv pip install --quiet --python .venv-lowest -e ".[test]" "httpx>=0.28"
+	$(LOWEST_BIN)/python -m pytest $(LOWEST)
+
 # The types of pywats' blocking methods, from the sources of the installed pywats-api.
 stub: $(BIN)/.tools
 	$(BIN)/python tests/typing/stub.py
@@ -90,7 +115,7 @@ test-browser: $(BIN)/.browser
 	$(PYTEST) -m "" tests/browser
 
 clean:
-	rm -rf .venv .wine
+	rm -rf .venv .venv-lowest .wine site
 
 $(BIN)/.installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -103,6 +128,10 @@ $(BIN)/.perf: $(BIN)/.installed
 
 $(BIN)/.browser: $(BIN)/.tools
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[browser]"
+	touch $@
+
+$(BIN)/.docs: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
 	touch $@
 
 $(BIN)/.tools: $(BIN)/.installed

@@ -1,19 +1,28 @@
-"""The description of the package: the README, without links that lead nowhere outside of it."""
+"""Reads README.md for the metadata, with links that hold on PyPI. All else is in pyproject.toml."""
 
 import re
 from pathlib import Path
 
 from setuptools import setup
 
-_HERE = r"\((?![a-z]+:)[^)]*\)"  # a link into the repository
+ROOT = Path(__file__).parent
+_LINK = re.compile(r"(!?)(\[[^\]]*\])\((?![a-z]+:|#)([^)\s]+)\)")
 
 
-def description(text: str) -> str:
-    """Return a text without the pictures and links that lead into the repository."""
-    text = re.sub(rf"^!\[[^]]*\]{_HERE}\n+", "", text, flags=re.MULTILINE)
-    return re.sub(rf"\[([^]]*)\]{_HERE}", r"\1", text)
+def readme() -> str:
+    """Return README.md with absolute links: to this version, and to pictures as they are."""
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    version = (ROOT / "pywats_green" / "_version.py").read_text("utf-8").split('"')[-2]
+    repository = re.search(r'^Repository = "([^"]+)"$', project, re.MULTILINE)
+    if repository is None:
+        raise SystemExit("pyproject.toml names no Repository")
+
+    def absolute(link: "re.Match[str]") -> str:
+        picture, text, path = link.groups()
+        kind = "raw" if picture else "blob"
+        return f"{picture}{text}({repository[1]}/{kind}/v{version}/{path})"
+
+    return _LINK.sub(absolute, (ROOT / "README.md").read_text("utf-8"))
 
 
-if __name__ == "__main__":
-    readme = Path(__file__).with_name("README.md").read_text(encoding="utf-8")
-    setup(long_description=description(readme), long_description_content_type="text/markdown")
+setup(long_description=readme(), long_description_content_type="text/markdown")

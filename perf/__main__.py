@@ -1,8 +1,8 @@
 """Runs the suite and writes its report.
 
-    python perf                     everything, into perf/results, and the README's block
+    python perf                     everything, into perf/results, and the block of docs/figures.md
     python perf -k EXPRESSION ...   a part (pytest's arguments), into perf/results/partial
-    python perf --report            no run: report, charts and README from perf/results/results.json
+    python perf --report            no run: report, charts and block from perf/results/results.json
 
 PERF_QUICK=1 runs fewer cells and rounds, into perf/results/partial as well. A cell whose key row
 misses its bar is run once more, and the report shows the first result, too. The exit status is 1 if
@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from bars import KEY_ROWS, missed
-from report import bar_table, markdown, readme_block, with_block
+from report import bar_table, figures_block, markdown, with_block
 from results import Results, condensed, load
 from tables import span
 
@@ -80,9 +80,9 @@ def write(results: Results, folder: Path) -> None:
         draw(results, folder)
 
 
-def refresh_readme(results: Results) -> None:
-    readme = ROOT / "README.md"
-    readme.write_text(with_block(readme.read_text("utf-8"), readme_block(results)), "utf-8")
+def refresh_figures(results: Results) -> None:
+    figures = ROOT / "docs" / "figures.md"
+    figures.write_text(with_block(figures.read_text("utf-8"), figures_block(results)), "utf-8")
 
 
 def main(arguments: list[str]) -> int:
@@ -90,7 +90,7 @@ def main(arguments: list[str]) -> int:
     if arguments == ["--report"]:
         kept = load(RESULTS / "results.json")
         write(kept, RESULTS)
-        refresh_readme(kept)
+        refresh_figures(kept)
         return 0
     folder = RESULTS if whole else PARTIAL
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def main(arguments: list[str]) -> int:
     keep(results, folder)
     write(results, folder)
     if whole:
-        refresh_readme(results)
+        refresh_figures(results)
     print("\n".join(bar_table(results, KEY_ROWS)))
     print(f"Report: {folder / 'results.md'}")
     behind = missed(results)

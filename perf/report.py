@@ -1,4 +1,4 @@
-"""The report of a run in Markdown, and its block in the README."""
+"""The report of a run in Markdown, and its block in docs/figures.md."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ NOT_AHEAD = (
 NOT_CACHED = (
     "With the cache, upstream answers reads of assets, units, headers and tickets from it for five "
     "minutes; green asks the server, because on a line the next step hangs on them "
-    "([what is cached](../../docs/guides/performance.md))."
+    "([what is cached](../../docs/guides/caching.md))."
 )
-MORE = "All figures: [perf/results/results.md](perf/results/results.md#where-green-does-not-win)."
+MORE = "All figures: [the results](../perf/results/results.md#where-green-does-not-win)."
 
 
 def machine_line(results: Results) -> str:
@@ -73,8 +73,8 @@ def bar_table(results: Results, rows: tuple[Row, ...], *, command: bool = False)
     return table([*heads, "command"] if command else heads, (list(cells(row)) for row in rows))
 
 
-def readme_block(results: Results) -> str:
-    """Return the README's block, including its markers."""
+def figures_block(results: Results) -> str:
+    """Return the block of docs/figures.md, including its markers."""
     lines = [
         BEGIN,
         f"Measured by `make perf` in {minutes(results)} on {machine_line(results)}:",
@@ -93,14 +93,14 @@ def readme_block(results: Results) -> str:
     return "\n".join(lines)
 
 
-def with_block(readme: str, block: str) -> str:
+def with_block(text: str, block: str) -> str:
     """Replace the block in a text.
 
     Raises:
         ValueError: The text has no markers.
     """
-    start, end = readme.index(BEGIN), readme.index(END) + len(END)
-    return readme[:start] + block + readme[end:]
+    start, end = text.index(BEGIN), text.index(END) + len(END)
+    return text[:start] + block + text[end:]
 
 
 def heading(results: Results) -> list[str]:

@@ -4,9 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+from documents import DOCUMENTS, identity
 
 _LINK = re.compile(r"\]\((?![a-z]+:)([^)#\s]*)(?:#([^)\s]+))?\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -20,7 +18,7 @@ def _anchors(document: Path) -> set[str]:
     return {heading.strip().replace(" ", "-") for heading in words}
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=identity)
 def test_links_lead_somewhere(document: Path) -> None:
     broken = []
     for path, anchor in _LINK.findall(_CODE.sub("", document.read_text(encoding="utf-8"))):

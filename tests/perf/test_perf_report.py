@@ -1,4 +1,4 @@
-"""From pytest-benchmark's JSON to the report; the README matches the results."""
+"""From pytest-benchmark's JSON to the report; docs/figures.md matches the results."""
 
 import copy
 import importlib.util
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from bars import AT_20_MS, FURTHER_ROWS, KEY_ROWS, missed
 from losses import losses
-from report import BEGIN, END, markdown, readme_block, with_block
+from report import BEGIN, END, figures_block, markdown, with_block
 from results import Results, condensed, load
 
 ROOT = Path(__file__).parents[2]
@@ -196,18 +196,18 @@ def test_commands_name_tests_that_exist() -> None:
 
 
 def test_the_block_is_put_between_its_markers(results: Results) -> None:
-    block = readme_block(results)
-    readme = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    assert with_block(readme, block) == f"before\n{block}\nafter\n"
-    assert with_block(with_block(readme, block), block) == with_block(readme, block)
+    block = figures_block(results)
+    text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+    assert with_block(text, block) == f"before\n{block}\nafter\n"
+    assert with_block(with_block(text, block), block) == with_block(text, block)
     assert block.startswith(BEGIN)
     assert block.endswith(END)
     assert "in 12.3 minutes on 2026-01-02, A CPU, 2 cores" in block
     assert "In 2 of 8 comparisons green is not clearly ahead" in block
 
 
-def test_the_readme_says_what_the_results_say() -> None:
-    assert readme_block(load(RESULTS)) in (ROOT / "README.md").read_text("utf-8")
+def test_the_figures_say_what_the_results_say() -> None:
+    assert figures_block(load(RESULTS)) in (ROOT / "docs" / "figures.md").read_text("utf-8")
 
 
 def test_the_report_says_what_the_results_say() -> None:
