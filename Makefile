@@ -12,7 +12,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-first test-second test-long test-all test-upstream lint typecheck perf gate \
-	soak record stub docs coverage lowest setup clean pictures test-browser test-windows smoke-windows
+	soak record stub docs coverage lowest setup clean demo-fleet pictures test-browser test-windows smoke-windows
 
 # All that contributors need.
 setup: $(BIN)/.tools $(BIN)/.docs
@@ -77,6 +77,10 @@ gate: $(BIN)/.perf
 SCALE ?= 1
 soak: $(BIN)/.perf
 	$(BIN)/python perf/soak --scale $(SCALE)
+
+# Stations, hubs and one shared limit, against the embedded server; a hub is killed.
+demo-fleet: $(BIN)/.tools
+	$(BIN)/python examples/fleet/demo.py
 
 # The documentation site, in site/; a warning is an error.
 docs: $(BIN)/.docs

@@ -23,7 +23,7 @@ from collections.abc import Coroutine, Generator
 from concurrent import futures
 from contextlib import suppress
 from types import FrameType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import gevent
 from gevent import monkey
@@ -39,6 +39,7 @@ from pywats_green.patching.running_loops import LOOPING, hidden
 from pywats_green.timers import start_timer
 
 T = TypeVar("T")
+_Driven: TypeAlias = Coroutine[Any, Any, Any]
 
 _NativeLocal: Any = monkey.get_original("threading", "local")
 
@@ -243,21 +244,27 @@ def drive(  # noqa: C901, PLR0912  # one function, which keeps calls cheap
             return drive(coroutine, timeout)
     deadline: Deadline | None = None
     reply: float | None = None
+    interrupt: BaseException | None = None
     try:
         while True:
-            awaited = coroutine.send(reply)
+            awaited = coroutine.send(reply) if interrupt is None else coroutine.throw(interrupt)
             if deadline is None and timeout is not None:
                 # It cannot have blocked before, so the clock starts here.
                 deadline = set_deadline(timeout)
             reply = None if deadline is None else deadline.at
+            interrupt = None
             if awaited is not MAY_BLOCK:
-                _wait(coroutine, awaited, reply)
+                interrupt = _wait(coroutine, awaited, reply)
                 reply = None
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
     except DeadlineExceeded as expired:
         if expired.deadline is not deadline:
             raise
+        loan = _loans.get(id(coroutine))
+        if loan is not None and loan.is_waiting:
+            with suppress(CancelledError):
+                return _cancel(coroutine, loan)  # its cleanup decides, as under `asyncio.wait_for`
         late = TimeoutError(f"Operation timed out after {timeout}s{deadline.beside}")
         raise noted(late, expired.during) from None
     except CancelledError as exc:
@@ -267,19 +274,22 @@ def drive(  # noqa: C901, PLR0912  # one function, which keeps calls cheap
             raise
         raise EventLoopRequiredError(locate(exc.__traceback__)) from exc
     finally:
+        interrupt = None  # refers back to this frame
         if deadline is not None:
             deadline.cancel()
-        if _loans and id(coroutine) in _loans:
-            _end(coroutine)
-        else:
-            coroutine.close()  # runs its `finally` blocks if it has not ended
+        try:
+            if id(coroutine) not in _loans:
+                coroutine.close()  # runs its `finally` blocks if it has not ended
+        finally:
+            if id(coroutine) in _loans:  # perhaps only since then
+                _end(coroutine)
 
 
 # By the id of the coroutine, which is alive meanwhile.
 _loans: dict[int, Loan] = {}
 
 
-def lend(coroutine: Coroutine[Any, Any, Any]) -> LentLoop:
+def lend(coroutine: _Driven) -> LentLoop:
     """Lend an event loop to a coroutine that is being driven, until it ends."""
     loan = _loans.get(id(coroutine))
     if loan is None:
@@ -287,29 +297,27 @@ def lend(coroutine: Coroutine[Any, Any, Any]) -> LentLoop:
     return loan.loop
 
 
-def _wait(coroutine: Coroutine[Any, Any, Any], awaited: object, at: float | None) -> None:
+def _wait(coroutine: _Driven, awaited: object, at: float | None) -> BaseException | None:
     """Wait for what a coroutine awaits that is not to block; on a lent loop, drive it to its end.
 
-    Args:
-        coroutine: The coroutine.
-        awaited: What it has yielded.
-        at: When its deadline expires. None: it has none.
-
-    Raises:
-        StopIteration: It ran to its end on a loop.
-        EventLoopRequiredError: It was lent none.
+    Returns:
+        What interrupted the wait, to be thrown into the coroutine. None: nothing.
     """
     loan = _loans.get(id(coroutine))
     if loan is not None:
         loan.loop.at = at
         _drive_on(coroutine, loan, awaited)
     elif awaited is None:
-        gevent.sleep(0)  # `asyncio.sleep(0)` yields None
+        try:
+            gevent.sleep(0)  # `asyncio.sleep(0)` yields None
+        except BaseException as exc:  # noqa: BLE001  # as if the coroutine had blocked
+            return exc
     else:
         raise EventLoopRequiredError(describe(coroutine, awaited))
+    return None
 
 
-def _drive_on(coroutine: Coroutine[Any, Any, Any], loan: Loan, awaited: object) -> NoReturn:
+def _drive_on(coroutine: _Driven, loan: Loan, awaited: object) -> NoReturn:
     while True:
         if awaited is MAY_BLOCK:
             awaited = coroutine.send(loan.loop.at)
@@ -318,20 +326,31 @@ def _drive_on(coroutine: Coroutine[Any, Any, Any], loan: Loan, awaited: object) 
         awaited = coroutine.send(None) if error is None else coroutine.throw(error)
 
 
-def _end(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """End a loan; first cancel a coroutine that was interrupted in a wait, as asyncio would."""
-    loan = _loans[id(coroutine)]
+def _cancel(coroutine: Coroutine[Any, Any, T], loan: Loan) -> T:
+    """Cancel a coroutine that was interrupted in a wait, as asyncio would; return what it does."""
     loan.loop.at = None
     try:
+        _drive_on(coroutine, loan, coroutine.throw(loan.cancel()))
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+    finally:
+        loan.is_waiting = False  # cancelled only once: interrupted again, it is closed
+
+
+def _end(coroutine: _Driven) -> None:
+    """End a loan; cancel a coroutine that a kill, say, interrupted in a wait."""
+    loan = _loans[id(coroutine)]
+    try:
         if loan.is_waiting:
-            _drive_on(coroutine, loan, coroutine.throw(loan.cancel()))
-    except (StopIteration, CancelledError):
-        pass
+            with suppress(CancelledError):
+                _cancel(coroutine, loan)
     except Exception as exc:  # noqa: BLE001  # the interruption is what counts
         report = {"message": "a cancelled call failed", "exception": exc, "task": loan.task}
         loan.loop.call_exception_handler(report)
     finally:
         with suppress(RuntimeError):  # interrupted again, it awaits something even now
             coroutine.close()
-        del _loans[id(coroutine)]
-        loan.end()
+        try:
+            loan.end()
+        finally:
+            del _loans[id(coroutine)]  # only now: whatever is closed there may ask for a loop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
@@ -13,6 +14,8 @@ from pywats_green.ttls import FrozenTTLs, parse_ttls, require_seconds, require_t
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11
+
+_FLEET_SCHEMES = ("redis://", "rediss://", "unix://")
 
 ENVIRONMENT_PREFIX = "PYWATS_GREEN_"
 
@@ -45,6 +48,8 @@ class Settings:
     admission_timeout: float | None = None
     wait_for_server: float = 0.0
     max_answer_bytes: int | None = 268_435_456
+    fleet: str | None = None
+    fleet_invalidation: bool = False
     tracing: bool = False
     log_calls: bool = False
 
@@ -65,8 +70,11 @@ class Settings:
         _require_bytes("cache_max_bytes", self.cache_max_bytes)
         _require_bytes("max_answer_bytes", self.max_answer_bytes)
         require_ttls(self.ttl)
-        for name in ("bulk_writes", "pool_reuse", "tracing", "log_calls"):
+        for name in ("bulk_writes", "pool_reuse", "fleet_invalidation", "tracing", "log_calls"):
             _require_flag(name, getattr(self, name))
+        if self.fleet is not None:
+            _require_fleet(self.fleet)
+            object.__setattr__(self, "fleet", Secret(self.fleet))  # may hold a password
         object.__setattr__(self, "ttl", FrozenTTLs(self.ttl))  # frozen like the others
         if self.trust not in (None, "system"):
             raise SettingsError(f'trust must be "system" or None, not {self.trust!r}')
@@ -102,6 +110,13 @@ def _require_bytes(name: str, value: object) -> None:
         raise SettingsError(f"{name} must be an integer, 0 or more, or None, not {value!r}")
 
 
+def _require_fleet(value: object) -> None:
+    if not (isinstance(value, str) and value.startswith(_FLEET_SCHEMES)):
+        raise SettingsError(f"fleet must be a URL that starts with {', '.join(_FLEET_SCHEMES)}")
+    if importlib.util.find_spec("redis") is None:
+        raise SettingsError("fleet needs redis: pip install 'pywats-green[fleet]'")
+
+
 def _parse_flag(text: str) -> bool:
     """Parse "1" or "true", "0" or "false"."""
     flags = {"1": True, "true": True, "0": False, "false": False}
@@ -128,6 +143,8 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "admission_timeout": float,
     "wait_for_server": float,
     "max_answer_bytes": int,
+    "fleet": Secret,
+    "fleet_invalidation": _parse_flag,
     "tracing": _parse_flag,
     "log_calls": _parse_flag,
 }
@@ -139,10 +156,9 @@ _PAIRED = ("client_key",)  # invalid on its own, so checked with the others
 def environment() -> dict[str, str]:
     """Return this package's variables, not those of others, and the credentials as a `Secret`."""
     names = [name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX)]
-    return {
-        name: (Secret if name.endswith(("TOKEN", "PASSWORD")) else guarded_url)(os.environ[name])
-        for name in names
-    }
+    secrets = ("TOKEN", "PASSWORD", "FLEET")
+    wraps = {name: Secret if name.endswith(secrets) else guarded_url for name in names}
+    return {name: wrap(os.environ[name]) for name, wrap in wraps.items()}
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
@@ -205,6 +221,8 @@ class SettingsChanges(TypedDict, total=False):
     admission_timeout: float | None
     wait_for_server: float
     max_answer_bytes: int | None
+    fleet: str | None
+    fleet_invalidation: bool
     tracing: bool
     log_calls: bool
 
@@ -284,6 +302,11 @@ fails at once, and after a few failures in a row all calls do, as upstream; abov
 breaker is bypassed | live clients |
     | `max_answer_bytes` | 268435456 | bytes to which a compressed response may expand; \
 beyond them the call fails; None: no limit | live clients |
+    | `fleet` | None | URL of a Redis or Valkey server, such as `rediss://:password@host:6379`, \
+over which all processes that name it share one rate limit and one gate for each server; needs the \
+extra `fleet`; None: this process is on its own | live clients |
+    | `fleet_invalidation` | False | whether a write here outdates what other members of the fleet \
+have cached, and theirs what is cached here; as variable: `1` or `true` | live clients |
     | `tracing` | False | whether each call is a span of OpenTelemetry, with `traceparent` on the \
 wire; needs the extra `otel` | live clients |
     | `log_calls` | False | whether the logger `pywats_green.calls` logs each call | live clients |

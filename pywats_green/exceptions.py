@@ -141,3 +141,19 @@ class QueueFullError(QueueFolderError):
 
 class QueueItemError(PywatsGreenError, LookupError):
     """A queue has no such item, its state does not allow this, or another report has its id."""
+
+
+class QueueItemBusyError(QueueItemError):
+    """Somebody else has been putting a report of this id for too long; try again."""
+
+
+class IntakeRefusedError(PywatsGreenError):
+    """A hub's intake did not take a report.
+
+    Attributes:
+        response: Its answer: `status_code`, `headers`, `text`.
+    """
+
+    def __init__(self, text: str, response: object) -> None:
+        super().__init__(text)
+        self.response = response

@@ -11,6 +11,7 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Coroutine, Generator
+from contextlib import suppress
 from contextvars import Context
 from typing import Any
 
@@ -277,9 +278,10 @@ class Loan:
             try:
                 self.loop.run_until_complete(ending)
             except BaseException:  # interrupted even now: asyncio would complain of what is left
-                for task in (ending, self.task, *left):
+                for task in asyncio.all_tasks(self.loop):
                     task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
-                    task.get_coro().close()
+                    with suppress(RuntimeError):  # it awaits something even then
+                        task.get_coro().close()
                 raise
         finally:
             self.loop.close()

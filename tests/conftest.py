@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from platforms import PATIENCE
 from pywats import pyWATS
 from pywats.core.throttle import configure_throttling
 
@@ -69,7 +70,7 @@ def run_python(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]
             [sys.executable, "-W", warnings, str(script), *args],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
             env={**os.environ, **(env or {})},
         )

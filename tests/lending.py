@@ -16,6 +16,8 @@ from pywats_green.patching import running_loops
 needs_loops = pytest.mark.skipif(
     running_loops.missing() is not None, reason=f"no loops here: {running_loops.missing()}"
 )
+# pytest would make an error of it again, and end asyncio's loop.
+short_waits = pytest.mark.filterwarnings("ignore:libuv only supports millisecond timer")
 since_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.timeout and others")
 
 

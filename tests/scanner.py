@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from pywats_green.queue.folder.long_paths import plain
+
 # What Windows refuses while someone has the file open.
 OPERATIONS = ("rename", "replace", "unlink", "mkdir", "stat", "scandir", "open", "link")
 
@@ -33,7 +35,7 @@ def scanner(folder: Path, times: int = 1, only: str | None = None) -> Iterator[C
 
     def holding(operation: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(path: Any, *args: Any, **options: Any) -> Any:
-            name = os.fspath(path) if isinstance(path, (str, os.PathLike)) else ""
+            name = plain(os.fspath(path)) if isinstance(path, (str, os.PathLike)) else ""
             if name.startswith(str(folder)) and operation == (only or operation):
                 seen[operation, name] += 1
                 if seen[operation, name] <= times:

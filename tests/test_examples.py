@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from platforms import PATIENCE
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
 FIRST = "quickstart.py"
@@ -18,7 +19,7 @@ FIRST = "quickstart.py"
 def test_runs_and_says_something(path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", str(path)],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
     assert (done.stderr, done.returncode) == ("", 0)
     assert done.stdout

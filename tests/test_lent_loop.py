@@ -13,7 +13,16 @@ import gevent
 import httpx
 import pytest
 from gevent.event import AsyncResult, Event
-from lending import cooperative, forever, green, later, needs_loops, since_3_11, taken_back  # noqa: F401
+from lending import (  # noqa: F401
+    cooperative,
+    forever,
+    green,
+    later,
+    needs_loops,
+    short_waits,
+    since_3_11,
+    taken_back,
+)
 from pywats import pyWATS
 from pywats.pywats import SyncServiceWrapper
 
@@ -24,7 +33,7 @@ from pywats_green.lent_loop import LentLoop
 from pywats_green.patching import asking
 from pywats_green.testing import WatsServer
 
-pytestmark = needs_loops
+pytestmark = [needs_loops, short_waits]
 
 
 def test_sleeping() -> None:

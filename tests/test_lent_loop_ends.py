@@ -4,17 +4,27 @@ import asyncio
 import gc
 import logging
 import weakref
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from typing import Any
 
 import gevent
 import pytest
 from gevent.event import Event
-from lending import cooperative, forever, green, later, needs_loops, since_3_11, taken_back  # noqa: F401
+from lending import (  # noqa: F401
+    cooperative,
+    forever,
+    green,
+    later,
+    needs_loops,
+    short_waits,
+    since_3_11,
+    taken_back,
+)
 
 from pywats_green.bridge import MAY_BLOCK, drive
+from pywats_green.exceptions import EventLoopRequiredError
 
-pytestmark = needs_loops
+pytestmark = [needs_loops, short_waits]
 
 
 def _cleaning_up(seen: list[str], reached: Event | None = None) -> Coroutine[Any, Any, None]:
@@ -81,16 +91,67 @@ def test_no_task_and_no_callback_swallows_a_deadline(where: str) -> None:
         drive(swallows(), 0.02)
 
 
-def test_a_cleanup_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    async def fails() -> None:
+async def _fails_to_clean_up(reached: Event | None = None) -> None:
+    await later()
+    try:
+        if reached is not None:
+            reached.set()
+        await forever()
+    finally:
+        raise ValueError("mine")
+
+
+def test_after_a_deadline_the_cleanup_may_end_otherwise() -> None:
+    """As with upstream, which uses `asyncio.wait_for`."""
+
+    async def returns() -> str:
+        await later()
+        try:
+            await forever()
+        except asyncio.CancelledError:
+            return await later("mine")
+        return "nothing"
+
+    for call in (drive, _by_upstream):
+        with pytest.raises(ValueError, match="^mine$"):
+            call(_fails_to_clean_up(), 0.02)
+        assert call(returns(), 0.02) == "mine"
+
+
+def _by_upstream(coroutine: Coroutine[Any, Any, Any], timeout: float) -> Any:
+    return asyncio.run(asyncio.wait_for(coroutine, timeout))
+
+
+def test_a_kill_during_the_cleanup_closes_the_coroutine() -> None:
+    seen: list[str] = []
+    cleaning = Event()
+
+    async def cleans_up_for_ever() -> None:
         await later()
         try:
             await forever()
         finally:
-            raise ValueError("mine")
+            cleaning.set()
+            try:
+                await forever()
+            except GeneratorExit:
+                seen.append("closed")
+                raise
 
-    with caplog.at_level(logging.ERROR), pytest.raises(TimeoutError):
-        drive(fails(), 0.02)
+    killed = gevent.spawn(drive, cleans_up_for_ever(), 0.02)
+    assert cleaning.wait(60)
+    killed.kill()
+    assert isinstance(killed.value, gevent.GreenletExit)
+    assert seen == ["closed"]
+
+
+def test_a_cleanup_that_fails_after_a_kill_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    reached = Event()
+    killed = gevent.spawn(drive, _fails_to_clean_up(reached))
+    assert reached.wait(60)
+    with caplog.at_level(logging.ERROR):
+        killed.kill()
+    assert isinstance(killed.value, gevent.GreenletExit)
     assert "a cancelled call failed" in caplog.text
 
 
@@ -127,6 +188,92 @@ def test_tasks_left_behind_are_cancelled() -> None:
     drive(leaves())
     assert seen == ["cancelled"]
     assert tasks[0].cancelled()
+
+
+@pytest.mark.parametrize("how", ["deadline", "kill"])
+def test_whatever_strikes_in_a_sleep_of_0_leaves_time_to_clean_up(how: str) -> None:
+    seen: list[str] = []
+    begun = Event()
+
+    async def polls() -> None:
+        try:
+            while True:
+                await asyncio.sleep(0)
+                begun.set()
+        finally:
+            seen.append(await later("cleaned up"))
+
+    if how == "deadline":
+        with pytest.raises(TimeoutError, match="^Operation timed out"):
+            drive(polls(), 0.02)
+    else:
+        killed = gevent.spawn(drive, polls())
+        assert begun.wait(60)
+        killed.kill()
+        assert isinstance(killed.value, gevent.GreenletExit)
+    assert seen == ["cleaned up"]
+
+
+def test_a_coroutine_that_is_refused_and_asks_for_a_loop_in_its_cleanup() -> None:
+    class Foreign:
+        def __await__(self) -> Iterator[object]:
+            yield self
+
+    async def awaits() -> None:
+        try:
+            await Foreign()
+        finally:
+            await later()
+
+    with pytest.raises(RuntimeError, match="^coroutine ignored GeneratorExit$") as caught:
+        drive(awaits())
+    assert isinstance(caught.value.__context__, EventLoopRequiredError)
+
+
+async def _stubborn(ending: Event) -> None:
+    try:
+        await forever()
+    finally:
+        try:
+            ending.set()
+            await forever()
+        finally:
+            await forever()
+
+
+async def _collected(ending: Event) -> AsyncGenerator[int, None]:
+    try:
+        yield 1
+    finally:
+        ending.set()
+        await forever()
+
+
+@pytest.mark.parametrize("left", ["task", "generator", "kept generator"])
+def test_a_kill_at_the_end_goes_before_whatever_is_left(
+    left: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ending = Event()
+    kept = []
+
+    async def leaves() -> None:
+        await later()
+        if left == "task":
+            kept.append(asyncio.create_task(_stubborn(ending)))
+            return await later()
+        generator = _collected(ending)
+        await generator.__anext__()
+        if left == "kept generator":
+            kept.append(generator)
+        return None
+
+    killed = gevent.spawn(drive, leaves())
+    assert ending.wait(60)
+    killed.kill()
+    assert isinstance(killed.value, gevent.GreenletExit)
+    kept.clear()
+    gc.collect()
+    assert "was destroyed" not in caplog.text
 
 
 def test_a_lock_for_which_several_greenlets_wait() -> None:

@@ -4,8 +4,12 @@ import os
 import subprocess
 import sys
 
+import pytest
+from platforms import PATIENCE
+
 SHORT = """
-import gevent, pywats_green, tempfile
+import gevent, pywats_green, tempfile, warnings
+warnings.simplefilter("error")  # also what is kept from asyncio
 from gevent.event import Event
 from pywats_green import FolderQueue, QueueProcessor
 from pywats_green.timers import breathe, start_timer
@@ -28,9 +32,19 @@ if sys.platform == "win32":
     breathe()
 """
 
+ASYNCIO = """
+import asyncio, pywats_green
+async def main():
+    await asyncio.sleep(1e-4)
+loop = asyncio.SelectorEventLoop()
+loop.run_until_complete(main())
+loop.close()
+"""
 
-def test_none_is_shorter_than_libuv_can_measure() -> None:
+
+@pytest.mark.parametrize("program", [SHORT, ASYNCIO], ids=["ours", "of asyncio"])
+def test_none_is_shorter_than_libuv_can_measure(program: str) -> None:
     subprocess.run(
-        [sys.executable, "-W", "error", "-c", f"import sys\n{SHORT}"],
-        check=True, timeout=60, env={**os.environ, "GEVENT_LOOP": "libuv-cffi"},
+        [sys.executable, "-W", "error", "-c", f"import sys\n{program}"],
+        check=True, timeout=PATIENCE, env={**os.environ, "GEVENT_LOOP": "libuv-cffi"},
     )  # fmt: skip

@@ -6,9 +6,10 @@ from typing import Any
 
 import gevent
 from gevent.event import Event
+from platforms import PATIENCE
 from transport.servers import Seen, reply
 
-BOUND = 60.0  # seconds; enough even at a load of 16
+BOUND = PATIENCE  # enough even at a load of 16
 
 
 def until(condition: Callable[[], object], what: str = "", *, every: float = 0.002) -> None:

@@ -45,8 +45,8 @@ class WrongAnswerError(Exception):
     """A call got the answer to another one."""
 
 
-class Held(NamedTuple):
-    """The outcome of the phase."""
+class Mixed(NamedTuple):
+    """The outcome of the phase of mixed calls."""
 
     samples: list[Sample]
     outcomes: Counter[str]
@@ -152,7 +152,7 @@ class Calls:
         return {key for key in missing if not any(key in name.lower() for name in waiting)}
 
 
-def soaked(waves: int, folder: Path, tell: Callable[[str], None]) -> Held:
+def soaked(waves: int, folder: Path, tell: Callable[[str], None]) -> Mixed:
     """Run the phase: a number of waves, and a sample after each."""
     samples: list[Sample] = []
     with WatsServer() as server:
@@ -165,4 +165,4 @@ def soaked(waves: int, folder: Path, tell: Callable[[str], None]) -> Held:
             tell(f"wave {number} of {waves}: {held}; {dict(run.outcomes.most_common())}")
         lost = run.lost()
         run.close()
-    return Held(samples, run.outcomes, lost, len(run.put))
+    return Mixed(samples, run.outcomes, lost, len(run.put))

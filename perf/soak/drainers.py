@@ -1,4 +1,4 @@
-"""Drainers that are killed by SIGKILL: `drainers.py URL FOLDER` drains, until it is killed.
+"""Drainers that are killed by SIGKILL: `drainers.py URL TOKEN FOLDER` drains, until it is killed.
 
 Each is a new process, and is killed when a random number of its reports has been answered. The
 parent puts more reports meanwhile. In the end each has arrived; only those in flight at a kill did

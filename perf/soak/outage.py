@@ -1,4 +1,4 @@
-"""A long outage on a scaled clock: `outage.py URL FOLDER FACTOR` is the client's process.
+"""A long outage on a scaled clock: `outage.py URL TOKEN FOLDER FACTOR` is the client's process.
 
 The client puts a report and makes a read every few seconds, before, during and after the outage,
 in which the server is really stopped. No report may be lost, and no read may fail.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from machine import fingerprint
-from soak.calls import Held
+from soak.calls import Mixed
 from soak.drainers import AT_ONCE, Killed
 from soak.measuring import HELD, Sample, grown, thirds
 from soak.outage import FACTOR, Outage
@@ -21,16 +21,16 @@ class Soak(NamedTuple):
     """The outcome of a run."""
 
     command: str
-    calls: Held
+    calls: Mixed
     outage: Outage
     killed: Killed
 
     def problems(self) -> list[str]:
         """Return what was lost, grew, or went to the wrong caller."""
-        held, outage, killed = self.calls, self.outage, self.killed
-        found = [f"mixed calls: {line}" for line in grown(held.samples)]
-        found += [f"mixed calls: lost report {key}" for key in sorted(held.lost)]
-        if wrong := held.outcomes["WrongAnswerError"]:
+        mixed, outage, killed = self.calls, self.outage, self.killed
+        found = [f"mixed calls: {line}" for line in grown(mixed.samples)]
+        found += [f"mixed calls: lost report {key}" for key in sorted(mixed.lost)]
+        if wrong := mixed.outcomes["WrongAnswerError"]:
             found.append(f"mixed calls: {wrong} answers reached the wrong caller")
         found += [f"outage: lost report {key}" for key in outage.lost]
         if outage.quarantined:
@@ -46,17 +46,17 @@ class Soak(NamedTuple):
 
 
 def _rows(soak: Soak) -> Iterator[tuple[str, str]]:
-    held, outage, killed = soak.calls, soak.outage, soak.killed
-    killed_calls = held.outcomes["killed"]
-    made = held.outcomes.total() - held.outcomes["report sent"]
-    gave_up = held.outcomes["Timeout"]
-    failed = made - held.outcomes["success"] - killed_calls - gave_up
+    mixed, outage, killed = soak.calls, soak.outage, soak.killed
+    killed_calls = mixed.outcomes["killed"]
+    made = mixed.outcomes.total() - mixed.outcomes["report sent"]
+    gave_up = mixed.outcomes["Timeout"]
+    failed = made - mixed.outcomes["success"] - killed_calls - gave_up
     yield "mixed calls, 5 % of them with a fault", f"{made:,}"
     yield "calls that failed, whose callers gave up", f"{failed:,}, {gave_up:,}"
     yield "calls killed", f"{killed_calls:,}"
-    yield "answers that reached the wrong caller", f"{held.outcomes['WrongAnswerError']}"
-    yield "reports queued meanwhile, lost", f"{held.reports:,}, {len(held.lost)}"
-    for name, (first, last) in thirds(held.samples).items():
+    yield "answers that reached the wrong caller", f"{mixed.outcomes['WrongAnswerError']}"
+    yield "reports queued meanwhile, lost", f"{mixed.reports:,}, {len(mixed.lost)}"
+    for name, (first, last) in thirds(mixed.samples).items():
         scale, unit = UNITS.get(name, (1, name))
         yield f"{unit}: first third, last third", f"{first / scale:,.0f}, {last / scale:,.0f}"
     yield (

@@ -157,10 +157,12 @@ def _drain(processor: QueueProcessor, options: Options) -> DrainSummary:
 
 
 def _watch(processor: QueueProcessor, options: Options) -> DrainSummary:
-    say(f"watching {options.folder}; Ctrl-C ends it")
     started = time.monotonic()
-    with _stopping(processor), watch_panel(processor):
-        processor.run()
+    with _stopping(processor):
+        # Only now, because whoever reads this line may send a signal.
+        say(f"watching {options.folder}; Ctrl-C ends it")
+        with watch_panel(processor):
+            processor.run()
     elapsed = time.monotonic() - started
     done = processor.stats()
     return DrainSummary(

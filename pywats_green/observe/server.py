@@ -11,47 +11,28 @@ import hmac
 import ipaddress
 import json
 import logging
-import os
 import socket
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from gevent import socket as green
-from gevent.pool import Pool
-from gevent.pywsgi import LoggingLogAdapter, WSGIServer
-
-from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.observe.page import CONTENT_POLICY, PAGE
-
-if TYPE_CHECKING:
-    from typing_extensions import Self  # in typing from Python 3.11
+from pywats_green.wsgi import JSON, TEXT, Reply, Server
 
 logger = logging.getLogger("pywats_green.observe")
 
 _READERS = 20  # at once
-_PATIENCE = 30.0  # seconds that a reader may take to send or to receive
 _FRESH = 1.0  # seconds for which all readers get the same document
 
-_HTML, _TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
-_JSON = "application/json"
+_HTML = "text/html; charset=utf-8"
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
-_HEADERS = [
+_HEADERS = (
     ("Cache-Control", "no-store"),
     ("Content-Security-Policy", CONTENT_POLICY),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
-]
-
-
-class Reply(NamedTuple):
-    """An answer to a reader."""
-
-    status: str
-    kind: str
-    body: bytes
-    headers: tuple[tuple[str, str], ...] = ()
+)
 
 
 class Sources(NamedTuple):
@@ -106,27 +87,21 @@ class Site:
             reply = self._reply(environ)
         except Exception:
             logger.exception("the status page could not be made")
-            reply = Reply(
-                "500 Internal Server Error", _TEXT, b"it could not be made; see the log\n"
-            )
-        length = ("Content-Length", str(len(reply.body)))
-        start_response(
-            reply.status, [("Content-Type", reply.kind), length, *_HEADERS, *reply.headers]
-        )
-        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else reply.body]
+            reply = Reply("500 Internal Server Error", TEXT, b"it could not be made; see the log\n")
+        return reply._replace(headers=(*_HEADERS, *reply.headers)).send(environ, start_response)
 
     def _reply(self, environ: dict[str, Any]) -> Reply:
         path = environ.get("PATH_INFO", "")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return Reply("405 Method Not Allowed", _TEXT, b"read only\n", (("Allow", "GET, HEAD"),))
+            return Reply("405 Method Not Allowed", TEXT, b"read only\n", (("Allow", "GET, HEAD"),))
         if not self._is_called_by_name(environ.get("HTTP_HOST", "")):
-            return Reply("421 Misdirected Request", _TEXT, b"not a name of this machine\n")
+            return Reply("421 Misdirected Request", TEXT, b"not a name of this machine\n")
         is_open = self._password is None or path == "/healthz"  # which has no secrets
         if not (is_open or self._is_known(environ)):
             asks = (("WWW-Authenticate", 'Basic realm="pywats_green", charset="UTF-8"'),)
-            return Reply("401 Unauthorized", _TEXT, b"a password is needed\n", asks)
+            return Reply("401 Unauthorized", TEXT, b"a password is needed\n", asks)
         page = self._pages.get(path)
-        return Reply("404 Not Found", _TEXT, self._listed) if page is None else page()
+        return Reply("404 Not Found", TEXT, self._listed) if page is None else page()
 
     def _page(self) -> Reply:
         return Reply("200 OK", _HTML, PAGE)
@@ -134,22 +109,22 @@ class Site:
     def _metrics(self) -> Reply:
         if self._sources.metrics is None:
             advice = b"not installed: pip install 'pywats-green[metrics]'\n"
-            return Reply("501 Not Implemented", _TEXT, advice)
+            return Reply("501 Not Implemented", TEXT, advice)
         return Reply("200 OK", _PROMETHEUS, self._sources.metrics())
 
     def _health(self) -> Reply:
         complaints = self._sources.complaints()
         if complaints:
             body = "".join(f"{text}\n" for text in complaints).encode()
-            return Reply("503 Service Unavailable", _TEXT, body)
-        return Reply("200 OK", _TEXT, b"ok\n")
+            return Reply("503 Service Unavailable", TEXT, body)
+        return Reply("200 OK", TEXT, b"ok\n")
 
     def _status(self) -> Reply:
         now = self._clock()
         if now - self._made_at >= _FRESH:
             self._document = json.dumps(self._sources.document(), allow_nan=False).encode()
             self._made_at = now
-        return Reply("200 OK", _JSON, self._document)
+        return Reply("200 OK", JSON, self._document)
 
     def _is_called_by_name(self, host: str) -> bool:
         name = host.lower()
@@ -175,16 +150,7 @@ class Site:
         return hmac.compare_digest(given.partition(b":")[2], self._password or b"")
 
 
-class _Server(WSGIServer):
-    def handle(self, sock: Any, address: Any) -> None:
-        sock.settimeout(_PATIENCE)
-        try:
-            super().handle(sock, address)
-        except (OSError, ValueError) as exc:  # it hung, or has gone
-            logger.debug("a reader has gone: %s", type(exc).__name__)
-
-
-class StatusServer:
+class StatusServer(Server):
     """A running status page; a context manager that closes it.
 
     Args:
@@ -200,71 +166,4 @@ class StatusServer:
     def __init__(
         self, host: str, port: int, site: Site, on_close: Callable[[], object] = lambda: None
     ) -> None:
-        self._server = _Server(
-            _listen(host, port),
-            site,
-            spawn=Pool(_READERS),
-            log=None,
-            error_log=LoggingLogAdapter(logger, logging.DEBUG),  # what readers do wrong
-        )
-        self._server.start()
-        self._on_close = on_close
-        self._is_closed = False
-
-    @property
-    def url(self) -> str:
-        """The address of the page."""
-        address: Any = self._server.address
-        host, port = address[:2]
-        return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
-
-    def close(self) -> None:
-        """Stop serving."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._server.stop(timeout=0)
-            self._on_close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"StatusServer({self.url!r})"
-
-
-def _listen(host: str, port: int) -> Any:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener: Any = green.socket(family=family)
-    try:  # gevent's own function does not close it on an error
-        if os.name == "posix":  # elsewhere, it lets others take an address that is in use
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen()
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def parse_address(address: str) -> tuple[str, int]:
-    """Return host and port of "127.0.0.1:8080", "[::1]:8080" or ":8080", which is the loopback.
-
-    Raises:
-        InvalidArgumentError: It is not of that form.
-    """
-    host, colon, port = address.rpartition(":")
-    host = host.strip("[]") or "127.0.0.1"
-    if not (colon and port.isascii() and port.isdecimal() and int(port) < 65_536):  # noqa: PLR2004
-        raise InvalidArgumentError(f"{address!r} is not HOST:PORT, such as 127.0.0.1:8080")
-    return host, int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
+        super().__init__(host, port, site, logger=logger, clients=_READERS, on_close=on_close)

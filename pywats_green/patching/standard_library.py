@@ -13,6 +13,7 @@ import warnings
 from importlib import import_module
 from types import FrameType
 
+import gevent
 from gevent import monkey
 
 from pywats_green.exceptions import (
@@ -90,6 +91,7 @@ def patch() -> None:
     _done = True
     if not is_patched():  # else the program did it, so nothing imported since is too early
         _patch_all()
+    _accept_short_waits()
     # What gevent leaves, or does not get right.
     running_loops.install()
     closing.make_prompt()
@@ -114,6 +116,15 @@ def _patch_all() -> None:
     if imported or threads:
         file, line = _import_line()
         warnings.warn_explicit(_warning_text(imported, threads), ImportOrderWarning, file, line)
+
+
+def _accept_short_waits() -> None:
+    """Keep libuv, gevent's loop on Windows, from warning that a short wait lasts a millisecond.
+
+    asyncio asks for such waits by itself, and with `-W error` the warning would end its loop.
+    """
+    if "libuv" in gevent.config.loop.__module__:
+        warnings.filterwarnings("ignore", "libuv only supports millisecond timer", UserWarning)
 
 
 def _adopt_import_locks(native_id: int) -> None:

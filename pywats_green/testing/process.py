@@ -14,7 +14,7 @@ from typing import Any
 
 from pywats_green.testing.certificates import Certificates
 
-START_TIMEOUT = 30.0
+START_TIMEOUT = 120.0
 STOP_TIMEOUT = 5.0
 CONTROL_TIMEOUT = 60.0
 OK = 200

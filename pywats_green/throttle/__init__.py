@@ -5,6 +5,7 @@ from pywats_green.throttle.gate import BY_HAND, Gate
 from pywats_green.throttle.gates import Gates
 from pywats_green.throttle.line import Line
 from pywats_green.throttle.permit import Permit
+from pywats_green.throttle.shared_gate import Passes, SharedGate
 from pywats_green.throttle.tally import Tally
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "GateState",
     "Gates",
     "Line",
+    "Passes",
     "Permit",
+    "SharedGate",
     "Tally",
 ]

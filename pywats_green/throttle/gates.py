@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from pywats_green.throttle.closure import GateState
 from pywats_green.throttle.gate import Gate
 from pywats_green.throttle.permit import Permit
+from pywats_green.throttle.shared_gate import Passes, SharedGate
 from pywats_green.throttle.tally import Tally
 from pywats_green.timers import StartTimer, start_timer
 
@@ -26,18 +26,30 @@ class Gates(dict[str, Gate]):
         tell: Called with each line for the log.
         start_timer: Starts a timer.
         clock: Seconds, monotonic.
+        passes: Returns what a server's gate shares with others. None: nothing.
     """
 
     def __init__(
         self,
         tally: Tally,
         *,
+        passes: Callable[[str], Passes | None] = lambda _: None,
         tell: Callable[[str], object] = lambda _: None,
         start_timer: StartTimer = start_timer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
-        self._make = partial(Gate, tally=tally, tell=tell, start_timer=start_timer, clock=clock)
+        self._passes = passes
+        self._given: Any = {
+            "tally": tally,
+            "tell": tell,
+            "start_timer": start_timer,
+            "clock": clock,
+        }
+
+    def _make(self, server: str) -> Gate:
+        passes = self._passes(server)
+        return SharedGate(server, passes, **self._given) if passes else Gate(server, **self._given)
 
     def close(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from http.cookiejar import Cookie
 from types import SimpleNamespace
 from typing import Any
@@ -16,46 +15,44 @@ from pywats_green.transport.responses import message_of
 
 _PATHS = 20  # of a cookie: without a path of its own, it gets one for each folder called
 _COOKIES = 300
+_BYTES = 1_000_000  # of all of them; only the head of a response limits a single one
 
 
 class Jar(RequestsCookieJar):
     """A bounded cookie jar: every call looks through all cookies, and clients live for months.
 
-    It keeps the 20 paths of a cookie, and the 300 cookies, that were set last.
+    It keeps the 20 paths of a cookie, and the 300 cookies and 1 MB of them, that were set last.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._paths: dict[tuple[str, str], dict[str, None]] = {}
-        self._all: dict[tuple[str, str, str], None] = {}
+        self._sizes: dict[tuple[str, str, str], int] = {}  # the one set last at the end
 
     def set_cookie(self, cookie: Cookie, *args: Any, **kwargs: Any) -> None:
         """Store a cookie, as requests does; the oldest may have to go."""
         super().set_cookie(cookie, *args, **kwargs)
-        domain, path, name = key = cookie.domain, cookie.path, cookie.name
-        paths = self._paths.setdefault((domain, name), {})
-        paths.pop(path, None)
-        paths[path] = None
-        self._all.pop(key, None)
-        self._all[key] = None
+        domain, name = cookie.domain, cookie.name
+        self._sizes.pop((domain, cookie.path, name), None)
+        self._sizes[domain, cookie.path, name] = len(repr(vars(cookie)))
+        paths = [each[1] for each in self._sizes if each[0] == domain and each[2] == name]
         if len(paths) > _PATHS:
-            self._drop((domain, next(iter(paths)), name))
-        if len(self._all) > _COOKIES:
-            self._drop(next(iter(self._all)))
+            self.clear(domain, paths[0], name)
+        while len(self._sizes) > _COOKIES or sum(self._sizes.values()) > _BYTES:
+            self.clear(*next(iter(self._sizes)))
 
-    def _drop(self, key: tuple[str, str, str]) -> None:
-        domain, path, name = key
-        del self._all[key]
-        paths = self._paths[domain, name]
-        del paths[path]
-        if not paths:
-            del self._paths[domain, name]
-        with contextlib.suppress(KeyError):  # it had expired, or was deleted
-            self.clear(domain, path, name)
-        inner: Any = self  # the standard library keeps looking into what is empty
-        with inner._cookies_lock, contextlib.suppress(KeyError):  # noqa: SLF001
-            if not inner._cookies[domain][path]:  # noqa: SLF001
-                del inner._cookies[domain][path]  # noqa: SLF001
+    def clear(
+        self, domain: str | None = None, path: str | None = None, name: str | None = None
+    ) -> None:
+        """Remove cookies, as the standard library does, and the folder of the last one in it."""
+        super().clear(domain, path, name)
+        cookies: Any = self._cookies  # type: ignore[attr-defined]
+        if domain is not None and path is not None and not cookies[domain].get(path, True):
+            del cookies[domain][path]  # which the standard library would keep looking into
+        self._sizes = {
+            (domain, path, name): size
+            for (domain, path, name), size in self._sizes.items()
+            if name in cookies.get(domain, {}).get(path, {})
+        }
 
 
 class Cookies:

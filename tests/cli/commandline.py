@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 
-TIMEOUT = 60
+from platforms import PATIENCE
+
+TIMEOUT = PATIENCE
 
 PYTHON = [sys.executable, "-W", "error"]
 COMMAND = [*PYTHON, "-m", "pywats_green"]

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from platforms import PATIENCE
 
 from pywats_green.queue.folder.queue import FolderQueue
 
@@ -44,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(*arguments: str, encoding: str = "utf-8") -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, check=False, timeout=60,
+        [sys.executable, *arguments], capture_output=True, check=False, timeout=PATIENCE,
         env={**os.environ, "PYTHONIOENCODING": encoding},
     )  # fmt: skip
 

@@ -295,6 +295,19 @@ def test_watch_sends_what_comes_in_and_tells_of_pauses(server, queue):
     assert lines[2:] == ["sending again", "stopping, up to 30 s; again to stop now"]
 
 
+def test_who_reads_that_it_watches_may_end_it(server, queue, monkeypatch, capsys):
+    def say(text: str) -> None:
+        assert text.startswith("watching ")
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("pywats_green.cli.drain.say", say)
+    monkeypatch.setenv(URL, server.url)
+    monkeypatch.setenv(TOKEN, server.token)
+    queue.close()
+    assert main(["drain", str(queue.path), "--watch", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["remaining"] == 0
+
+
 @posix
 def test_a_status_page_beside_it(server, queue):
     with started(server, queue.path, "--watch", "--status", "127.0.0.1:0") as process:

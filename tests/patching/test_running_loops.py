@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cases import libraries, loops, upstream, wrapping  # noqa: F401  # they register themselves
 from cases.base import CASES, NEEDS
+from platforms import PATIENCE
 
 from pywats_green.patching import running_loops
 from pywats_green.testing import WatsServer
@@ -31,7 +32,7 @@ def printed(name: str, how: str, arguments: tuple[str, ...] = ()) -> str:
         [sys.executable, "-W", "error::RuntimeWarning", str(PROGRAM), name, how, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr

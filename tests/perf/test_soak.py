@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from soak.calls import REPORTS, Calls, Held
+from soak.calls import REPORTS, Calls, Mixed
 from soak.drainers import AT_ONCE, Killed
 from soak.measuring import Sample, grown
 from soak.outage import Outage
@@ -97,13 +97,13 @@ def test_a_scaled_clock_goes_faster_for_timers_and_for_time() -> None:
     assert done.stdout == "True True\n"
 
 
-HELD = Held([Sample(0.0, 7e7, 50, 9, 90_000)] * 12, Counter(success=9, killed=1), set(), 3)
+MIXED = Mixed([Sample(0.0, 7e7, 50, 9, 90_000)] * 12, Counter(success=9, killed=1), set(), 3)
 OUTAGE = Outage(1_200.0, [Sample(0.0, 7e7, 50, 9, 90_000)], 5, [], 0, 0, Counter(success=5), 2.0)
 KILLED = Killed(2, 100, [], 2 * AT_ONCE, 0)
 
 
 def test_the_table_of_a_steady_run() -> None:
-    soak = Soak("make soak", HELD, OUTAGE, KILLED)
+    soak = Soak("make soak", MIXED, OUTAGE, KILLED)
     assert soak.problems() == []
     text = with_block(f"before {BEGIN} old {END} after", markdown(soak))
     assert text.startswith(f"before {BEGIN}\n`make soak`, ")
@@ -113,16 +113,16 @@ def test_the_table_of_a_steady_run() -> None:
 
 @pytest.mark.long
 def test_the_plot(tmp_path: Path) -> None:
-    draw(Soak("make soak", HELD, OUTAGE, KILLED), tmp_path / "soak.svg")
+    draw(Soak("make soak", MIXED, OUTAGE, KILLED), tmp_path / "soak.svg")
     assert (tmp_path / "soak.svg").read_text("utf-8").endswith("</svg>\n")
 
 
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"calls": HELD._replace(lost={"a"})}, "mixed calls: lost report a"),
+        ({"calls": MIXED._replace(lost={"a"})}, "mixed calls: lost report a"),
         (
-            {"calls": HELD._replace(outcomes=Counter(WrongAnswerError=1))},
+            {"calls": MIXED._replace(outcomes=Counter(WrongAnswerError=1))},
             "mixed calls: 1 answers reached the wrong caller",
         ),
         ({"outage": OUTAGE._replace(lost=["b"])}, "outage: lost report b"),
@@ -137,5 +137,5 @@ def test_the_plot(tmp_path: Path) -> None:
     ],
 )
 def test_what_was_lost_is_a_problem(changes: dict[str, object], problem: str) -> None:
-    soak = Soak("make soak", HELD, OUTAGE, KILLED)._replace(**changes)
+    soak = Soak("make soak", MIXED, OUTAGE, KILLED)._replace(**changes)
     assert soak.problems() == [problem]

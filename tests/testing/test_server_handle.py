@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from platforms import PATIENCE
 
 from pywats_green.testing import WatsServer
 
@@ -74,7 +75,7 @@ PATCHED = """
 
 def test_it_serves_a_plain_process() -> None:
     process = run(USE + "\n    print('done', server)", PYTHONWARNINGS="error", **PLAIN)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert output.decode().split() == ["done", "WatsServer(stopped)"]
     assert process.returncode == 0
 
@@ -82,7 +83,7 @@ def test_it_serves_a_plain_process() -> None:
 def test_under_gevent_it_never_holds_the_hub() -> None:
     # Starting takes 100 ms and more, in which a cooperative wait lets the ticker run.
     process = run(PATCHED + USE + "\n    print('done', server, ticks)", **PLAIN)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=PATIENCE)
     done, state, ticks = output.decode().split()
     assert (done, state) == ("done", "WatsServer(stopped)")
     assert int(ticks) >= 20

@@ -132,7 +132,29 @@ def test_a_server_that_invents_names_fills_no_memory(connect: Connect) -> None:
             ask(transport, f"/{number}")
         jar = transport.session.cookies
         assert {cookie.name for cookie in jar} == {f"c{number}" for number in range(20, 320)}
-        assert len(jar._paths) == 300  # type: ignore[attr-defined]
+        assert len(jar._sizes) == 300  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("where", ["c{}={}", "c{}=1; Path=/{}", "c{}=1; Unknown={}"])
+def test_cookies_as_long_as_a_head_fill_no_memory(where: str, connect: Connect) -> None:
+    def answer(seen: Seen) -> bytes:
+        return reply(200, b"{}", [("Set-Cookie", where.format(seen.target[1:], "x" * 200_000))])
+
+    with Server(answer) as server:
+        transport = connect(server.url)
+        for number in range(8):
+            ask(transport, f"/{number}")
+        assert {cookie.name for cookie in transport.session.cookies} == {"c4", "c5", "c6", "c7"}
+
+
+def test_what_is_gone_takes_no_room() -> None:
+    jar = Jar()
+    jar.set("kept", "1", domain="a", path="/")
+    for number in range(4):
+        jar.set(f"c{number}", "x" * 240_000, domain="a", path="/", expires=1)
+    jar.clear_expired_cookies()
+    jar.set("last", "x" * 240_000, domain="a", path="/")
+    assert {cookie.name for cookie in jar} == {"kept", "last"}
 
 
 def test_what_was_set_last_stays_and_what_is_gone_is_no_matter() -> None:

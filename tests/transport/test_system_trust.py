@@ -83,7 +83,7 @@ def test_what_it_does_not_trust_is_refused(
     configure(trust="system")
     transport = connect(server.url)
     transport.session.params = {"a": "b"} if by_requests else {}
-    with pytest.raises(TransportConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(TransportConnectError, match="(?i)certificate"):
         call(transport)
     assert server.seen == []
 
@@ -97,6 +97,7 @@ def test_a_server_of_another_name_is_refused(
         call(connect(server.url.replace("127.0.0.1", "localhost")))
 
 
+@on_openssl
 def test_the_system_is_read_once_for_all_connections(
     connect: Connect, server: Server, installed: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

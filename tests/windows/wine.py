@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import requires
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Protocol
 
 from packaging.requirements import Requirement
 
@@ -63,15 +63,27 @@ _NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 TIMED_OUT = 124  # as timeout(1) says it
 
 
-class CannotInstallError(Exception):
-    """Something that is needed cannot be installed here."""
+class Output(Protocol):
+    """Where bytes can be written."""
+
+    def write(self, data: bytes, /) -> object: ...
+    def flush(self) -> object: ...
+
+
+class SetUpError(Exception):
+    """A step of the set-up failed, which is a defect: of this file, or of what it asks for."""
+
+
+class CannotInstallError(SetUpError):
+    """Wine cannot be installed here: there is no apt-get, no root or no network."""
 
 
 def set_up() -> None:
     """Install what is missing.
 
     Raises:
-        CannotInstallError: There is no Wine, no root to install it, or no network.
+        CannotInstallError: Wine or its Python cannot be fetched here.
+        SetUpError: Any other step failed.
     """
     HOME.mkdir(exist_ok=True)
     _install_wine()
@@ -79,7 +91,7 @@ def set_up() -> None:
     _once("packages", "\n".join(_requirements()), _install_packages)
 
 
-def run(arguments: Sequence[str], *, timeout: float, output: BinaryIO | None = None) -> int:
+def run(arguments: Sequence[str], *, timeout: float, output: Output | None = None) -> int:
     """Run the Windows Python in the root of the checkout, with the checkout's package.
 
     Args:
@@ -114,7 +126,7 @@ def run(arguments: Sequence[str], *, timeout: float, output: BinaryIO | None = N
     return status
 
 
-def _copy(stream: IO[bytes], output: BinaryIO) -> None:
+def _copy(stream: IO[bytes], output: Output) -> None:
     while chunk := stream.read1():
         output.write(chunk)
         output.flush()
@@ -171,9 +183,9 @@ def _call(*command: str, timeout: float = 600.0, env: Mapping[str, str] | None =
         except subprocess.CalledProcessError as error:
             output.seek(0)
             tail = output.read().decode(errors="replace")[-300:]
-            raise CannotInstallError(f"{' '.join(command[:4])} failed: {tail}") from error
+            raise SetUpError(f"{' '.join(command[:5])} failed: {tail}") from error
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise CannotInstallError(str(error)[:500]) from error
+            raise SetUpError(str(error)[:500]) from error
 
 
 def _install_wine() -> None:
@@ -183,8 +195,11 @@ def _install_wine() -> None:
         raise CannotInstallError(f"{' and '.join(_PACKAGES)} are missing, and this is not root")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     print("Setting up Wine: apt-get", flush=True)
-    _call("apt-get", "update", "-qq", env=env)
-    _call("apt-get", "install", "-y", "-qq", "--no-install-recommends", *_PACKAGES, env=env)
+    try:
+        _call("apt-get", "update", "-qq", env=env)
+        _call("apt-get", "install", "-y", "-qq", "--no-install-recommends", *_PACKAGES, env=env)
+    except SetUpError as error:
+        raise CannotInstallError(str(error)) from error
 
 
 def _install_python() -> None:
@@ -208,7 +223,7 @@ def _install_python() -> None:
     _call(_wine(), "wineboot", "-i", env=_environ())
     _call(_wine(), "winecfg", "-v", "win10", env=_environ())
     if run(["-c", "import ssl, sys; assert sys.platform == 'win32'"], timeout=120.0):
-        raise CannotInstallError("python.exe does not start under this Wine")
+        raise SetUpError("python.exe does not start under this Wine")
 
 
 def _requirements() -> list[str]:
@@ -241,4 +256,12 @@ def _install_packages() -> None:
 def _pip_download(folder: Path, *arguments: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet")
-    _call(*pip, "--dest", str(folder), *arguments)
+    try:
+        _call(*pip, "--dest", str(folder), *arguments)
+    except SetUpError as error:
+        # What pip says is the same without a network as for a package that does not exist.
+        try:
+            _call(*pip, "--dest", str(folder), "--retries=1", "--no-cache-dir", "--no-deps", "pip")
+        except SetUpError as unreachable:
+            raise CannotInstallError(f"no package index can be reached: {unreachable}") from error
+        raise

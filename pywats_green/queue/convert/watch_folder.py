@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import stat
 import time
@@ -89,19 +89,17 @@ class WatchFolder:
             for entry in entries:
                 if not self._concerns(entry.name):
                     continue
-                with contextlib.suppress(FileNotFoundError):  # removed just now
-                    # Not entry.stat(): on Windows that is a cached value.
-                    status = patiently(partial(os.stat, entry.path))
-                    if not stat.S_ISREG(status.st_mode):
-                        continue
-                    signature = _signature(status)
-                    now = self._timer()  # of this file: a scan of a network drive takes seconds
-                    before, since = self._seen.get(entry.name, (None, now))
-                    if before != signature:
-                        since = now
-                    seen[entry.name] = (signature, since)
-                    if now - since >= self._settle:
-                        complete.append(SourceFile(Path(entry.path), signature))
+                status = _status(entry.path)
+                if status is None or not stat.S_ISREG(status.st_mode):
+                    continue
+                signature = _signature(status)
+                now = self._timer()  # of this file: a scan of a network drive takes seconds
+                before, since = self._seen.get(entry.name, (None, now))
+                if before != signature:
+                    since = now
+                seen[entry.name] = (signature, since)
+                if now - since >= self._settle:
+                    complete.append(SourceFile(Path(entry.path), signature))
         self._seen = seen
         complete.sort(key=lambda source: (source.signature[1], source.path.name))
         return Look(complete, len(seen) - len(complete))
@@ -135,6 +133,16 @@ def has_changed(source: SourceFile) -> bool:
         return _signature(patiently(source.path.stat)) != source.signature
     except FileNotFoundError:
         return False
+
+
+def _status(path: str) -> os.stat_result | None:
+    """Return the status of a file; None: it was removed just now, or is a link without an end."""
+    try:
+        return patiently(partial(os.stat, path))  # on Windows that of os.scandir is a cached value
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return None
+        raise
 
 
 def _signature(status: os.stat_result) -> Signature:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import hashlib
 import json
+import os
 import re
 import stat
 import uuid
@@ -186,12 +188,24 @@ def read(path: Path) -> Document:
         UnreadableReportError: It contains nothing that could be sent.
         OSError: It could not be read at the moment.
     """
-    status = patiently(path.stat)
+    status = patiently(lambda: _status(path))
     if stat.S_ISDIR(status.st_mode):  # Windows would say that permission is denied
         raise UnreadableReportError("there is a folder where a report should be")
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe would stop all greenlets
+        raise UnreadableReportError("there is a pipe or a device where a report should be")
     if status.st_size <= SMALL:
         return parse(patiently(path.read_bytes))
     return off_hub(lambda: parse(patiently(path.read_bytes), large=True))
+
+
+def _status(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as error:
+        # Waiting does not help: a link without an end, or one whose end is gone.
+        if path.is_symlink() and error.errno in (errno.ENOENT, errno.ELOOP):
+            raise UnreadableReportError("there is a link that leads nowhere") from error
+        raise
 
 
 def _parse_given(text: str | bytes | bytearray) -> tuple[Document, bytes | None]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from pywats_green.exceptions import QueueFullError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.files import folder_error, off_hub
+from pywats_green.queue.folder.long_paths import plain
 from pywats_green.queue.held_files import patiently
 
 # Seconds after which others may have changed so much that the folder is counted anew.
@@ -90,7 +91,8 @@ class Capacity:
             limit = f"{self._reports} reports, and max_reports is {self._max_reports}"
         else:
             limit = f"{self._bytes} bytes; {size} more exceed max_bytes, {self._max_bytes}"
-        return f"The queue folder {self._folder} is full: {limit}. Drain it, or raise the limit"
+        folder = plain(str(self._folder))
+        return f"The queue folder {folder} is full: {limit}. Drain it, or raise the limit"
 
     def _count(self) -> None:
         known = dict(self._being_put)  # and what others put meanwhile: on disk yet, or not

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import gevent
 
 from pywats_green.exceptions import QueueFolderError
+from pywats_green.queue.folder.long_paths import plain
 from pywats_green.queue.held_files import patiently
 
 T = TypeVar("T")
@@ -201,6 +202,6 @@ def remove_patiently(path: Path) -> None:
 
 def folder_error(doing: str, folder: Path, error: OSError) -> QueueFolderError:
     """Translate an error of the system about a queue's folder."""
-    raised = QueueFolderError(f"Cannot {doing} in the queue folder {folder}: {error}")
+    raised = QueueFolderError(plain(f"Cannot {doing} in the queue folder {folder}: {error}"))
     raised.errno = error.errno
     return raised

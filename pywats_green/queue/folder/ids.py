@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 import gevent
 from filelock import BaseFileLock, Timeout
 
-from pywats_green.exceptions import QueueItemError
+from pywats_green.exceptions import QueueItemBusyError, QueueItemError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.files import off_hub, remove_patiently, write_small
 from pywats_green.queue.folder.owners import OWNERS, make_shared, try_lock
@@ -73,7 +73,7 @@ class Ids:
         Where there are no locks, there remains a gap.
 
         Raises:
-            QueueItemError: Another has been putting one for 30 s.
+            QueueItemBusyError: Another has been putting one for 30 s.
             OSError: The folder of the notes cannot be created, or this process lacks descriptors.
         """
         lock, abandoned = None, list[Any]()
@@ -121,9 +121,18 @@ class Ids:
             ) from None
         return True
 
-    def forget(self, item_id: str) -> None:
-        """Note that an id may be put anew."""
-        remove_patiently(self._path(item_id))
+    def forget(self, item_id: str, name: str) -> None:
+        """Note that an id may be put anew, unless the note is another report's by now.
+
+        Args:
+            item_id: The id.
+            name: The waiting name of the report that it named.
+        """
+        path = self._path(item_id)
+        with contextlib.suppress(OSError):
+            other = self._read(path)
+            if other is None or other.get("name", name) == name:
+                remove_patiently(path)
 
     def sweep(self, present: set[str]) -> None:
         """Remove notes that are left over, if there are many.
@@ -152,7 +161,7 @@ class Ids:
                 return try_lock(path)
             except Timeout:
                 gevent.sleep(_PAUSE)
-        raise QueueItemError(
+        raise QueueItemBusyError(
             f"somebody else has been putting a report of the id {item_id!r} for 30 s: try again"
         )
 

@@ -16,6 +16,7 @@ from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import read
 from pywats_green.queue.folder.drain_state import DrainStateFile
 from pywats_green.queue.folder.files import folder_error, off_hub
+from pywats_green.queue.folder.long_paths import extended, plain
 from pywats_green.queue.folder.meta import Meta, glance_at_meta, moment
 from pywats_green.queue.folder.scan import QUARANTINE, is_upstreams, quarantined_names
 from pywats_green.queue.folder.store import Store
@@ -108,7 +109,7 @@ class InspectedQueue:
         item = self._find(item_id)
         body: Any
         try:
-            body, reason = read(item.path), item.last_error
+            body, reason = read(extended(item.path)), item.last_error
         except UnreadableReportError as error:
             body, reason = None, item.last_error or str(error)
         except FileNotFoundError:
@@ -122,7 +123,8 @@ class InspectedQueue:
         found = [item for item in items if item.name == key]
         found = found or [item for item in items if item.item_id == key]
         if not found:
-            raise QueueItemError(f"there is no item {key!r} in {self._store.folder}")
+            folder = plain(str(self._store.folder))
+            raise QueueItemError(f"there is no item {key!r} in {folder}")
         if len(found) > 1:
             listed = ", ".join(item.name for item in found)
             raise QueueItemError(f"several items have the id {key!r}; say which file: {listed}")
@@ -199,7 +201,7 @@ class InspectedQueue:
         owner: str | None,
     ) -> QueueItem | None:
         try:
-            status = patiently(path.stat)
+            status = patiently(path.lstat)
         except FileNotFoundError:
             return None  # it has just gone on
         now = self._clock()
@@ -219,7 +221,7 @@ class InspectedQueue:
             size=0 if stat.S_ISDIR(status.st_mode) else status.st_size,
             owner=owner,
             name=waiting.name,
-            path=path,
+            path=Path(plain(str(path))),
         )
 
 

@@ -55,7 +55,10 @@ _CLAIMED = re.compile(r"(.+)\.([0-9a-f]{8})\.claim", re.DOTALL)
 _OWNER = re.compile(r"[0-9a-f]{8}")
 _META = re.compile(r"[^.].*\.(pending|queued)(\.[0-9a-f]{8})?\.meta\.json", re.DOTALL)
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+# Windows takes superscript digits for digits, and ignores blanks before a dot.
+_RESERVED = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³])( *\..*)?", re.IGNORECASE | re.DOTALL
+)
 
 
 @dataclass(slots=True)

@@ -6,11 +6,13 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pywats_green.exceptions import InvalidArgumentError, QueueItemError
+from pywats_green.arguments import require_seconds_or_zero
+from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError, QueueItemError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.drain_state import DrainStateFile
 from pywats_green.queue.folder.files import folder_error, off_hub, remove_patiently
 from pywats_green.queue.folder.inspection import InspectedQueue, QueueItem, State, gone
+from pywats_green.queue.folder.long_paths import extended
 from pywats_green.queue.folder.meta import Meta, write_meta
 from pywats_green.queue.folder.owners import is_alive_here
 from pywats_green.queue.folder.store import Store
@@ -57,11 +59,17 @@ class OperatedQueue(InspectedQueue):
         Raises:
             QueueItemError: There is no such item, there are several, or it is claimed. Without an
                 id: some could not be moved, but all others were.
-            InvalidArgumentError: An id was given together with another argument.
+            InvalidArgumentError: An id was given together with another argument, or the age is
+                below 0.
+            ArgumentTypeError: The reason or the age has the wrong type.
             QueueFolderError: The folder cannot be read or written.
         """
         if item_id is not None and (reason is not None or older_than is not None):
             raise InvalidArgumentError("give the id of an item, or a reason or an age")
+        if not (reason is None or isinstance(reason, str)):
+            raise ArgumentTypeError(f"reason must be a string, or None, not {reason!r}")
+        if older_than is not None:
+            require_seconds_or_zero("older_than", older_than)
         if item_id is not None:
             item = self._find(item_id)
             self._refuse_claimed(item)
@@ -180,11 +188,12 @@ class OperatedQueue(InspectedQueue):
         return count
 
     def _discard(self, item: QueueItem) -> None:
-        if patiently(item.path.is_dir):
+        path = extended(item.path)
+        if patiently(path.is_dir):
             raise QueueItemError(f"{item.path} is a folder: look into it and remove it by hand")
-        patiently(item.path.unlink)
+        patiently(path.unlink)
         remove_patiently(self._beside(item))
-        self._store.ids.forget(item.item_id)
+        self._store.ids.forget(item.item_id, item.name)
 
     def _requeue(self, item: QueueItem) -> None:
         waiting = names.read_waiting(item.name)
@@ -205,7 +214,7 @@ class OperatedQueue(InspectedQueue):
             raise QueueItemError(f"{item.name} is waiting already; discard one of the two first")
         if not says_priority:
             write_meta(meta_path, item.item_id, item.priority, Meta())
-        patiently(lambda: item.path.rename(target))
+        patiently(lambda: extended(item.path).rename(target))
         remove_patiently(beside)
 
     def _release(self, item: QueueItem) -> None:
@@ -219,9 +228,10 @@ class OperatedQueue(InspectedQueue):
 
     def _beside(self, item: QueueItem) -> Path:
         """Return the path of what is told about an item that nobody has claimed."""
-        if item.path.parent == self._store.folder:
+        path = extended(item.path)
+        if path.parent == self._store.folder:
             return self._store.folder / names.meta_name(item.name)
-        return item.path.with_name(names.reason_name(item.name))
+        return path.with_name(names.reason_name(item.name))
 
     def _refuse_claimed(self, item: QueueItem) -> None:
         if item.state == "claimed":

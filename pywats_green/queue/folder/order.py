@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.queue.folder.files import folder_error, write_small
+from pywats_green.queue.folder.long_paths import plain
 from pywats_green.queue.folder.scan import ORDER
 from pywats_green.queue.held_files import patiently
 
@@ -50,8 +51,9 @@ class OrderFile:
         except OSError as error:
             raise folder_error("agree on the order", self._path.parent, error) from error
         if kept != self._own:
+            folder = plain(str(self._path.parent))
             raise InvalidArgumentError(
-                f"the queue folder {self._path.parent} is used with order_by={kept!r}, not "
+                f"the queue folder {folder} is used with order_by={kept!r}, not "
                 f"{self._own!r}: pass the same (drain --order-by), or remove {ORDER} while no "
                 "process uses the folder"
             )

@@ -32,6 +32,7 @@ from pywats_green.queue.folder.files import (
     remove_patiently,
     write_small,
 )
+from pywats_green.queue.folder.long_paths import plain
 from pywats_green.queue.held_files import patiently
 
 logger = logging.getLogger(__name__)
@@ -176,7 +177,9 @@ class Owner:
         except OSError as error:
             if error.errno not in FULL:  # what is sent makes room
                 raise folder_error("become an owner", folder, error) from error
-            logger.warning("The disk is full; no heartbeat in %s until it has room", folder)
+            logger.warning(
+                "The disk is full; no heartbeat in %s until it has room", plain(str(folder))
+            )
         _living[self.owner_id] = self._pid
         weakref.finalize(self, _living.pop, self.owner_id, None)
         self._heart = gevent.spawn(_beat_on, weakref.ref(self), self._pause)

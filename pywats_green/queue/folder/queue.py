@@ -18,6 +18,7 @@ from pywats_green.queue.folder.claim import FolderClaim
 from pywats_green.queue.folder.claims import Claims, Grouping
 from pywats_green.queue.folder.drain_state import DrainStateFile, LastClosure
 from pywats_green.queue.folder.files import off_hub
+from pywats_green.queue.folder.long_paths import extended
 from pywats_green.queue.folder.operated import OperatedQueue
 from pywats_green.queue.folder.order import OrderBy, OrderFile
 from pywats_green.queue.folder.recovery import Recovery
@@ -90,7 +91,8 @@ class FolderQueue(OperatedQueue):
         if order_by == "":
             raise InvalidArgumentError("order_by must name a field; None: no order")
         self.path = Path(path)
-        store = Store(self.path)
+        folder = extended(self.path)
+        store = Store(folder)
         view = View(
             store,
             Recovery(store, lease, keep_quarantined, timer),
@@ -99,11 +101,11 @@ class FolderQueue(OperatedQueue):
             timer=timer,
             clock=clock,
         )
-        super().__init__(store, view, DrainStateFile(self.path, clock), clock)
+        super().__init__(store, view, DrainStateFile(folder, clock), clock)
         self._group_of = _grouping(order_by)
-        self._order = OrderFile(self.path, order_by)
+        self._order = OrderFile(folder, order_by)
         self._claims = Claims(store, view, self._group_of, lease=lease, timer=timer, clock=clock)
-        self._capacity = Capacity(self.path, max_reports, max_bytes, timer)
+        self._capacity = Capacity(folder, max_reports, max_bytes, timer)
 
     def __repr__(self) -> str:
         return f"<FolderQueue {str(self.path)!r}>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
@@ -163,6 +164,8 @@ def is_report(path: Path) -> bool:
         OSError: It could not be read at the moment.
     """
     status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe would never end
+        return False
     return _is_report(path, status.st_mtime_ns, status.st_size)
 
 
@@ -202,6 +205,6 @@ def _sequence(waiting: names.WaitingName, meta: Meta | None, entry: os.DirEntry[
     if meta is not None and meta.created is not None:
         return max(0, int(meta.created * 1e6))
     try:
-        return max(0, entry.stat().st_mtime_ns // 1000)
+        return max(0, entry.stat(follow_symlinks=False).st_mtime_ns // 1000)
     except PermissionError:  # held at the moment; it is a best guess anyway
         return int(time.time() * 1e6)

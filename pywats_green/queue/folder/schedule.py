@@ -27,6 +27,7 @@ class WaitingItem:
         killed: Whether its sending ended with its process, so that it goes last, and alone.
         has_meta: Whether it has a sidecar.
         knows_group: Whether its group has been determined.
+        is_held: Whether the last try to claim it was refused by the system.
     """
 
     name: str
@@ -40,6 +41,7 @@ class WaitingItem:
     killed: bool = False
     has_meta: bool = False
     knows_group: bool = False
+    is_held: bool = False
 
     @property
     def rank(self) -> tuple[int, int, str]:

@@ -131,12 +131,12 @@ class Store:
                 if is_new:
                     remove_patiently(target)
                 for each in noted:
-                    self.ids.forget(each)
+                    self.ids.forget(each, name)
                 raise
         return data is not None
 
     def claim(self, item: WaitingItem, owner: str) -> str:
-        """Rename a waiting report for its owner, and its sidecar with it; return the new name.
+        """Rename a waiting report for its owner, without its sidecar; return the new name.
 
         Raises:
             FileNotFoundError: Another has it.
@@ -182,7 +182,7 @@ class Store:
             document = read(path)
         except UnreadableReportError as error:
             parsed = names.read_waiting(waiting)
-            age = time.time() - patiently(path.stat).st_mtime
+            age = time.time() - patiently(path.lstat).st_mtime
             is_young = parsed and not parsed.is_own and abs(age) < _YOUNG
             kind = UnfinishedReportError if is_young else UnreadableReportError
             raise kind(f"{waiting}: {error}") from error
@@ -195,7 +195,7 @@ class Store:
         draft = Draft(self.folder)
         try:
             off_hub(lambda: draft.write(encode(document)))
-            path.stat()  # recovered by another meanwhile: it must not exist twice
+            path.lstat()  # recovered by another meanwhile: it must not exist twice
             patiently(lambda: draft.path.replace(path))
             off_hub(lambda: sync_folder(self.folder))
         except OSError as error:
@@ -225,7 +225,7 @@ class Store:
             logger.warning("Delivered, but cannot be removed, so renamed: %s (%s)", waiting, error)
         if item.has_meta:
             remove_patiently(self._claim_meta(claimed))
-        self.ids.forget(item.item_id)
+        self.ids.forget(item.item_id, waiting)
 
     def put_back(self, claimed: str, item: WaitingItem, meta: Meta | None) -> None:
         """Put a claimed report back to waiting, under a new name if its own is taken.
@@ -299,7 +299,7 @@ class Store:
         Raises:
             FileNotFoundError: The file itself is gone.
         """
-        path.stat()
+        path.lstat()
         taken = (self.folder / item.name).exists()  # upstream wrote another report of this id
         return self._own_name(item) if taken else item.name
 
@@ -318,7 +318,7 @@ class Store:
             OSError: It could not be moved at the moment.
         """
         path = self.folder / claimed
-        patiently(path.stat)
+        patiently(path.lstat)
         room = self.folder / QUARANTINE
         make_shared(room)
         name = item.name

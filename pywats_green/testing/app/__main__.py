@@ -26,8 +26,11 @@ def main() -> int:
     """Serve until stdin is closed."""
     # First of all, while the parent still waits for the port and must be alive.
     parent = os.getppid()
-    # Ctrl-C reaches the whole process group; the parent decides when this process ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C, and on Windows Ctrl-Break, reach the whole process group; the parent decides when this
+    # process ends.
+    for name in ("SIGINT", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     line = sys.stdin.buffer.readline()
     if not line:
         return 0

@@ -1,56 +1,23 @@
 """Admission: the server's gate, if there is one, and a slot of upstream's rate limiter.
 
-Upstream's limiter object keeps the counts; only waiting for its slots is ours. `entry` waits,
-`gates` closes and reopens.
+Upstream's limiter object keeps the counts; only waiting for its slots is ours. `slots` and `entry`
+wait, `gates` closes and reopens.
 """
 
 from __future__ import annotations
 
-import logging
-import math
-import os
-import time
-import weakref
-from collections import deque
-from collections.abc import Callable
-from itertools import repeat
-from typing import Any, NamedTuple
+from typing import Any
 
-from gevent import monkey
 from pywats.core.client import Response
 from pywats.core.throttle import RateLimiter
 
-from pywats_green.throttle import Gate, Line, Permit
+from pywats_green.throttle import Gate, Permit
 from pywats_green.upstream.client import gates
-from pywats_green.upstream.client.entry import SHORTEST_WAIT, Entry
-from pywats_green.upstream.client.gates import logger, tally
-
-_NativeLocal: Any = monkey.get_original("threading", "local")
+from pywats_green.upstream.client.entry import Entry
+from pywats_green.upstream.client.slots import Admission, slots_of
 
 _ACQUIRE = RateLimiter.acquire
-_ATTRIBUTE = "_green_slots"
 _REFUSALS = (429, 503)
-
-_LONG_WAIT = 1.0  # seconds from which on a wait is told: it looks as if the program hung
-_RELOOK = 1.0  # seconds; upstream's waiters look for changed settings equally often
-_MOMENT = 1e-4  # seconds; a slot is free once its time is past, not when it comes
-
-
-class Admission(NamedTuple):
-    """What an attempt gives back at its end.
-
-    Attributes:
-        gate: The gate that admitted it. None: there was none.
-        permit: The gate's permit. None: there was no gate.
-        window: The window that holds its slot. None: it needs none.
-        waited: Seconds that it waited for admission.
-    """
-
-    gate: Gate | None = None
-    permit: Permit | None = None
-    window: Window | None = None
-    waited: float = 0.0
-
 
 FREE = Admission()
 
@@ -81,7 +48,7 @@ def admit(client: Any, away_since: float | None = None) -> Admission:
         here = gates.of_this_thread()
     slots = None
     if getattr(limiter.acquire, "__func__", None) is _ACQUIRE:  # else it has its own way
-        slots = slots_of(limiter)
+        slots = slots_of(client, limiter)
         if not here:
             if not limiter.enabled:
                 return FREE
@@ -130,213 +97,4 @@ def _settle_failure(
         limiter = client._rate_limiter
         if gates.local.gates and getattr(limiter.acquire, "__func__", None) is _ACQUIRE:
             # Those waiting for its slots must leave and wait at the gate.
-            slots_of(limiter).line.send_away()
-
-
-class Slots:
-    """The slots of one of upstream's limiters, as the greenlets of one native thread see them.
-
-    Other threads take slots, too, and settings change, so while anyone waits, both are looked at
-    once a second at least.
-    """
-
-    def __init__(self, limiter: RateLimiter, window: Window) -> None:
-        self._limiter = limiter
-        self.window = window
-        self.admission = Admission(window=window)
-        self.is_full = False
-        self.line = Line(self._look, window.take, tally)
-
-    def take(self) -> bool:
-        """Take a slot without waiting. False: none is free, or somebody waits for one."""
-        if self.line.waiting or not self.window.take():
-            return False
-        self.is_full = False
-        return True
-
-    def acquire(
-        self, may_go: Callable[[], bool], patience: Callable[[], float | None] | None
-    ) -> bool:
-        """Take a slot, or wait for one.
-
-        Returns:
-            False: `may_go` said no, the patience is exhausted, or the limiter was disabled.
-        """
-        if self.take():
-            return True
-        started = time.monotonic()
-
-        def goes_on() -> bool:
-            return self._limiter.enabled and may_go()
-
-        if not self.line.wait(goes_on, self._count_wait, patience):
-            return False
-        try:
-            self._count_waited(time.monotonic() - started)
-        except BaseException:  # killed while waiting for the lock, or in a log handler
-            self.window.stamp()
-            raise
-        return True
-
-    def __str__(self) -> str:
-        """Say what the calls in line are waiting for."""
-        limiter, count = self._limiter, len(self.line.waiting)
-        others = "" if not count else f" ({count:,} other{'s' * (count > 1)} waiting)"
-        return (
-            f"the limit of {limiter.max_requests} requests in {limiter.window_seconds:g} s is used "
-            f"up, and the next call may go in {self.window.delay():.1f} s{others}"
-        )
-
-    def _count_wait(self) -> None:
-        limiter = self._limiter
-        with limiter._lock:
-            limiter._throttle_count += 1
-        if not self.is_full:
-            self.is_full = True  # until a call need not wait: one log line for all that do
-            delay = self.window.delay()
-            logger.log(
-                logging.WARNING if delay >= _LONG_WAIT else logging.INFO,
-                "Rate limit reached (%s requests/%ss). Waiting %.2fs...",
-                *(limiter.max_requests, limiter.window_seconds, delay),
-            )
-
-    def _count_waited(self, seconds: float) -> None:
-        if seconds > SHORTEST_WAIT:
-            with self._limiter._lock:
-                self._limiter._total_wait_time += seconds
-            logger.debug("Rate limiter: acquired after %.3fs wait", seconds)
-
-    def _look(self) -> float:
-        return min(self.window.delay(), _RELOOK)
-
-
-def slots_of(limiter: RateLimiter) -> Slots:
-    """Return the slots of a limiter with upstream's own `acquire`."""
-    here = limiter.__dict__.get(_ATTRIBUTE)
-    if here is None:
-        here = limiter.__dict__.setdefault(_ATTRIBUTE, (Window(limiter), _NativeLocal()))
-    window, local = here
-    try:
-        return local.slots  # type: ignore[no-any-return]
-    except AttributeError:
-        slots = local.slots = Slots(limiter, window)
-        return slots
-
-
-class _InFlight(float):
-    """Stands in for the timestamp of an attempt in flight: upstream counts it; it never expires.
-
-    From the oldest timestamp, upstream's code computes when a slot is free. For an attempt in
-    flight, that is one window after its end, which is now at the earliest.
-    """
-
-    def __add__(self, window_seconds: float) -> float:
-        return time.monotonic() + window_seconds
-
-
-_IN_FLIGHT = _InFlight(math.inf)
-_NEVER_SENT = -math.inf
-
-windows: weakref.WeakSet[Window] = weakref.WeakSet()
-
-
-class Window:
-    """Who holds the slots of one of upstream's limiters. All native threads share it.
-
-    It is safe however the server counts. The server counts a request when it arrives: at any moment
-    between sending and the response. So an attempt holds its slot from before it is sent until one
-    window after its end. Upstream timestamps it before sending; if latency varies, more requests
-    than the limit can arrive within one window.
-
-    Slots are kept in upstream's own deque, where upstream's code counts them, too: timestamps,
-    oldest first, followed by an `_InFlight` for each attempt in flight. Upstream's code appends and
-    clears, and settings change, so everything is read anew each time, under the limiter's lock.
-    """
-
-    def __init__(self, limiter: RateLimiter) -> None:
-        self.limiter = limiter
-        self._in_flight = 0
-        self._ended: deque[float] = deque()  # when; not in upstream's deque yet
-        windows.add(self)
-
-    def take(self) -> bool:
-        """Take a slot for an attempt. False: none is free."""
-        limiter = self.limiter
-        with limiter._lock:
-            stamps = limiter._timestamps
-            self._update(stamps)
-            cutoff = time.monotonic() - limiter.window_seconds
-            while stamps and stamps[0] < cutoff:
-                stamps.popleft()
-            if len(stamps) >= limiter.max_requests:
-                return False
-            stamps.append(_IN_FLIGHT)
-            self._in_flight += 1
-            limiter._total_requests += 1
-            return True
-
-    def stamp(self) -> None:
-        """End an attempt, whatever its outcome: its slot is free one window from now."""
-        self._ended.append(time.monotonic())
-        with self.limiter._lock:  # if killed while waiting here, the next caller does the rest
-            self._update(self.limiter._timestamps)
-
-    def give_back(self) -> None:
-        """Give back the slot of an attempt that was not sent: it is free at once."""
-        self._ended.append(_NEVER_SENT)
-        with self.limiter._lock:
-            self._update(self.limiter._timestamps)
-
-    def stamp_all(self) -> None:
-        """End all attempts, in a forked process, where nobody waits for their responses."""
-        self._ended.extend(repeat(time.monotonic(), self._in_flight))
-
-    def delay(self) -> float:
-        """Return the seconds before which no slot can be free.
-
-        Takes no lock: it may run in the hub.
-        """
-        limiter = self.limiter
-        stamps = limiter._timestamps
-        if not limiter.enabled or len(stamps) < limiter.max_requests:
-            return 0.0
-        try:
-            oldest: float = stamps[0]
-        except IndexError:  # a limit of 0, or another native thread has just removed them
-            return math.inf
-        now = time.monotonic()
-        if oldest < now - limiter.window_seconds:
-            return 0.0
-        # If all are in flight, one may end at any moment.
-        return max(min(oldest, now) + limiter.window_seconds - now, _MOMENT)
-
-    def used(self) -> int:
-        """Return how many slots are taken."""
-        with self.limiter._lock:
-            self._update(self.limiter._timestamps)
-            cutoff = time.monotonic() - self.limiter.window_seconds
-            return sum(stamp >= cutoff for stamp in self.limiter._timestamps)
-
-    def _update(self, stamps: deque[float]) -> None:
-        if self._in_flight and not (stamps and stamps[-1] is _IN_FLIGHT):
-            # Upstream's code took a slot, or cleared all; what is in flight still is.
-            known = [stamp for stamp in stamps if stamp is not _IN_FLIGHT]
-            stamps.clear()
-            stamps.extend(known)
-            stamps.extend(repeat(_IN_FLIGHT, self._in_flight))
-        while self._ended:
-            if self._in_flight:
-                self._in_flight -= 1
-                stamps.pop()
-            ended = self._ended.popleft()
-            if ended != _NEVER_SENT:
-                stamps.insert(len(stamps) - self._in_flight, ended)
-
-
-def _stamp_all() -> None:
-    for window in list(windows):
-        window.stamp_all()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_stamp_all)
+            slots_of(client, limiter).line.send_away()

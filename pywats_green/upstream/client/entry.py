@@ -17,7 +17,7 @@ from pywats_green.upstream.client.gates import Away
 from pywats_green.upstream.client.observing import note_wait
 
 if TYPE_CHECKING:
-    from pywats_green.upstream.client.admission import Slots, Window
+    from pywats_green.upstream.client.slots import Ledger, Slots
 
 SHORTEST_WAIT = 0.001  # seconds; upstream does not count less
 
@@ -43,9 +43,9 @@ class Entry:
         self._server = server_of(client.base_url)
         self._gate: Gate | None = None
         self._permit: Permit | None = None
-        self._window: Window | None = None
+        self._window: Ledger | None = None
 
-    def run(self) -> tuple[Gate | None, Permit | None, Window | None, float]:
+    def run(self) -> tuple[Gate | None, Permit | None, Ledger | None, float]:
         """Wait for both.
 
         Returns:

@@ -14,6 +14,7 @@ from typing import Any
 from pywats.core.client import Response
 from pywats.core.exceptions import ConnectionError as WatsConnectionError
 
+from pywats_green import config
 from pywats_green.exceptions import AdmissionTimeoutError
 from pywats_green.transport import server_of
 
@@ -56,8 +57,19 @@ def wrote(client: Any, families: Iterable[str], outcome: Response | BaseExceptio
 
 def invalidate(client: Any, families: Iterable[str]) -> None:
     """Start a new epoch of families at a client's server: nothing read before is served again."""
+    server = server_of(client.base_url)
+    begin(server, families)
+    if config.in_force.fleet is not None and config.in_force.fleet_invalidation:
+        # Imported here, because redis is optional.
+        from pywats_green.upstream.client import fleet  # noqa: PLC0415
+
+        fleet.tell_wrote(server, families)
+
+
+def begin(server: str, families: Iterable[str]) -> None:
+    """Start a new epoch of families at a server, for this process."""
     for family in families:
-        epochs[server_of(client.base_url), family] = _next_epoch()
+        epochs[server, family] = _next_epoch()
 
 
 def is_unsettled(server: str, family: str) -> bool:

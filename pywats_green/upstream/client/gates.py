@@ -15,7 +15,7 @@ from pywats_green import config
 from pywats_green.exceptions import TransportError
 from pywats_green.pauses import LONGEST_PAUSE
 from pywats_green.retry_after import LONGEST, seconds_asked
-from pywats_green.throttle import Gate, Gates, GateState, Permit, Tally
+from pywats_green.throttle import Gate, Gates, GateState, Passes, Permit, Tally
 from pywats_green.transport import server_of
 
 logger = get_logger("pywats.core.throttle")  # users filter by upstream's names
@@ -26,6 +26,8 @@ _TOO_MANY_REQUESTS = 429
 
 # Longest pause between two probes, in seconds: an outage should cost no more than the outage.
 _LONGEST_AWAY = 5.0
+
+NO_CONNECTION = "no connection: "  # how the cause of an `Away` begins
 
 tally = Tally()
 """Counts what the calls of this process wait for."""
@@ -86,7 +88,7 @@ def note_failure(
     if answer is not None:
         return _refused(client, gate, permit, answer)
     if config.in_force.wait_for_server and is_away(error):
-        cause = Away(f"no connection: {error.__cause__}")  # type: ignore[union-attr]
+        cause = Away(f"{NO_CONNECTION}{error.__cause__}")  # type: ignore[union-attr]
         last = None if gate is None else gate.cause
         cause.since = last.since if isinstance(last, Away) else time.monotonic()
         _close(client, cause, gate, permit, None, _LONGEST_AWAY, is_limit=False)
@@ -156,7 +158,15 @@ def _close(
     if gate is not None and permit is not None and gates.get(server) is not gate:
         gate.take_back(permit)  # forgotten meanwhile, because it was idle
         permit = None
-    return gates.close(server, cause, permit, **reason)
+    is_new = gates.close(server, cause, permit, **reason)
+    if config.in_force.fleet is not None:
+        # Imported here, because redis is optional.
+        from pywats_green.fleet.passes import Closing  # noqa: PLC0415
+        from pywats_green.upstream.client import fleet  # noqa: PLC0415
+
+        pause = gates[server].opens_in() or 0.0
+        fleet.tell_closed(server, Closing(cause, is_new, pause, seconds, longest, is_limit))
+    return is_new
 
 
 class ThrottleStats(TypedDict):
@@ -208,9 +218,19 @@ def of_this_thread() -> Gates:
     try:
         return local.gates  # type: ignore[no-any-return]
     except AttributeError:
-        gates = local.gates = Gates(tally, tell=_tell)
+        gates = local.gates = Gates(tally, tell=_tell, passes=_passes_of)
         _everywhere.append(weakref.ref(gates, _everywhere.remove))
         return gates
+
+
+def _passes_of(server: str) -> Passes | None:
+    """Return what the gate of a server shares with other machines. None: nothing."""
+    if config.in_force.fleet is None:
+        return None
+    # Imported here, because redis is optional.
+    from pywats_green.upstream.client import fleet  # noqa: PLC0415
+
+    return fleet.passes_of(server)
 
 
 def _tell(text: str) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pywats_green.transport.pools import TransportStats
     from pywats_green.upstream.client.cache import CachesStats
     from pywats_green.upstream.client.gates import ThrottleStats
-    from pywats_green.upstream.client.limits import LimitState
+    from pywats_green.upstream.client.limits import FleetState, LimitState
 
 
 def cache_of(client: pyWATS | HttpClient) -> CacheManager | None:
@@ -106,6 +106,7 @@ class Stats(TypedDict):
         pool: All live Pools.
         throttle: What calls are waiting for.
         limits: How much of each rate limit is used.
+        fleet: The limits that this process shares with others.
         transport: The connections.
         queue: All live queue processors.
     """
@@ -114,6 +115,7 @@ class Stats(TypedDict):
     pool: PoolStats
     throttle: ThrottleStats
     limits: list[LimitState]
+    fleet: list[FleetState]
     transport: TransportStats
     queue: QueueStats
 
@@ -124,13 +126,14 @@ def stats() -> Stats:
     from pywats_green.transport.pools import transport_statistics  # noqa: PLC0415
     from pywats_green.upstream.client.cache import cache_statistics  # noqa: PLC0415
     from pywats_green.upstream.client.gates import throttle_statistics  # noqa: PLC0415
-    from pywats_green.upstream.client.limits import limit_statistics  # noqa: PLC0415
+    from pywats_green.upstream.client.limits import fleet_statistics, limit_statistics  # noqa: PLC0415
 
     return {
         "cache": cache_statistics(),
         "pool": pool_statistics(),
         "throttle": throttle_statistics(),
         "limits": limit_statistics(),
+        "fleet": fleet_statistics(),
         "transport": transport_statistics(),
         "queue": queue_statistics(),
     }

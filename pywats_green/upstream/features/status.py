@@ -15,11 +15,12 @@ from pywats_green.config import environment
 from pywats_green.events import subscribe
 from pywats_green.exceptions import InvalidArgumentError
 from pywats_green.observe.board import Board, FindingState, Quarantined, QueueState
-from pywats_green.observe.server import Site, Sources, StatusServer, is_loopback, parse_address
+from pywats_green.observe.server import Site, Sources, StatusServer
 from pywats_green.observe.traffic import Traffic
 from pywats_green.queue.drain.statistics import live_processors
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.upstream.features.inspection import stats
+from pywats_green.wsgi import is_loopback, parse_address
 
 if TYPE_CHECKING:
     from pywats_green.observe.metrics import StatsCollector

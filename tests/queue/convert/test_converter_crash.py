@@ -10,6 +10,7 @@ from pathlib import Path
 import converter_samples as samples
 import gevent
 import pytest
+from platforms import PATIENCE as TIMEOUT
 from pywats import pyWATS
 from waiting import until
 
@@ -17,8 +18,6 @@ from pywats_green.queue.convert.pool import ConverterPool
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.features.queues.processor import QueueProcessor
-
-TIMEOUT = 60.0
 
 PROGRAM = """
 import os, signal, sys

@@ -11,6 +11,7 @@ import converter_samples as samples
 import gevent
 import pytest
 from gevent import subprocess
+from platforms import PATIENCE
 from waiting import turn, until
 
 from pywats_green.exceptions import (
@@ -24,8 +25,6 @@ from pywats_green.queue.convert.pool import ConverterPool
 from pywats_green.queue.folder.queue import FolderQueue
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals and process groups")
-
-PATIENCE = 30.0  # seconds after which a test gives up waiting
 
 
 class ListQueue:

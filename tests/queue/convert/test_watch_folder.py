@@ -117,6 +117,17 @@ def test_what_is_not_looked_at(tmp_path):
     assert sorted(complete(found)) == ["B.Csv", "a.csv"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.parametrize("target", ["b.txt", "gone.txt"], ids=["loop", "dangling"])
+def test_a_link_that_leads_nowhere_holds_up_nobody(tmp_path, target):
+    write(tmp_path / "a.txt", "x")
+    (tmp_path / "b.txt").symlink_to(target)
+    folder = WatchFolder(tmp_path, settle=0.0)
+    look = folder.look()
+    assert [source.path.name for source in look.complete] == ["a.txt"]
+    assert look.unfinished == 0
+
+
 def test_what_changed_or_went_cannot_be_taken(folder, tmp_path):
     path = tmp_path / "a.txt"
     write(path, "x")

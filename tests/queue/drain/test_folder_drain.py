@@ -15,6 +15,7 @@ import gevent
 import pytest
 from drain_fakes import FakeTiming, SocketTiming
 from gevent.event import Event
+from platforms import PATIENCE
 from pywats import pyWATS
 from scanner import scanner
 from waiting import until
@@ -204,7 +205,7 @@ def test_two_drainers_send_each_report_once(server: WatsServer, folder: Path) ->
         _go(drainer)
     _in_flight(server, 11)  # so both are at work
     server.configure(latency=0.0)
-    sent = [int(drainer.communicate(timeout=60)[0]) for drainer in drainers]
+    sent = [int(drainer.communicate(timeout=PATIENCE)[0]) for drainer in drainers]
     assert [drainer.returncode for drainer in drainers] == [0, 0]
     assert sum(sent) == 200
     assert min(sent) > 0
@@ -348,7 +349,7 @@ def test_a_signal_lets_what_is_in_flight_finish(
     drainer = _start(folder, slow_server, 10, how="30")
     _in_flight(slow_server, 10)
     drainer.send_signal(number)
-    out, err = drainer.communicate(timeout=60)
+    out, err = drainer.communicate(timeout=PATIENCE)
     assert (drainer.returncode, err) == (0, "")
     sent = int(out)
     counts = slow_server.reports()
@@ -370,7 +371,7 @@ def test_after_the_stop_timeout_the_rest_is_given_back(
     drainer = _start(folder, slow_server, 10, how="0.1")
     _in_flight(slow_server, 10)
     drainer.send_signal(signal.SIGTERM)
-    out, err = drainer.communicate(timeout=60)
+    out, err = drainer.communicate(timeout=PATIENCE)
     assert (drainer.returncode, out, err) == (0, "0\n", "")
     assert len(list(folder.glob("*.queued"))) == 30
     assert not list(folder.glob("*.meta.json"))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from drain_fakes import Refused
+from platforms import PATIENCE
 from pywats import AsyncWATS, pyWATS
 from pywats.queue import MemoryQueue, QueueItemStatus
 
@@ -212,7 +213,7 @@ def persistent(
             ],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ from typing import Any
 
 import gevent
 import pytest
+from platforms import PATIENCE
 from waiting import turn, until
 
 from pywats_green.exceptions import QueueFolderError, UnreadableReportError
@@ -205,6 +206,39 @@ def test_a_folder_named_like_a_report_goes_to_quarantine(tmp_path: Path) -> None
     queue.close()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such files")
+@pytest.mark.parametrize("max_reports", [None, 10])
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda path: os.mkfifo(path, 0o600), "there is a pipe or a device where a report"),
+        (lambda path: path.symlink_to("/dev/zero"), "there is a pipe or a device"),
+        (lambda path: path.symlink_to(path.name), "there is a link that leads nowhere"),
+        (lambda path: path.symlink_to("gone"), "there is a link that leads nowhere"),
+    ],
+    ids=["pipe", "device", "loop", "dangling"],
+)
+def test_what_is_no_file_goes_to_quarantine_and_holds_up_nobody(
+    tmp_path: Path, make: Any, told: str, max_reports: int | None
+) -> None:
+    make(tmp_path / "a.queued")
+    os.utime(tmp_path / "a.queued", (1, 1), follow_symlinks=False)
+    queue = FolderQueue(tmp_path, max_reports=max_reports)
+    queue.put({"id": "good"})
+    claim = queue.claim()
+    with pytest.raises(UnreadableReportError, match=told):
+        claim.load()
+    claim.retry("no file", 0.0)
+    assert {item.item_id for item in queue.list("waiting")} == {"a", "good"}
+    with pytest.raises(UnreadableReportError, match=told):
+        (claim := queue.claim()).load()
+    claim.quarantine("no file")
+    assert (tmp_path / "quarantine" / "a.queued").lstat()
+    assert [item.item_id for item in queue.list("quarantined")] == ["a"]
+    assert queue.claim().load() == {"id": "good"}
+    queue.close()
+
+
 @pytest.mark.usefixtures("impatient")
 def test_a_report_that_may_not_be_read_is_no_unreadable_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -373,6 +407,27 @@ def test_a_folder_that_must_not_be_written_is_an_error(
     queue.close()
 
 
+def test_a_report_that_cannot_be_claimed_is_told_of_once_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    timer = Clock()
+    queue = FolderQueue(tmp_path, timer=timer)
+    queue.put({"id": "r"})
+
+    def refuse(self: Path, target: Path) -> Path:
+        raise PermissionError(1, "Operation not permitted")
+
+    for times in (1, 2):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "rename", refuse)
+            for _ in range(3):
+                assert queue.claim() is None
+                timer.now += 2.0
+        assert caplog.text.count("Cannot claim") == times
+        queue.claim().release()
+    queue.close()
+
+
 def test_an_attempt_that_cannot_be_written_down_keeps_no_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -490,6 +545,6 @@ assert other.claim().item_id == "b" and other.claim() is None
 held.delivered()
 """
     subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], check=True, timeout=60,
+        [sys.executable, "-c", script, str(tmp_path)], check=True, timeout=PATIENCE,
         env={**os.environ, "PYWATS_GREEN_DISABLE": "1"},
     )  # fmt: skip

@@ -14,6 +14,7 @@ from typing import Any
 import gevent
 import pytest
 from filelock import Timeout
+from platforms import PATIENCE
 from waiting import until
 
 from pywats_green.exceptions import (
@@ -258,7 +259,7 @@ queue.put({"id": "after"})
 """
     answer = subprocess.run(
         [sys.executable, "-W", "error", "-c", script, str(tmp_path)],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=PATIENCE,
         env={**os.environ, "PYWATS_GREEN_DISABLE": "1"},
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
@@ -522,6 +523,24 @@ def test_an_id_that_has_left_the_queue_may_come_again(tmp_path: Path, end: str) 
     queue.close()
     assert not [path for path in tmp_path.iterdir() if path.is_file()]
     assert not notes(tmp_path)
+
+
+@pytest.mark.parametrize("end", ["delivered", "discarded"])
+def test_what_was_corrected_keeps_its_id_when_the_first_one_goes(tmp_path: Path, end: str) -> None:
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "r", "v": 1})
+    queue.claim().quarantine("bad")
+    [bad] = queue.list("quarantined")
+    queue.put({"id": "r", "v": 2})
+    if end == "discarded":
+        queue.discard(bad.name)
+    else:  # both were sent again
+        queue.requeue(bad.name)
+        queue.claim().delivered()
+    assert [body["v"] for body in bodies(tmp_path)] == [2]
+    with pytest.raises(QueueItemError, match="another report of the id 'r' is in the queue"):
+        queue.put({"id": "r", "v": 3})
+    queue.close()
 
 
 def test_an_item_id_counts_as_well_and_not_the_id_that_the_report_was_given(

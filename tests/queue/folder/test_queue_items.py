@@ -5,10 +5,11 @@ import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pywats_green.exceptions import InvalidArgumentError, QueueItemError
+from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError, QueueItemError
 from pywats_green.queue.folder import inspection, operated
 from pywats_green.queue.folder.queue import FolderQueue
 
@@ -252,6 +253,25 @@ def test_requeue_by_reason_and_by_age(tmp_path: Path) -> None:
     assert queue.requeue() == 1
     with pytest.raises(InvalidArgumentError):
         queue.requeue("q0", reason="x")
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"reason": 413}, ArgumentTypeError),
+        ({"older_than": "1 day"}, ArgumentTypeError),
+        ({"older_than": -1.0}, InvalidArgumentError),
+        ({"older_than": float("nan")}, InvalidArgumentError),
+    ],
+)
+def test_what_cannot_choose_requeues_nothing(
+    tmp_path: Path, options: dict[str, Any], error: type[Exception]
+) -> None:
+    set_aside(tmp_path, 1, "HTTP 400")
+    queue = FolderQueue(tmp_path)
+    with pytest.raises(error):
+        queue.requeue(**options)
+    assert len(queue.list("quarantined")) == 1
 
 
 def test_only_what_waits_or_is_quarantined_is_discarded(tmp_path: Path) -> None:

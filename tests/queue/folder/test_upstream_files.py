@@ -11,6 +11,7 @@ import pytest
 from pywats_green.exceptions import QueueItemError
 from pywats_green.queue.folder import owners
 from pywats_green.queue.folder import scan as folder_scan
+from pywats_green.queue.folder.long_paths import extended
 from pywats_green.queue.folder.queue import FolderQueue
 
 
@@ -111,10 +112,9 @@ def test_a_new_file_of_the_same_name_replaces_nothing(tmp_path: Path) -> None:
     queue.close()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the name is too long to begin with")
 def test_a_name_too_long_to_be_claimed_is_cut(tmp_path: Path) -> None:
-    write(tmp_path, f"{'x' * 245}.queued", {"id": "long"})
-    write(tmp_path, f"{'y' * 240}.queued", {"id": "long, too"})
+    write(extended(tmp_path), f"{'x' * 245}.queued", {"id": "long"})
+    write(extended(tmp_path), f"{'y' * 240}.queued", {"id": "long, too"})
     queue = FolderQueue(tmp_path)
     claim, other = queue.claim(), queue.claim()
     claim.retry("again", 0.0)
@@ -195,6 +195,20 @@ def test_what_only_ends_like_a_file_of_upstream_is_left_alone(
     queue.refresh()
     queue.refresh()
     assert files(tmp_path) == {"station.processing"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no pipes in folders")
+def test_a_pipe_that_ends_like_a_file_of_upstream_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "station.processing"
+    os.mkfifo(path)
+    writer = os.open(path, os.O_RDWR)  # so that reading it ends, with what is written
+    os.write(writer, b"x")
+    queue = FolderQueue(tmp_path)
+    queue.refresh()
+    assert queue.elsewhere().items == 0
+    assert queue.list() == []
+    assert os.read(writer, 1) == b"x"
+    os.close(writer)
 
 
 def test_a_file_of_another_program_is_not_read_at_every_look(

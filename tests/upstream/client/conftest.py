@@ -13,7 +13,7 @@ from throttle.clock import HandClock
 
 from pywats_green import admission_time, bridge
 from pywats_green.throttle import Gates, Line, Tally
-from pywats_green.upstream.client import admission, entry, exchange, gates
+from pywats_green.upstream.client import entry, exchange, gates, slots, window
 
 
 @pytest.fixture
@@ -40,12 +40,12 @@ def by_hand(monkeypatch: pytest.MonkeyPatch, clock: HandClock, tally: Tally) -> 
     from pywats.core import throttle
 
     fake_time = types.SimpleNamespace(monotonic=clock, time=clock)
-    for module in (admission, entry, gates, throttle):
+    for module in (entry, gates, slots, throttle, window):
         monkeypatch.setattr(module, "time", fake_time)
     real = {"time": time.time, "perf_counter": time.perf_counter}
     monkeypatch.setattr(exchange, "time", types.SimpleNamespace(monotonic=clock, **real))
     seams: dict[str, Any] = {"clock": clock, "start_timer": clock.start_timer}
-    monkeypatch.setattr(admission, "Line", partial(Line, **seams))
+    monkeypatch.setattr(slots, "Line", partial(Line, **seams))
     gates.local.gates = here = Gates(tally, tell=gates._tell, **seams)
     gates._everywhere.append(weakref.ref(here))
     return clock

@@ -69,7 +69,7 @@ def test_an_uncached_get(enable_cache: bool, server: WatsServer) -> None:
     calls, files = way_of(
         *(partial(api.product.get_product, f"PN-{number:05}") for number in range(2, 12))
     )
-    assert calls <= 70
+    assert calls <= 70 + (sys.platform == "win32")  # a select in place of a poll
     assert len(files) <= 16, files
 
 

@@ -12,7 +12,7 @@ from pywats.core.throttle import RateLimiter
 from throttle.clock import Crowd, HandClock, run_all
 
 from pywats_green.transport import server_of
-from pywats_green.upstream.client import admission, gates
+from pywats_green.upstream.client import admission, gates, window
 
 SERVER = "http://127.0.0.1:1"
 
@@ -219,12 +219,12 @@ def test_who_is_killed_with_a_slot_in_hand_leaves_it(
     crowd.come(2)
     admission.settle(client, crowd.results[0], _answer(200))
     handler = Handler()
-    admission.logger.addHandler(handler)
+    gates.logger.addHandler(handler)
     try:
         with caplog.at_level(logging.DEBUG, "pywats.core.throttle"):
             by_hand.turn(10.01)
     finally:
-        admission.logger.removeHandler(handler)
+        gates.logger.removeHandler(handler)
     assert crowd.through == [0]
     waits_at_the_gate = where != "in the log handler"
     assert limiter.current_usage == (0 if waits_at_the_gate else 1)
@@ -270,7 +270,7 @@ def test_a_forked_process_has_nobody_in_flight(by_hand: HandClock) -> None:
     client = _client(limiter)
     crowd = _crowd(client)
     crowd.come(2)
-    admission._stamp_all()  # what happens in the child
+    window._stamp_all()  # what happens in the child
     by_hand.turn(10.01)
     crowd.come(2)
     assert crowd.through == [0, 1, 2, 3]

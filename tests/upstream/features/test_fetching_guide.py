@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from platforms import PATIENCE
 
 ROOT = Path(__file__).parents[3]
 
@@ -14,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 def test_the_counts_of_the_guide_are_the_examples() -> None:
     printed = subprocess.run(
         [sys.executable, str(ROOT / "examples" / "batch_operations.py")],
-        capture_output=True, text=True, timeout=60, check=True,
+        capture_output=True, text=True, timeout=PATIENCE, check=True,
     ).stdout  # fmt: skip
     assert "equal: True" in printed
     counted = re.findall(r"^(.+ requests)\b", printed, re.MULTILINE)

@@ -1,0 +1,348 @@
+"""A member's account at a shared limit: the slots that it holds, as it knows and tells them."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from pywats_green.fleet.keys import keys_of
+from pywats_green.fleet.link import Link, Script
+from pywats_green.fleet.share import Alone, Share
+
+MARGIN = 0.05
+"""Seconds by which a slot is held longer than the window: clocks and networks are not exact."""
+
+_TRUSTED = 2.5  # heartbeats for which what was reserved may be used; after 3, the server takes it
+_PAUSE = 0.5  # seconds before a restarted server grants again; members tell it all meanwhile
+_SPARED = 0.1  # seconds that a slot nobody waits for any more is kept for the next call
+
+_SCRIPT = Script("limit.lua")
+
+
+class Limiter(Protocol):
+    """The limit, as it is set in this process; it may change at any time."""
+
+    max_requests: int
+    window_seconds: float
+
+
+class Account:
+    """An account at the limit of a server and token, for one native thread.
+
+    While the fleet's server answers, a call takes a slot that was reserved there. While it does
+    not, or was restarted and has not heard of all members yet, a call takes a slot of the member's
+    share. Whichever it is, the account knows what it holds: reserved, in flight, or answered less
+    than a window ago, and can tell the server all of it.
+
+    Args:
+        name: The member's, in hexadecimal.
+        place: What the limit belongs to, as part of the keys.
+        limiter: The limit.
+        about: What others may know of this member: a mapping that JSON takes.
+        wanted: Returns how many calls wait.
+        attend: Called when slots were reserved, or may be had otherwise: it wakes who waits.
+        poke: Called when the server should be asked soon.
+        clock: Seconds, monotonic.
+
+    Attributes:
+        used: How many slots all members use, as last heard.
+        peers: How many members there are, as last heard. 0: never heard.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        place: str,
+        limiter: Limiter,
+        about: dict[str, Any],
+        *,
+        wanted: Callable[[], int],
+        attend: Callable[[], None],
+        poke: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.place = place
+        self.limiter = limiter
+        self._about = about
+        self._wanted = wanted
+        self._attend = attend
+        self._poke = poke
+        self._clock = clock
+        self._keys = keys_of(place)
+        self._next = 0
+        self._generation = 0
+        self._epoch = ""
+        self._reserved: deque[tuple[int, float]] = deque()  # number, and from when it may be used
+        self._in_flight: deque[int] = deque()  # any of them ends first: all are alike
+        self._ended: deque[tuple[int, float]] = deque()  # number, and when
+        self._untold: list[tuple[int, float]] = []
+        self._returned: list[int] = []
+        self._alone = Alone()
+        self._is_up = self._is_settling = self._is_held = False
+        self._heard = self._settled_at = -math.inf
+        self._least_free = self._least_before = 0  # as heard in this window, and the one before
+        self._least_since = -math.inf
+        self._due = self._told_at = self._not_before = -math.inf
+        self._beat = 1.0
+        self._taken = self._taken_when_told = 0
+        self.used = self.peers = 0
+
+    def take(self) -> bool:
+        """Take a slot. False: none is free."""
+        now = self._clock()
+        if self.is_shared(now):
+            if not self._reserved or self._reserved[0][1] > now:
+                return False
+            self._in_flight.append(self._reserved.popleft()[0])
+        else:
+            if self._alone_in(now) > 0:
+                return False
+            self._alone.take(now, self.limiter.max_requests, self._window)
+            self._in_flight.append(self._number())
+        self._taken += 1
+        return True
+
+    def stamp(self) -> None:
+        """End an attempt, whatever its outcome: its slot is free a window from now."""
+        if self._in_flight:  # else this is a forked process
+            ended = (self._in_flight.popleft(), self._clock())
+            self._ended.append(ended)
+            self._untold.append(ended)
+            self._come_soon(self._telling)
+
+    def give_back(self) -> None:
+        """Give back the slot of an attempt that was not sent: it is free at once."""
+        if self._in_flight:
+            self._reserved.appendleft((self._in_flight.pop(), -math.inf))
+            self._come_soon(_SPARED)
+
+    def ask(self) -> None:
+        """Note that a call waits."""
+        if self.is_shared(self._clock()) and self._wanted() > len(self._reserved):
+            self._come_soon(self._not_before - self._clock())
+
+    def delay(self) -> float:
+        """Return the seconds before which no slot can be free; a window if that is not known."""
+        now = self._clock()
+        if self.is_shared(now):
+            return max(self._reserved[0][1] - now, 0.0) if self._reserved else self._window
+        return min(self._alone_in(now), self._window)
+
+    @property
+    def share(self) -> int:
+        """How many slots it may use by itself if the server goes away. 0: it takes turns."""
+        return self._alone.share.slots(self.limiter.max_requests)
+
+    @property
+    def is_seated(self) -> bool:
+        """Whether the server has told it its share."""
+        return self._alone.share.plan > 0
+
+    def is_shared(self, now: float) -> bool:
+        """Return whether slots come from the fleet's server."""
+        return self._is_up and not self._is_settling and now < self._heard + _TRUSTED * self._beat
+
+    def due_in(self) -> float:
+        """Return the seconds until the server should be asked. 0: now."""
+        now = self._clock()
+        due = min(self._due, self._told_at + self._beat)
+        return max(due - now, 0.0)
+
+    def exchange(self, link: Link) -> None:
+        """Tell the server what is new, and reserve slots for those who wait.
+
+        Raises:
+            LinkError: It did not work; the caller calls `lost`.
+        """
+        now = self._clock()
+        if not self._is_up or self._is_settling or now >= self._heard + _TRUSTED * self._beat:
+            if not self._sync(link):
+                return
+            now = self._clock()
+        want = max(self._wanted() - len(self._reserved), 0)
+        self._return_surplus(now)
+        is_beat = now >= self._told_at + self._beat
+        untold, self._untold = self._untold, []
+        returned, self._returned = self._returned, []
+        self._due = math.inf
+        try:
+            answer = self._send(link, "ask", want, untold, returned, self._label(now, is_beat))
+            if answer is not None:
+                self._read(answer, now, want, is_beat=is_beat)
+        except BaseException:
+            self._untold[:0], self._returned[:0] = untold, returned
+            raise
+        if answer is None:  # it has been taken for gone, or the server has forgotten all
+            self._is_up = False
+            self._due = -math.inf
+
+    def lost(self) -> None:
+        """Note that the server is away: go on with the share."""
+        now = self._clock()
+        if self._is_up and not self._is_settling:
+            self._prune(now)
+            self._alone.begin(
+                self._heard + _TRUSTED * self._beat + self._window,
+                len(self._in_flight) + len(self._ended),
+                min(self._least_free, self._least_before),
+            )
+        self._is_up = False
+        self._alone.is_known = True
+        self._reserved.clear()  # told anew when it is back, and these are not among it
+        self._attend()
+
+    def leave(self, link: Link) -> None:
+        """Tell the server that this member goes.
+
+        Raises:
+            LinkError: It did not work.
+        """
+        if self._is_up:
+            self._generation += 1
+            self._send(link, "leave", 0, self._untold, self._returned, "")
+
+    def _sync(self, link: Link) -> bool:
+        """Tell the server everything, because it may not know, or not for sure.
+
+        Returns:
+            Whether slots come from there now.
+        """
+        numbered = self._next
+        is_in_step = self._tell_all(link)
+        if is_in_step and self._next != numbered:  # taken meanwhile, and not told
+            self._is_held = True
+            try:
+                is_in_step = self._tell_all(link)
+            finally:
+                self._is_held = False
+        self._is_up = is_in_step
+        if is_in_step:
+            self._attend()
+        else:
+            self._due = -math.inf
+        return is_in_step and not self._is_settling
+
+    def _tell_all(self, link: Link) -> bool:
+        now = self._clock()
+        self._reserved.clear()
+        self._prune(now)
+        self._generation += 1
+        self._untold, self._returned = [], []  # all of it is told now, or again if this fails
+        label = self._label(now, is_beat=True)
+        answer = self._send(link, "sync", 0, self._ended, self._in_flight, label)
+        if answer is not None:
+            self._due = math.inf
+            self._read(answer, now, 0, is_beat=True)
+        return answer is not None
+
+    def _send(
+        self,
+        link: Link,
+        kind: str,
+        want: int,
+        ended: Sequence[tuple[int, float]],
+        others: Sequence[int],
+        label: str,
+    ) -> list[Any] | None:
+        limiter, now = self.limiter, self._clock()
+        arguments: list[Any] = [
+            self.name, self._generation, self._epoch, kind, limiter.max_requests, self._window,
+            want, self._next, label, len(ended),
+        ]  # fmt: skip
+        for number, at in ended:
+            arguments += (number, max(now - at, 0.0))
+        answer: list[Any] = link.run(_SCRIPT, self._keys, *arguments, *others)
+        return answer if answer[0] == b"ok" else None
+
+    def _read(self, answer: list[Any], sent: float, want: int, *, is_beat: bool) -> None:
+        now = self._clock()
+        epoch, server_now, settling = answer[1].decode(), float(answer[2]), float(answer[3])
+        plan, seat, self.peers, self.used, free = answer[4:9]
+        again, self._beat = float(answer[9]), float(answer[10])
+        self._heard = sent
+        self._epoch = epoch
+        was_settling, self._is_settling = self._is_settling, settling > 0
+        if not self._is_settling and plan:
+            self._alone.share = Share(plan, seat, server_now - sent, self.peers)
+        if is_beat:
+            self._told_at = sent
+        if now - self._least_since > self._window:
+            self._least_before, self._least_since = self._least_free, now
+            self._least_free = free
+        self._least_free = min(self._least_free, free)
+        grants = answer[11:]
+        for count, microseconds in zip(grants[::2], grants[1::2], strict=True):
+            start = now + microseconds / 1e6 if microseconds else -math.inf
+            for _ in range(count):
+                self._reserved.append((self._number(), start))
+        granted = sum(grants[::2])
+        if self._is_settling:
+            self._settled_at = now + settling
+            self._come_soon(settling - _PAUSE if settling > _PAUSE else settling)
+        elif granted < want:
+            self._not_before = now + again
+            self._come_soon(again)
+        elif self._wanted() > len(self._reserved):
+            self._come_soon(0.0)
+        elif len(self._reserved) > self._wanted():
+            self._come_soon(_SPARED)
+        if granted or was_settling != self._is_settling:
+            self._attend()
+
+    def _return_surplus(self, now: float) -> None:
+        """Give back what was reserved for calls that do not wait any more."""
+        surplus = len(self._reserved) - self._wanted()
+        if surplus > 0 and self._due <= now:
+            self._returned += [self._reserved.pop()[0] for _ in range(surplus)]
+
+    def _label(self, now: float, is_beat: bool) -> str:
+        if not is_beat:
+            return ""
+        seconds = now - self._told_at
+        rate = (self._taken - self._taken_when_told) / seconds if seconds < math.inf else 0.0
+        self._taken_when_told = self._taken
+        limiter = self.limiter
+        told = {
+            "rate": round(rate, 2),
+            "waiting": self._wanted(),
+            "limit": limiter.max_requests,
+            "seconds": limiter.window_seconds,
+        }
+        return json.dumps({**self._about, **told})
+
+    def _alone_in(self, now: float) -> float:
+        """Return the seconds until a slot of the share may be free."""
+        if self._is_held:
+            return math.inf
+        if self._is_settling and self._is_up and now >= self._settled_at - _PAUSE:
+            return max(self._settled_at - now, 1e-3)  # all tell all, before anyone gets more
+        self._prune(now)
+        limit = self.limiter.max_requests
+        return self._alone.free_in(now, limit, self._window, len(self._in_flight), self._ended)
+
+    def _prune(self, now: float) -> None:
+        while self._ended and self._ended[0][1] + self._window < now:
+            self._ended.popleft()
+
+    def _number(self) -> int:
+        self._next += 1
+        return self._next - 1
+
+    def _come_soon(self, seconds: float) -> None:
+        due = self._clock() + seconds
+        if due < self._due:
+            self._due = due
+            self._poke()
+
+    @property
+    def _window(self) -> float:
+        return self.limiter.window_seconds + MARGIN
+
+    @property
+    def _telling(self) -> float:
+        return min(max(self._window / 40, 0.01), 0.1)

@@ -1,0 +1,125 @@
+"""A connection to the server that a fleet shares."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import gevent
+from redis import ConnectionPool, RedisError
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, ResponseError
+from redis.retry import Retry
+
+from pywats_green.redaction import Secret, without_user_info
+
+BOUND = 1.0
+"""Seconds that anything asked of the server may take, connecting included."""
+
+
+class LinkError(Exception):
+    """The server cannot be reached, does not answer in time, or refuses.
+
+    Its text holds no credentials, and it has no cause, whose frames would.
+    """
+
+
+class Script:
+    """A script that the server runs as one step.
+
+    Args:
+        name: Of its file in this folder.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+        self.digest = hashlib.sha1(self.text.encode()).hexdigest()  # noqa: S324  # Redis' name of it
+
+
+class Link:
+    """A connection, for one greenlet at a time. It is made when it is first needed.
+
+    Args:
+        url: As for `configure(fleet=)`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = Secret(url)
+        self.place = place_of(url)
+        self._pool: ConnectionPool | None = None
+        self.connection: Any = None  # redis-py does not type what it sends and receives
+
+    def run(self, script: Script, keys: list[str], *args: Any) -> Any:
+        """Run a script.
+
+        Raises:
+            LinkError: It did not work; the connection is closed.
+        """
+        try:
+            return self.ask("EVALSHA", script.digest, len(keys), *keys, *args)
+        except NoScriptError:
+            return self.ask("EVAL", script.text, len(keys), *keys, *args)
+
+    def ask(self, *command: Any) -> Any:
+        """Send a command and return the answer.
+
+        Raises:
+            LinkError: It did not work; the connection is closed.
+            NoScriptError: The server does not know the script.
+        """
+        trouble = ""
+        bound = gevent.Timeout.start_new(BOUND)
+        try:
+            connection = self._connected()
+            connection.send_command(*command)
+            return connection.read_response()
+        except NoScriptError:
+            raise
+        except gevent.Timeout as expired:
+            self.close()
+            if expired is not bound:
+                raise
+            trouble = f"no answer within {BOUND:g} s"
+        except ResponseError as exc:
+            self.close()
+            trouble = f"refused: {exc}"
+        except (RedisError, OSError) as exc:
+            self.close()
+            trouble = f"{type(exc).__name__}: {exc}"
+        except BaseException:  # killed: the answer would be taken for that to the next command
+            self.close()
+            raise
+        finally:
+            bound.close()
+        raise LinkError(f"{self.place}: {trouble}")
+
+    def _connected(self) -> Any:
+        if self._pool is None:
+            self._pool = ConnectionPool.from_url(
+                self._url,
+                protocol=2,
+                socket_timeout=None,  # a timer for each packet; `bound` covers all of them
+                socket_connect_timeout=BOUND,
+                retry=Retry(NoBackoff(), 0),
+                health_check_interval=0,
+                client_name="pywats_green",
+            )
+        if self.connection is None:
+            self.connection = self._pool.make_connection()
+            self.connection.connect()
+        return self.connection
+
+    def close(self) -> None:
+        """Close the connection. The next command opens another."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.disconnect()
+
+    def __repr__(self) -> str:
+        return f"Link({self.place})"
+
+
+def place_of(url: str) -> str:
+    """Return the scheme, host and port of a fleet's URL, which may be shown."""
+    return without_user_info(url).partition("?")[0].partition("#")[0]

@@ -1,0 +1,74 @@
+"""Hears what other members publish."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from redis import RedisError
+
+from pywats_green.fleet.keys import CHANNEL
+from pywats_green.fleet.link import Link, LinkError
+
+_AGAIN = 0.5  # seconds between two attempts to listen
+
+
+class Listener:
+    """Listens in one greenlet of a native thread. It keeps no program from ending.
+
+    Args:
+        url: As for `configure(fleet=)`.
+        hear: Called with each message.
+        missed: Called when messages may have been missed; at first, too.
+    """
+
+    def __init__(
+        self, url: str, hear: Callable[[dict[str, Any]], None], missed: Callable[[], None]
+    ) -> None:
+        self._link = Link(url)
+        self._hear = hear
+        self._missed = missed
+        self._greenlet = gevent.spawn(self._run)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._greenlet.kill(block=False)
+        self._link.close()
+
+    def restart(self) -> None:
+        """Connect anew, because the connection may be dead without a sign of it."""
+        if not self._greenlet.dead:
+            self._greenlet.kill(block=False)
+            self._link.close()
+            self._greenlet = gevent.spawn(self._run)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._link.ask("SUBSCRIBE", CHANNEL)
+                self._missed()
+                self._listen()
+            except (LinkError, RedisError, OSError):
+                self._link.close()
+            timer = gevent.get_hub().loop.timer(_AGAIN, ref=False)
+            gevent.get_hub().wait(timer)
+
+    def _listen(self) -> None:
+        connection = self._link.connection
+        while True:
+            self._await_data(connection)
+            while connection.can_read(timeout=0):
+                answer = connection.read_response()
+                if answer[0] == b"message":
+                    self._hear(json.loads(answer[2]))
+
+    def _await_data(self, connection: Any) -> None:
+        """Wait for the socket with a watcher that keeps no program from ending."""
+        hub = gevent.get_hub()
+        watcher = hub.loop.io(connection._sock.fileno(), 1, ref=False)  # noqa: SLF001
+        try:
+            hub.wait(watcher)
+        finally:
+            watcher.close()

@@ -1,0 +1,158 @@
+"""What the HTTP services here stand on: an answer, and gevent's WSGI server with its limits."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gevent import socket as green
+from gevent.pool import Pool
+from gevent.pywsgi import LoggingLogAdapter, WSGIServer
+
+from pywats_green.exceptions import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in typing from Python 3.11
+
+TEXT = "text/plain; charset=utf-8"
+JSON = "application/json"
+
+_PATIENCE = 30.0  # seconds that a client may take to send or to receive
+
+
+class Reply(NamedTuple):
+    """An answer.
+
+    Attributes:
+        status: Code and phrase.
+        kind: Content-Type.
+        body: The body.
+        headers: Further headers.
+    """
+
+    status: str
+    kind: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def send(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        """Start the response, and return its body as WSGI wants it."""
+        length = ("Content-Length", str(len(self.body)))
+        start_response(self.status, [("Content-Type", self.kind), length, *self.headers])
+        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else self.body]
+
+
+class _Listener(WSGIServer):
+    def handle(self, sock: Any, address: Any) -> None:
+        sock.settimeout(_PATIENCE)
+        try:
+            super().handle(sock, address)
+        except (OSError, ValueError) as exc:  # it hung, or has gone
+            self.error_log.write(f"a client has gone: {type(exc).__name__}")
+
+
+class Server:
+    """A running HTTP service; a context manager that closes it.
+
+    A client that hangs costs a greenlet and times out; one too many waits to be accepted.
+
+    Args:
+        host: Address to listen on.
+        port: Port. 0: a free one.
+        application: The WSGI application.
+        logger: Logs at DEBUG what clients do wrong.
+        clients: How many at once.
+        tls: For HTTPS. None: HTTP.
+        on_close: Called when it is closed.
+
+    Raises:
+        OSError: It cannot listen there.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        application: Callable[[dict[str, Any], Any], Iterable[bytes]],
+        *,
+        logger: logging.Logger,
+        clients: int,
+        tls: ssl.SSLContext | None = None,
+        on_close: Callable[[], object] = lambda: None,
+    ) -> None:
+        options: dict[str, Any] = {} if tls is None else {"ssl_context": tls}
+        self._server = _Listener(
+            _listen(host, port),
+            application,
+            spawn=Pool(clients),
+            log=None,
+            error_log=LoggingLogAdapter(logger, logging.DEBUG),
+            **options,
+        )
+        self._server.start()
+        self._scheme = "http" if tls is None else "https"
+        self._on_close = on_close
+        self._is_closed = False
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        address: Any = self._server.address
+        host, port = address[:2]
+        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
+
+    def close(self) -> None:
+        """Stop serving."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._server.stop(timeout=0)
+            self._on_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url!r})"
+
+
+def _listen(host: str, port: int) -> Any:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener: Any = green.socket(family=family)
+    try:  # gevent's own function does not close it on an error
+        if os.name == "posix":  # elsewhere, it lets others take an address that is in use
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen()
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """Return host and port of "127.0.0.1:8080", "[::1]:8080" or ":8080", which is the loopback.
+
+    Raises:
+        InvalidArgumentError: It is not of that form.
+    """
+    host, colon, port = address.rpartition(":")
+    host = host.strip("[]") or "127.0.0.1"
+    if not (colon and port.isascii() and port.isdecimal() and int(port) < 65_536):  # noqa: PLR2004
+        raise InvalidArgumentError(f"{address!r} is not HOST:PORT, such as 127.0.0.1:8080")
+    return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

