@@ -108,17 +108,13 @@ class DeadlineExceeded(gevent.Timeout):
     """Raised in a greenlet whose deadline has expired; a BaseException, like `gevent.Timeout`.
 
     Args:
-        deadline: The deadline.
-        seconds: Its length.
-
-    Attributes:
-        during: The request that it ended. Empty: none was being made.
+        deadline: The deadline; its length is the seconds.
     """
 
     def __init__(self, deadline: Deadline, seconds: float) -> None:
         super().__init__(seconds)  # never started; sets the message
         self.deadline = deadline
-        self.during = ""
+        self.during = ""  # the request that it ended
 
 
 class _Group(dict[Deadline, None]):
@@ -128,8 +124,7 @@ class _Group(dict[Deadline, None]):
         super().__init__()
         # A timer of nan seconds would stop all timers of the hub, so this turns nan into 0.
         self.seconds = min(max(0.0, seconds), _LONGEST)
-        # Once started, it keeps running while deadlines come and go, but only keeps the event loop
-        # alive while there are any.
+        # Once started, it keeps running; the event loop it keeps alive while there are deadlines.
         self.timer: Any = None
 
     def add(self, deadline: Deadline) -> None:
@@ -249,8 +244,7 @@ def drive(  # noqa: C901, PLR0912  # one function, which keeps calls cheap
         while True:
             awaited = coroutine.send(reply) if interrupt is None else coroutine.throw(interrupt)
             if deadline is None and timeout is not None:
-                # It cannot have blocked before, so the clock starts here.
-                deadline = set_deadline(timeout)
+                deadline = set_deadline(timeout)  # it cannot have blocked before
             reply = None if deadline is None else deadline.at
             interrupt = None
             if awaited is not MAY_BLOCK:

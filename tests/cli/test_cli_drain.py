@@ -297,8 +297,8 @@ def test_watch_sends_what_comes_in_and_tells_of_pauses(server, queue):
 
 def test_who_reads_that_it_watches_may_end_it(server, queue, monkeypatch, capsys):
     def say(text: str) -> None:
-        assert text.startswith("watching ")
-        signal.raise_signal(signal.SIGINT)
+        if text.startswith("watching "):
+            signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("pywats_green.cli.drain.say", say)
     monkeypatch.setenv(URL, server.url)
