@@ -3,6 +3,8 @@
 Import this module before `pywats`; the rest of the program stays unchanged. The import patches the
 standard library with gevent and gives `pyWATS` a cooperative client. With
 `PYWATS_GREEN_DISABLE=1` in the environment, it does neither.
+
+PYTEST_DONT_REWRITE: else pytest warns where this was imported before it, as `run -m pytest` does.
 """
 
 # ruff: noqa: E402

@@ -1,4 +1,4 @@
-"""The pytest plugin: the fixtures `wats_server`, `wats_api`, `mock_wats` and `max_requests`."""
+"""The pytest plugin: `wats_server`, `wats_api`, `mock_wats`, `max_requests`; it refuses xdist."""
 
 from __future__ import annotations
 
@@ -22,6 +22,18 @@ def _require_green(fixture: str) -> None:
         raise pytest.UsageError(
             f"the fixture {fixture} needs pywats_green, imported before everything else: put "
             '"-p pywats_green" into addopts, or set PYWATS_GREEN_DISABLE=1 to test without it'
+        )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Refuse what would end in an internal error: execnet waits natively, here and in workers."""
+    distributes = config.getoption("numprocesses", None) or config.getoption("tx", None)
+    is_green = "pywats_green" in sys.modules and not os.environ.get("PYWATS_GREEN_DISABLE")
+    if distributes and is_green:
+        raise pytest.UsageError(
+            "pytest-xdist cannot run in a process that pywats_green has patched: use -n 0, or set "
+            "PYWATS_GREEN_DISABLE=1 to test without it"
         )
 
 

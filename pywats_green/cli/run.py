@@ -190,9 +190,10 @@ def _load(script: str) -> Program:
             loader = importlib.machinery.SourceFileLoader("__main__", file)
             code = compile(Path(script).read_bytes(), file, "exec", dont_inherit=True)
     except OSError as exc:
+        is_module = script.isidentifier() and importlib.util.find_spec(script) is not None
         raise CommandError(
             f"can't open file {file!r}: [Errno {exc.errno}] {exc.strerror}. "
-            "Give an existing Python script",
+            "Give an existing Python script" + f", or: run -m {script}" * is_module,
             WRONG_USE,
         ) from exc
     attributes = {"__file__": file, "__cached__": None, "__loader__": loader, "__package__": None}

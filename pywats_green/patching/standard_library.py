@@ -21,7 +21,7 @@ from pywats_green.exceptions import (
     ImportOrderWarning,
     UnpatchableProcessError,
 )
-from pywats_green.patching import closing, early, processes, running_loops
+from pywats_green.patching import closing, early, libraries, processes, running_loops
 
 # All of these must be patched, even `queue`: otherwise ThreadPoolExecutor waits on a native
 # SimpleQueue inside a greenlet and blocks the hub.
@@ -75,7 +75,8 @@ def patch() -> None:
 
     Raises:
         ImportOrderError: pywats was imported before; the message names the line to move.
-        UnpatchableProcessError: This is a notebook's kernel, which would hang.
+        UnpatchableProcessError: This is a notebook's kernel, a worker of gunicorn's gthread or of
+            pytest-xdist, or a running event loop that cannot wait for greenlets: it would hang.
 
     Warns:
         ImportOrderWarning: Modules were imported, or native threads started, that keep
@@ -88,6 +89,8 @@ def patch() -> None:
         raise ImportOrderError(_order_advice())
     if not is_patched() and runs_notebook_kernel():
         raise UnpatchableProcessError(_NOTEBOOK_ADVICE)
+    if not is_patched() and (reason := early.obstacle()) is not None:
+        raise UnpatchableProcessError(reason)
     _done = True
     if not is_patched():  # else the program did it, so nothing imported since is too early
         _patch_all()
@@ -96,6 +99,7 @@ def patch() -> None:
     running_loops.install()
     closing.make_prompt()
     processes.make_cooperative()
+    libraries.mend()
 
 
 def _patch_all() -> None:
@@ -108,7 +112,9 @@ def _patch_all() -> None:
         if imported:
             # The warning below names the modules; gevent's own would be redundant.
             warnings.simplefilter("ignore", monkey.MonkeyPatchWarning)
-        monkey.patch_all()
+        # What it warns of is healed right after the patch.
+        warnings.filterwarnings("ignore", "Monkey-patching ssl", monkey.MonkeyPatchWarning)
+        monkey.patch_all(geventmp=False)  # see `processes`
     early.heal(ssl_was_imported=ssl_was_imported)
     _too_early = (*imported, *(f"thread {name}" for name in threads))
     if threads:

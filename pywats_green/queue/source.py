@@ -152,6 +152,9 @@ class Source(Protocol):
     def has_untried(self) -> bool:
         """Return whether an item is due that has not failed."""
 
+    def refusal(self) -> str | None:
+        """Return why none of what waits can be claimed. None: some may be, or nothing waits."""
+
     def counts(self) -> QueueCounts:
         """Return how many items there are."""
 

@@ -85,7 +85,6 @@ def test_text(monkeypatch, capsys):
     assert re.search(r"  ok    active  +pywats_green", out)
     assert "  warn  environment     one of PYWATS_GREEN_BASE_URL and _TOKEN" in out
     assert lines[-1].endswith(" warn, 0 fail")
-    assert max(map(len, lines)) <= 120
 
 
 @pytest.mark.parametrize(("value", "status"), [("any-2xx", "ok"), ("all", "fail")])
@@ -142,8 +141,7 @@ def applying(**versions: str) -> list[str]:
     [
         ({}, []),
         ({"watchdog": "6.0.0", "httpx": "0.28.1"}, []),
-        ({"watchdog": "7.0.1"}, ["watchdog-deaf"]),
-        ({"watchdog": "7.1"}, ["watchdog-deaf"]),
+        ({"watchdog": "7.1"}, []),
         ({"watchdog": "3.0.0"}, ["watchdog-hangs"]),
         ({"watchdog": "4.0.2"}, ["watchdog-hangs"]),
         ({"watchdog": "5.0.3"}, []),

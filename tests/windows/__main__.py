@@ -44,6 +44,7 @@ PARTS = (
     "tests/testing/test_server_faults.py tests/testing/test_server_handle.py tests/observe",
     "tests/test_lent_loop.py tests/test_lent_loop_ends.py tests/test_deadlines.py",
     "tests/test_timers.py tests/test_admission_time.py tests/test_config.py tests/test_examples.py",
+    "tests/works_with/test_multiprocessing.py",
     "-m long tests/queue/drain/test_folder_drain.py -k two_drainers",
 )
 _AT_ONCE = 2

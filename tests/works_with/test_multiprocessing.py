@@ -22,11 +22,11 @@ def kinds():
                 yield pytest.param(method, env, marks=marks, id="-".join([method, *env]))
 
 
-@pytest.mark.timeout(2 * TIMEOUT)
+@pytest.mark.timeout(4 * TIMEOUT)
 @pytest.mark.parametrize("program", ["pool.py", "primitives.py"])
 @pytest.mark.parametrize(("method", "env"), list(kinds()))
 def test_a_program(tmp_path, program, method, env):
-    done = run(str(PROGRAMS / program), method, cwd=tmp_path, timeout=2 * TIMEOUT, **env)
+    done = run(str(PROGRAMS / program), method, cwd=tmp_path, timeout=4 * TIMEOUT, **env)
     assert done.stdout.endswith("done\n"), done.stderr
     assert done.returncode == 0, done.stderr
 
@@ -88,6 +88,43 @@ def test_a_connection_closed_by_another_greenlet_ends_the_wait(script):
     assert done.stdout == "handle is closed\n", done.stderr
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_does_not_keep_the_death_of_another_one_secret(script):
+    """gevent closes descriptors late, so that it would inherit the pipe of the other one."""
+    done = script("""
+        import pywats_green
+        import multiprocessing, time
+        from multiprocessing.connection import wait
+        context = multiprocessing.get_context("fork")
+        children = [context.Process(target=time.sleep, args=(300,)) for _ in range(2)]
+        for child in children:
+            child.start()
+        children[0].kill()
+        print(len(wait([children[0].sentinel], 60)))
+        children[1].kill()
+    """)
+    assert done.stdout == "1\n", done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="about descriptors")
+@pytest.mark.parametrize("way", ["pipes._NOWAIT", "None"], ids=["new", "old"])
+def test_a_large_write_lets_the_reader_run(script, way):
+    """In the old way as well, as with older kernels and on macOS."""
+    done = script(f"""
+        import pywats_green
+        import multiprocessing, gevent
+        from pywats_green.patching.processes import pipes
+        pipes._NOWAIT = {way}
+        for duplex in (True, False):
+            reader, writer = multiprocessing.Pipe(duplex)
+            data = bytes(range(256)) * 8000
+            sending = gevent.spawn(writer.send_bytes, data)
+            print(reader.recv_bytes() == data)
+            sending.get()
+    """)
+    assert done.stdout == "True\nTrue\n", done.stderr
+
+
 def test_what_was_imported_before_is_changed_too(script):
     done = script(
         """
@@ -126,11 +163,26 @@ def test_nobody_pays_who_never_uses_it(script):
         import pywats_green
         import pywats, sys
         print(sorted(name for name in sys.modules if name.startswith("multiprocessing")))
+        import importlib.util
+        importlib.util.find_spec("multiprocessing")  # who only looks does not count
         import multiprocessing
         print(multiprocessing.connection.Connection._recv.__module__)
-        print([finder for finder in sys.meta_path if "after_import" in str(type(finder))])
+        from pywats_green.patching.after_import import _FINDER
+        print("multiprocessing" in _FINDER.waiting, sys.meta_path.count(_FINDER))
     """)
-    first, module, finders = done.stdout.splitlines()
+    first, module, waiting = done.stdout.splitlines()
     assert first == "[]"
     assert module.startswith("pywats_green.") or os.name != "posix"
-    assert finders == "[]"
+    assert waiting == "False 1"
+
+
+def test_what_geventmp_has_done_is_left_alone(script):
+    """As it replaces the class, when `patch_all` is called."""
+    done = script("""
+        import multiprocessing.connection as connection
+        kind = type("Connection", (connection._ConnectionBase,), {"__module__": "geventmp._mp"})
+        connection.Connection = kind
+        import pywats_green
+        print("_recv" in vars(kind))
+    """)
+    assert done.stdout == "False\n", done.stderr

@@ -39,14 +39,9 @@ TRAPS = (
         "pip install 'httpx<1'",
     ),
     Trap(
-        "watchdog-deaf", "watchdog", lambda v: v >= (7,), "warn",
-        "its observers deliver no file events under gevent (seen with 7.0 and 7.1)",
-        "pip install 'watchdog>=5,<7', if you watch folders in this process",
-    ),
-    Trap(
         "watchdog-hangs", "watchdog", lambda v: v < (5,), "warn",
         "its observers stop every greenlet (seen with 3 and 4)",
-        "pip install 'watchdog>=5,<7', if you watch folders in this process",
+        "pip install 'watchdog>=5', if you watch folders in this process",
     ),
     Trap(
         "asyncio-to-thread", PYTHON, lambda v: (3, 13, 12) <= v < (3, 14) or v >= (3, 14, 3),

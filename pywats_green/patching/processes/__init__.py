@@ -2,6 +2,11 @@
 
 Its pipes are read and written by functions that were bound before any patch, and its semaphores are
 the system's: either freezes every greenlet, and with them the pool's own threads.
+
+geventmp on PyPI is kept up (0.0.12 of October 2026) and does much of it, but calls itself
+experimental, needs Python 3.11 and POSIX, makes descriptors non-blocking that children inherit, and
+replaces semaphores by eventfds, so that a child needs it, too; its RLock failed our tests. So it is
+turned off, unless the program has patched with it before: then nothing here is changed.
 """
 
 from __future__ import annotations

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
-from multiprocessing import popen_spawn_posix, util
+from multiprocessing import popen_fork, popen_spawn_posix, util
 from typing import Any
 
 import gevent.hub
 import gevent.os
+from gevent import monkey
 from gevent.socket import wait_read
 from greenlet import greenlet
 
@@ -20,8 +21,9 @@ _watched: Any = gevent.os._watched_children  # type: ignore[attr-defined]  # noq
 
 def install() -> None:
     """Change how children are started."""
-    modules: Any = util, popen_spawn_posix
-    tools, by_spawn = modules
+    modules: Any = util, popen_spawn_posix, popen_fork
+    tools, by_spawn, by_fork = modules
+    by_fork.os = _PromptOs()
     spawn = tools.spawnv_passfds
 
     def spawn_watched(path: Any, args: Any, passfds: Any) -> int:
@@ -49,6 +51,19 @@ def install() -> None:
     server.read_signed = read_signed
 
 
+class _PromptOs:
+    """The module `os`, but closes at once, where gevent's waits for the end of a turn of its loop.
+
+    Else the next fork inherits the end of a pipe by which the parent sees that this child is dead,
+    and a forked child begins with a loop that has something to do, and never sleeps.
+    """
+
+    close = staticmethod(monkey.get_original("os", "close"))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+
 class _Forked:
     """Ends the parent's greenlets in a forked child, as a fork ends the parent's threads.
 
@@ -65,8 +80,9 @@ class _Forked:
             return  # not a fork: a fresh child runs the same hooks
         self._pid = os.getpid()
         hub: Any = gevent.hub.get_hub()
-        # Kept: a greenlet that is collected runs its `finally` blocks.
-        greenlets = [known for known in gc.get_objects() if isinstance(known, greenlet)]
+        # Kept: a greenlet that is collected runs its `finally` blocks. By type: isinstance makes
+        # lazy objects look what they are.
+        greenlets = [known for known in gc.get_objects() if issubclass(type(known), greenlet)]
         self._left += [hub, hub.loop, dict(_watched), greenlets]
         _watched.clear()
         loop = hub.loop

@@ -7,6 +7,7 @@ made once there is something to read, and a write takes no more than what a writ
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import select
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 BURST = 16  # writes in a row while there is room: on Linux, they fill a pipe
+
+# On Linux, a write that does not wait though the descriptor would; not for pipes in older kernels.
+_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+_UNSUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL, errno.ESPIPE, errno.ENOSYS)
 
 _native_poll: Any = monkey.get_original("select", "poll")
 
@@ -60,15 +65,31 @@ def receive(self: Any, size: int, read: Callable[[int, int], bytes] = os.read) -
 def send(self: Any, buf: Any, write: Callable[[int, Any], int] = os.write) -> None:
     """Write all bytes, as `Connection._send` does."""
     handle, rest = self._handle, memoryview(buf)
-    ready = _native_poll()
-    ready.register(handle, select.POLLOUT)
     while rest:
         _wait_open(self, handle, wait_write)
-        for _ in range(BURST):
-            with contextlib.suppress(BlockingIOError):
-                rest = rest[write(handle, rest[: select.PIPE_BUF]) :]
-            if not rest or not ready.poll(0):
-                break
+        with contextlib.suppress(BlockingIOError):
+            rest = rest[_write_what_fits(handle, rest, write) :]
+
+
+def _write_what_fits(handle: int, data: Any, write: Callable[[int, Any], int]) -> int:
+    """Write what a descriptor that is ready takes without a wait; return how much that was."""
+    if _NOWAIT is not None:
+        try:
+            return os.pwritev(handle, [data], -1, _NOWAIT)
+        except OSError as exc:
+            if exc.errno not in _UNSUPPORTED:
+                raise
+    ready = _native_poll()
+    ready.register(handle, select.POLLOUT)
+    written = 0
+    for _ in range(BURST):
+        try:
+            written += write(handle, data[written : written + select.PIPE_BUF])
+        except BlockingIOError:
+            break
+        if written == len(data) or not ready.poll(0):
+            break
+    return written
 
 
 class Outlet:

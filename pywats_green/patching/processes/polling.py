@@ -16,7 +16,7 @@ def poll(is_there: Callable[[], bool], timeout: float | None) -> bool:
 
     Args:
         is_there: Returns at once whether the wait is over.
-        timeout: Seconds. None: no limit; 0 or less: ask once.
+        timeout: Seconds, which the last pause may exceed. None: no limit; 0 or less: ask once.
 
     Returns:
         Whether it was over in time.
@@ -24,12 +24,8 @@ def poll(is_there: Callable[[], bool], timeout: float | None) -> bool:
     deadline = None if timeout is None else time.monotonic() + timeout
     pause = 0.0  # the first one only lets the others run
     while not is_there():
-        if deadline is not None:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-            gevent.sleep(min(pause, left))
-        else:
-            gevent.sleep(pause)
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+        gevent.sleep(pause)
         pause = min(pause + STEP, LONGEST)
     return True

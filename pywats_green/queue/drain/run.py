@@ -104,6 +104,7 @@ class Run:
         self._timing = timing
         self._origin_cause = origin_cause
         self._held_since: float | None = None
+        self._refused_since: float | None = None
         self._context = copy_context()
         self._sendings: set[Sending] = set()
         self._started = timing.clock()
@@ -283,7 +284,12 @@ class Run:
             return max(now - self._held_since, self._gate.closed_for())
         if self._gate.is_closed and not self._is_untried:
             return self._gate.closed_for()
-        return None
+        if self._sendings or self._source.refusal() is None:
+            self._refused_since = None
+            return None
+        if self._refused_since is None:
+            self._refused_since = now
+        return now - self._refused_since
 
     def _left(self) -> float:
         timeout = self._limits.timeout

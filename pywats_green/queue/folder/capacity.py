@@ -89,6 +89,8 @@ class Capacity:
     def _told(self, size: int) -> str:
         if self._reports >= self._max_reports:
             limit = f"{self._reports} reports, and max_reports is {self._max_reports}"
+        elif size > self._max_bytes:
+            return f"The report has {size} bytes, and max_bytes of the queue is {self._max_bytes}"
         else:
             limit = f"{self._bytes} bytes; {size} more exceed max_bytes, {self._max_bytes}"
         folder = plain(str(self._folder))

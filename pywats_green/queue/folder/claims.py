@@ -174,7 +174,7 @@ class Claims:
             self._later(item, error)
             self.put_back(FolderClaim(self, item, claimed, Meta()), None)
             return None
-        item.is_held = False
+        item.refusal = None
         item.has_meta = found is not None
         meta = found or Meta()
         item.failed_when = meta.failed_when
@@ -194,9 +194,9 @@ class Claims:
         return claim
 
     def _later(self, item: WaitingItem, error: OSError) -> None:
-        if not item.is_held:  # once, not once a second
-            item.is_held = True
+        if item.refusal is None:  # once, not once a second
             logger.warning("Cannot claim %s just now: %s", item.name, error)
+        item.refusal = str(error)
         item.due = self._timer() + _TRY_AGAIN
 
     def _own(self, item: WaitingItem) -> Owner:

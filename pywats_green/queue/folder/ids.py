@@ -121,6 +121,17 @@ class Ids:
             ) from None
         return True
 
+    def other(self, item_id: str, name: str) -> str | None:
+        """Return the name of another report of an id that is in the queue; None: there is none.
+
+        Args:
+            item_id: The id.
+            name: The waiting name of the report that asks.
+        """
+        told = self._read(self._path(item_id))
+        other = None if told is None else str(told.get("name"))
+        return other if other not in (None, name) and self._is_there(str(other)) else None
+
     def forget(self, item_id: str, name: str) -> None:
         """Note that an id may be put anew, unless the note is another report's by now.
 

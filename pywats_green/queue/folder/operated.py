@@ -212,6 +212,11 @@ class OperatedQueue(InspectedQueue):
         target = self._store.folder / item.name
         if patiently(target.exists):
             raise QueueItemError(f"{item.name} is waiting already; discard one of the two first")
+        if (other := self._store.ids.other(item.item_id, item.name)) is not None:
+            raise QueueItemError(
+                f"another report of this id is in the queue: {other}. If that is the corrected "
+                f"one, discard {item.name}"
+            )
         if not says_priority:
             write_meta(meta_path, item.item_id, item.priority, Meta())
         patiently(lambda: extended(item.path).rename(target))

@@ -205,6 +205,11 @@ class FolderQueue(OperatedQueue):
         self._view.refresh()
         return self._view.has_untried()
 
+    def refusal(self) -> str | None:
+        """Return why none of what waits can be claimed. None: some may be, or nothing waits."""
+        refusal = self._view.schedule.refusal()
+        return None if refusal is None else f"no report here can be claimed ({refusal})"
+
     def counts(self) -> QueueCounts:
         """Return how many items are waiting, claimed by this owner, and in quarantine.
 

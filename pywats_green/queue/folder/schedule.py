@@ -27,7 +27,7 @@ class WaitingItem:
         killed: Whether its sending ended with its process, so that it goes last, and alone.
         has_meta: Whether it has a sidecar.
         knows_group: Whether its group has been determined.
-        is_held: Whether the last try to claim it was refused by the system.
+        refusal: Why the system refused the last try to claim it. None: it did not.
     """
 
     name: str
@@ -41,7 +41,7 @@ class WaitingItem:
     killed: bool = False
     has_meta: bool = False
     knows_group: bool = False
-    is_held: bool = False
+    refusal: str | None = None
 
     @property
     def rank(self) -> tuple[int, int, str]:
@@ -171,6 +171,15 @@ class Schedule:
             not item.failed_when and item.due <= now and self._is_free(item)
             for item in self._items.values()
         )
+
+    def refusal(self) -> str | None:
+        """Return why none of the items can be claimed; None: one may be, or there is none."""
+        found = None
+        for item in self._items.values():
+            if item.refusal is None:
+                return None
+            found = item.refusal
+        return found
 
     def oldest(self) -> int | None:
         """Return the smallest sequence; None: nothing is waiting."""

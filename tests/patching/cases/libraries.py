@@ -9,8 +9,11 @@ from cases.base import Meeting, case, everything, needs, side_by_side
 @case
 def uvloop_runs() -> None:
     import asyncio
+    import warnings
 
     import uvloop
+
+    warnings.filterwarnings("ignore", "uvloop waits natively", RuntimeWarning)
 
     async def main(number: int) -> str:
         loop = asyncio.get_running_loop()

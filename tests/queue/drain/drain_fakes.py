@@ -100,6 +100,9 @@ class FakeSource:
             return None
         return max(0.0, min(entry[0] for entry in self.waiting) - self.clock())
 
+    def refusal(self) -> str | None:
+        return None
+
     def has_untried(self) -> bool:
         return any(due <= self.clock() and item not in self.marks for due, _, item in self.waiting)
 

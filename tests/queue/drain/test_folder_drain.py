@@ -22,6 +22,7 @@ from waiting import until
 
 from pywats_green.exceptions import QueueFolderError
 from pywats_green.queue.folder.queue import FolderQueue
+from pywats_green.queue.folder.store import Store
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.features.queues.processor import QueueProcessor
 
@@ -555,3 +556,23 @@ def test_a_mistyped_folder_is_refused_and_not_created(tmp_path: Path) -> None:
     with pytest.raises(QueueFolderError, match=r"or create it with FolderQueue\('.*nofolder'\)"):
         QueueProcessor(tmp_path / "nofolder", lambda _: None)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_drain_gives_up_on_what_the_system_never_lets_it_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user's files in a folder that lets only their owner rename them."""
+    FolderQueue(tmp_path).put(_report(1))
+    timing = FakeTiming()
+    queue = FolderQueue(tmp_path, timer=timing.clock)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Store, "claim", refuse)
+    summary = QueueProcessor(queue, lambda _: None, give_up_after=30.0, timing=timing).drain()
+    queue.close()
+    assert summary[:4] == (0, 0, 0, 1)
+    assert summary.paused_reason is not None
+    assert "can be claimed ([Errno 1] Operation not permitted)" in summary.paused_reason
+    assert 30.0 <= summary.elapsed < 60.0  # of the fake clock

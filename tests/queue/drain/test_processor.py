@@ -624,7 +624,8 @@ def test_arguments_of_no_use() -> None:
         _processor(FakeSource([]), 5)
     with pytest.raises(ArgumentTypeError, match="no claim"):
         QueueProcessor([], print)  # type: ignore[arg-type]
-    half = SimpleNamespace(claim=1, due_in=1, has_untried=1, counts=1, elsewhere=1, oldest_age=1)
+    methods = ("claim", "due_in", "has_untried", "refusal", "counts", "elsewhere", "oldest_age")
+    half = SimpleNamespace(**dict.fromkeys(methods, 1))
     with pytest.raises(ArgumentTypeError, match="no recall"):
         QueueProcessor(half, print)  # type: ignore[arg-type]
 

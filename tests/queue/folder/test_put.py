@@ -525,7 +525,7 @@ def test_an_id_that_has_left_the_queue_may_come_again(tmp_path: Path, end: str) 
     assert not notes(tmp_path)
 
 
-@pytest.mark.parametrize("end", ["delivered", "discarded"])
+@pytest.mark.parametrize("end", ["requeued", "all requeued", "discarded"])
 def test_what_was_corrected_keeps_its_id_when_the_first_one_goes(tmp_path: Path, end: str) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r", "v": 1})
@@ -534,9 +534,10 @@ def test_what_was_corrected_keeps_its_id_when_the_first_one_goes(tmp_path: Path,
     queue.put({"id": "r", "v": 2})
     if end == "discarded":
         queue.discard(bad.name)
-    else:  # both were sent again
-        queue.requeue(bad.name)
-        queue.claim().delivered()
+    else:  # it would overtake the corrected one, or come after it
+        with pytest.raises(QueueItemError, match="another report of this id is in the queue: "):
+            queue.requeue(bad.name if end == "requeued" else None)
+        assert [item.name for item in queue.list("quarantined")] == [bad.name]
     assert [body["v"] for body in bodies(tmp_path)] == [2]
     with pytest.raises(QueueItemError, match="another report of the id 'r' is in the queue"):
         queue.put({"id": "r", "v": 3})

@@ -261,7 +261,7 @@ class QueueProcessor:
     @property
     def paused_reason(self) -> str | None:
         """Why nothing is being sent; None: sending is not paused."""
-        return self._gate.reason or self._origin_cause()
+        return self._gate.reason or self._origin_cause() or self._source.refusal()
 
     def stats(self) -> ProcessorStats:
         """Return the current statistics.

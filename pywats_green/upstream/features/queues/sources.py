@@ -135,6 +135,10 @@ class UpstreamSource:
         pending = self._queue.list_pending()
         return any(self._is_free(item.id) and item.id not in self.failed for item in pending)
 
+    def refusal(self) -> str | None:
+        """Return None: upstream's queues refuse nothing."""
+        return None
+
     def counts(self) -> QueueCounts:
         """Return how many items there are."""
         return {
