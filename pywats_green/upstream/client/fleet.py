@@ -35,6 +35,8 @@ _ATTRIBUTE = "_green_fleet"
 # Tokens contain passwords, which people choose, so guessing one must be slow.
 _ROUNDS = 20_000
 
+_MOMENT = 0.25  # seconds for which a call that holds a permit waits for a slot
+
 _everywhere: weakref.WeakSet[Joined] = weakref.WeakSet()
 
 local = _NativeLocal()  # its attribute `joined` is what this native thread takes part in
@@ -65,9 +67,19 @@ class FleetSlots(Slots):
         self.account = ledger(self)
         super().__init__(limiter, self.account)
 
+    def take_soon(self) -> bool:
+        """Take a slot, asking for one if there seem to be many."""
+        if self.take():
+            return True
+        if not self.account.is_ample:
+            return False
+        ends = time.monotonic() + _MOMENT
+        return self.line.wait(on_wait=self.account.ask, patience=lambda: ends - time.monotonic())
+
     def _count_wait(self) -> None:
         self.account.ask()
-        super()._count_wait()
+        if not self.account.is_ample:  # else it waits for an answer, not for the limit
+            super()._count_wait()
 
 
 class _OwnGate:

@@ -75,6 +75,10 @@ class Slots:
         self.is_full = False
         return True
 
+    def take_soon(self) -> bool:
+        """Take a slot for a caller that holds a permit, and so may wait for a moment at most."""
+        return self.take()
+
     def acquire(
         self, may_go: Callable[[], bool], patience: Callable[[], float | None] | None
     ) -> bool:
