@@ -112,7 +112,8 @@ class Link:
                 retry=Retry(NoBackoff(), 0),
                 health_check_interval=0,
             )
-        self.connection = connection = self._pool.make_connection()
+        connection: Any = self._pool.make_connection()
+        self.connection = connection
         for name in ("driver_info", "lib_name", "lib_version"):  # a round trip for each
             if hasattr(connection, name):
                 setattr(connection, name, None)
