@@ -148,9 +148,9 @@ def test_a_server_that_freezes(engine: Engine, records: Records) -> None:
             process.tell("run", calls=20, concurrency=1)
             process.answer()
             engine.freeze()
-            (answer,) = run_all([process], calls=1)
+            (answer,) = run_all([process], calls=60)
             engine.thaw()
     finally:
         process.kill()
-    waited = answer["ended"][0] - answer["started"]
+    waited = max(answer["ended"]) - answer["started"]
     records.figure("fleet: seconds until it goes on alone", [waited], "s", "the server is frozen")

@@ -19,6 +19,7 @@ MARGIN = 0.05
 
 _TRUSTED = 2.5  # heartbeats for which what was reserved may be used; after 3, the server takes it
 _PAUSE = 0.5  # seconds before a restarted server grants again; members tell it all meanwhile
+_UNKNOWN = 1.0  # seconds; whoever waits is woken when there is news
 _MOST_AHEAD = 20  # slots that are reserved before anyone waits for them
 _SPARED = 0.1  # seconds that a slot nobody waits for any more is kept for the next call
 
@@ -121,16 +122,18 @@ class Account:
             self._come_soon(self._not_before - self._clock())
 
     def delay(self) -> float:
-        """Return the seconds before which no slot can be free; a window if that is not known."""
+        """Return the seconds before which no slot can be free; one if that is not known."""
         now = self._clock()
         if self.is_shared(now):
-            return max(self._reserved[0][1] - now, 0.0) if self._reserved else self._window
-        return min(self._alone_in(now), self._window)
+            return max(self._reserved[0][1] - now, 0.0) if self._reserved else _UNKNOWN
+        seconds = self._alone_in(now)
+        return seconds if seconds < math.inf else _UNKNOWN
 
     @property
-    def share(self) -> int:
-        """How many slots it may use by itself if the server goes away. 0: it takes turns."""
-        return self._alone.share.slots(self.limiter.max_requests)
+    def share(self) -> int | None:
+        """How many slots it may use by itself. 0: it takes turns. None: not known yet."""
+        share = self._alone.share
+        return share.slots(self.limiter.max_requests) if share.plan else None
 
     @property
     def is_ample(self) -> bool:
@@ -138,9 +141,9 @@ class Account:
         return self.is_shared(self._clock()) and self.free > self._wanted()
 
     @property
-    def is_seated(self) -> bool:
-        """Whether the server has told it its share."""
-        return self._alone.share.plan > 0
+    def is_scarce(self) -> bool:
+        """Whether all slots are held, as far as is known."""
+        return self.peers > 0 and not (self.is_shared(self._clock()) and self.free)
 
     def is_shared(self, now: float) -> bool:
         """Return whether slots come from the fleet's server."""

@@ -67,6 +67,21 @@ def test_each_server_and_each_token_has_its_own_limit(server: WatsServer, joined
             assert token not in kept
 
 
+def test_a_process_leaves_and_comes_back(server: WatsServer, joined: Engine) -> None:
+    configure_throttling(3, 600.0)
+    api = pyWATS(server.url, server.token, enable_cache=False)
+    assert api.product.get_product("PN-00000")
+    before = joining.local.joined
+    configure(fleet=None)
+    before.member.poke()
+    until(lambda: before.member.has_left, "it to leave")
+    configure(fleet=joined.url)
+    assert api.product.get_product("PN-00001")
+    assert joining.local.joined is not before
+    (state,) = stats()["fleet"]
+    assert (state["used"], state["trouble"]) == (2, None)
+
+
 def test_a_killed_waiter_holds_nothing(joined: Engine) -> None:
     limiter = RateLimiter(2, 600.0)
     client: Any = types.SimpleNamespace(

@@ -78,7 +78,7 @@ class FleetSlots(Slots):
 
     def _count_wait(self) -> None:
         self.account.ask()
-        if not self.account.is_ample:  # else it waits for an answer, not for the limit
+        if self.account.is_scarce:  # else it waits for an answer, not for the limit
             super()._count_wait()
 
 
@@ -206,13 +206,13 @@ class Joined:
 
 def slots_of(client: Any, limiter: RateLimiter) -> FleetSlots:
     """Return the slots that a client shares with the fleet of the settings."""
-    url = config.in_force.fleet
+    here = joined()
     authorization = client._headers.get("Authorization")
     known = client.__dict__.get(_ATTRIBUTE)
-    if known is not None and known[0] == (url, authorization, limiter, os.getpid()):
-        return known[1]  # type: ignore[no-any-return]
-    slots = joined().slots_of(server_of(client.base_url), authorization, limiter)
-    client.__dict__[_ATTRIBUTE] = (url, authorization, limiter, os.getpid()), slots
+    if known is not None and known[:3] == (here, authorization, limiter):
+        return known[3]  # type: ignore[no-any-return]
+    slots = here.slots_of(server_of(client.base_url), authorization, limiter)
+    client.__dict__[_ATTRIBUTE] = here, authorization, limiter, slots
     return slots
 
 
@@ -236,14 +236,14 @@ def joined() -> Joined:
     url = config.in_force.fleet
     assert url is not None  # noqa: S101  # callers have looked
     here: Joined | None = getattr(local, "joined", None)
-    if here is None or here.url != url or here.pid != os.getpid():
+    if here is None or here.url != url or here.pid != os.getpid() or here.member.has_left:
         here = local.joined = Joined(url)
     return here
 
 
 def everywhere() -> list[Joined]:
     """Return what the native threads of this process take part in."""
-    return [here for here in list(_everywhere) if here.is_wanted()]
+    return [here for here in list(_everywhere) if here.is_wanted() and not here.member.has_left]
 
 
 def _leave() -> None:
