@@ -27,10 +27,9 @@ _SPARED = 0.1  # seconds that a slot nobody waits for any more is kept for the n
 class Account:
     """An account at the limit of a server and token, for one native thread.
 
-    While the fleet's server answers, a call takes a slot that was reserved there. While it does
-    not, or was restarted and has not heard of all members yet, a call takes a slot of the member's
-    share. Whichever it is, the account knows what it holds: reserved, in flight, or answered less
-    than a window ago, and can tell the server all of it.
+    While the fleet's server answers, a call takes a slot that was reserved there; else, or while it
+    has not heard of all members yet, one of the member's share. Either way the account knows what
+    it holds (reserved, in flight, answered less than a window ago), and can tell all of it.
 
     Args:
         name: The member's, in hexadecimal.
@@ -44,7 +43,7 @@ class Account:
 
     Attributes:
         used: How many slots all members use, as last heard.
-        free: How many nobody uses, as last heard.
+        free: How many nobody does.
         peers: How many members there are, as last heard. 0: never heard.
     """
 
@@ -60,8 +59,7 @@ class Account:
         poke: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name = name
-        self.place = place
+        self.name, self.place = name, place
         self.limiter = limiter
         self._about = about
         self._wanted = wanted
@@ -132,8 +130,8 @@ class Account:
     @property
     def share(self) -> int | None:
         """How many slots it may use by itself. 0: it takes turns. None: not known yet."""
-        share = self._alone.share
-        return share.slots(self.limiter.max_requests) if share.plan else None
+        share, limit = self._alone.share, self.limiter.max_requests
+        return share.slots(limit) if share.plan else None
 
     @property
     def is_ample(self) -> bool:
@@ -326,8 +324,8 @@ class Account:
         if self._is_settling and self._is_up and now >= self._settled_at - _PAUSE:
             return max(self._settled_at - now, 1e-3)  # all tell all, before anyone gets more
         self._prune(now)
-        most = self.limiter.max_requests
-        return self._alone.free_in(now, most, self._window, len(self._in_flight), self._ended)
+        counts = self.limiter.max_requests, self._window, len(self._in_flight)
+        return self._alone.free_in(now, *counts, self._ended)
 
     def _prune(self, now: float) -> None:
         while self._ended and self._ended[0][1] + self._window < now:
