@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from pywats_green import config
-from pywats_green.upstream.client.window import windows
+from pywats_green.upstream.client.admission import windows
 
 
 class LimitState(TypedDict):

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from gevent import monkey
 from pywats.core.throttle import RateLimiter
 
-from pywats_green import config
 from pywats_green.throttle import Gate, Line, Permit
 from pywats_green.upstream.client.entry import SHORTEST_WAIT
 from pywats_green.upstream.client.gates import logger, tally
-from pywats_green.upstream.client.window import Window
-
-_NativeLocal: Any = monkey.get_original("threading", "local")
-
-_ATTRIBUTE = "_green_slots"
 
 _RELOOK = 1.0  # seconds; upstream's waiters look for changed settings equally often
 
@@ -131,21 +124,3 @@ class Slots:
 
     def _look(self) -> float:
         return min(self.window.delay(), _RELOOK)
-
-
-def slots_of(client: Any, limiter: RateLimiter) -> Slots:
-    """Return the slots of a client's limiter with upstream's own `acquire`."""
-    if config.in_force.fleet is not None:
-        # Imported here, because redis is optional.
-        from pywats_green.upstream.client import fleet  # noqa: PLC0415
-
-        return fleet.slots_of(client, limiter)
-    here = limiter.__dict__.get(_ATTRIBUTE)
-    if here is None:
-        here = limiter.__dict__.setdefault(_ATTRIBUTE, (Window(limiter), _NativeLocal()))
-    window, local = here
-    try:
-        return local.slots  # type: ignore[no-any-return]
-    except AttributeError:
-        slots = local.slots = Slots(limiter, window)
-        return slots
