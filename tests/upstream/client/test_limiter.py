@@ -16,10 +16,9 @@ from pywats_green import configure
 from pywats_green.exceptions import AdmissionTimeoutError
 from pywats_green.throttle import GateState, Tally
 from pywats_green.upstream.client import admission, gates
-from pywats_green.upstream.client.admission import FREE
+from pywats_green.upstream.client.admission import FREE, Window
 from pywats_green.upstream.client.gates import throttle_statistics
 from pywats_green.upstream.client.slots import Admission
-from pywats_green.upstream.client.window import Window
 
 SERVER = "http://127.0.0.1:1"
 
