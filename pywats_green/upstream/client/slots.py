@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -12,6 +13,7 @@ from pywats_green.throttle import Gate, Line, Permit
 from pywats_green.upstream.client.entry import SHORTEST_WAIT
 from pywats_green.upstream.client.gates import logger, tally
 
+_LONG_WAIT = 1.0  # seconds from which on a wait is told: it looks as if the program hung
 _RELOOK = 1.0  # seconds; upstream's waiters look for changed settings equally often
 
 
@@ -111,9 +113,11 @@ class Slots:
             limiter._throttle_count += 1
         if not self.is_full:
             self.is_full = True  # until a call need not wait: one log line for all that do
-            logger.info(
+            delay = self.window.delay()
+            logger.log(
+                logging.WARNING if delay >= _LONG_WAIT else logging.INFO,
                 "Rate limit reached (%s requests/%ss). Waiting %.2fs...",
-                *(limiter.max_requests, limiter.window_seconds, self.window.delay()),
+                *(limiter.max_requests, limiter.window_seconds, delay),
             )
 
     def _count_waited(self, seconds: float) -> None:

@@ -236,6 +236,7 @@ def test_one_line_of_log_for_all_that_wait(
         assert [record.getMessage() for record in caplog.records] == [
             "Rate limit reached (2 requests/60s). Waiting 60.00s..."
         ]
+        assert caplog.records[0].levelno == logging.WARNING  # so it is seen without any logging
         gevent.killall(crowd.greenlets)
         by_hand.turn(61)
         crowd.come(3)  # two of them need not wait: that was the end, and the third begins anew
