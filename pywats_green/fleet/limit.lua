@@ -224,7 +224,11 @@ else
     redis.call('ZREM', wanting, other) -- it does not ask any more
     rivals = rivals - 1
   end
-  granted = math.min(most, math.max(budget - used, 0))
+  if used < budget then -- beyond its own part it gets what is free bit by bit: others may come
+    local part = math.max(math.ceil(budget / peers) - mine, math.ceil((budget - used) / peers))
+    most = math.min(most, part)
+    granted = math.min(most, budget - used)
+  end
   if granted < want and budget > 0 then
     local horizon = now + math.max(math.min(window / 2, 2), window / 10)
     local first = used + granted - budget

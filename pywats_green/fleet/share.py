@@ -87,7 +87,9 @@ class Alone:
     def hear(self, free: int, now: float, window: float) -> None:
         """Note how many slots nobody holds."""
         if now - self._least_since > window:
-            self._least_before, self._least, self._least_since = self._least, free, now
+            is_first = self._least_since == -math.inf
+            self._least_before = free if is_first else self._least
+            self._least, self._least_since = free, now
         self._least = min(self._least, free)
 
     def begin(self, since: float, held: int) -> None:
