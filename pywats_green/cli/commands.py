@@ -58,7 +58,7 @@ COMMANDS = (
     Entry("run", "Run a Python script or module green, without changing it.", is_program=True),
     Entry("drain", "Send the reports waiting in a folder."),
     Entry("queue", "Show and change what is in the folder of a queue."),
-    Entry("fleet", "Show who shares a rate limit with whom, and how much of it is used."),
+    Entry("fleet", "Show who shares a rate limit, and how much of it is used."),
     Entry("bench", "Measure how many calls at once pay at your own server."),
     Entry("doctor", "Check this installation, and your server."),
     Entry("serve", "Run the embedded WATS server for your own tests."),
