@@ -28,7 +28,7 @@ def test_simulation(tmp_path: Path, records: Records) -> None:
             for serial in range(REPORTS):
                 queue.put({"id": str(uuid.uuid4()), "type": "T", "pn": "P", "sn": str(serial)})
             limiter = RateLimiter(SERVER.limit, SERVER.window)
-            api._http_client._rate_limiter = limiter  # noqa: SLF001
+            api._http_client._rate_limiter = limiter  # type: ignore[attr-defined]  # noqa: SLF001
             real.append(QueueProcessor(queue, api, concurrency=SERVER.concurrency).drain().elapsed)
     records.figure(
         "simulation: a real drain / the simulated one",

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pywats_green.events")
 
-_FAILED = "a listener failed; the call goes on"
+
+def encodable(text: str) -> str:
+    """Return a text with lone surrogates escaped; metrics and traces are sent as UTF-8."""
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
 class RequestEvent:
@@ -80,13 +83,16 @@ class RequestEvent:
 
     def __enter__(self) -> Self:
         # Whoever hears of the start hears of the end: a tracer must end its span.
-        self._heard_by = listeners
-        for _, on_start in self._heard_by:
+        told = listeners
+        self._heard_by = told
+        for position, (_, on_start) in enumerate(told):
             if on_start is not None:
                 try:
-                    on_start(self)
-                except Exception:
-                    logger.exception(_FAILED)
+                    _tell(on_start, self)
+                except BaseException as exc:  # killed, so that there is no call
+                    self._heard_by = told[: position + 1]
+                    self.__exit__(type(exc), exc, exc.__traceback__)
+                    raise
         self._token = current.set(self)
         return self
 
@@ -97,16 +103,19 @@ class RequestEvent:
         self.error = error
         if self._token is not None:
             current.reset(self._token)
+        killed: BaseException | None = None
         for on_end, _ in reversed(self._heard_by):  # nested, like context managers
             try:
-                on_end(self)
-            except Exception:
-                logger.exception(_FAILED)
+                _tell(on_end, self)
+            except BaseException as exc:  # noqa: BLE001  # raised once the others have heard, too
+                killed = exc
+        if killed is not None:
+            raise killed
 
     @property
     def route(self) -> str:
-        """The route template, such as "/api/Product/{part_number}"."""
-        return self._template(self.endpoint)
+        """The route template, such as "/api/Product/{part_number}"; always valid Unicode."""
+        return encodable(self._template(self.endpoint))
 
     @property
     def domain(self) -> str:
@@ -123,6 +132,13 @@ Listener: TypeAlias = Callable[[RequestEvent], object]
 class _Subscription(NamedTuple):
     on_end: Listener
     on_start: Listener | None
+
+
+def _tell(listener: Listener, event: RequestEvent) -> None:
+    try:
+        listener(event)
+    except Exception:
+        logger.exception("a listener failed; the call goes on")
 
 
 listeners: tuple[_Subscription, ...] = ()

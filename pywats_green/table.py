@@ -7,6 +7,12 @@ from collections.abc import Sequence
 GAP = "  "
 
 
+def one_line(text: str) -> str:
+    """Return a text as one line that can be printed: control sequences and the like are escaped."""
+    line = " ".join(text.split())
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+
+
 def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
     """Return rows as lines with aligned columns.
 

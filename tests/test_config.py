@@ -1,6 +1,7 @@
 import copy
 import dataclasses
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,14 @@ def test_defaults() -> None:
         client_cert=None,
         client_key=None,
     )
+
+
+def test_both_tables_list_every_setting_once_with_its_default() -> None:
+    guide = (Path(__file__).parents[1] / "docs/guides/getting-started.md").read_text("utf-8")
+    defaults = dataclasses.asdict(Settings())
+    rows = [f"| `{name}` | {default} |" for name, default in defaults.items()]
+    for text in (guide, configure.__doc__ or ""):
+        assert [row for row in rows if text.count(row) != 1] == []
 
 
 def test_configure_changes_one_and_keeps_the_rest() -> None:

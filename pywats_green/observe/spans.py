@@ -5,6 +5,7 @@ Names are those of OpenTelemetry's semantic conventions for HTTP clients, where 
 
 from __future__ import annotations
 
+import re
 from contextvars import Token
 from functools import lru_cache
 from typing import NamedTuple
@@ -20,9 +21,15 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from pywats_green._version import __version__
-from pywats_green.events import RequestEvent
+from pywats_green.events import RequestEvent, encodable
 
 _SCHEMA = "https://opentelemetry.io/schemas/1.37.0"
+
+# What instrumentations redact, and what a URL should not hold, but sometimes does.
+_SECRET = re.compile(
+    r"([?&](?:sig|[^=&#]*(?:token|password|secret|signature|api_?key|accesskey)[^=&#]*)=)[^&#]*",
+    re.IGNORECASE,
+)
 
 _FIRST_BAD = 400
 _PORTS = {"http": 80, "https": 443}
@@ -67,10 +74,12 @@ class Spans:
         if found is None:
             return
         context.detach(found.token)  # first, because an exporter may block and so be killed
-        if found.span.is_recording():
-            found.span.set_attributes(_known_at_end(event))
-            _set_status(found.span, event)
-        found.span.end()
+        try:
+            if found.span.is_recording():
+                found.span.set_attributes(_known_at_end(event))
+                _set_status(found.span, event)
+        finally:
+            found.span.end()
 
 
 def _known_at_start(event: RequestEvent) -> dict[str, AttributeValue]:
@@ -80,9 +89,10 @@ def _known_at_start(event: RequestEvent) -> dict[str, AttributeValue]:
         "url.full": _url_of(event),
         "url.template": event.route,
         "server.address": address,
-        "server.port": port,
         "pywats.domain": event.domain,
     }
+    if port is not None:
+        found["server.port"] = port
     if event.correlation_id is not None:
         found["pywats.correlation_id"] = event.correlation_id
     return found
@@ -109,19 +119,24 @@ def _set_status(span: Span, event: RequestEvent) -> None:
         kind = type(error)
         span.set_attribute("error.type", f"{kind.__module__}.{kind.__qualname__}")
         span.record_exception(error)
-        span.set_status(StatusCode.ERROR, str(error))
+        span.set_status(StatusCode.ERROR, encodable(str(error)))
     elif event.status is not None and event.status >= _FIRST_BAD:
         span.set_attribute("error.type", str(event.status))
         span.set_status(StatusCode.ERROR)
 
 
 @lru_cache(maxsize=64)
-def _address_of(server: str) -> tuple[str, int]:
-    parts = urlsplit(server)
-    return parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
+def _address_of(server: str) -> tuple[str, int | None]:
+    try:
+        parts = urlsplit(server)
+        return parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+    except ValueError:  # no URL, so that nothing will be sent
+        return "", None
 
 
 def _url_of(event: RequestEvent) -> str:
     params = {name: value for name, value in (event.params or {}).items() if value is not None}
     url = f"{event.server}/{event.endpoint.lstrip('/')}"
-    return f"{url}?{urlencode(params, doseq=True)}" if params else url
+    if params:
+        url = f"{url}?{urlencode(params, doseq=True, errors='backslashreplace')}"
+    return encodable(_SECRET.sub(r"\1REDACTED", url) if "?" in url else url)

@@ -70,10 +70,10 @@ class RequestLimit:
         """
         __tracebackhide__ = True
         sent = self.profile.request_count
+        noun = "request was" if sent == 1 else "requests were"
         if sent > self._most:
             pytest.fail(
-                f"{sent:,} requests were sent, at most {self._most:,} were allowed\n\n"
-                f"{self.profile.report()}",
+                f"{sent:,} {noun} sent, at most {self._most:,} allowed\n\n{self.profile.report()}",
                 pytrace=False,
             )
 

@@ -9,6 +9,8 @@ import prometheus_client
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pywats import pyWATS
+from pywats.core.client import HttpClient
+from pywats.core.exceptions import PyWATSError
 from pywats.core.metrics import MetricsCollector
 
 import pywats_green
@@ -62,6 +64,15 @@ def test_it_stands_beside_upstreams(server: WatsServer):
     assert [sample.value for sample in found["pywats_green_requests"].samples] == [1]
     totals = [s.value for s in found["pywats_http_requests"].samples if s.name.endswith("_total")]
     assert totals == [1]
+
+
+def test_a_path_that_is_not_unicode_spoils_no_scrape(server: WatsServer):
+    registry = prometheus_client.CollectorRegistry()
+    registry.register(metrics_collector())
+    with HttpClient(server.url, server.token) as client, pytest.raises(PyWATSError):
+        client.get("/nowhere/\udcff")
+    (sample,) = families_of(registry)["pywats_green_calls"].samples
+    assert sample.labels["route"] == r"/nowhere/\udcff"
 
 
 def test_figures_that_no_cache_has_are_zero():

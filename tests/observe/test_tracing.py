@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from pywats import pyWATS
 from pywats.core.client import HttpClient
 from pywats.core.config import SyncConfig
-from pywats.core.exceptions import AuthenticationError
+from pywats.core.exceptions import AuthenticationError, PyWATSError
 from pywats.core.retry import RetryConfig
 
 from pywats_green import (
@@ -28,6 +28,7 @@ from pywats_green import (
     configure,
     events,
 )
+from pywats_green.events import RequestEvent
 from pywats_green.testing import WatsServer
 
 ROUTE = "/api/Product/{part_number}"
@@ -180,6 +181,50 @@ def test_no_password_and_no_token_in_a_span(spans, server: WatsServer):
     (span,) = spans()
     assert "hidden-password" not in span.to_json()
     assert server.token not in span.to_json()
+
+
+def test_what_is_named_like_a_secret_is_not_in_the_url(spans, server: WatsServer):
+    params = {"apiToken": "hidden", "PASSWORD": "hidden", "sig": "hidden", "design": "shown"}
+    with HttpClient(server.url, server.token) as client:
+        client.get("/api/Product/PN-00001?access_token=hidden&x=1&token=hidden#top")
+        client.get("/api/Product/PN-00001", params=params)
+    first, second = (attributes(span)["url.full"].partition("PN-00001")[2] for span in spans())
+    assert first == "?access_token=REDACTED&x=1&token=REDACTED#top"
+    assert second == "?apiToken=REDACTED&PASSWORD=REDACTED&sig=REDACTED&design=shown"
+
+
+def test_an_exporter_can_encode_every_attribute(spans, server: WatsServer):
+    """One that it cannot encode would cost all spans of its batch."""
+    with HttpClient(server.url, server.token) as client, pytest.raises(PyWATSError):
+        client.get("/nowhere/\udcff", params={"\udcff": "\udcff"})
+    (span,) = spans()
+    assert span.to_json().isascii()
+    for text in (span.name, span.status.description, *attributes(span).values()):
+        assert str(text).encode()
+
+
+def test_a_span_ends_also_where_its_error_has_no_text(spans):
+    class Mute(Exception):  # noqa: N818  # as a user's may be called
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    event = RequestEvent("GET", "/x", None, "http://server", str, str)
+    with pytest.raises(Mute), event:
+        raise Mute
+    (span,) = spans()
+    assert attributes(span)["error.type"].endswith("Mute")
+
+
+@pytest.mark.parametrize("port", ["99999", "eighty"])
+def test_a_server_without_a_real_port(spans, caplog, port: str):
+    with (
+        pyWATS(base_url=f"http://127.0.0.1:{port}", token="x") as api,
+        pytest.raises(PyWATSError),
+    ):
+        api.product.get_product("PN-00001")
+    (span,) = spans()
+    assert "server.port" not in attributes(span)
+    assert "a listener failed" not in caplog.text
 
 
 # --- whose child it is -----------------------------------------------------------------------

@@ -311,6 +311,24 @@ def test_map_results_never_raises_for_an_item() -> None:
     assert isinstance(results[3], Failure)
 
 
+def test_map_results_needs_no_text_of_an_item_or_error() -> None:
+    class Mute(Exception):  # noqa: N818  # an item and an error
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    def work(item: Mute | None) -> int:
+        if item is not None:
+            raise item
+        return 1
+
+    first, second = Pool(2).map_results(work, [Mute(), None])
+    assert second.is_success
+    assert isinstance(first, Failure)
+    assert first.error_code == "OPERATION_FAILED"
+    assert "Mute" in first.message
+    assert "Mute" in first.details["key"]
+
+
 def test_map_results_equals_upstreams_parallel_execute() -> None:
     def work(item: str) -> str | None:
         turn()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from multiprocessing import synchronize
 from typing import Any
 
@@ -41,8 +42,8 @@ class GreenSemLock:
             return False  # held by another greenlet here, whose thread may be ours
         if not self._native.acquire(False):
             return False
-        if self._is_recursive:
-            self._owner = getcurrent()
+        # At the end of the interpreter, when finalizers close pools, there is no current greenlet.
+        self._owner = None if sys.is_finalizing() else getcurrent()
         return True
 
     def release(self) -> None:

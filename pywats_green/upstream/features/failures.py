@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pywats_green.table import aligned
+from pywats_green.table import aligned, one_line
 
 if TYPE_CHECKING:
     from pywats.shared.result import Failure, Success
@@ -85,5 +85,5 @@ def _row(index: int, failure: Any) -> FailureRow:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
+    line = one_line(text)
     return line if len(line) <= _LONGEST_TEXT else f"{line[:_LONGEST_TEXT]}..."

@@ -103,9 +103,9 @@ def _failure(index: int, item: object, value: Raised | None) -> Failure:
     from pywats.core.parallel import _classify_exception  # noqa: PLC0415
     from pywats.shared.result import Failure  # noqa: PLC0415
 
-    details: dict[str, Any] = {"key": str(item), "index": index}
+    details: dict[str, Any] = {"key": _text_of(item), "index": index}
     if value is None:
-        code, message = "NOT_FOUND", f"Operation returned None for key: {item}"
+        code, message = "NOT_FOUND", f"Operation returned None for key: {details['key']}"
     elif isinstance(value.error, gevent.Timeout):
         details["exception_type"] = "TimeoutError"
         code, message = "TIMEOUT", f"Operation timed out after {value.error.seconds}s"
@@ -115,10 +115,17 @@ def _failure(index: int, item: object, value: Raised | None) -> Failure:
         code, message = "CANCELLED", "Operation was cancelled"
     else:
         details["exception_type"] = type(value.error).__name__
-        code, message = _classify_exception(value.error), str(value.error)  # type: ignore[arg-type]
+        code, message = _classify_exception(value.error), _text_of(value.error)  # type: ignore[arg-type]
         if isinstance(value.error, AdmissionTimeoutError):  # upstream goes by names
             code = "TIMEOUT"
     return Failure(error_code=code, message=message, details=details)
+
+
+def _text_of(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001  # its own; the results of the others must not be lost
+        return object.__repr__(value)
 
 
 def get_many(

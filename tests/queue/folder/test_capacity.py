@@ -47,9 +47,7 @@ def test_bytes_count_too(tmp_path: Path) -> None:
     queue.put({"id": "a", "pad": "x" * 600})
     with pytest.raises(QueueFullError, match=r"full: \d+ bytes; \d+ more exceed max_bytes, 1000"):
         queue.put({"id": "b", "pad": "x" * 600})
-    with pytest.raises(
-        QueueFullError, match=r"The report has \d+ bytes, and max_bytes"
-    ):
+    with pytest.raises(QueueFullError, match=r"The report has \d+ bytes, and max_bytes"):
         queue.put({"id": "b", "pad": "x" * 1000})
     queue.put({"id": "c", "pad": "x" * 100})
     assert sum(path.stat().st_size for path in tmp_path.glob("*.wsjf")) <= 1000

@@ -351,7 +351,7 @@ def test_whoever_is_killed_leaves_nothing_running(
     saving = gevent.spawn(template.save)
     until(lambda: DELETE in counts.new())
     saving.kill()
-    until(lambda: greenlets() == before)
+    until(lambda: greenlets() <= before)  # earlier tests' may end meanwhile
     assert CHANGE not in counts.new()
     assert len(template._async._to_add) == 5
 

@@ -44,6 +44,19 @@ def test_a_long_one_is_cut() -> None:
     assert len(lines) == 23
 
 
+def test_its_text_can_be_printed_anywhere() -> None:
+    """Barcodes and file names hold more than text; an answer may hold control sequences."""
+
+    def fail(_: str) -> None:
+        raise ValueError("\x1b[31mred")
+
+    text = str(failure_table(Pool(1).map_results(fail, ["SN-\udcff\x00", "é"])))
+    assert text.replace("\n", "").isprintable()
+    assert "SN-\\udcff\\x00" in text
+    assert "\\x1b[31mred" in text
+    assert "é" in text
+
+
 def test_nothing_failed() -> None:
     table = failure_table(Pool(2).map_results(look_up, [0]))
     assert not table

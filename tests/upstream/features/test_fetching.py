@@ -334,7 +334,7 @@ def test_whoever_is_killed_leaves_nothing_running(
     fetching = gevent.spawn(fetch_products, api, [*part_numbers(400), "#"], concurrency=40)
     until(lambda: counts.new().get(QUERY))
     fetching.kill()
-    until(lambda: greenlets() == before)
+    until(lambda: greenlets() <= before)  # earlier tests' may end meanwhile
     server.clear_faults()
     assert list(fetch_products(api, part_numbers(60))) == part_numbers(60)
 

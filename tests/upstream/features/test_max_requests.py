@@ -113,10 +113,10 @@ def test_it_fails_the_test_with_the_report(run: Run) -> None:
     for name in ("over", "block_over", "own_error"):
         assert f"FAILED test_sample.py::test_{name}" in done.stdout
     assert "ERROR" not in done.stdout
-    assert "8 requests were sent, at most 7 were allowed" in done.stdout
+    assert "8 requests were sent, at most 7 allowed" in done.stdout
     line = TESTS.splitlines().index("        api.product.get_product(key)  # the line") + 1
     assert f"test_sample.py:{line} in test_over" in done.stdout
     assert "products = pywats_green.fetch_products(api, part_numbers)" in done.stdout
-    assert "2 requests were sent, at most 1 were allowed" in done.stdout
+    assert "2 requests were sent, at most 1 allowed" in done.stdout
     assert "ZeroDivisionError: my own" in done.stdout
     assert "at most 0 were allowed" not in done.stdout
