@@ -47,9 +47,7 @@ def test_bytes_count_too(tmp_path: Path) -> None:
     queue.put({"id": "a", "pad": "x" * 600})
     with pytest.raises(QueueFullError, match=r"full: \d+ bytes; \d+ more exceed max_bytes, 1000"):
         queue.put({"id": "b", "pad": "x" * 600})
-    with pytest.raises(
-        QueueFullError, match=r"The report has \d+ bytes, and max_bytes"
-    ):
+    with pytest.raises(QueueFullError, match=r"The report has \d+ bytes, and max_bytes"):
         queue.put({"id": "b", "pad": "x" * 1000})
     queue.put({"id": "c", "pad": "x" * 100})
     assert sum(path.stat().st_size for path in tmp_path.glob("*.wsjf")) <= 1000
@@ -106,6 +104,67 @@ def test_many_greenlets_never_put_too_much(tmp_path: Path) -> None:
     gevent.joinall(greenlets)
     refused = [each for each in greenlets if isinstance(each.exception, QueueFullError)]
     assert (len(refused), len(list(tmp_path.glob("*.wsjf")))) == (15, 5)
+
+
+def test_many_greenlets_count_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    look = Capacity._look
+
+    def counted(capacity: Capacity, known: dict[str, int]) -> tuple[int, int]:
+        nonlocal looks
+        looks += 1
+        return look(capacity, known)
+
+    monkeypatch.setattr(Capacity, "_look", counted)
+    queue = FolderQueue(tmp_path, max_reports=50)
+    gevent.joinall(
+        [gevent.spawn(queue.put, {"n": number}) for number in range(20)], raise_error=True
+    )
+    assert looks == 1
+
+
+def test_a_full_folder_that_takes_long_to_count_is_not_counted_for_each_put(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timer = Clock()
+    look = Capacity._look
+    looks = 0
+
+    def slow(capacity: Capacity, known: dict[str, int]) -> tuple[int, int]:
+        nonlocal looks
+        looks += 1
+        timer.now += 0.4
+        return look(capacity, known)
+
+    monkeypatch.setattr(Capacity, "_look", slow)
+    queue = FolderQueue(tmp_path, max_reports=1, timer=timer)
+    queue.put({"n": 0})
+    timer.now += 4.5
+    for _ in range(3):
+        with pytest.raises(QueueFullError):
+            queue.put({"n": 1})
+    assert looks == 2
+    next(tmp_path.glob("*.wsjf")).unlink()
+    with pytest.raises(QueueFullError):
+        queue.put({"n": 1})
+    timer.now += 4.5
+    queue.put({"n": 1})
+    assert looks == 3
+
+
+def test_who_waits_for_a_count_that_is_killed_counts_on_its_own(tmp_path: Path) -> None:
+    (tmp_path / "a.queued").write_text("x")
+    capacity = Capacity(tmp_path, 1, None)
+
+    def put() -> None:
+        with capacity.room_for("b.queued", 1):
+            pass
+
+    killed, other = gevent.spawn(put), gevent.spawn(put)
+    gevent.sleep(0)  # both have begun
+    killed.kill()
+    with pytest.raises(QueueFullError):
+        other.get()
 
 
 @pytest.mark.parametrize("limit", [{"max_reports": 0}, {"max_bytes": -1}, {"keep_quarantined": 0}])
