@@ -1,5 +1,6 @@
 """The hub's door for stations, over real sockets."""
 
+import contextlib
 import json
 import logging
 import socket
@@ -14,7 +15,7 @@ import trustme
 from gevent.event import Event
 
 import pywats_green
-from pywats_green import FolderQueue, InvalidArgumentError, Pool, QueueProcessor
+from pywats_green import FolderQueue, InvalidArgumentError, Pool, QueueProcessor, wsgi
 from pywats_green.exceptions import (
     ForeignAnswerError,
     IntakeRefusedError,
@@ -31,6 +32,11 @@ SECRETS = {"station-1": "correct horse battery", "station-2": "staple correct ho
 
 def report(number: int, **fields: Any) -> dict[str, Any]:
     return {"id": f"r{number}", "type": "T", "pn": "PN-1", "sn": f"SN-{number}", **fields}
+
+
+def address_of(url: str) -> tuple[str, int]:
+    host, port = url.split("//")[1].rstrip("/").split(":")
+    return host, int(port)
 
 
 class Hub:
@@ -244,8 +250,7 @@ def test_the_metrics_tell_what_became_of_the_requests(hub: Hub) -> None:
 
 
 def test_a_body_that_ends_too_early_is_no_report(hub: Hub) -> None:
-    host, port = hub.url.split("//")[1].rstrip("/").split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as station:
+    with socket.create_connection(address_of(hub.url), timeout=30) as station:
         coded = requests.auth._basic_auth_str("station-1", SECRETS["station-1"])
         head = f"POST /reports HTTP/1.1\r\nHost: h\r\nAuthorization: {coded}\r\n"
         body = json.dumps(report(1)).encode()
@@ -258,13 +263,60 @@ def test_a_body_that_ends_too_early_is_no_report(hub: Hub) -> None:
 
 def test_a_body_that_does_not_come_is_given_up(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(application, "_PATIENCE", 0.05)
-    host, port = hub.url.split("//")[1].rstrip("/").split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as station:
+    with socket.create_connection(address_of(hub.url), timeout=30) as station:
         coded = requests.auth._basic_auth_str("station-1", SECRETS["station-1"])
         head = f"POST /reports HTTP/1.1\r\nHost: h\r\nAuthorization: {coded}\r\n"
         station.sendall(f"{head}Content-Length: 500\r\n\r\n{{".encode())
         assert station.recv(4096).startswith(b"HTTP/1.1 408 ")
     assert hub.intake._in_hand == 0
+
+
+def test_a_client_without_a_handshake_or_a_head_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(wsgi, "_PATIENCE", 0.2)
+    chain = tmp_path / "chain.pem"
+    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(chain)
+    intake = Intake(FolderQueue(tmp_path / "hub"), SECRETS)
+    for certificate, words in (
+        (str(chain), b""),
+        (str(chain), b"GET / HTTP/1.1\r\n\r\n"),
+        (None, b""),
+    ):
+        with (
+            serve_intake("127.0.0.1:0", intake, certificate=certificate) as server,
+            socket.create_connection(address_of(server.url), timeout=30) as client,
+        ):
+            client.sendall(words)
+            with contextlib.suppress(ConnectionResetError):
+                while client.recv(4096):
+                    pass
+    intake.close()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_head_that_drips_is_given_up(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wsgi, "_PATIENCE", 0.2)
+    with socket.create_connection(address_of(hub.url), timeout=30) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\n")
+        answer = gevent.spawn(client.recv, 4096)
+        while not answer.ready():
+            client.sendall(b"X: y\r\n")
+            gevent.sleep(0.02)
+        assert answer.get().startswith(b"HTTP/1.1 400 ")
+
+
+def test_connections_are_kept_while_there_are_few(tmp_path: Path) -> None:
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        return wsgi.Reply("200 OK", wsgi.TEXT, b"ok").send(environ, start_response)
+
+    logger = logging.getLogger("test")
+    with wsgi.Server("127.0.0.1", 0, application, logger=logger, clients=4) as server:
+        sessions = [requests.Session() for _ in range(6)]
+        answers = [session.get(server.url, timeout=10) for session in sessions]
+        assert [each.headers.get("Connection") for each in answers] == [None] * 2 + ["close"] * 4
+        for session in sessions:
+            session.close()
 
 
 # The station's side.
