@@ -24,6 +24,7 @@ from pywats_green.exceptions import (
 )
 from pywats_green.fleet import intake as intake_module
 from pywats_green.fleet.intake import Intake, IntakeClient, application, serve_intake
+from pywats_green.fleet.intake.stations import Stations
 from pywats_green.queue.drain.answers import is_already_there
 from pywats_green.testing import WatsServer
 
@@ -43,7 +44,7 @@ class Hub:
     """A served intake over a folder."""
 
     def __init__(self, folder: Path, **options: Any) -> None:
-        limits = {key: options.pop(key) for key in ("max_reports",) if key in options}
+        limits = {key: options.pop(key) for key in ("max_reports", "max_bytes") if key in options}
         self.queue = FolderQueue(folder, **limits)
         self.intake = Intake(self.queue, SECRETS, **options)
         self.server = serve_intake("127.0.0.1:0", self.intake)
@@ -173,6 +174,7 @@ def test_who_does_not_know_a_secret_is_refused(hub: Hub, auth: Any, options: Any
         (report(1, id="a/b"), "cannot name a file"),
         (report(1, id="../../etc/x"), "cannot name a file"),
         (report(1, id="x" * 250), "longer than"),
+        (report(1, id="\ud800"), "not valid Unicode"),
         (b'{"id":"r","type":"T","pn":"a","sn":"\\ud800"}', "Unicode"),
     ],
 )
@@ -236,6 +238,48 @@ def test_a_full_queue_asks_to_wait_and_healthz_says_so(tmp_path: Path) -> None:
     hub.close()
 
 
+def test_a_report_that_will_never_fit_is_refused_for_good(tmp_path: Path) -> None:
+    hub = Hub(tmp_path / "hub", max_bytes=1000)
+    answer = hub.post(report(1, pad="x" * 1000))
+    assert answer.status_code == 413
+    assert "max_bytes of the queue is 1000" in answer.json()["error"]
+    assert requests.get(f"{hub.url}healthz", timeout=30).status_code == 200
+    assert hub.post(report(2)).status_code == 202
+    hub.close()
+
+
+def test_a_hub_that_gets_no_more_reports_becomes_healthy_again(tmp_path: Path) -> None:
+    now = [1e9]
+    hub = Hub(tmp_path / "hub", max_reports=1, retry_after=7.0, clock=lambda: now[0])
+    for number in range(2):
+        hub.post(report(number))
+    assert hub.post(report(0)).status_code == 202, "it is in the queue"
+    assert requests.get(f"{hub.url}healthz", timeout=30).status_code == 503
+    now[0] += 7.0
+    assert requests.get(f"{hub.url}healthz", timeout=30).status_code == 200
+    assert "pywats_green_intake_full 0.0" in requests.get(f"{hub.url}metrics", timeout=30).text
+    hub.close()
+
+
+def test_not_too_many_are_stored_at_once(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    put, most, running = hub.queue.put, 0, 0
+
+    def counted(*args: Any, **options: Any) -> str:
+        nonlocal most, running
+        running += 1
+        most = max(most, running)
+        try:
+            return put(*args, **options)
+        finally:
+            running -= 1
+
+    monkeypatch.setattr(hub.queue, "put", counted)
+    with Pool(60) as pool:
+        codes = pool.map(lambda n: hub.post(report(n)).status_code, range(60))
+    assert codes == [202] * 60
+    assert most <= 20
+
+
 def test_the_metrics_tell_what_became_of_the_requests(hub: Hub) -> None:
     for body in (report(1), report(1), report(1, n=2), report(2, pn="")):
         hub.post(body)
@@ -256,9 +300,19 @@ def test_a_body_that_ends_too_early_is_no_report(hub: Hub) -> None:
         body = json.dumps(report(1)).encode()
         station.sendall(f"{head}Content-Length: {len(body) + 5}\r\n\r\n".encode() + body)
         station.shutdown(socket.SHUT_WR)
-        while station.recv(4096):
-            pass
+        assert station.recv(4096).startswith(b"HTTP/1.1 400 ")
     assert hub.waiting() == []
+
+
+def test_a_body_that_stalls_is_given_up_by_the_server(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wsgi, "_PATIENCE", 0.2)
+    with socket.create_connection(address_of(hub.url), timeout=30) as station:
+        coded = requests.auth._basic_auth_str("station-1", SECRETS["station-1"])
+        head = f"POST /reports HTTP/1.1\r\nHost: h\r\nAuthorization: {coded}\r\n"
+        station.sendall(f"{head}Content-Length: 500\r\n\r\n{{".encode())
+        assert station.recv(4096).startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_body_that_does_not_come_is_given_up(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -385,6 +439,12 @@ def test_a_refusal_says_why_and_no_secret_is_shown(hub: Hub) -> None:
     assert "YSB3cm9uZyBzZWNyZXQ" not in shown
 
 
+@pytest.mark.parametrize("missing", [None, ""])
+def test_the_client_takes_the_id_that_the_hub_gave(hub: Hub, missing: Any) -> None:
+    given = hub.client()(report(1, id=missing))
+    assert [each["id"] for each in hub.waiting()] == [given]
+
+
 def test_a_large_report_passes_whole(hub: Hub) -> None:
     large = report(1, steps=[{"n": number, "v": number / 7} for number in range(120_000)])
     assert hub.client()(large) == "r1"
@@ -431,9 +491,32 @@ def test_the_stations_file_is_read_again_when_it_changes(
     path.write_text("{")
     assert stations.knows("two", "fedcba9876543210")
     assert "The stations stay as they were" in caplog.text
+    caplog.clear()
     path.unlink()
-    assert stations.knows("one", "0123456789abcdef")
+    for _ in range(3):
+        assert stations.knows("one", "0123456789abcdef")
+    assert len(caplog.records) == 1
     intake.close()
+
+
+def test_a_stations_file_that_was_half_written_is_read_once_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, whole = tmp_path / "stations.json", json.dumps({"two": "fedcba9876543210"})
+    path.write_text(json.dumps({"one": "0123456789abcdef"}))
+    stations = Stations(path)
+    path.write_text(whole[:9])
+    read = Path.read_bytes
+
+    def read_and_be_overtaken(given: Path) -> bytes:
+        data = read(given)
+        path.write_text(whole)
+        return data
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", read_and_be_overtaken)
+        assert stations.knows("one", "0123456789abcdef")
+    assert stations.knows("two", "fedcba9876543210")
 
 
 @pytest.mark.parametrize(
@@ -442,6 +525,8 @@ def test_the_stations_file_is_read_again_when_it_changes(
         ({"a.b": "0123456789abcdef"}, "name is 1 to 64 letters"),
         ({"a": "short"}, "secret of a needs 16"),
         ({"a": 5}, "secret of a needs 16"),
+        ({"a": "\ud800" * 16}, "secret of a needs 16"),
+        ({"COM1": "0123456789abcdef"}, "no device of Windows"),
     ],
 )
 def test_bad_stations_are_refused(tmp_path: Path, stations: Any, message: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gevent.event import Event
 
-from pywats_green.exceptions import QueueFullError
+from pywats_green.exceptions import QueueFullError, ReportTooLargeError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.files import folder_error, off_hub
 from pywats_green.queue.folder.long_paths import plain
@@ -67,9 +67,13 @@ class Capacity:
             size: Bytes.
 
         Raises:
-            QueueFullError: There is none.
+            QueueFullError: There is none; ReportTooLargeError, if there never will be.
             QueueFolderError: The folder cannot be read.
         """
+        if size > self._max_bytes:
+            raise ReportTooLargeError(
+                f"The report has {size} bytes, and max_bytes of the queue is {self._max_bytes}"
+            )
         if self._is_to_be_counted(size):
             self._count()
         if not self._has_room(size):
@@ -103,8 +107,6 @@ class Capacity:
     def _told(self, size: int) -> str:
         if self._reports >= self._max_reports:
             limit = f"{self._reports} reports, and max_reports is {self._max_reports}"
-        elif size > self._max_bytes:
-            return f"The report has {size} bytes, and max_bytes of the queue is {self._max_bytes}"
         else:
             limit = f"{self._bytes} bytes; {size} more exceed max_bytes, {self._max_bytes}"
         folder = plain(str(self._folder))
