@@ -4,7 +4,9 @@ import contextlib
 import json
 import logging
 import socket
+import sqlite3
 import ssl
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from pywats_green.exceptions import (
     SettingsError,
 )
 from pywats_green.fleet import intake as intake_module
-from pywats_green.fleet.intake import Intake, IntakeClient, application, serve_intake
+from pywats_green.fleet.intake import Intake, IntakeClient, application, receipts, serve_intake
 from pywats_green.fleet.intake.stations import Stations
 from pywats_green.queue.drain.answers import is_already_there
 from pywats_green.testing import WatsServer
@@ -564,6 +566,35 @@ def test_a_folder_that_cannot_be_used_says_so(tmp_path: Path) -> None:
     (tmp_path / "hub" / ".intake.sqlite3").write_bytes(b"this is no database" * 100)
     with pytest.raises(QueueFolderError, match=r"receipts .* cannot be used"):
         Intake(queue, SECRETS)
+
+
+def test_receipts_that_are_locked_put_the_report_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "_BUSY", 0.05)
+    hub = Hub(tmp_path / "hub")
+    with contextlib.closing(
+        sqlite3.connect(tmp_path / "hub" / ".intake.sqlite3", isolation_level=None)
+    ) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert [hub.post(report(1)).status_code for _ in range(2)] == [503, 503]
+        other.execute("COMMIT")
+    assert hub.post(report(1)).status_code == 202
+    assert hub.waiting() == [report(1)]
+    hub.close()
+
+
+def test_who_has_to_wait_too_long_for_receipts_is_put_off(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "_BUSY", 0.05)
+    held = threading.Event()
+    holder = gevent.spawn(hub.intake._receipts._run, lambda: held.wait(30) and [])
+    gevent.idle()
+    assert hub.post(report(1)).status_code == 503
+    held.set()
+    holder.get()
+    assert hub.post(report(1)).status_code == 202
 
 
 def test_receipts_that_break_put_the_report_off(hub: Hub) -> None:
