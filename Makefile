@@ -12,7 +12,7 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-first test-second test-long test-all test-upstream lint typecheck perf gate \
-	soak record stub clean demo-fleet test-windows smoke-windows docs coverage lowest setup
+	soak record stub docs coverage lowest setup clean demo-fleet pictures test-browser test-windows smoke-windows
 
 # All that contributors need.
 setup: $(BIN)/.tools $(BIN)/.docs
@@ -111,6 +111,13 @@ stub: $(BIN)/.tools
 record: $(BIN)/.tools
 	cd tests && ../$(BIN)/python -m faults.record
 
+# The pictures in docs/images anew, and the status page in a real browser; needs Debian's chromium.
+pictures: $(BIN)/.browser
+	$(BIN)/python tests/browser
+
+test-browser: $(BIN)/.browser
+	$(PYTEST) -m "" tests/browser
+
 clean:
 	rm -rf .venv .venv-lowest .wine site
 
@@ -121,6 +128,10 @@ $(BIN)/.installed: pyproject.toml
 
 $(BIN)/.perf: $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[perf]"
+	touch $@
+
+$(BIN)/.browser: $(BIN)/.tools
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[browser]"
 	touch $@
 
 $(BIN)/.docs: $(BIN)/.installed

@@ -170,6 +170,18 @@ FURTHER_ROWS = (
         figure("an outage: failed"), 0, at_least=False),
     Row("the same: from its return to the end", "test_an_outage",
         figure("an outage: from its return to the end"), 10, at_least=False, unit="s"),
+    Row("fleet of 3 processes, 600 calls under one limit: wall / ideal", "test_three_processes",
+        figure("fleet: wall / ideal"), 1.08, at_least=False),
+    Row("the same: refused", "test_three_processes",
+        figure("fleet: refused"), 0, at_least=False),
+    Row("fleet of 20 processes: slowest / quickest", "test_many_processes",
+        figure("fleet: slowest / quickest process"), 1.1, at_least=False),
+    Row("fleet: CPU an acquire, one after another / a Redis round trip", "test_cpu_of_an_acquire",
+        figure("fleet: CPU an acquire / a Redis round trip"), 1.2, at_least=False),
+    Row("the same, while 50 wait", "test_cpu_of_an_acquire",
+        figure("fleet: CPU an acquire of 50 / a Redis round trip"), 0.24, at_least=False),
+    Row("fleet: until a process goes on alone", "test_a_server_that_freezes",
+        figure("fleet: seconds until it goes on alone"), 1.1, at_least=False, unit="s"),
     *(
         Row(f"10,000 {how}", "test_operators",
             figure(f"10,000 {how}"), 10, at_least=False, unit="s")

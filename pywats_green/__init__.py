@@ -13,15 +13,20 @@ PYTEST_DONT_REWRITE: else pytest warns where this was imported before it, as `ru
 
 import importlib
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 _disabled = os.environ.get("PYWATS_GREEN_DISABLE", "") not in ("", "0")
 
 if not _disabled:
+    from pywats_green.light_httpx import import_httpx
     from pywats_green.patching import patch
 
     patch()
+    import_httpx()
 
+from pywats_green import config
 from pywats_green._version import __version__
 from pywats_green.batching import batching
 from pywats_green.cache import CacheManager, cache_control, cached
@@ -109,9 +114,23 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_LATER})
 
 
+def _is_own_command() -> bool:
+    """Return whether the program is `pywats-green`, or Python with `-m pywats_green`."""
+    started = sys.argv[0] if sys.argv else ""
+    if started == "-m":  # so it is while Python looks for the module
+        return any(word.endswith(__name__) for word in sys.orig_argv)
+    return Path(started).stem == "pywats-green"
+
+
 if not _disabled:
-    settings()  # fail now, not on the first call, if a variable is invalid
-    install()
+    # Fail now, not on the first call, if a variable is invalid or pywats is not supported.
+    for _step in (settings, install):
+        try:
+            _step()
+        except PywatsGreenError as exc:
+            if not _is_own_command():
+                raise
+            config.refuse(exc)  # the command says so in one line
     follow(switched.follow)
 
 

@@ -15,10 +15,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments after `python -m pywats_green`. None: those of this process.
 
     Returns:
-        The exit status: 0 success, 1 failure, 2 usage error.
+        The exit status; see `cli.errors`.
 
     Raises:
-        SystemExit: Raised by argparse for `--help`, `--version` and usage errors.
+        SystemExit: After Ctrl-C.
         BaseException: With `run`, whatever the script raises.
     """
     return commands.main(sys.argv[1:] if argv is None else argv)

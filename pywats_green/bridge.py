@@ -31,6 +31,7 @@ from greenlet import getcurrent, greenlet
 
 from pywats_green.admission_time import ATTRIBUTE as ADMISSION_TIME
 from pywats_green.admission_time import seconds_of
+from pywats_green.causes import noted
 from pywats_green.exceptions import EventLoopRequiredError
 from pywats_green.lent_loop import LentLoop, Loan
 from pywats_green.no_loop import describe, locate
@@ -107,13 +108,13 @@ class DeadlineExceeded(gevent.Timeout):
     """Raised in a greenlet whose deadline has expired; a BaseException, like `gevent.Timeout`.
 
     Args:
-        deadline: The deadline.
-        seconds: Its length.
+        deadline: The deadline; its length is the seconds.
     """
 
     def __init__(self, deadline: Deadline, seconds: float) -> None:
         super().__init__(seconds)  # never started; sets the message
         self.deadline = deadline
+        self.during = ""  # the request that it ended
 
 
 class _Group(dict[Deadline, None]):
@@ -123,8 +124,7 @@ class _Group(dict[Deadline, None]):
         super().__init__()
         # A timer of nan seconds would stop all timers of the hub, so this turns nan into 0.
         self.seconds = min(max(0.0, seconds), _LONGEST)
-        # Once started, it keeps running while deadlines come and go, but only keeps the event loop
-        # alive while there are any.
+        # Once started, it keeps running; the event loop it keeps alive while there are deadlines.
         self.timer: Any = None
 
     def add(self, deadline: Deadline) -> None:
@@ -244,8 +244,7 @@ def drive(  # noqa: C901, PLR0912  # one function, which keeps calls cheap
         while True:
             awaited = coroutine.send(reply) if interrupt is None else coroutine.throw(interrupt)
             if deadline is None and timeout is not None:
-                # It cannot have blocked before, so the clock starts here.
-                deadline = set_deadline(timeout)
+                deadline = set_deadline(timeout)  # it cannot have blocked before
             reply = None if deadline is None else deadline.at
             interrupt = None
             if awaited is not MAY_BLOCK:
@@ -260,7 +259,8 @@ def drive(  # noqa: C901, PLR0912  # one function, which keeps calls cheap
         if loan is not None and loan.is_waiting:
             with suppress(CancelledError):
                 return _cancel(coroutine, loan)  # its cleanup decides, as under `asyncio.wait_for`
-        raise TimeoutError(f"Operation timed out after {timeout}s{deadline.beside}") from None
+        late = TimeoutError(f"Operation timed out after {timeout}s{deadline.beside}")
+        raise noted(late, expired.during) from None
     except CancelledError as exc:
         raise futures.CancelledError from exc
     except RuntimeError as exc:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-from pywats_green.exceptions import SettingsError
+from pywats_green.exceptions import PywatsGreenError, SettingsError
 from pywats_green.redaction import Secret, guarded_url
 from pywats_green.ttls import FrozenTTLs, parse_ttls, require_seconds, require_ttls
 
@@ -184,7 +184,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
             if name not in _PAIRED:
                 Settings(**{name: values[name]})  # singly, so that errors name the variable
         except ValueError as exc:
-            raise SettingsError(f"{variable}={text!r} does not fit: {exc}") from exc
+            raise SettingsError(f"{variable}={text!r} does not fit: {exc}") from None
     return Settings(**values)
 
 
@@ -231,6 +231,16 @@ in_force = Settings()
 """The settings in force, once the environment was read; for what every request looks at."""
 
 _environment_was_read = False
+
+refused: PywatsGreenError | None = None
+"""Why a command of this package must not go on; `doctor` does, and shows it."""
+
+
+def refuse(error: PywatsGreenError) -> None:
+    """Note why a command must not go on, and let the defaults be in force."""
+    global refused, _environment_was_read  # at start, once
+    refused, _environment_was_read = refused or error, True
+
 
 _followers: list[Callable[[Settings], object]] = []
 

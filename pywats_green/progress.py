@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TextIO, Union, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, Union, runtime_checkable
 
 from pywats_green.exceptions import ArgumentTypeError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Display
 
 ProgressCallback = Callable[[int, int], object]
 """Called with (completed, total)."""
@@ -37,18 +40,20 @@ class RichProgress(Protocol):
 Progress = Union[bool, ProgressCallback, TqdmBar, RichProgress, None]  # noqa: UP007  # at run time
 """What `progress=` takes: True for a bar on stderr; None or False for no report."""
 
-_WIDTH = 30
 _INTERVAL = 0.1  # seconds between redraws
+_WIDEST, _NARROWEST = 30, 4  # characters of the bar
+_FIGURES = 28  # characters that count, rate and time left take
 
 
 class Bar:
-    """Draws a progress bar; if the stream is not a terminal, only one line at the end.
+    """Draws a bar with rate and time left; where there is no terminal, one line at the end.
 
     Args:
         label: What is being counted.
         stream: Where to draw. None: stderr; a process without a console has none (pythonw), so
             nothing is drawn.
         clock: Monotonic clock, in seconds.
+        may_grow: Whether the total may grow after all was completed; then `finish` ends the bar.
     """
 
     def __init__(
@@ -56,27 +61,81 @@ class Bar:
         label: str = "",
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        may_grow: bool = False,
     ) -> None:
-        self._label = f"{label} " if label else ""
+        self._label = label
         self._stream: TextIO | None = stream or sys.stderr
         self._clock = clock
+        self._may_grow = may_grow
+        self._display: Display | None = None
         self._drawn_at = float("-inf")
+        self._last = 0, 0
 
     def __call__(self, completed: int, total: int) -> None:
         """Show that `completed` of `total` are done."""
         if self._stream is None:
             return
-        now, last = self._clock(), completed >= total
-        if not last and (not self._stream.isatty() or now - self._drawn_at < _INTERVAL):
+        self._last = completed, total
+        is_end = completed >= total and not self._may_grow
+        if not self._stream.isatty():
+            if is_end:
+                self._stream.write(f"{self._label} {completed}/{total}\n".lstrip())
+                self._stream.flush()
             return
-        self._drawn_at = now
-        filled = _WIDTH * completed // total if total else _WIDTH
-        start = "\r" if self._stream.isatty() else ""
-        bar = "#" * filled + "." * (_WIDTH - filled)
-        self._stream.write(f"{start}{self._label}[{bar}] {completed}/{total}")
-        if last:
-            self._stream.write("\n")
-        self._stream.flush()
+        now = self._clock()
+        if is_end or now - self._drawn_at >= _INTERVAL:
+            self._drawn_at = now
+            self._draw(completed, total)
+        if is_end:
+            self.finish()
+
+    def finish(self) -> None:
+        """Draw the last state and end the line."""
+        if self._display is not None:
+            self._draw(*self._last)
+            self._display.stop()
+            self._display = None
+
+    def _draw(self, completed: int, total: int) -> None:
+        if self._display is None:
+            self._display = self._started()
+        (task,) = self._display.tasks
+        self._display.update(task.id, completed=completed, total=total)
+        speed = task.finished_speed or task.speed
+        self._display.update(task.id, rate="" if speed is None else f"{speed:,.1f}/s")
+        self._display.refresh()
+
+    def _started(self) -> Display:
+        # Imported here, because most programs need no bar, and it takes a while.
+        from rich.console import Console  # noqa: PLC0415
+        from rich.progress import (  # noqa: PLC0415
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        console = Console(file=self._stream, emoji=False, highlight=False)
+        room = console.width - _FIGURES
+        width = room - len(self._label)
+        display = Progress(
+            *([TextColumn("{task.description}", markup=False)] if self._label else []),
+            *([BarColumn(min(_WIDEST, width))] if width >= _NARROWEST else []),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            console=console,
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=self._may_grow,  # as `finish` will be called,
+            get_time=self._clock,
+        )
+        display.add_task(self._label[:room], total=None, rate="")
+        display.start()
+        console.show_cursor()  # whoever is killed cannot bring it back
+        return display
 
 
 def reporter(progress: Progress) -> ProgressCallback | None:

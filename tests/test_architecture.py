@@ -20,6 +20,7 @@ FLOORS = [
         "config",
         "exceptions",
         "causes",
+        "light_httpx",
         "no_loop",
         "progress",
         "redaction",

@@ -1,12 +1,18 @@
-"""The client that the commands use."""
+"""The server and the client that the commands use."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from pywats import pyWATS
+from pywats.core.exceptions import ConnectionError as WatsConnectionError
+from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 
-from pywats_green.cli.errors import WRONG_USE, CommandError
+from pywats_green.causes import causes
+from pywats_green.cli.errors import NOT_CONFIGURED, WRONG_USE, CommandError
+from pywats_green.config import BASE_URL, TOKEN
 from pywats_green.upstream.hooks.seams import is_installed
 
 
@@ -18,6 +24,37 @@ def require_green() -> None:
     """
     if not is_installed():
         raise CommandError("PYWATS_GREEN_DISABLE switches pywats_green off: unset it", WRONG_USE)
+
+
+def configured_server(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return base URL and token of the user's server.
+
+    Raises:
+        CommandError: One of them is missing, or the URL is none.
+    """
+    url, token = (environ.get(name, "").strip() for name in (BASE_URL, TOKEN))
+    missing = [name for name, value in ((BASE_URL, url), (TOKEN, token)) if not value]
+    if missing:
+        raise CommandError(
+            f"not configured: set {' and '.join(missing)} in the environment", NOT_CONFIGURED
+        )
+    if not _is_url(url):
+        raise CommandError(
+            f"{BASE_URL} is not a URL: set it to https://your-company.wats.com", NOT_CONFIGURED
+        )
+    return url, token
+
+
+def _is_url(text: str) -> bool:
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def is_away(error: BaseException) -> bool:
+    """Return whether an error means that the server did not answer."""
+    return any(
+        isinstance(found, (WatsConnectionError, WatsTimeoutError)) for found in causes(error)
+    )
 
 
 def new_client(base_url: str, token: str) -> Any:

@@ -2,65 +2,124 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import importlib
-import io
 import os
+import shutil
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple, NoReturn, Protocol, cast
+from typing import NamedTuple, NoReturn, Union, cast
 
+import click
+from click.shell_completion import shell_complete
+
+from pywats_green import config
 from pywats_green._version import __version__
-from pywats_green.cli.errors import WRONG_USE, CommandError, redact
+from pywats_green.cli.console import make_printable
+from pywats_green.cli.errors import INTERRUPTED, NOT_CONFIGURED, CommandError, redact
 
-PROGRAM = "python -m pywats_green"
-_PROGRAM_FLAGS = ("-m", "-c")  # a module, or code, instead of a script
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+SCRIPT = "pywats-green"  # the installed command
+PROGRAM = SCRIPT if Path(sys.argv[0]).stem == SCRIPT else "python -m pywats_green"
+COMPLETE = "_PYWATS_GREEN_COMPLETE"  # the variable by which a shell asks for completions
 
-
-class CommandModule(Protocol):
-    """The interface of a command's module."""
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Add the command's arguments."""
-
-    def execute(self, options: argparse.Namespace) -> int:
-        """Run the command and return the exit status."""
+Outcome = Union[int, Callable[[], int]]  # noqa: UP007  # at run time
+"""What a command returns: the exit status, or the user's program that is to be run for it."""
 
 
-class Command(NamedTuple):
+class Entry(NamedTuple):
     """One row of the table.
 
     Attributes:
-        name: Name of the command, and of its module in `pywats_green.cli`.
+        name: Name of the command, and of its module in `pywats_green.cli`, which has it as
+            `command`.
         summary: One line for `--help`.
-        is_script: Whether it runs a user's script: the first positional argument ends the options,
-            and signals and errors are left to the script.
+        is_program: Whether it runs the user's own program, to which output, signals and errors are
+            left.
     """
 
     name: str
     summary: str
-    is_script: bool = False
+    is_program: bool = False
 
-    def load(self) -> CommandModule:
+    def load(self) -> click.Command:
         """Import the module. Only the command that runs is imported."""
-        return cast("CommandModule", importlib.import_module(f"pywats_green.cli.{self.name}"))
+        module = importlib.import_module(f"pywats_green.cli.{self.name}")
+        found = cast("click.Command", module.command)
+        found.name, found.short_help = self.name, self.summary
+        return _fitting(found)
 
 
 COMMANDS = (
-    Command("demo", "measure reports, products and assets: one by one and green"),
-    Command("run", "run a Python script or module green, without changing it", is_script=True),
-    Command("drain", "send the reports waiting in a folder"),
-    Command("queue", "show and change what is in the folder of a queue"),
-    Command("serve", "run the embedded WATS server for your own tests"),
-    Command("kernel", "start a green kernel for notebooks, or install its kernel spec"),
-    Command("doctor", "check this installation, and that calls run green on it"),
+    Entry("demo", "Measure reports, products and assets: one by one and green."),
+    Entry("run", "Run a Python script or module green, without changing it.", is_program=True),
+    Entry("drain", "Send the reports waiting in a folder."),
+    Entry("queue", "Show and change what is in the folder of a queue."),
+    Entry("fleet", "Show who shares a rate limit, and how much of it is used."),
+    Entry("bench", "Measure how many calls at once pay at your own server."),
+    Entry("doctor", "Check this installation, and your server."),
+    Entry("serve", "Run the embedded WATS server for your own tests."),
+    Entry("kernel", "Start a green kernel for notebooks, or install its kernel spec."),
+    Entry("completion", "Print the script that completes commands in your shell."),
 )
+
+_MOST_COLUMNS = 100
+
+
+class _Formatter(click.HelpFormatter):
+    """Leaves room for the texts on narrow terminals."""
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        super().write_dl(rows, min(col_max, self.width // 3), col_spacing)
+
+
+class _Context(click.Context):
+    def make_formatter(self) -> click.HelpFormatter:
+        """Fit narrow terminals, too: click's own takes 50 columns at least."""
+        return _Formatter(width=min(shutil.get_terminal_size().columns, _MOST_COLUMNS) - 2)
+
+
+def _fitting(command: click.Command) -> click.Command:
+    """Let the help of a command and those below it fit."""
+    command.context_class = _Context
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        _fitting(below)
+    return command
+
+
+class _Program(click.Group):
+    """All commands, by name; each is loaded when it is chosen."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return [entry.name for entry in COMMANDS]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        for entry in COMMANDS:
+            if entry.name == name:
+                command = entry.load()
+        return name, command, rest
+
+
+program = _Program(
+    help="Runs the blocking pywats client concurrently in gevent greenlets.",
+    epilog=(
+        "Exit status: 0 done; 1 something failed, remains or is in quarantine; 2 wrong use; "
+        "3 not configured; 4 the server is away."
+    ),
+    commands={
+        entry.name: click.Command(entry.name, short_help=entry.summary) for entry in COMMANDS
+    },
+)
+_fitting(program)
+click.version_option(__version__, prog_name="pywats_green", message="%(prog)s %(version)s")(program)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -73,28 +132,42 @@ def main(argv: Sequence[str]) -> int:
         The exit status.
 
     Raises:
-        SystemExit: After `--help`, `--version`, a usage error and Ctrl-C.
+        SystemExit: After Ctrl-C.
+        BaseException: Whatever a program raises that `run` runs.
     """
-    own, rest = split_script(argv)
-    parser = _parser(own[0] if own else "")
-    options = parser.parse_args(own)
-    if options.command is None:
-        parser.print_help(sys.stderr)
-        return WRONG_USE
-    command: Command = options.command
-    if not command.is_script:
-        _make_printable()
+    name = argv[0] if argv else ""
+    if not any(entry.is_program and entry.name == name for entry in COMMANDS):
+        make_printable()
     try:
-        if command.is_script:
-            options.script_args = rest
-            return command.load().execute(options)
         with quiet_interrupt():
-            return command.load().execute(options)
+            outcome = _invoke([*argv])
+        return outcome() if callable(outcome) else outcome
     except CommandError as exc:
-        print(f"{PROGRAM} {command.name}: {redact(exc)}", file=sys.stderr)
+        make_printable()
+        print(f"{PROGRAM} {name}: {redact(exc)}", file=sys.stderr)
         return exc.status
+
+
+def _invoke(words: list[str]) -> Outcome:
+    instruction = os.environ.get(COMPLETE)
+    if instruction:
+        return shell_complete(program, {}, SCRIPT, COMPLETE, instruction)
+    if config.refused is not None and words[:1] != ["doctor"]:
+        raise CommandError(str(config.refused), NOT_CONFIGURED)
+    try:
+        with program.make_context(PROGRAM, words) as context:
+            return cast("Outcome", program.invoke(context))
+    except click.exceptions.Exit as exc:  # after --help and --version
+        return exc.exit_code
+    except click.ClickException as exc:
+        make_printable()
+        exc.show()
+        return exc.exit_code
+    except click.Abort:  # a question was not answered with yes
+        print(file=sys.stderr)
+        raise CommandError("stopped: nothing was done") from None
     except OSError as exc:
-        if command.is_script or not _nobody_reads(exc):
+        if not _nobody_reads(exc):
             raise
         # Nobody reads stdout any more; flushing its buffer must not raise at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -104,57 +177,6 @@ def main(argv: Sequence[str]) -> int:
 def _nobody_reads(error: OSError) -> bool:
     """Return whether an error means that nobody reads stdout, which Windows calls EINVAL."""
     return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
-
-
-def _make_printable() -> None:
-    """Let everything be printed: without a console (pythonw), and in its code page with one."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # for good
-        elif isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="backslashreplace")
-
-
-def split_script(argv: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Separate this program's arguments from those of a script.
-
-    Args:
-        argv: The arguments after the program name.
-
-    Returns:
-        The arguments for argparse, up to and including the script; those for the script, unchanged.
-    """
-    words = list(argv)
-    if words and any(command.is_script and command.name == words[0] for command in COMMANDS):
-        for position, word in enumerate(words[1:], start=2):
-            names_program = words[position - 2] in _PROGRAM_FLAGS
-            if names_program or not word.startswith("-") or _has_program_attached(word):
-                return words[:position], words[position:]
-    return words, []
-
-
-def _has_program_attached(word: str) -> bool:
-    return word.startswith(_PROGRAM_FLAGS) and word not in _PROGRAM_FLAGS
-
-
-def _parser(chosen: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=PROGRAM,
-        description="Runs the blocking pywats client concurrently in gevent greenlets.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"pywats_green {__version__}")
-    parser.set_defaults(command=None)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in COMMANDS:
-        sub = commands.add_parser(
-            command.name, help=command.summary, description=command.summary, allow_abbrev=False
-        )
-        sub.set_defaults(command=command)
-        if command.name == chosen:
-            command.load().add_arguments(sub)
-    return parser
 
 
 @contextmanager

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from itertools import cycle, islice
-from typing import Any
+from typing import Any, NamedTuple
 
+import click
 from pywats.core.throttle import configure_throttling
 
 from pywats_green.cli import options as option
 from pywats_green.cli import workload
-from pywats_green.cli.clients import new_client, require_green
-from pywats_green.cli.demo_output import DemoResult, as_json, as_text
+from pywats_green.cli.clients import is_away, new_client, require_green
+from pywats_green.cli.console import out
+from pywats_green.cli.demo_output import DemoResult, as_json, print_result
 from pywats_green.cli.embedded import embedded_server, without_proxy
-from pywats_green.cli.errors import WRONG_USE, CommandError, redact
+from pywats_green.cli.errors import FAILED, NOT_CONFIGURED, UNAVAILABLE, CommandError, redact
 from pywats_green.cli.measuring import Comparison, Job, Run, green, one_by_one
 from pywats_green.config import BASE_URL, TOKEN, environment
 from pywats_green.progress import Bar, ProgressCallback
@@ -27,44 +28,48 @@ SAMPLE = 15
 OWN_SAMPLE = 10
 OWN_READS = 40
 
-LABEL_WIDTH = 27
+LABEL_WIDTH = 19
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.epilog = (
-        "With PYWATS_GREEN_BASE_URL and PYWATS_GREEN_TOKEN set, it only reads, from that server: "
-        "fewer than 200 requests, within upstream's limit of 500 a minute."
+class Options(NamedTuple):
+    """The options of the command, as given."""
+
+    reports: int
+    concurrency: int
+    latency: float
+    as_json: bool
+
+
+@click.command(
+    epilog=(
+        f"With {BASE_URL} and {TOKEN} set, it only reads, from that server: fewer than 200 "
+        "requests, within upstream's limit of 500 a minute."
     )
-    parser.add_argument(
-        "--reports", type=option.positive_int, default=300, metavar="N",
-        help="reports to submit and objects to read, embedded server only (%(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--concurrency", type=option.positive_int, default=50, metavar="N",
-        help="green calls in flight (%(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--latency", type=option.seconds, default=0.05, metavar="SECONDS",
-        help="delay of each answer of the embedded server (%(default)s)",
-    )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
-
-
-def execute(options: argparse.Namespace) -> int:
-    """Measure and print.
-
-    Returns:
-        0 if every call succeeded and the server has every report once, else 1.
-
-    Raises:
-        CommandError: It cannot start, or reading from the server fails.
-    """
+)  # fmt: skip
+@click.option(
+    "--reports", type=option.COUNT, default=300, metavar="N", show_default=True,
+    help="Reports to submit and objects to read, embedded server only.",
+)  # fmt: skip
+@click.option(
+    "--concurrency", type=option.COUNT, default=50, metavar="N", show_default=True,
+    help="Green calls in flight.",
+)  # fmt: skip
+@click.option(
+    "--latency", type=option.SECONDS, default=0.05, show_default=True,
+    help="Delay of each answer of the embedded server, in seconds.",
+)  # fmt: skip
+@option.as_json
+def command(**given: Any) -> int:
+    """Measure reports, products and assets: one by one and green."""
+    options = Options(**given)
     require_green()
     own = own_server(environment())
-    result = _on_own_server(*own, options) if own else _on_embedded_server(options)
-    print(json.dumps(as_json(result)) if options.json else "\n" + as_text(result))
-    return 0 if result.ok else 1
+    result = _on_own_server(*own, options) if own else on_embedded_server(options)
+    if options.as_json:
+        print(json.dumps(as_json(result)))
+    else:
+        print_result(out(), result)
+    return 0 if result.ok else FAILED
 
 
 def own_server(environ: Mapping[str, str]) -> tuple[str, str] | None:
@@ -82,12 +87,13 @@ def own_server(environ: Mapping[str, str]) -> tuple[str, str] | None:
         raise CommandError(
             f"{present} is set, but {missing} is not: set both to read from your own server, or "
             "neither to use the embedded one",
-            WRONG_USE,
+            NOT_CONFIGURED,
         )
     return None
 
 
-def _on_embedded_server(options: argparse.Namespace) -> DemoResult:
+def on_embedded_server(options: Options) -> DemoResult:
+    """Measure on the embedded server, reports included."""
     count, sample = options.reports, min(SAMPLE, options.reports)
     with without_proxy(), embedded_server(latency=options.latency) as server:
         with _unthrottled_client(server) as api:
@@ -122,7 +128,7 @@ def _on_embedded_server(options: argparse.Namespace) -> DemoResult:
     )
 
 
-def _on_own_server(url: str, token: str, options: argparse.Namespace) -> DemoResult:
+def _on_own_server(url: str, token: str, options: Options) -> DemoResult:
     with new_client(url, token) as api:
         jobs = [job for job in workload.reading(api, *_listed(api, OWN_READS)) if job.items]
         if not jobs:
@@ -154,7 +160,8 @@ def _listed(api: Any, count: int) -> tuple[list[str], list[str], list[str]]:
     except Exception as exc:
         reason = str(getattr(exc, "message", exc)).rstrip(".")
         raise CommandError(
-            f"cannot read from the server: {reason}. Check its address and the token"
+            f"cannot read from the server: {reason}. Check its address and the token",
+            UNAVAILABLE if is_away(exc) else FAILED,
         ) from exc
 
 
@@ -177,7 +184,7 @@ def _shifted(bar: ProgressCallback, before: int, total: int) -> ProgressCallback
 
 
 def _measured_green(jobs: Sequence[Job], concurrency: int) -> list[Run]:
-    return [green(job, concurrency, _bar(f"green, {job.name}")) for job in jobs]
+    return [green(job, concurrency, _bar(job.name)) for job in jobs]
 
 
 def _paired(

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
+from rich.console import Console
+from rich.text import Text
+
 from pywats_green._version import __version__
 from pywats_green.cli.errors import redact
 from pywats_green.cli.measuring import Comparison, Run
-from pywats_green.cli.table import GAP, aligned
+from pywats_green.cli.tables import Cell, Column, print_table
 from pywats_green.upstream.hooks.versions import DISTRIBUTION
 
 
@@ -50,13 +53,20 @@ class DemoResult:
         return self.each_once and not self.errors
 
 
-def as_text(result: DemoResult) -> str:
-    """Return the lines to print."""
-    lines = [*_heading(result), "", *_table(result), ""]
+def print_result(console: Console, result: DemoResult) -> None:
+    """Print the results.
+
+    Args:
+        console: Where.
+        result: They.
+    """
+    console.print(*_heading(result), sep="\n")
+    console.print()
+    print_table(console, _COLUMNS, [_row(job) for job in result.comparisons])
+    console.print()
     if result.errors:
-        lines.append(f"First error: {redact(result.errors[0])}")
-    lines.append(_closing(result))
-    return "\n".join(lines)
+        console.print(Text(f"First error: {redact(result.errors[0])}", "red"))
+    console.print(Text(_closing(result), "green" if result.ok else "red"))
 
 
 def as_json(result: DemoResult) -> dict[str, Any]:
@@ -108,6 +118,7 @@ def _versions() -> dict[str, str]:
 
 def _heading(result: DemoResult) -> list[str]:
     sample = max(job.one_by_one.calls for job in result.comparisons)
+    calls = max(job.green.calls for job in result.comparisons)
     if result.own_url is None:
         server = (
             f"Embedded WATS server, {result.latency * 1000:g} ms latency; "
@@ -119,29 +130,27 @@ def _heading(result: DemoResult) -> list[str]:
         ", ".join(f"{name} {version}" for name, version in _versions().items()),
         server,
         f"One by one: a plain loop over a sample of {sample} calls for each job.",
-        f"Green: pywats_green.Pool({result.concurrency}), all calls. Speed-up compares calls/s.",
+        f"Green: pywats_green.Pool({result.concurrency}), all calls ({calls} for each job).",
     ]
 
 
-def _table(result: DemoResult) -> list[str]:
-    columns = ["calls", "seconds", "calls/s"]
-    rows = [["job", *columns, *columns, "speed-up", "errors"]]
-    for job in result.comparisons:
-        speed_up, errors = f"{job.speed_up:.1f}x", str(len(job.errors))
-        rows.append([job.name, *_cells(job.one_by_one), *_cells(job.green), speed_up, errors])
-    lines = aligned(rows)
-    start = max(len(row[0]) for row in rows) + len(GAP)
-    first_end = lines[0].index(columns[-1]) + len(columns[-1])
-    second_end = lines[0].rindex(columns[-1]) + len(columns[-1])
-    groups = [
-        " one by one ".center(first_end - start, "-"),
-        " green ".center(second_end - first_end - len(GAP), "-"),
-    ]
-    return [" " * start + GAP.join(groups), *lines]
+_COLUMNS = (
+    Column("job"),
+    Column("one by one", right=True),
+    Column("green", right=True),
+    Column("speed-up", right=True),
+    Column("errors", right=True),
+)
 
 
-def _cells(run: Run) -> list[str]:
-    return [str(run.calls), f"{run.seconds:.2f}", f"{run.rate:,.0f}"]
+def _row(job: Comparison) -> tuple[Cell, ...]:
+    return (
+        job.name,
+        f"{job.one_by_one.rate:,.1f}/s",
+        Text(f"{job.green.rate:,.1f}/s", "green"),
+        Text(f"{job.speed_up:.1f}x", "bold"),
+        Text(str(len(job.errors)), "red" if job.errors else ""),
+    )
 
 
 def _closing(result: DemoResult) -> str:

@@ -1,47 +1,60 @@
-"""`doctor`: checks this installation, and that calls run green on it."""
+"""`doctor`: checks this installation, that calls run green on it, and the user's server."""
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import Counter
 from collections.abc import Sequence
-from textwrap import fill
+
+import click
+from rich.console import Console
+from rich.text import Text
 
 from pywats_green._version import __version__
-from pywats_green.cli.checks import SECTIONS, Row
-from pywats_green.cli.table import GAP, aligned
-
-WIDTH = 120  # of a line; longer ones are wrapped
+from pywats_green.cli import options as option
+from pywats_green.cli.checks import SECTIONS, Row, server
+from pywats_green.cli.console import out
+from pywats_green.cli.errors import FAILED, UNAVAILABLE
+from pywats_green.cli.tables import Column, print_table
 
 Findings = Sequence[tuple[str, Sequence[Row]]]
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.epilog = "Exit status: 0 if nothing fails (warnings are allowed), else 1."
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
-def execute(options: argparse.Namespace) -> int:
-    """Check and print.
-
-    Returns:
-        0 if nothing fails, else 1.
-    """
-    findings = [
-        (section.title, [row for check in section.checks for row in check()])
-        for section in SECTIONS
-    ]
-    print(as_json(findings) if options.json else as_text(findings))
-    return 0 if _counts(findings)["fail"] == 0 else 1
+@click.command(
+    epilog=(
+        "Exit status: 0 if nothing fails (warnings are allowed), else 1; with --server, 3 if it is "
+        "not configured, and 4 if it is away."
+    )
+)  # fmt: skip
+@click.option(
+    "--server", "asks_server", is_flag=True,
+    help="Also check the server that PYWATS_GREEN_BASE_URL and PYWATS_GREEN_TOKEN name, by about "
+    "ten requests that only read.",
+)  # fmt: skip
+@option.as_json
+def command(asks_server: bool, as_json: bool) -> int:
+    """Check this installation, and that calls run green on it."""
+    sections = [(section.title, section.checks) for section in SECTIONS]
+    if asks_server:
+        sections.append(("Server", server.checks()))
+    findings = [(title, [row for check in checks for row in check()]) for title, checks in sections]
+    if as_json:
+        print(as_line(findings))
+    else:
+        print_findings(out(), findings)
+    failed = [row.id for _, rows in findings for row in rows if row.status == "fail"]
+    if server.REACHED in failed:
+        return UNAVAILABLE
+    return FAILED if failed else 0
 
 
 def _counts(findings: Findings) -> Counter[str]:
     return Counter(row.status for _, rows in findings for row in rows)
 
 
-def as_json(findings: Findings) -> str:
+def as_line(findings: Findings) -> str:
     """Return the findings as one line of JSON."""
     counts = _counts(findings)
     return json.dumps(
@@ -56,18 +69,34 @@ def as_json(findings: Findings) -> str:
     )
 
 
-def as_text(findings: Findings) -> str:
-    """Return the text to print: for each section, a heading and its rows with their advice."""
-    lines = []
+_COLUMNS = (Column(""), Column(""), Column("", wraps=True))
+_NARROW = 70  # characters; below them, what was found stands under the name
+
+
+def print_findings(console: Console, findings: Findings) -> None:
+    """Print a heading for each section, and its rows with their advice."""
     for title, rows in findings:
-        lines.append(title)
-        table = aligned([[row.status.ljust(4), row.id, row.finding] for row in rows], left=3)
-        for row, line in zip(rows, table, strict=True):
-            indent = GAP + " " * line.index(row.finding)
-            lines.append(fill(GAP + line, WIDTH, subsequent_indent=indent))
-            if row.advice:
-                lines.append(fill(f"{indent}-> {row.advice}", WIDTH, subsequent_indent=indent))
-        lines.append("")
+        console.print(Text(title, "bold"))
+        if console.width < _NARROW:
+            print_table(console, _COLUMNS[1:], [_block(row) for row in rows], indent=2)
+        else:
+            print_table(console, _COLUMNS, [line for row in rows for line in _lines(row)], indent=2)
+        console.print()
     counts = _counts(findings)
-    lines.append(f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail")
-    return "\n".join(lines)
+    console.print(f"{counts['ok']} ok, {counts['warn']} warn, {counts['fail']} fail")
+
+
+def _lines(row: Row) -> list[tuple[Text, str, Text]]:
+    colour = _COLOURS[row.status]
+    lines = [(Text(row.status, colour), row.id, Text(row.finding))]
+    if row.advice:
+        lines.append((Text(), "", Text(f"-> {row.advice}", colour)))
+    return lines
+
+
+def _block(row: Row) -> tuple[Text, Text]:
+    colour = _COLOURS[row.status]
+    text = Text(f"{row.id}\n{row.finding}")
+    if row.advice:
+        text.append(f"\n-> {row.advice}", colour)
+    return Text(row.status, colour), text

@@ -2,99 +2,108 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
+import click
 import gevent
+from rich.console import Console
+from rich.text import Text
 
 from pywats_green.cli import options as option
-from pywats_green.cli.clients import new_client, require_green
-from pywats_green.cli.errors import FAILED, CommandError, redact
-from pywats_green.cli.queue.folder import opened_queue, plain, say
-from pywats_green.cli.queue.progress import LiveBar, Pauses, told_lines
-from pywats_green.cli.table import aligned
+from pywats_green.cli.clients import configured_server, new_client, require_green
+from pywats_green.cli.commands import PROGRAM
+from pywats_green.cli.console import out, plain, say
+from pywats_green.cli.errors import FAILED, NOT_CONFIGURED, UNAVAILABLE, CommandError, redact
+from pywats_green.cli.queue.folder import opened_queue
+from pywats_green.cli.queue.panel import watch_panel
+from pywats_green.cli.queue.told import Pauses, told_lines
+from pywats_green.cli.tables import Cell, Column, print_table
 from pywats_green.config import ACCEPT, ANY_2XX, BASE_URL, TOKEN, accepts_any_2xx, environment
 from pywats_green.exceptions import InvalidArgumentError, SettingsError
+from pywats_green.progress import Bar
 from pywats_green.queue.drain.statistics import DrainSummary
 from pywats_green.queue.signals import stopping_on_signals
 from pywats_green.queue.source import remaining_in
 from pywats_green.upstream.features.queues.processor import QueueProcessor
 from pywats_green.upstream.features.queues.submission import Accept, any_2xx
 
-NOT_CONFIGURED = 3
-UNAVAILABLE = 4
-
 STOP_TIMEOUT = 30.0  # seconds that a signal gives the reports in flight
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.epilog = (
+class Options(NamedTuple):
+    """The options of the command, as given."""
+
+    folder: str
+    watch: bool
+    timeout: float | None
+    give_up_after: float
+    concurrency: int
+    max_attempts: int
+    order_by: str | None
+    keep_quarantined: float | None
+    accept: str | None
+    status: str | None
+    as_json: bool
+
+
+@click.command(
+    epilog=(
         f"Server and token are read from {BASE_URL} and {TOKEN}; {ACCEPT}={ANY_2XX} is the same as "
         f"--accept {ANY_2XX}. Ctrl-C and SIGTERM let reports in flight finish (up to "
         f"{STOP_TIMEOUT:g} seconds; a second signal ends at once); the rest stays in the folder. "
         "Exit status: 0 all sent; 1 some are in quarantine or remain; 2 wrong use; 3 not "
         "configured; 4 nothing was being sent at the end, and the line on stderr says why."
     )
-    parser.add_argument("folder", metavar="FOLDER", help="the folder of the queue")
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument(
-        "--watch", action="store_true", help="keep sending what arrives, until a signal"
-    )
-    length.add_argument(
-        "--timeout", type=option.timeout, metavar="SECONDS", help="end after this time (no limit)"
-    )
-    parser.add_argument(
-        "--give-up-after", type=option.seconds, default=60.0, metavar="SECONDS",
-        help="end after this time in which nothing could be sent; ignored with --watch (60)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--concurrency", type=option.positive_int, default=20, metavar="N",
-        help="reports in flight (%(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--max-attempts", type=option.positive_int, default=5, metavar="N",
-        help="failed attempts after which a report goes to quarantine (%(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--order-by", metavar="FIELD",
-        help="send reports with the same value of this field one after another, such as sn (any)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--keep-quarantined", type=option.timeout, metavar="SECONDS",
-        help="delete what has been in quarantine for longer (never)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--accept",
-        choices=[ANY_2XX],
-        help="what counts as delivered: every 2xx, even without a receipt from WATS",
-    )
-    parser.add_argument(
-        "--status", metavar="HOST:PORT",
-        help="serve a status page there meanwhile, such as 127.0.0.1:8080 (none)",
-    )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print the result as JSON, one line")
-
-
-def execute(options: argparse.Namespace) -> int:
-    """Drain and print.
-
-    Returns:
-        0 all sent, 1 something is in quarantine or remains, 4 sending was paused.
-
-    Raises:
-        CommandError: It cannot start, or the folder failed.
-    """
+)  # fmt: skip
+@option.folder
+@click.option("--watch", is_flag=True, help="Keep sending what arrives, until a signal.")
+@click.option(
+    "--timeout", type=option.TIMEOUT, help="End after this time.  [default: no limit]",
+)  # fmt: skip
+@click.option(
+    "--give-up-after", type=option.SECONDS, default=60.0, show_default=True,
+    help="End after this time in which nothing could be sent; ignored with --watch.",
+)  # fmt: skip
+@click.option(
+    "--concurrency", type=option.COUNT, default=20, metavar="N", show_default=True,
+    help="Reports in flight.",
+)  # fmt: skip
+@click.option(
+    "--max-attempts", type=option.COUNT, default=5, metavar="N", show_default=True,
+    help="Failed attempts after which a report goes to quarantine.",
+)  # fmt: skip
+@click.option(
+    "--order-by", metavar="FIELD",
+    help="Send reports with the same value of this field one after another, such as sn.",
+)  # fmt: skip
+@click.option(
+    "--keep-quarantined", type=option.TIMEOUT,
+    help="Delete what has been in quarantine for longer.  [default: never]",
+)  # fmt: skip
+@click.option(
+    "--accept", type=click.Choice([ANY_2XX]),
+    help="What counts as delivered: every 2xx, even without a receipt from WATS.",
+)  # fmt: skip
+@click.option(
+    "--status", metavar="HOST:PORT",
+    help="Serve a status page there meanwhile, such as 127.0.0.1:8080.",
+)  # fmt: skip
+@option.as_json
+def command(**given: Any) -> int:
+    """Send the reports waiting in FOLDER, and print what was done."""
+    options = Options(**given)
+    if options.watch and options.timeout is not None:
+        raise click.UsageError("--timeout is not allowed with --watch.")
     require_green()
     with opened_queue(
         options.folder, order_by=options.order_by, keep_quarantined=options.keep_quarantined
     ) as queue:
-        url, token = _server(environment())
+        url, token = configured_server(environment())
         accept = _accept(options.accept, environment())
         with told_lines(), new_client(url, token) as api, _status_page(options.status):
             processor = QueueProcessor(
@@ -137,28 +146,9 @@ def _accept(option: str | None, environ: Mapping[str, str]) -> Accept | None:
         raise CommandError(str(exc), NOT_CONFIGURED) from exc
 
 
-def _server(environ: Mapping[str, str]) -> tuple[str, str]:
-    url, token = (environ.get(name, "").strip() for name in (BASE_URL, TOKEN))
-    missing = [name for name, value in ((BASE_URL, url), (TOKEN, token)) if not value]
-    if missing:
-        raise CommandError(
-            f"not configured: set {' and '.join(missing)} in the environment", NOT_CONFIGURED
-        )
-    if not _is_url(url):
-        raise CommandError(
-            f"{BASE_URL} is not a URL: set it to https://your-company.wats.com", NOT_CONFIGURED
-        )
-    return url, token
-
-
-def _is_url(text: str) -> bool:
-    parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
-
-
-def _drain(processor: QueueProcessor, options: argparse.Namespace) -> DrainSummary:
-    bar = LiveBar() if sys.stderr.isatty() else None
-    with _stopping_on_signals(processor):
+def _drain(processor: QueueProcessor, options: Options) -> DrainSummary:
+    bar = Bar("sent", may_grow=True) if sys.stderr.isatty() else None
+    with _stopping(processor):
         try:
             return processor.drain(progress=bar, timeout=options.timeout)
         finally:
@@ -166,19 +156,13 @@ def _drain(processor: QueueProcessor, options: argparse.Namespace) -> DrainSumma
                 bar.finish()
 
 
-def _stopping_on_signals(processor: QueueProcessor) -> AbstractContextManager[None]:
-    # In a greenlet, because stop blocks, and a second signal must still be handled.
-    return stopping_on_signals(
-        lambda hurry: gevent.spawn(processor.stop, 0.0 if hurry else STOP_TIMEOUT)
-    )
-
-
-def _watch(processor: QueueProcessor, options: argparse.Namespace) -> DrainSummary:
+def _watch(processor: QueueProcessor, options: Options) -> DrainSummary:
     started = time.monotonic()
-    with _stopping_on_signals(processor):
+    with _stopping(processor):
         # Only now, because whoever reads this line may send a signal.
         say(f"watching {options.folder}; Ctrl-C ends it")
-        processor.run()
+        with watch_panel(processor):
+            processor.run()
     elapsed = time.monotonic() - started
     done = processor.stats()
     return DrainSummary(
@@ -192,19 +176,33 @@ def _watch(processor: QueueProcessor, options: argparse.Namespace) -> DrainSumma
     )
 
 
-def _report(summary: DrainSummary, options: argparse.Namespace) -> int:
+def _stopping(processor: QueueProcessor) -> AbstractContextManager[None]:
+    """Let Ctrl-C and SIGTERM end a drain, and say so."""
+
+    def stop(hurry: bool) -> None:
+        if hurry:
+            say("stopping now; what was being sent goes back to the folder")
+        else:
+            say(f"stopping, up to {STOP_TIMEOUT:g} s; again to stop now")
+        # In a greenlet, because stop blocks, and a second signal must still be handled.
+        gevent.spawn(processor.stop, 0.0 if hurry else STOP_TIMEOUT)
+
+    return stopping_on_signals(stop)
+
+
+def _report(summary: DrainSummary, options: Options) -> int:
     reason = None if summary.paused_reason is None else redact(summary.paused_reason)
     status = FAILED if summary.quarantined or summary.remaining else 0
     if reason is not None and summary.remaining:
         status = UNAVAILABLE
-    if options.json:
+    if options.as_json:
         print(json.dumps({**summary._asdict(), "paused_reason": reason, "exit_status": status}))
     else:
-        print(_as_text(summary))
+        print_summary(out(), summary)
     if status == UNAVAILABLE:
         say(f"{reason}{_advice(str(reason))}; nothing was lost")
     elif summary.quarantined:
-        say(f"to see why: python -m pywats_green queue list {options.folder} --state quarantined")
+        say(f"to see why: {PROGRAM} queue list {options.folder} --state quarantined")
     return status
 
 
@@ -226,13 +224,14 @@ def _advice(reason: str) -> str:
     return "".join(f": {text}" for text in found)
 
 
-def _as_text(summary: DrainSummary) -> str:
-    rows = [
+def print_summary(console: Console, summary: DrainSummary) -> None:
+    """Print what was done."""
+    rows: list[tuple[Cell, ...]] = [
         ("sent", f"{summary.submitted}"),
         ("tried again", f"{summary.retried}"),
-        ("in quarantine", f"{summary.quarantined}"),
-        ("remaining", f"{summary.remaining}"),
+        ("in quarantine", Text(f"{summary.quarantined}", "red" if summary.quarantined else "")),
+        ("remaining", Text(f"{summary.remaining}", "yellow" if summary.remaining else "")),
         ("seconds", f"{summary.elapsed:.2f}"),
         ("a second", f"{summary.rate:.1f}"),
     ]
-    return "\n".join(aligned(rows))
+    print_table(console, (Column(""), Column("", right=True)), rows)

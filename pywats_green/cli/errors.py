@@ -7,8 +7,12 @@ import re
 from pywats_green.config import TOKEN, environment
 from pywats_green.exceptions import PywatsGreenError
 
-FAILED = 1
+# Exit statuses, the same for all commands.
+FAILED = 1  # also: something remains or is in quarantine
 WRONG_USE = 2
+NOT_CONFIGURED = 3
+UNAVAILABLE = 4  # the server is away
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 _USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import click
 from gevent import monkey
 
 from pywats_green.cli.errors import CommandError
@@ -16,29 +16,21 @@ from pywats_green.cli.errors import CommandError
 NAME = "pywats-green"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument(
-        "--install", action="store_true", help="write the kernel spec, for Jupyter to start it"
-    )
-    what.add_argument("-f", dest="connection", metavar="FILE", help="start, as Jupyter does")
-    parser.add_argument(
-        "--prefix",
-        type=Path,
-        default=Path(sys.prefix),
-        help="where share/jupyter is; default: this environment",
-    )
-
-
-def execute(options: argparse.Namespace) -> int:
-    """Run the command and return the exit status.
-
-    Raises:
-        CommandError: ipykernel is not installed, or the folder cannot be written.
-    """
-    if options.install:
-        print(f"installed the kernel {NAME}: {install(options.prefix)}")
+@click.command()
+@click.option("--install", "installs", is_flag=True, help="Write the kernel spec, for Jupyter.")
+@click.option("-f", "connection", metavar="FILE", help="Start, as Jupyter does.")
+@click.option(
+    "--prefix",
+    type=click.Path(path_type=Path),
+    default=Path(sys.prefix),
+    help="Where share/jupyter is; default: this environment.",
+)
+def command(installs: bool, connection: str | None, prefix: Path) -> int:
+    """Start a green kernel for notebooks, or install its kernel spec."""
+    if installs == (connection is not None):
+        raise click.UsageError("Give one of --install and -f FILE.")
+    if installs:
+        print(f"installed the kernel {NAME}: {install(prefix)}")
         return 0
     try:
         heartbeat = import_module("ipykernel.heartbeat")  # optional, without types
@@ -51,7 +43,7 @@ def execute(options: argparse.Namespace) -> int:
     # The threads that watch the pipes of stdout and stderr would block every greenlet. What is
     # printed is shown all the same; what C code or a child writes goes to Jupyter's own log.
     kernelapp.IPKernelApp.launch_instance(
-        ["-f", options.connection, "--IPKernelApp.capture_fd_output=False"]
+        ["-f", connection, "--IPKernelApp.capture_fd_output=False"]
     )
     return 0
 

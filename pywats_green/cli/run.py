@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import builtins
 import importlib.machinery
 import importlib.util
 import os
 import pkgutil
 import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import Any, NamedTuple
 
+import click
 import gevent
 
 from pywats_green.cli.errors import WRONG_USE, CommandError
@@ -22,6 +24,7 @@ from pywats_green.upstream.hooks.seams import is_installed
 # crash at exit if that were freed after its replacement.
 _started_with = sys.modules["__main__"]
 
+_FLAGS = ("-m", "-c")  # a module, or code, instead of a script
 BYTECODE_SUFFIXES = tuple(importlib.machinery.BYTECODE_SUFFIXES)
 
 
@@ -39,25 +42,60 @@ class Program(NamedTuple):
     path_entry: str
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.usage = "python -m pywats_green run (SCRIPT | -m MODULE | -c CODE) [ARGS ...]"
-    program = parser.add_mutually_exclusive_group(required=True)
-    program.add_argument(
-        "script",
-        metavar="SCRIPT",
-        nargs="?",
-        help="a Python file, or a folder or zip with a __main__.py",
-    )
-    program.add_argument("-m", dest="module", metavar="MODULE", help="run a module, as python -m")
-    program.add_argument("-c", dest="code", metavar="CODE", help="run code, as python -c")
-    parser.add_argument_group(
-        "ARGS", "Everything after these, even options, goes to the program, as with `python`."
-    )
+class _Command(click.Command):
+    """Whatever follows the program is the program's own, even options and `--`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own, rest = split(args)
+        return super().parse_args(ctx, [*own, "--", *rest])
 
 
-def execute(options: argparse.Namespace) -> int:
-    """Run the program in this process.
+@click.command(
+    cls=_Command,
+    options_metavar="",
+    epilog="Everything after these, even options, goes to the program, as with `python`.",
+)
+@click.option("-m", "module", metavar="MODULE", help="Run a module, as python -m.")
+@click.option("-c", "code", metavar="CODE", help="Run code, as python -c.")
+@click.argument(
+    "words",
+    nargs=-1,
+    type=click.UNPROCESSED,
+    metavar="(SCRIPT | -m MODULE | -c CODE) [ARGS ...]",
+)
+def command(module: str | None, code: str | None, words: tuple[str, ...]) -> Callable[[], int]:
+    """Run a Python file, or a folder or zip with a __main__.py, or a module or code, green."""
+    if module is None and code is None and not words:
+        raise click.UsageError("Missing the program: SCRIPT, -m MODULE or -c CODE.")
+    if module is not None:
+        return partial(execute, "-m", words, partial(_load_module, module))
+    if code is not None:
+        return partial(execute, "-c", words, partial(_compile, code))
+    return partial(execute, words[0], words[1:], partial(_load, words[0]))
+
+
+def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Separate the arguments of `run` from those of the program.
+
+    Returns:
+        The arguments up to and including the program; the others, unchanged.
+    """
+    before = ""
+    for position, word in enumerate(words, start=1):
+        is_attached = word.startswith(_FLAGS) and word not in _FLAGS
+        if before in _FLAGS or is_attached or not word.startswith("-"):
+            return [*words[:position]], [*words[position:]]
+        before = word
+    return [*words], []
+
+
+def execute(name: str, args: Sequence[str], load: Callable[[], Program]) -> int:
+    """Run a program in this process.
+
+    Args:
+        name: What is `sys.argv[0]` while it loads.
+        args: Its arguments.
+        load: Returns it.
 
     Returns:
         0 if it ran to its end.
@@ -72,18 +110,13 @@ def execute(options: argparse.Namespace) -> int:
         # Otherwise, the hub prints a traceback of its own on Ctrl-C.
         hub = gevent.get_hub()
         hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)
-    sys.argv[:] = [options.script or ("-m" if options.module else "-c"), *options.script_args]
+    sys.argv[:] = [name, *args]
     main = ModuleType("__main__")
     namespace = vars(main)
     sys.modules["__main__"] = main
     namespace["__builtins__"] = builtins
     try:
-        if options.module:
-            program = _load_module(options.module)
-        elif options.script:
-            program = _load(options.script)
-        else:
-            program = _compile(options.code)
+        program = load()
         if not _is_path_safe():
             sys.path[0] = program.path_entry
         namespace.update(program.attributes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import signal
 import socket
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import click
 from gevent.event import Event
 
 from pywats_green.cli import options as option
@@ -17,57 +17,53 @@ from pywats_green.cli.embedded import LOOPBACK, embedded_server
 from pywats_green.cli.errors import CommandError
 from pywats_green.testing import WatsServer
 
-RATE_WINDOW = 60.0  # seconds, as upstream
 HEALTH_CHECK = 1.0  # seconds between health checks of the server
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments."""
-    parser.epilog = "Ends on Ctrl-C or SIGTERM. Its state is then lost."
-    parser.add_argument(
-        "--port", type=option.port, default=0, help="TCP port on the loopback; 0: a free one (0)"
-    )
-    parser.add_argument(
-        "--latency", type=option.seconds, default=0.0, metavar="SECONDS",
-        help="delay of each answer (0)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--jitter", type=option.seconds, default=0.0, metavar="SECONDS",
-        help="maximum random addition to the latency (0)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--rate-limit", type=option.positive_int, metavar="N",
-        help="answer 429 to more than N requests a minute (no limit)",
-    )  # fmt: skip
-    parser.add_argument("--tls", action="store_true", help="serve HTTPS; needs trustme installed")
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="seed of the generated content (0)"
-    )
-    parser.add_argument("--json", action="store_true", help="print URL and token as JSON, one line")
-
-
-def execute(options: argparse.Namespace) -> int:
-    """Serve until a signal arrives.
-
-    Returns:
-        0.
-
-    Raises:
-        CommandError: The server did not start, or crashed.
-    """
-    limit = options.rate_limit
-    _require_free(options.port)
+@click.command(epilog="Ends on Ctrl-C or SIGTERM. Its state is then lost.")
+@click.option(
+    "--port", type=option.PORT, default=0, show_default="a free one",
+    help="TCP port on the loopback.",
+)  # fmt: skip
+@click.option(
+    "--latency", type=option.SECONDS, default=0.0, show_default=True,
+    help="Delay of each answer, in seconds.",
+)  # fmt: skip
+@click.option(
+    "--jitter", type=option.SECONDS, default=0.0, show_default=True,
+    help="Maximum random addition to the latency, in seconds.",
+)  # fmt: skip
+@click.option(
+    "--rate-limit", type=option.COUNT, metavar="N",
+    help="Answer 429 to more than N requests a minute.  [default: no limit]",
+)  # fmt: skip
+@click.option("--tls", is_flag=True, help="Serve HTTPS; needs trustme installed.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    metavar="N",
+    show_default=True,
+    help="Seed of the generated content.",
+)
+@option.as_json
+def command(
+    port: int,
+    latency: float,
+    jitter: float,
+    rate_limit: int | None,
+    tls: bool,
+    seed: int,
+    as_json: bool,
+) -> int:
+    """Run the embedded WATS server in the foreground, and print its URL and token."""
+    _require_free(port)
     with _stop_signals() as stop:
         try:
             with embedded_server(
-                latency=options.latency,
-                jitter=options.jitter,
-                rate_limit=None if limit is None else (limit, RATE_WINDOW),
-                tls=options.tls,
-                seed=options.seed,
-                port=options.port,
+                latency=latency, jitter=jitter, rate_limit=rate_limit, tls=tls, seed=seed, port=port
             ) as server:
-                print(_announcement(server, as_json=options.json), flush=True)
+                print(_announcement(server, as_json=as_json), flush=True)
                 while not stop.wait(HEALTH_CHECK):
                     _check(server)
         except CommandError:

@@ -7,10 +7,11 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
-from pywats_green.fleet.keys import keys_of
-from pywats_green.fleet.link import Link, Script
+from pywats_green.fleet import limit
+from pywats_green.fleet.limit import Answer, Limiter
+from pywats_green.fleet.link import Link
 from pywats_green.fleet.share import Alone, Share
 
 MARGIN = 0.05
@@ -18,25 +19,17 @@ MARGIN = 0.05
 
 _TRUSTED = 2.5  # heartbeats for which what was reserved may be used; after 3, the server takes it
 _PAUSE = 0.5  # seconds before a restarted server grants again; members tell it all meanwhile
+_UNKNOWN = 1.0  # seconds; whoever waits is woken when there is news
+_MOST_AHEAD = 20  # slots that are reserved before anyone waits for them
 _SPARED = 0.1  # seconds that a slot nobody waits for any more is kept for the next call
-
-_SCRIPT = Script("limit.lua")
-
-
-class Limiter(Protocol):
-    """The limit, as it is set in this process; it may change at any time."""
-
-    max_requests: int
-    window_seconds: float
 
 
 class Account:
     """An account at the limit of a server and token, for one native thread.
 
-    While the fleet's server answers, a call takes a slot that was reserved there. While it does
-    not, or was restarted and has not heard of all members yet, a call takes a slot of the member's
-    share. Whichever it is, the account knows what it holds: reserved, in flight, or answered less
-    than a window ago, and can tell the server all of it.
+    While the fleet's server answers, a call takes a slot that was reserved there; else, or while it
+    has not heard of all members yet, one of the member's share. Either way the account knows what
+    it holds (reserved, in flight, answered less than a window ago), and can tell all of it.
 
     Args:
         name: The member's, in hexadecimal.
@@ -50,6 +43,7 @@ class Account:
 
     Attributes:
         used: How many slots all members use, as last heard.
+        free: How many nobody does.
         peers: How many members there are, as last heard. 0: never heard.
     """
 
@@ -65,18 +59,16 @@ class Account:
         poke: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name = name
-        self.place = place
+        self.name, self.place = name, place
         self.limiter = limiter
         self._about = about
         self._wanted = wanted
         self._attend = attend
         self._poke = poke
         self._clock = clock
-        self._keys = keys_of(place)
         self._next = 0
         self._generation = 0
-        self._epoch = ""
+        self._epoch = "-"
         self._reserved: deque[tuple[int, float]] = deque()  # number, and from when it may be used
         self._in_flight: deque[int] = deque()  # any of them ends first: all are alike
         self._ended: deque[tuple[int, float]] = deque()  # number, and when
@@ -85,12 +77,11 @@ class Account:
         self._alone = Alone()
         self._is_up = self._is_settling = self._is_held = False
         self._heard = self._settled_at = -math.inf
-        self._least_free = self._least_before = 0  # as heard in this window, and the one before
-        self._least_since = -math.inf
         self._due = self._told_at = self._not_before = -math.inf
         self._beat = 1.0
-        self._taken = self._taken_when_told = 0
-        self.used = self.peers = 0
+        self._taken = self._taken_when_told = self._taken_before = 0
+        self._reserves_ahead = False
+        self.used = self.peers = self.free = 0
 
     def take(self) -> bool:
         """Take a slot. False: none is free."""
@@ -99,6 +90,8 @@ class Account:
             if not self._reserved or self._reserved[0][1] > now:
                 return False
             self._in_flight.append(self._reserved.popleft()[0])
+            if not self._reserved and self._reserves_ahead:
+                self._come_soon(0.0)
         else:
             if self._alone_in(now) > 0:
                 return False
@@ -127,21 +120,28 @@ class Account:
             self._come_soon(self._not_before - self._clock())
 
     def delay(self) -> float:
-        """Return the seconds before which no slot can be free; a window if that is not known."""
+        """Return the seconds before which no slot can be free; one if that is not known."""
         now = self._clock()
         if self.is_shared(now):
-            return max(self._reserved[0][1] - now, 0.0) if self._reserved else self._window
-        return min(self._alone_in(now), self._window)
+            return max(self._reserved[0][1] - now, 0.0) if self._reserved else _UNKNOWN
+        seconds = self._alone_in(now)
+        return seconds if seconds < math.inf else _UNKNOWN
 
     @property
-    def share(self) -> int:
-        """How many slots it may use by itself if the server goes away. 0: it takes turns."""
-        return self._alone.share.slots(self.limiter.max_requests)
+    def share(self) -> int | None:
+        """How many slots it may use by itself. 0: it takes turns. None: not known yet."""
+        share, limit = self._alone.share, self.limiter.max_requests
+        return share.slots(limit) if share.plan else None
 
     @property
-    def is_seated(self) -> bool:
-        """Whether the server has told it its share."""
-        return self._alone.share.plan > 0
+    def is_ample(self) -> bool:
+        """Whether a slot that is asked for will come at once, as far as is known."""
+        return self.is_shared(self._clock()) and self.free > self._wanted()
+
+    @property
+    def is_scarce(self) -> bool:
+        """Whether all slots are held, as far as is known."""
+        return self.peers > 0 and not (self.is_shared(self._clock()) and self.free)
 
     def is_shared(self, now: float) -> bool:
         """Return whether slots come from the fleet's server."""
@@ -166,6 +166,8 @@ class Account:
             now = self._clock()
         want = max(self._wanted() - len(self._reserved), 0)
         self._return_surplus(now)
+        if want or not self._reserved:
+            want += self._ahead(now)
         is_beat = now >= self._told_at + self._beat
         untold, self._untold = self._untold, []
         returned, self._returned = self._returned, []
@@ -189,7 +191,6 @@ class Account:
             self._alone.begin(
                 self._heard + _TRUSTED * self._beat + self._window,
                 len(self._in_flight) + len(self._ended),
-                min(self._least_free, self._least_before),
             )
         self._is_up = False
         self._alone.is_known = True
@@ -248,51 +249,52 @@ class Account:
         ended: Sequence[tuple[int, float]],
         others: Sequence[int],
         label: str,
-    ) -> list[Any] | None:
+    ) -> Answer | None:
         limiter, now = self.limiter, self._clock()
-        arguments: list[Any] = [
+        words: list[object] = [
             self.name, self._generation, self._epoch, kind, limiter.max_requests, self._window,
-            want, self._next, label, len(ended),
+            want, self._next, len(ended),
         ]  # fmt: skip
         for number, at in ended:
-            arguments += (number, max(now - at, 0.0))
-        answer: list[Any] = link.run(_SCRIPT, self._keys, *arguments, *others)
-        return answer if answer[0] == b"ok" else None
+            words += (number, max(now - at, 0.0))
+        return limit.run(link, self.place, words, others, label)
 
-    def _read(self, answer: list[Any], sent: float, want: int, *, is_beat: bool) -> None:
+    def _read(self, answer: Answer, sent: float, want: int, *, is_beat: bool) -> None:
         now = self._clock()
-        epoch, server_now, settling = answer[1].decode(), float(answer[2]), float(answer[3])
-        plan, seat, self.peers, self.used, free = answer[4:9]
-        again, self._beat = float(answer[9]), float(answer[10])
-        self._heard = sent
-        self._epoch = epoch
-        was_settling, self._is_settling = self._is_settling, settling > 0
-        if not self._is_settling and plan:
-            self._alone.share = Share(plan, seat, server_now - sent, self.peers)
+        self.peers, self.used, self.free = answer.peers, answer.used, answer.free
+        self._epoch, self._beat, self._heard = answer.epoch, answer.beat, sent
+        was_settling, self._is_settling = self._is_settling, answer.settling > 0
+        if not self._is_settling and answer.plan:
+            offset = answer.now - sent
+            self._alone.share = Share(answer.plan, answer.seat, offset, answer.peers)
         if is_beat:
             self._told_at = sent
-        if now - self._least_since > self._window:
-            self._least_before, self._least_since = self._least_free, now
-            self._least_free = free
-        self._least_free = min(self._least_free, free)
-        grants = answer[11:]
-        for count, microseconds in zip(grants[::2], grants[1::2], strict=True):
-            start = now + microseconds / 1e6 if microseconds else -math.inf
-            for _ in range(count):
-                self._reserved.append((self._number(), start))
-        granted = sum(grants[::2])
+        self._alone.hear(self.free, now, self._window)
+        granted = answer.granted
+        starts = [-math.inf] * (granted - len(answer.starts))
+        starts += [now + start for start in answer.starts]
+        self._reserved += [(self._number(), start) for start in starts]
+        waiting = self._wanted()
         if self._is_settling:
-            self._settled_at = now + settling
-            self._come_soon(settling - _PAUSE if settling > _PAUSE else settling)
-        elif granted < want:
+            self._settled_at = now + answer.settling
+            self._come_soon(answer.settling - _PAUSE * (answer.settling > _PAUSE))
+        elif waiting > len(self._reserved):
+            again = answer.again if granted < want else 0.0
             self._not_before = now + again
             self._come_soon(again)
-        elif self._wanted() > len(self._reserved):
-            self._come_soon(0.0)
-        elif len(self._reserved) > self._wanted():
+        elif waiting < len(self._reserved):
             self._come_soon(_SPARED)
         if granted or was_settling != self._is_settling:
             self._attend()
+
+    def _ahead(self, now: float) -> int:
+        """Return how many slots to reserve for calls to come: twice as many as came just now."""
+        taken, since = self._taken - self._taken_before, now - self._heard
+        self._taken_before = self._taken
+        ahead = min(2 * taken, _MOST_AHEAD)
+        is_busy = since < _SPARED and self.free > self.limiter.max_requests / 2
+        self._reserves_ahead = is_busy and ahead > 0
+        return ahead if is_busy else 0
 
     def _return_surplus(self, now: float) -> None:
         """Give back what was reserved for calls that do not wait any more."""
@@ -322,8 +324,8 @@ class Account:
         if self._is_settling and self._is_up and now >= self._settled_at - _PAUSE:
             return max(self._settled_at - now, 1e-3)  # all tell all, before anyone gets more
         self._prune(now)
-        limit = self.limiter.max_requests
-        return self._alone.free_in(now, limit, self._window, len(self._in_flight), self._ended)
+        counts = self.limiter.max_requests, self._window, len(self._in_flight)
+        return self._alone.free_in(now, *counts, self._ended)
 
     def _prune(self, now: float) -> None:
         while self._ended and self._ended[0][1] + self._window < now:

@@ -8,7 +8,7 @@ local gate, inside, leases = unpack(KEYS)
 local me, channel, name = ARGV[1], ARGV[2], ARGV[3]
 local held, want, good = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local is_probed = ARGV[7] == '1' -- one of the good answers was to the probe
-local news, pause, careful, cause = ARGV[8], tonumber(ARGV[9]), ARGV[10], ARGV[11]
+local news, pause, is_limit, cause = ARGV[8], tonumber(ARGV[9]), ARGV[10] == '1', ARGV[11]
 local longest, asked = ARGV[12], ARGV[13]
 
 local LEASE = 10 -- seconds; of a member that was killed, passes are free after that
@@ -28,38 +28,36 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now)) do
   redis.call('HDEL', inside, member)
 end
 
-local function tell(what)
-  what.from, what.server = me, name
-  redis.call('PUBLISH', channel, cjson.encode(what))
+local function tell(kind)
+  redis.call('PUBLISH', channel, cjson.encode({kind = kind, from = me, server = name}))
 end
 
 local function open()
-  redis.call('DEL', gate)
   closed, width = false, 0
+  redis.call('HSET', gate, 'closed', 0, 'width', 0, 'careful', 0)
 end
 
 if news == 'new' or (news == 'old' and closed) then
   local at = now + pause
   until_ = closed and math.max(until_, at) or at
   closed = true
+  local again = now < since + REOPENING -- a relapse
+  is_careful = is_careful or (is_limit and (asked == '-1' or again))
   redis.call(
-    'HSET', gate, 'closed', 1, 'until', until_, 'cause', cause, 'width', 0, 'careful', careful,
-    'longest', longest
+    'HSET', gate, 'closed', 1, 'until', until_, 'cause', cause, 'width', 0,
+    'careful', is_careful and 1 or 0, 'longest', longest
   )
   redis.call('EXPIRE', gate, math.ceil(until_ - now) + LONGEST)
-  tell({
-    kind = 'closed', cause = cause, seconds = asked, longest = longest, careful = careful,
-    pause = tostring(until_ - now),
-  })
+  tell('closed')
 elseif closed and is_probed then
   closed, width, since, refused = false, FIRST, now, false
   redis.call('HSET', gate, 'closed', 0, 'width', width, 'since', since, 'refused', 0)
   redis.call('EXPIRE', gate, REOPENING)
-  tell({kind = 'reopened'})
+  tell('reopened')
 elseif width > 0 and good > 0 then
   if not refused and not is_careful then
     open()
-    tell({kind = 'open'})
+    tell('open')
   else
     if not is_careful then width = width + good end
     refused = false

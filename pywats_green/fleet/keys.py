@@ -4,19 +4,16 @@ from __future__ import annotations
 
 PREFIX = "pywats-green:"
 
-_OF_A_LIMIT = ("slots", "held", "wanting", "members", "plans", "seats", "about", "state")
+CHANNEL = f"{PREFIX}news"
 
 
-def keys_of(place: str) -> list[str]:
-    """Return the keys of a limit, in the order in which `limit.lua` takes them.
+def key_of(place: str) -> str:
+    """Return what the keys of a limit begin with.
 
     Args:
         place: The server, and the fingerprint of a token.
     """
-    return [f"{PREFIX}{{{place}}}:{name}" for name in _OF_A_LIMIT]  # braces: together in a cluster
-
-
-CHANNEL = f"{PREFIX}news"
+    return f"{PREFIX}{{{place}}}"  # braces: together in a cluster
 
 
 def gate_keys_of(server: str) -> list[str]:

@@ -4,12 +4,18 @@
 -- reserved or in flight, a window after its answer from then on. So a request may go now while
 -- fewer than the limit are there; and one more may go when the next of the answered ones is free,
 -- which is known beforehand: such slots are reserved in advance.
-local slots, held, wanting, members, plans, seats, about, state = unpack(KEYS)
+--
+-- All arguments but the last are in one text, and so is the answer: what costs is their number.
+local function key(name) return KEYS[1] .. ':' .. name end
+local slots, held, wanting, members = key('slots'), key('held'), key('wanting'), key('members')
+local plans, seats, about, state = key('plans'), key('seats'), key('about'), key('state')
 
-local me, gen, known, kind = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
-local limit, window = tonumber(ARGV[5]), tonumber(ARGV[6])
-local want, next_seq, label = tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
-local ended = tonumber(ARGV[10]) -- pairs of number and age follow, and then other numbers
+local given, label = {}, ARGV[2]
+for word in string.gmatch(ARGV[1], '%S+') do given[#given + 1] = word end
+local me, gen, known, kind = given[1], tonumber(given[2]), given[3], given[4]
+local limit, window = tonumber(given[5]), tonumber(given[6])
+local want, next_seq = tonumber(given[7]), tonumber(given[8])
+local ended = tonumber(given[9]) -- pairs of number and age follow, and then other numbers
 
 local FAR = 1e12
 local DAY = 86400
@@ -47,11 +53,11 @@ settled = tonumber(settled)
 local known_gen = tonumber(redis.call('HGET', about, 'g:' .. me))
 if kind == 'ask' then
   local is_lost = redis.call('HEXISTS', about, 'q:' .. me) == 1
-  if known ~= epoch or known_gen ~= gen or is_lost then return {'sync'} end
+  if known ~= epoch or known_gen ~= gen or is_lost then return 'sync' end
 elseif known_gen and gen <= known_gen then
-  return {'late'} -- sent before the connection broke, and overtaken
+  return 'late' -- sent before the connection broke, and overtaken
 end
-if known ~= '' and known ~= epoch and settled < epoch + window then
+if known ~= '-' and known ~= epoch and settled < epoch + window then
   settled = epoch + window -- there are stamps that this server has not heard of
   redis.call('HSET', state, 'settled', settled)
 end
@@ -120,19 +126,19 @@ if kind == 'sync' then
   if old > 0 then count(me, -old) end
 end
 local told = 0
-for index = 11, 10 + 2 * ended, 2 do
-  local free_at = now - ARGV[index + 1] + window
+for index = 10, 9 + 2 * ended, 2 do
+  local free_at = now - given[index + 1] + window
   if kind == 'sync' then
-    told = told + redis.call('ZADD', slots, free_at, me .. ':' .. ARGV[index])
+    told = told + redis.call('ZADD', slots, free_at, me .. ':' .. given[index])
   else
-    redis.call('ZADD', slots, 'XX', free_at, me .. ':' .. ARGV[index])
+    redis.call('ZADD', slots, 'XX', free_at, me .. ':' .. given[index])
   end
 end
-for index = 11 + 2 * ended, #ARGV do
+for index = 10 + 2 * ended, #given do
   if kind == 'sync' then
-    told = told + redis.call('ZADD', slots, FAR, me .. ':' .. ARGV[index])
+    told = told + redis.call('ZADD', slots, FAR, me .. ':' .. given[index])
   else
-    told = told - redis.call('ZREM', slots, me .. ':' .. ARGV[index])
+    told = told - redis.call('ZREM', slots, me .. ':' .. given[index])
   end
 end
 if told ~= 0 then count(me, told) end
@@ -140,7 +146,7 @@ if told ~= 0 then count(me, told) end
 if kind == 'leave' then
   end_all(me, now + window)
   forget(me)
-  return {'left'}
+  return 'left'
 end
 redis.call('ZADD', members, now, me)
 local peers = redis.call('ZCARD', members)
@@ -152,7 +158,9 @@ if label ~= '' then
   redis.call('HSET', about, 'l:' .. me, label)
   if now > number(redis.call('HGET', state, 'touched')) + DAY / 24 then
     redis.call('HSET', state, 'touched', now)
-    for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, DAY) end
+    for _, key in ipairs({slots, held, members, plans, seats, about, state}) do
+      redis.call('EXPIRE', key, DAY)
+    end
   end
   if redis.call('HEXISTS', seats, me) == 0 then
     local taken = {}
@@ -194,7 +202,7 @@ local budget = math.floor(limit - kept + 1e-9)
 local used = redis.call('ZCARD', slots)
 local settling = math.max(settled - now, 0)
 if settling > 0 then want = 0 end
-local reply = {}
+local granted, starts = 0, {}
 local again = math.min(math.max(window / 40, 0.02), 0.5)
 if want == 0 then
   redis.call('ZREM', wanting, me)
@@ -216,8 +224,11 @@ else
     redis.call('ZREM', wanting, other) -- it does not ask any more
     rivals = rivals - 1
   end
-  local granted = math.min(most, math.max(budget - used, 0))
-  if granted > 0 then reply = {granted, 0} end
+  if used < budget then -- beyond its own part it gets what is free bit by bit: others may come
+    local part = math.max(math.ceil(budget / peers) - mine, math.ceil((budget - used) / peers))
+    most = math.min(most, part)
+    granted = math.min(most, budget - used)
+  end
   if granted < want and budget > 0 then
     local horizon = now + math.max(math.min(window / 2, 2), window / 10)
     local first = used + granted - budget
@@ -232,8 +243,7 @@ else
       end
       if granted == most then break end -- others first
       granted = granted + 1
-      reply[#reply + 1] = 1
-      reply[#reply + 1] = math.ceil((start - now) * 1e6)
+      starts[#starts + 1] = math.ceil((start - now) * 1e6)
     end
   end
   for seq = next_seq, next_seq + granted - 1 do
@@ -245,8 +255,7 @@ else
 end
 
 local seat = number(redis.call('HGET', seats, me))
-return {
-  'ok', epoch, string.format('%.6f', now), string.format('%.6f', settling), plan, seat, peers,
-  used, math.max(budget - used, 0), string.format('%.6f', again),
-  string.format('%.6f', plan == 0 and 0.25 or beat), unpack(reply)
-}
+return string.format(
+  'ok %s %.6f %.6f %d %d %d %d %d %.6f %.3f %d ', epoch, now, settling, plan, seat, peers, used,
+  math.max(budget - used, 0), again, plan == 0 and 0.25 or beat, granted
+) .. table.concat(starts, ' ')

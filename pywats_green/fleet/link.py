@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from redis.retry import Retry
 from pywats_green.redaction import Secret, without_user_info
 
 BOUND = 1.0
-"""Seconds that anything asked of the server may take, connecting included."""
+"""Seconds that anything asked of the server may take, and connecting to it."""
 
 
 class LinkError(Exception):
@@ -68,12 +69,15 @@ class Link:
             LinkError: It did not work; the connection is closed.
             NoScriptError: The server does not know the script.
         """
+        if self.connection is None:
+            self._bounded(self._connect)
+        return self._bounded(self._exchange, *command)
+
+    def _bounded(self, do: Callable[..., Any], *arguments: Any) -> Any:
         trouble = ""
         bound = gevent.Timeout.start_new(BOUND)
         try:
-            connection = self._connected()
-            connection.send_command(*command)
-            return connection.read_response()
+            return do(*arguments)
         except NoScriptError:
             raise
         except gevent.Timeout as expired:
@@ -94,21 +98,26 @@ class Link:
             bound.close()
         raise LinkError(f"{self.place}: {trouble}")
 
-    def _connected(self) -> Any:
+    def _exchange(self, *command: Any) -> Any:
+        self.connection.send_command(*command)
+        return self.connection.read_response()
+
+    def _connect(self) -> None:
         if self._pool is None:
             self._pool = ConnectionPool.from_url(
                 self._url,
                 protocol=2,
-                socket_timeout=None,  # a timer for each packet; `bound` covers all of them
+                socket_timeout=None,  # a timer for each packet; `BOUND` covers all of them
                 socket_connect_timeout=BOUND,
                 retry=Retry(NoBackoff(), 0),
                 health_check_interval=0,
-                client_name="pywats_green",
             )
-        if self.connection is None:
-            self.connection = self._pool.make_connection()
-            self.connection.connect()
-        return self.connection
+        connection: Any = self._pool.make_connection()
+        self.connection = connection
+        for name in ("driver_info", "lib_name", "lib_version"):  # a round trip for each
+            if hasattr(connection, name):
+                setattr(connection, name, None)
+        connection.connect()
 
     def close(self) -> None:
         """Close the connection. The next command opens another."""

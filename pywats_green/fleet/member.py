@@ -52,6 +52,7 @@ class Member:
     Attributes:
         name: Unique in the fleet, in hexadecimal.
         about: What others may know of it.
+        has_left: Whether it takes part no more.
         trouble: Why the server cannot be reached. None: it can.
     """
 
@@ -64,6 +65,7 @@ class Member:
         self.name = os.urandom(6).hex()
         self.about: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid()}
         self.trouble: str | None = None
+        self.has_left = False
         self.link = Link(url)
         self._is_wanted = is_wanted
         self._clock = clock
@@ -90,6 +92,7 @@ class Member:
 
     def leave(self) -> None:
         """Leave the fleet: what was reserved is free at once. May block, for a second at most."""
+        self.has_left = True
         greenlet, self._greenlet = self._greenlet, None
         if greenlet is not None and greenlet is not gevent.getcurrent():
             greenlet.kill()

@@ -81,8 +81,18 @@ class Alone:
         self._since = -math.inf  # from then on the others keep to their shares, too
         self._until_then = 0
         self._last_turn = -1
+        self._least = self._least_before = 0  # free in this window, and in the one before
+        self._least_since = -math.inf
 
-    def begin(self, since: float, held: int, free: int) -> None:
+    def hear(self, free: int, now: float, window: float) -> None:
+        """Note how many slots nobody holds."""
+        if now - self._least_since > window:
+            is_first = self._least_since == -math.inf
+            self._least_before = free if is_first else self._least
+            self._least, self._least_since = free, now
+        self._least = min(self._least, free)
+
+    def begin(self, since: float, held: int) -> None:
         """Note that the server is away.
 
         What others hold beyond their shares is not free before a window has passed. Until then,
@@ -91,9 +101,9 @@ class Alone:
         Args:
             since: From when on they keep to them.
             held: Slots that this member holds.
-            free: Slots that nobody held.
         """
         self._since = since
+        free = min(self._least, self._least_before)
         self._until_then = held + free // max(self.share.peers, 1)
 
     def free_in(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict, Union
 
 from pywats_green.testing.app.faults import MODES
 
@@ -52,6 +52,12 @@ class RecordedRequest(NamedTuple):
     body: bytes
 
 
+RateLimit = Union[int, tuple[int, float]]  # noqa: UP007  # at run time
+"""Requests a minute, or requests and their window in seconds."""
+
+MINUTE = 60.0  # seconds
+
+
 def tokens_of(seed: int) -> tuple[str, str]:
     """Return the two tokens that a server with this seed accepts."""
     first, second = (base64.b64encode(f"{who}:{seed}".encode()) for who in ("green", "second"))
@@ -61,7 +67,7 @@ def tokens_of(seed: int) -> tuple[str, str]:
 def checked_options(
     latency: float = 0.0,
     jitter: float = 0.0,
-    rate_limit: tuple[int, float] | None = None,
+    rate_limit: RateLimit | None = None,
     **others: Any,
 ) -> dict[str, Any]:
     """Check times and limits; other settings are checked by the server.
@@ -70,14 +76,19 @@ def checked_options(
         All of them.
 
     Raises:
-        ValueError: A time is negative, or the rate limit is not a pair of positive numbers.
+        ValueError: A time is negative, or the rate limit is not as described.
     """
     if latency < 0 or jitter < 0:
         raise ValueError("latency and jitter must be seconds, 0 or more")
     if rate_limit is not None:
-        most, window = rate_limit
+        if isinstance(rate_limit, (int, float)):
+            rate_limit = rate_limit, MINUTE
+        most, window = rate_limit if len(rate_limit) == 2 else (0, 0)  # noqa: PLR2004  # a pair
         if most < 1 or window <= 0:
-            raise ValueError("rate_limit must be a pair: requests (1 or more), window in seconds")
+            raise ValueError(
+                "rate_limit must be requests a minute, 1 or more, such as 500, or a pair of "
+                f"requests and their window in seconds, such as (500, 60.0), not {rate_limit!r}"
+            )
     return {"latency": latency, "jitter": jitter, "rate_limit": rate_limit, **others}
 
 
@@ -216,12 +227,12 @@ class Driver(ABC):
                 whether to ignore $filter.
 
         Raises:
-            ValueError: A time is negative, the rate limit is not a pair of positive numbers, or a
-                name is unknown.
+            ValueError: A time is negative, the rate limit is not as described, or a name is
+                unknown.
             RuntimeError: The server is not running.
         """
-        checked_options(**settings)
-        self._control("configure", **settings)
+        checked = checked_options(**settings)
+        self._control("configure", **{name: checked[name] for name in settings})
 
     def seed_products(self, count: int) -> None:
         """Replace all products with `count` seeded ones, from "PN-00000"."""

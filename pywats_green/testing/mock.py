@@ -16,7 +16,7 @@ import httpx
 from pywats_green.testing.app import control
 from pywats_green.testing.app.application import Application, Delivery
 from pywats_green.testing.app.messages import Request, encode_json
-from pywats_green.testing.driver import Driver, checked_options, tokens_of
+from pywats_green.testing.driver import Driver, RateLimit, checked_options, tokens_of
 
 OK = 200
 _FOR_EVER = 1e6  # seconds
@@ -149,7 +149,7 @@ def mock_wats(
     *,
     latency: float = 0.0,
     jitter: float = 0.0,
-    rate_limit: tuple[int, float] | None = None,
+    rate_limit: RateLimit | None = None,
     seed: int = 0,
     lightweight_query: bool = False,
     record: bool = False,
@@ -164,7 +164,7 @@ def mock_wats(
         url: The base URL for which it answers, such as the one in the code under test.
         latency: As for `WatsServer`, like all that follow.
         jitter: Maximum seconds added at random to each latency.
-        rate_limit: A pair: requests allowed, and the window in seconds. None: no limit.
+        rate_limit: As for `WatsServer`. None: no limit.
         seed: Seed of the content and of all random choices.
         lightweight_query: Whether products in query results lack some fields.
         record: Whether to keep every request for `requests`.
@@ -175,7 +175,7 @@ def mock_wats(
         the client's timeout.
 
     Raises:
-        ValueError: A time is negative, or the rate limit is not a pair of positive numbers.
+        ValueError: A time is negative, or the rate limit is not as described.
     """
     options = checked_options(
         latency, jitter, rate_limit,

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pywats_green.testing.certificates import Certificates
-from pywats_green.testing.driver import Driver, checked_options, tokens_of
+from pywats_green.testing.driver import Driver, RateLimit, checked_options, tokens_of
 from pywats_green.testing.process import ServerProcess
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ class WatsServer(Driver):
     Args:
         latency: Seconds that the server waits before each answer.
         jitter: Maximum seconds added at random to each latency.
-        rate_limit: A pair: requests allowed, and the window in seconds. More are answered with
-            429 and Retry-After. None: no limit.
+        rate_limit: Requests allowed a minute, such as 500, or a pair: requests, and their window
+            in seconds. More are answered with 429 and Retry-After. None: no limit.
         tls: Whether to serve HTTPS, with a generated certificate; needs `trustme`.
         seed: Seed of the content and of all random choices.
         lightweight_query: Whether products in query results lack description, XML, revisions and
@@ -38,14 +38,14 @@ class WatsServer(Driver):
         second_token: Another token that it accepts.
 
     Raises:
-        ValueError: A time is negative, or the rate limit is not a pair of positive numbers.
+        ValueError: A time is negative, or the rate limit is not as described.
     """
 
     def __init__(
         self,
         latency: float = 0.0,
         jitter: float = 0.0,
-        rate_limit: tuple[int, float] | None = None,
+        rate_limit: RateLimit | None = None,
         tls: bool = False,
         seed: int = 0,
         lightweight_query: bool = False,

@@ -1,31 +1,32 @@
 """The table of commands and their dispatch."""
 
+import io
 import subprocess
 import sys
 
 import pytest
 from commandline import COMMAND, environment
+from rich.console import Console
 
 import pywats_green
 from pywats_green.__main__ import main
 from pywats_green.cli import commands, embedded, measuring
-from pywats_green.cli.commands import COMMANDS, split_script
+from pywats_green.cli.commands import COMMANDS
 from pywats_green.cli.demo import own_server
 from pywats_green.cli.errors import CommandError, redact
-from pywats_green.cli.table import aligned
+from pywats_green.cli.run import split
+from pywats_green.cli.tables import Column, print_table
 
 
 def ends(capsys, *words: str):
-    with pytest.raises(SystemExit) as info:
-        main(words)
-    return info.value.code, *capsys.readouterr()
+    return main(words), *capsys.readouterr()
 
 
 def test_help_has_a_line_for_each_command(capsys):
     status, out, _ = ends(capsys, "--help")
     assert status == 0
     for command in COMMANDS:
-        assert f"    {command.name}" in out
+        assert f"  {command.name}" in out
         assert command.summary in out
 
 
@@ -43,33 +44,101 @@ def test_version(capsys):
 def test_unknown_command(capsys):
     status, out, err = ends(capsys, "nope")
     assert (status, out) == (2, "")
-    assert err.startswith("usage: ")
-    assert "invalid choice: 'nope'" in err
-    assert "doctor" in err
+    assert err.startswith("Usage: ")
+    assert "No such command 'nope'." in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["drian"], "No such command 'drian'. Did you mean 'drain'?"),
+        (["queue", "discrd"], "No such command 'discrd'. Did you mean 'discard'?"),
+        (["drain", "--concurency", "3", "x"], "Did you mean '--concurrency'?"),
+        (["demo", "--report", "3"], "No such option '--report'. Did you mean '--reports'?"),
+    ],
+)
+def test_what_was_meant(capsys, words, told):
+    status, out, err = ends(capsys, *words)
+    assert (status, out) == (2, "")
+    assert told in err
+
+
+def test_the_usage_is_that_of_the_command(capsys):
+    _, _, err = ends(capsys, "queue", "list", "--nope")
+    assert err.startswith("Usage: python -m pywats_green queue list [OPTIONS] FOLDER")
+
+
+@pytest.mark.parametrize("command", [[], *([entry.name] for entry in COMMANDS)])
+def test_help_fits_forty_columns(capsys, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "40")
+    _, out, _ = ends(capsys, *command, "--help")
+    texts = [line for line in out.splitlines() if line.startswith("  ")]
+    assert texts
+    assert max(map(len, texts)) <= 44  # what cannot be broken
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_to_complete(capsys, shell):
+    status, out, err = ends(capsys, "completion", shell)
+    assert (status, err) == (0, "")
+    assert f"PYWATS_GREEN_DISABLE=1 _PYWATS_GREEN_COMPLETE={shell}_complete" in out
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("pywats-green d", ["demo", "drain", "doctor"]),
+        ("pywats-green drain --con", ["--concurrency"]),
+        ("pywats-green queue list x --state q", ["quarantined"]),
+    ],
+)
+def test_completions(cli, typed, offered):
+    words = typed.split()
+    env = {"_PYWATS_GREEN_COMPLETE": "bash_complete", "COMP_WORDS": typed}
+    result = cli(**env, COMP_CWORD=str(len(words) - 1))
+    assert [line.partition(",")[2] for line in result.stdout.splitlines()] == offered
+
+
+@pytest.mark.parametrize("command", ["demo", "drain", "serve"])
+def test_a_bad_variable_is_one_line(cli, command):
+    result = cli(command, PYWATS_GREEN_DNS_TTL="soon")
+    assert (result.returncode, result.stdout) == (3, "")
+    assert result.stderr == (
+        f"python -m pywats_green {command}: PYWATS_GREEN_DNS_TTL='soon' does not fit: could not "
+        "convert string to float: 'soon'\n"
+    )
+
+
+def test_a_bad_variable_in_a_program_is_one_error():
+    done = subprocess.run(
+        [sys.executable, "-c", "import pywats_green"], capture_output=True, text=True, check=False,
+        env=environment(PYWATS_GREEN_DNS_TTL="soon"),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert "PYWATS_GREEN_DNS_TTL='soon' does not fit" in done.stderr.splitlines()[-1]
 
 
 def test_no_command_shows_the_help(capsys):
     assert main([]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert "commands:" in err
+    assert "Commands:" in err
 
 
 @pytest.mark.parametrize(
     ("words", "own"),
     [
-        (["run", "a.py", "--help", "--", "-x"], ["run", "a.py"]),
-        (["run", "-x", "a.py", "b"], ["run", "-x", "a.py"]),
-        (["run", "-m", "pytest", "-q", "-m", "x"], ["run", "-m", "pytest"]),
-        (["run", "-mpytest", "tests"], ["run", "-mpytest"]),
-        (["run", "-c", "-1", "a.py"], ["run", "-c", "-1"]),
-        (["run"], ["run"]),
-        (["demo", "a", "b"], ["demo", "a", "b"]),
+        (["a.py", "--help", "--", "-x"], ["a.py"]),
+        (["-x", "a.py", "b"], ["-x", "a.py"]),
+        (["-m", "json.tool", "-x"], ["-m", "json.tool"]),
+        (["-mjson.tool", "-m", "x"], ["-mjson.tool"]),
+        (["-c", "-x", "a"], ["-c", "-x"]),
         ([], []),
     ],
 )
-def test_words_after_the_script_are_its_own(words, own):
-    assert split_script(words) == (own, words[len(own) :])
+def test_words_after_the_program_are_its_own(words, own):
+    assert split(words) == (own, words[len(own) :])
 
 
 def test_a_reader_who_leaves_is_no_traceback():
@@ -86,7 +155,10 @@ def test_a_reader_who_leaves_is_no_traceback():
 
 
 def test_importing_the_package_imports_no_command():
-    code = "import pywats_green, sys; print([m for m in sys.modules if 'pywats_green.cli' in m])"
+    code = (
+        "import pywats_green, sys; print([name for name in sys.modules "
+        "if 'pywats_green.cli' in name or name.split('.')[0] in ('click', 'rich')])"
+    )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment()
     )
@@ -99,9 +171,40 @@ def test_redact(monkeypatch):
     assert redact(text) == "at https://host/x and http://host: token *** (a@b)"
 
 
-def test_aligned():
-    assert aligned([["job", "n"], ["a job", "100"]]) == ["job      n", "a job  100"]
-    assert aligned([["a", "b", ""], ["cc", "d", "e"]], left=3) == ["a   b", "cc  d  e"]
+COLUMNS = (Column("job"), Column("n", right=True), Column("error", wraps=True))
+ROWS = [("a job", "100", "it is too long for one line of that width"), ("b", "1", "")]
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (100, [
+            "job      n  error",
+            "a job  100  it is too long for one line of that width",
+            "b        1",
+        ]),
+        (40, [
+            "job      n  error",
+            "a job  100  it is too long for one line",
+            "            of that width",
+            "b        1",
+        ]),
+        (24, [
+            "job    a job",
+            "n      100",
+            "error  it is too long",
+            "       for one line of",
+            "       that width",
+            "",
+            "job  b",
+            "n    1",
+        ]),
+    ],
+)  # fmt: skip
+def test_tables_fit(width, lines):
+    stream = io.StringIO()
+    print_table(Console(file=stream, width=width), COLUMNS, ROWS)
+    assert stream.getvalue().splitlines() == lines
 
 
 def test_own_server():

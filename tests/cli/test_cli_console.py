@@ -28,10 +28,8 @@ PRINTING = """
 import sys
 import pywats_green
 from pywats_green.cli import commands
-class Told:
-    add_arguments = staticmethod(lambda parser: None)
-    execute = staticmethod(lambda options: print("Prüfung Ω ✓") or 0)
-commands.Command.load = lambda command: Told
+import click
+commands.Entry.load = lambda _: click.Command("x", callback=lambda: print("Prüfung Ω ✓") or 0)
 sys.exit(commands.main(["doctor"]))
 """
 

@@ -258,7 +258,7 @@ def test_wrong_use(cli):
     for words in (["run"], ["run", "-x", "script.py"]):
         result = cli(*words, **QUICK)
         assert result.returncode == 2
-        assert result.stderr.startswith("usage:")
+        assert result.stderr.startswith("Usage:")
     assert "SCRIPT" in cli("run", "--help", **QUICK).stdout
 
 

@@ -13,8 +13,7 @@ from pywats_green.testing import WatsServer
 
 LIMIT = (40, 1.0)
 
-# An empty server that has just been started waits for members who know better.
-WARM = "uptime_in_seconds:"
+_UPTIME = "uptime_in_seconds:"
 
 
 @pytest.fixture
@@ -31,11 +30,16 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def warm(engine: Engine) -> Engine:
     """A server that has run for long enough not to have been restarted."""
+    await_warmth(engine)
+    return engine
+
+
+def await_warmth(engine: Engine) -> None:
+    """Wait until a server has run for two seconds, by its own account."""
     link = Link(engine.url)
-    while int(str(link.ask("INFO", "server")).partition(WARM)[2].partition("\\r")[0]) < 2:
+    while int(str(link.ask("INFO", "server")).partition(_UPTIME)[2].partition("\\r")[0]) < 2:
         gevent.sleep(0.05)
     link.close()
-    return engine
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,13 @@
 """What one process meets holds all: one gate, one probe, reopened step by step."""
 
+import pytest
 from waiting import until
 
 from fleet.engine import Engine, free_port
 from fleet.stations import Station, join, run_all, seated, statistics
 from pywats_green.testing import WatsServer
+
+pytestmark = pytest.mark.long  # seconds each, in processes of their own
 
 WIDE = (10_000, 60.0)  # a limit that nobody reaches
 _REFUSED = "PN-00099"

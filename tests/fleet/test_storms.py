@@ -5,6 +5,7 @@ The embedded WATS server counts, in windows of its own, and answers 429 to what 
 
 from typing import Any
 
+import pytest
 from waiting import until
 
 from fleet.conftest import LIMIT
@@ -12,6 +13,8 @@ from fleet.engine import Engine
 from fleet.stations import Station, join, run_all, seated, states
 from pywats_green.fleet.link import Link
 from pywats_green.testing import WatsServer
+
+pytestmark = pytest.mark.long  # seconds each, in processes of their own
 
 
 def _done(answers: list[dict[str, Any]]) -> list[int]:

@@ -25,6 +25,7 @@ from pywats_green import (
 from pywats_green.observe.board import Board
 from pywats_green.observe.server import Site, Sources, StatusServer
 from pywats_green.testing import WatsServer
+from pywats_green.upstream.features import status
 from pywats_green.wsgi import parse_address
 
 PASSWORD = "PYWATS_GREEN_STATUS_PASSWORD"
@@ -313,3 +314,23 @@ def test_an_address_in_use_leaves_nothing_behind(page):
         serve_status(page.url.removeprefix("http://").rstrip("/"))
     assert caught.value.errno == errno.EADDRINUSE
     assert events.listeners == before
+
+
+def test_a_quarantine_that_takes_long_to_read_is_read_rarely(tmp_path: Path):
+    moments = iter([0.0, 2.0, 30.0, 41.0, 41.1])  # it takes two seconds
+    queue = FolderQueue(tmp_path)
+    for name in ("1", "2"):
+        queue.put({"id": name}, item_id=name)
+    queues = status._Queues(lambda: next(moments))
+
+    def quarantine_one() -> int:
+        claim = queue.claim()
+        assert claim is not None
+        claim.quarantine("bad")
+        return queue.counts()["quarantined"]
+
+    assert len(queues._quarantine(queue, quarantine_one())) == 1
+    count = quarantine_one()
+    assert len(queues._quarantine(queue, count)) == 1  # at 30 s: a twentieth of the time is its own
+    assert len(queues._quarantine(queue, count)) == 2
+    queue.close()

@@ -8,6 +8,7 @@ import rich.progress
 from tqdm import tqdm
 
 from pywats_green import ArgumentTypeError, FolderQueue, Pool, QueueProcessor
+from pywats_green.progress import Bar
 
 ITEMS = range(7)
 
@@ -54,3 +55,29 @@ def test_anything_else_is_refused_before_a_call_is_made(progress):
     with pytest.raises(ArgumentTypeError, match="a tqdm bar or a rich Progress, not "):
         Pool(2).map_results(called.append, ITEMS, progress=progress)
     assert called == []
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_of_a_terminal_ends_its_line_once():
+    stream = Terminal()
+    bar = Bar("sent", stream, may_grow=True)
+    bar.finish()
+    for step in [(0, 2), (1, 2), (2, 2), (2, 2), (2, 3)]:
+        bar(*step)
+    bar.finish()
+    text = stream.getvalue()
+    assert text.count("\n") == 1
+    assert "2/3" in text
+    assert text.count("\x1b[?25h") >= text.count("\x1b[?25l")  # the cursor is not lost
+
+
+def test_without_a_terminal_a_bar_is_one_line():
+    stream = io.StringIO()
+    bar = Bar("sent", stream)
+    for step in [(0, 2), (1, 2), (2, 2)]:
+        bar(*step)
+    assert stream.getvalue() == "sent 2/2\n"

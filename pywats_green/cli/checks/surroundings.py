@@ -32,6 +32,9 @@ def environment() -> Iterator[Row]:
         for name in os.environ
         if name.startswith(ENVIRONMENT_PREFIX)
     )
+    if isinstance(config.refused, SettingsError):
+        yield Row("environment", "fail", str(config.refused), "correct or unset the variable")
+        return
     try:
         accepts_any_2xx(config.environment())
     except SettingsError as exc:

@@ -2,125 +2,137 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 
+import click
+
 from pywats_green.cli import options as option
-from pywats_green.cli.errors import WRONG_USE, CommandError, redact
-from pywats_green.cli.queue.folder import opened_queue, plain
-from pywats_green.cli.queue.items import as_dict, as_page, as_table, span
-from pywats_green.queue.folder.inspection import STATES
-from pywats_green.queue.folder.queue import FolderQueue
+from pywats_green.cli.console import out, plain
+from pywats_green.cli.errors import redact
+from pywats_green.cli.queue.folder import opened_queue
+from pywats_green.cli.queue.items import as_dict, print_items, print_page, span
+from pywats_green.queue.folder.inspection import STATES, State
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the actions and their options."""
-    parser.epilog = (
-        "If several items have the same ID, use the name of the file, as shown by `list --json`."
-    )
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-
-    def action(name: str, summary: str) -> argparse.ArgumentParser:
-        sub = actions.add_parser(name, help=summary, description=summary, allow_abbrev=False)
-        sub.set_defaults(action=_ACTIONS[name])
-        sub.add_argument("folder", metavar="FOLDER", help="the folder of the queue")
-        sub.add_argument("--json", action="store_true", help="print the result as JSON, one line")
-        return sub
-
-    listing = action("list", "show what is in the queue, in the order in which it is sent")
-    listing.add_argument("--state", choices=STATES, help="only items in this state (all)")
-    showing = action("show", "show everything about an item, including the report")
-    showing.add_argument("item", metavar="ID", help="the item")
-    requeue = action("requeue", "move an item out of quarantine, due at once")
-    requeue.add_argument("item", metavar="ID", nargs="?", help="the item")
-    requeue.add_argument("--all", action="store_true", help="everything in quarantine")
-    requeue.add_argument(
-        "--reason", metavar="TEXT",
-        help="with --all: only what has this in its reason, in upper or lower case",
-    )  # fmt: skip
-    requeue.add_argument(
-        "--older-than", type=option.seconds, metavar="SECONDS",
-        help="with --all: only what has been in quarantine for longer",
-    )  # fmt: skip
-    release = action("release", "put back what a process that is gone has claimed")
-    release.add_argument("item", metavar="ID", nargs="?", help="the item")
-    release.add_argument(
-        "--all", action="store_true", help="everything whose owner does not certainly live"
-    )
-    discard = action("discard", "delete an item for good")
-    discard.add_argument("item", metavar="ID", nargs="?", help="the item")
-    discard.add_argument("--all", action="store_true", help="all items in the given state")
-    discard.add_argument(
-        "--state", choices=("quarantined", "waiting"), default="quarantined",
-        help="what --all means (quarantined)",
-    )  # fmt: skip
+@click.group(
+    epilog="If several items have the same ID, use the name of the file, as `list --json` shows it."
+)
+def command() -> None:
+    """Show and change what is in the folder of a queue."""
 
 
-def execute(options: argparse.Namespace) -> int:
-    """Run the action.
+_item = click.argument("item", metavar="[ID]", required=False)
 
-    Returns:
-        0.
 
-    Raises:
-        CommandError: The action failed; the message says why.
-    """
-    if "all" in options and options.all == (options.item is not None):
-        raise CommandError("give the ID of an item, or --all", WRONG_USE)
-    looks_only = options.action in (_list, _show)
-    with opened_queue(options.folder, write=not looks_only) as queue:
-        print(options.action(queue, options))
+@command.command("list")
+@option.folder
+@click.option("--state", type=click.Choice(STATES), help="Only items in this state.")
+@option.as_json
+def list_items(folder: str, state: State | None, as_json: bool) -> int:
+    """Show what is in the queue, in the order in which it is sent."""
+    with opened_queue(folder, write=False) as queue:
+        items, closure = queue.list(state), queue.last_closure()
+    if as_json:
+        print(json.dumps([as_dict(item) for item in items]))
+        return 0
+    print_items(out(), items)
+    if closure is not None and any(item.state == "waiting" for item in items):
+        ago = span(max(0.0, time.time() - closure.since))
+        print(f"not sent for {ago}: {plain(redact(closure.cause))}")
     return 0
 
 
-def _list(queue: FolderQueue, options: argparse.Namespace) -> str:
-    items = queue.list(options.state)
-    if options.json:
-        return json.dumps([as_dict(item) for item in items])
-    closure = queue.last_closure()
-    if closure is None or not any(item.state == "waiting" for item in items):
-        return as_table(items)
-    ago = span(max(0.0, time.time() - closure.since))
-    return f"{as_table(items)}\nnot sent for {ago}: {plain(redact(closure.cause))}"
-
-
-def _show(queue: FolderQueue, options: argparse.Namespace) -> str:
-    shown = queue.show(options.item)
-    if not options.json:
-        return as_page(shown)
+@command.command("show")
+@option.folder
+@click.argument("item", metavar="ID")
+@option.as_json
+def show_item(folder: str, item: str, as_json: bool) -> int:
+    """Show everything about an item, including the report."""
+    with opened_queue(folder, write=False) as queue:
+        shown = queue.show(item)
+    if not as_json:
+        print_page(out(), shown)
+        return 0
     shown["id"] = shown.pop("item_id")
-    return json.dumps(shown)
+    print(json.dumps(shown))
+    return 0
 
 
-def _requeue(queue: FolderQueue, options: argparse.Namespace) -> str:
-    if not options.all and (options.reason is not None or options.older_than is not None):
-        raise CommandError("--reason and --older-than go with --all", WRONG_USE)
-    count = queue.requeue(options.item, reason=options.reason, older_than=options.older_than)
-    return _done("requeued", count, options)
+@command.command("requeue")
+@option.folder
+@_item
+@click.option("--all", "everything", is_flag=True, help="Everything in quarantine.")
+@click.option(
+    "--reason", metavar="TEXT",
+    help="With --all: only what has this in its reason, in upper or lower case.",
+)  # fmt: skip
+@click.option(
+    "--older-than", type=option.SECONDS,
+    help="With --all: only what has been in quarantine for longer.",
+)  # fmt: skip
+@option.as_json
+def requeue(
+    folder: str,
+    item: str | None,
+    everything: bool,
+    reason: str | None,
+    older_than: float | None,
+    as_json: bool,
+) -> int:
+    """Move an item out of quarantine, due at once."""
+    _require_one(item, everything)
+    if not everything and (reason is not None or older_than is not None):
+        raise click.UsageError("--reason and --older-than go with --all.")
+    with opened_queue(folder) as queue:
+        count = queue.requeue(item, reason=reason, older_than=older_than)
+    return _done("requeued", count, item, as_json=as_json)
 
 
-def _release(queue: FolderQueue, options: argparse.Namespace) -> str:
-    return _done("released", queue.release(options.item), options)
+@command.command("release")
+@option.folder
+@_item
+@click.option(
+    "--all", "everything", is_flag=True, help="Everything whose owner does not certainly live."
+)  # fmt: skip
+@option.as_json
+def release(folder: str, item: str | None, everything: bool, as_json: bool) -> int:
+    """Put back what a process that is gone has claimed."""
+    _require_one(item, everything)
+    with opened_queue(folder) as queue:
+        count = queue.release(item)
+    return _done("released", count, item, as_json=as_json)
 
 
-def _discard(queue: FolderQueue, options: argparse.Namespace) -> str:
-    if options.all:
-        return _done("discarded", queue.discard_all(options.state), options)
-    queue.discard(options.item)
-    return _done("discarded", 1, options)
+@command.command("discard")
+@option.folder
+@_item
+@click.option("--all", "everything", is_flag=True, help="All items in the given state.")
+@click.option(
+    "--state", type=click.Choice(["quarantined", "waiting"]), default="quarantined",
+    show_default=True, help="What --all means.",
+)  # fmt: skip
+@option.as_json
+def discard(folder: str, item: str | None, everything: bool, state: State, as_json: bool) -> int:
+    """Delete an item for good."""
+    _require_one(item, everything)
+    with opened_queue(folder) as queue:
+        if item is None:
+            count = queue.discard_all(state)
+        else:
+            queue.discard(item)
+            count = 1
+    return _done("discarded", count, item, as_json=as_json)
 
 
-def _done(what: str, count: int, options: argparse.Namespace) -> str:
-    if options.json:
-        return json.dumps({what: count})
-    return f"{what} {plain(options.item)}" if options.item else f"{what}: {count}"
+def _require_one(item: str | None, everything: bool) -> None:
+    if everything == (item is not None):
+        raise click.UsageError("Give the ID of an item, or --all.")
 
 
-_ACTIONS = {
-    "list": _list,
-    "show": _show,
-    "requeue": _requeue,
-    "release": _release,
-    "discard": _discard,
-}
+def _done(what: str, count: int, item: str | None, *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({what: count}))
+    else:
+        print(f"{what} {plain(item)}" if item else f"{what}: {count}")
+    return 0

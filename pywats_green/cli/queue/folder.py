@@ -1,9 +1,8 @@
-"""Shared by `drain` and `queue`: opening the folder, and text that is safe for a terminal."""
+"""Opens the folder of a queue, for `drain` and `queue`."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,8 +35,6 @@ def opened_queue(
     folder = Path(path)
     if not patiently(folder.exists):
         raise CommandError(f"there is no folder {path!r}: give the folder of your queue", WRONG_USE)
-    if not folder.is_dir():
-        raise CommandError(f"{path!r} is a file: give the folder of your queue", WRONG_USE)
     needed = os.R_OK | os.X_OK | (os.W_OK if write else 0)
     if not os.access(folder, needed):
         what = "read and write" if write else "read"
@@ -58,20 +55,3 @@ def opened_queue(
         raise CommandError(f"{exc}. Fix that and try again: nothing was lost") from exc
     except InvalidArgumentError as exc:
         raise CommandError(str(exc), WRONG_USE) from exc
-
-
-def plain(text: object) -> str:
-    """Return a text as one line without control sequences, in the terminal's encoding.
-
-    Args:
-        text: Untrusted text, such as file names and errors.
-    """
-    line = " ".join(str(text).split())
-    line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return line.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def say(line: str) -> None:
-    """Print a line on stderr; stdout is for results only."""
-    print(line, file=sys.stderr, flush=True)

@@ -7,8 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pywats_green.cli.queue.folder import plain
-from pywats_green.cli.table import GAP, aligned
+from rich.console import Console
+from rich.text import Text
+
+from pywats_green.cli.console import plain
+from pywats_green.cli.tables import Cell, Column, print_table
 from pywats_green.queue.folder.inspection import STATES, QueueItem
 
 _LONGEST_ERROR = 70
@@ -39,33 +42,38 @@ def due_text(state: str, due_in: float) -> str | None:
     return span(due_in) if due_in > 0 else "now"
 
 
-def as_table(items: Sequence[QueueItem]) -> str:
-    """Return a line per item, and one with the totals."""
+_COLUMNS = (
+    Column("ID"),
+    Column("STATE"),
+    Column("PRIORITY", right=True),
+    Column("ATTEMPTS", right=True),
+    Column("AGE", right=True),
+    Column("DUE IN", right=True),
+    Column("SIZE", right=True),
+    Column("LAST ERROR", wraps=True),
+)
+
+
+def print_items(console: Console, items: Sequence[QueueItem]) -> None:
+    """Print a row per item, and a line with the totals."""
     if not items:
-        return "no items"
-    head = ("ID", "STATE", "PRIORITY", "ATTEMPTS", "AGE", "DUE IN", "SIZE")
-    lines = aligned([head, *map(_row, items)], left=2)
-    width = max(map(len, lines))
-    errors = ["LAST ERROR" if any(item.last_error for item in items) else ""]
-    errors += [_shortened(item.last_error or "") for item in items]
-    table = [
-        f"{line.ljust(width)}{GAP}{error}".rstrip()
-        for line, error in zip(lines, errors, strict=True)
-    ]
+        print("no items")
+        return
+    print_table(console, _COLUMNS, [_row(item) for item in items])
     counts = Counter(item.state for item in items)
-    told = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
-    return "\n".join([*table, "", told])
+    print("\n" + ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]))
 
 
-def _row(item: QueueItem) -> tuple[str, ...]:
+def _row(item: QueueItem) -> tuple[Cell, ...]:
     return (
         plain(item.item_id),
-        item.state,
+        Text(item.state, "red" if item.state == "quarantined" else ""),
         str(item.priority),
         str(item.attempts),
         span(item.age),
         due_text(item.state, item.due_in) or "-",
         size_text(item.size),
+        _shortened(item.last_error or ""),
     )
 
 
@@ -92,10 +100,11 @@ def as_dict(item: QueueItem) -> dict[str, Any]:
     }
 
 
-def as_page(shown: Mapping[str, Any]) -> str:
-    """Return everything about an item: a line per field, then the report.
+def print_page(console: Console, shown: Mapping[str, Any]) -> None:
+    """Print everything about an item: a line per field, then the report.
 
     Args:
+        console: Where.
         shown: What `FolderQueue.show` returned.
     """
     fields = {
@@ -110,9 +119,10 @@ def as_page(shown: Mapping[str, Any]) -> str:
         "reason": shown["reason"],
         "file": shown["path"],
     }
-    lines = aligned(
-        [(name, plain(value)) for name, value in fields.items() if value is not None], left=2
+    print_table(
+        console,
+        (Column(""), Column("", wraps=True)),
+        [(name, plain(value)) for name, value in fields.items() if value is not None],
     )
-    if shown["body"] is None:
-        return "\n".join([*lines, "", "the report cannot be read"])
-    return "\n".join([*lines, "", json.dumps(shown["body"], indent=2)])
+    body = shown["body"]
+    print("\n" + ("the report cannot be read" if body is None else json.dumps(body, indent=2)))

@@ -102,12 +102,12 @@ class Entry:
         """Take a slot, if it needs one.
 
         Args:
-            may_go: As for `Slots.acquire`. None: do not wait.
+            may_go: As for `Slots.acquire`. None: wait for a moment at most.
         """
         slots, limiter = self._slots, self._client._rate_limiter
         if slots is None or self._window is not None or not limiter.enabled:
             return True
-        if slots.take() if may_go is None else slots.acquire(may_go, self._patience):
+        if slots.take_soon() if may_go is None else slots.acquire(may_go, self._patience):
             self._window = slots.window
         return self._window is not None or not limiter.enabled
 

@@ -21,6 +21,8 @@ from pywats.core.logging import get_logger
 from pywats.core.retry import RetryConfig, should_retry
 
 from pywats_green import config, events
+from pywats_green.bridge import DeadlineExceeded
+from pywats_green.causes import noted
 from pywats_green.exceptions import (
     NativeThreadError,
     TransportConnectError,
@@ -216,11 +218,15 @@ class Exchange:
                 details={"url": without_user_info(client.base_url)},
             ) from exc
         except TransportTimeoutError as exc:
-            raise WatsTimeoutError(
+            late = WatsTimeoutError(
                 f"Request timed out after {client.timeout}s: {self._words(exc)}",
                 operation=f"{method} {endpoint}",
                 details={"timeout": client.timeout, "endpoint": endpoint},
-            ) from exc
+            )
+            raise noted(late, _named(client, method, endpoint)) from exc
+        except DeadlineExceeded as expired:
+            expired.during = _named(client, method, endpoint)
+            raise
         except TransportError as exc:
             raise PyWATSError(f"HTTP request failed: {self._words(exc)}") from exc
         except Exception as exc:
@@ -298,6 +304,10 @@ def _retry_delay(
         delay = asked
     retries.record_retry(delay)
     return delay
+
+
+def _named(client: Any, method: str, endpoint: str) -> str:
+    return f"{method} {endpoint} at {without_user_info(client.base_url)}"
 
 
 def _count_metrics(

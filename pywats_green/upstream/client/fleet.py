@@ -35,6 +35,8 @@ _ATTRIBUTE = "_green_fleet"
 # Tokens contain passwords, which people choose, so guessing one must be slow.
 _ROUNDS = 20_000
 
+_MOMENT = 0.25  # seconds for which a call that holds a permit waits for a slot
+
 _everywhere: weakref.WeakSet[Joined] = weakref.WeakSet()
 
 local = _NativeLocal()  # its attribute `joined` is what this native thread takes part in
@@ -65,9 +67,19 @@ class FleetSlots(Slots):
         self.account = ledger(self)
         super().__init__(limiter, self.account)
 
+    def take_soon(self) -> bool:
+        """Take a slot, asking for one if there seem to be many."""
+        if self.take():
+            return True
+        if not self.account.is_ample:
+            return False
+        ends = time.monotonic() + _MOMENT
+        return self.line.wait(on_wait=self.account.ask, patience=lambda: ends - time.monotonic())
+
     def _count_wait(self) -> None:
         self.account.ask()
-        super()._count_wait()
+        if self.account.is_scarce:  # else it waits for an answer, not for the limit
+            super()._count_wait()
 
 
 class _OwnGate:
@@ -194,13 +206,13 @@ class Joined:
 
 def slots_of(client: Any, limiter: RateLimiter) -> FleetSlots:
     """Return the slots that a client shares with the fleet of the settings."""
-    url = config.in_force.fleet
+    here = joined()
     authorization = client._headers.get("Authorization")
     known = client.__dict__.get(_ATTRIBUTE)
-    if known is not None and known[0] == (url, authorization, limiter, os.getpid()):
-        return known[1]  # type: ignore[no-any-return]
-    slots = joined().slots_of(server_of(client.base_url), authorization, limiter)
-    client.__dict__[_ATTRIBUTE] = (url, authorization, limiter, os.getpid()), slots
+    if known is not None and known[:3] == (here, authorization, limiter):
+        return known[3]  # type: ignore[no-any-return]
+    slots = here.slots_of(server_of(client.base_url), authorization, limiter)
+    client.__dict__[_ATTRIBUTE] = here, authorization, limiter, slots
     return slots
 
 
@@ -224,14 +236,14 @@ def joined() -> Joined:
     url = config.in_force.fleet
     assert url is not None  # noqa: S101  # callers have looked
     here: Joined | None = getattr(local, "joined", None)
-    if here is None or here.url != url or here.pid != os.getpid():
+    if here is None or here.url != url or here.pid != os.getpid() or here.member.has_left:
         here = local.joined = Joined(url)
     return here
 
 
 def everywhere() -> list[Joined]:
     """Return what the native threads of this process take part in."""
-    return [here for here in list(_everywhere) if here.is_wanted()]
+    return [here for here in list(_everywhere) if here.is_wanted() and not here.member.has_left]
 
 
 def _leave() -> None:

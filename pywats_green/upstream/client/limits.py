@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from pywats_green import config
-from pywats_green.upstream.client.window import windows
+from pywats_green.upstream.client.admission import windows
 
 
 class LimitState(TypedDict):
@@ -62,7 +62,7 @@ def fleet_statistics() -> list[FleetState]:
             "place": here.member.link.place,
             "trouble": here.member.trouble,
             "peers": slots.account.peers,
-            "share": slots.account.share if slots.account.is_seated else None,
+            "share": slots.account.share,
             "used": slots.account.used,
             "limit": slots.account.limiter.max_requests,
             "seconds": slots.account.limiter.window_seconds,

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from gevent import monkey
 from pywats.core.throttle import RateLimiter
 
-from pywats_green import config
 from pywats_green.throttle import Gate, Line, Permit
 from pywats_green.upstream.client.entry import SHORTEST_WAIT
 from pywats_green.upstream.client.gates import logger, tally
-from pywats_green.upstream.client.window import Window
 
-_NativeLocal: Any = monkey.get_original("threading", "local")
-
-_ATTRIBUTE = "_green_slots"
-
+_LONG_WAIT = 1.0  # seconds from which on a wait is told: it looks as if the program hung
 _RELOOK = 1.0  # seconds; upstream's waiters look for changed settings equally often
 
 
@@ -75,6 +70,10 @@ class Slots:
         self.is_full = False
         return True
 
+    def take_soon(self) -> bool:
+        """Take a slot for a caller that holds a permit, and so may wait for a moment at most."""
+        return self.take()
+
     def acquire(
         self, may_go: Callable[[], bool], patience: Callable[[], float | None] | None
     ) -> bool:
@@ -114,9 +113,11 @@ class Slots:
             limiter._throttle_count += 1
         if not self.is_full:
             self.is_full = True  # until a call need not wait: one log line for all that do
-            logger.info(
+            delay = self.window.delay()
+            logger.log(
+                logging.WARNING if delay >= _LONG_WAIT else logging.INFO,
                 "Rate limit reached (%s requests/%ss). Waiting %.2fs...",
-                *(limiter.max_requests, limiter.window_seconds, self.window.delay()),
+                *(limiter.max_requests, limiter.window_seconds, delay),
             )
 
     def _count_waited(self, seconds: float) -> None:
@@ -127,21 +128,3 @@ class Slots:
 
     def _look(self) -> float:
         return min(self.window.delay(), _RELOOK)
-
-
-def slots_of(client: Any, limiter: RateLimiter) -> Slots:
-    """Return the slots of a client's limiter with upstream's own `acquire`."""
-    if config.in_force.fleet is not None:
-        # Imported here, because redis is optional.
-        from pywats_green.upstream.client import fleet  # noqa: PLC0415
-
-        return fleet.slots_of(client, limiter)
-    here = limiter.__dict__.get(_ATTRIBUTE)
-    if here is None:
-        here = limiter.__dict__.setdefault(_ATTRIBUTE, (Window(limiter), _NativeLocal()))
-    window, local = here
-    try:
-        return local.slots  # type: ignore[no-any-return]
-    except AttributeError:
-        slots = local.slots = Slots(limiter, window)
-        return slots

@@ -6,7 +6,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import gevent
 
@@ -30,6 +30,7 @@ PASSWORD = "PYWATS_GREEN_STATUS_PASSWORD"  # noqa: S105  # the variable's name
 
 _MOST_QUARANTINED = 20
 _LOOK_AGAIN = 60.0  # seconds; a quarantine whose count stands still is not read more often
+_RARELY = 20  # times as long as reading took, between two
 _MOST_FINDINGS = 20
 
 
@@ -102,11 +103,21 @@ def metrics_collector() -> StatsCollector:
     return StatsCollector(stats, traffic.routes)
 
 
+class _Quarantine(NamedTuple):
+    """What was in a quarantine when it was read: at that time, and that took so many seconds."""
+
+    held: int
+    at: float
+    took: float
+    shown: list[Quarantined]
+
+
 class _Queues:
     """The queues of this process, each once, with what is in their quarantine."""
 
-    def __init__(self) -> None:
-        self._known: weakref.WeakKeyDictionary[FolderQueue, tuple[int, float, list[Quarantined]]]
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: weakref.WeakKeyDictionary[FolderQueue, _Quarantine]
         self._known = weakref.WeakKeyDictionary()
 
     def states(self) -> list[QueueState]:
@@ -128,11 +139,16 @@ class _Queues:
         return found
 
     def _quarantine(self, queue: FolderQueue, count: int) -> list[Quarantined]:
-        """Return the latest; reading them all takes long, so they are read when the count moves."""
-        now = time.monotonic()
+        """Return the latest; reading them all takes long, so they are read when the count moves.
+
+        And not so often that the drain would notice.
+        """
+        now = self._clock()
         known = self._known.get(queue)
-        if known is not None and known[0] == count and now - known[1] < _LOOK_AGAIN:
-            return known[2]
+        if known is not None:
+            due = known.took * _RARELY if known.held != count else _LOOK_AGAIN
+            if now - known.at < due:
+                return known.shown
         items = queue.list("quarantined") if count else []
         latest = sorted(items, key=lambda item: item.since)[:_MOST_QUARANTINED]
         shown = [
@@ -141,7 +157,7 @@ class _Queues:
             )
             for item in latest
         ]
-        self._known[queue] = count, now, shown
+        self._known[queue] = _Quarantine(count, now, self._clock() - now, shown)
         return shown
 
 

@@ -90,3 +90,27 @@ def require_supported() -> str:
             f"pip install '{DISTRIBUTION}>={OLDEST},<{BELOW}', or set PYWATS_GREEN_DISABLE=1"
         )
     return found
+
+
+def releases_for(server: str) -> list[str] | None:
+    """Return the release lines of pywats-api that fit a WATS server, newest first.
+
+    Args:
+        server: Its version, such as "2025.3.9.824".
+
+    Returns:
+        Such as ["0.6", "0.5"]. None: its version is not of that form.
+    """
+    found = _NUMBERS.match(server)
+    if found is None:
+        return None
+    numbers = _as_numbers(found[0])
+    fitting = [line for line, oldest in _SERVERS.items() if numbers >= _as_numbers(oldest)]
+    return [f"{major}.{minor}" for major, minor in sorted(fitting, reverse=True)]
+
+
+_NUMBERS = re.compile(r"\d{4}(?:\.\d+)+")
+
+
+def _as_numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split(".")))

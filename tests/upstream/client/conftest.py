@@ -13,7 +13,7 @@ from throttle.clock import HandClock
 
 from pywats_green import admission_time, bridge
 from pywats_green.throttle import Gates, Line, Tally
-from pywats_green.upstream.client import entry, exchange, gates, slots, window
+from pywats_green.upstream.client import admission, entry, exchange, gates, slots
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def by_hand(monkeypatch: pytest.MonkeyPatch, clock: HandClock, tally: Tally) -> 
     from pywats.core import throttle
 
     fake_time = types.SimpleNamespace(monotonic=clock, time=clock)
-    for module in (entry, gates, slots, throttle, window):
+    for module in (admission, entry, gates, slots, throttle):
         monkeypatch.setattr(module, "time", fake_time)
     real = {"time": time.time, "perf_counter": time.perf_counter}
     monkeypatch.setattr(exchange, "time", types.SimpleNamespace(monotonic=clock, **real))

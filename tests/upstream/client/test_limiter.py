@@ -16,10 +16,9 @@ from pywats_green import configure
 from pywats_green.exceptions import AdmissionTimeoutError
 from pywats_green.throttle import GateState, Tally
 from pywats_green.upstream.client import admission, gates
-from pywats_green.upstream.client.admission import FREE
+from pywats_green.upstream.client.admission import FREE, Window
 from pywats_green.upstream.client.gates import throttle_statistics
 from pywats_green.upstream.client.slots import Admission
-from pywats_green.upstream.client.window import Window
 
 SERVER = "http://127.0.0.1:1"
 
@@ -237,6 +236,7 @@ def test_one_line_of_log_for_all_that_wait(
         assert [record.getMessage() for record in caplog.records] == [
             "Rate limit reached (2 requests/60s). Waiting 60.00s..."
         ]
+        assert caplog.records[0].levelno == logging.WARNING  # so it is seen without any logging
         gevent.killall(crowd.greenlets)
         by_hand.turn(61)
         crowd.come(3)  # two of them need not wait: that was the end, and the third begins anew

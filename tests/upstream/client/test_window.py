@@ -12,7 +12,7 @@ from pywats.core.throttle import RateLimiter
 from throttle.clock import Crowd, HandClock, run_all
 
 from pywats_green.transport import server_of
-from pywats_green.upstream.client import admission, gates, window
+from pywats_green.upstream.client import admission, gates
 
 SERVER = "http://127.0.0.1:1"
 
@@ -270,7 +270,7 @@ def test_a_forked_process_has_nobody_in_flight(by_hand: HandClock) -> None:
     client = _client(limiter)
     crowd = _crowd(client)
     crowd.come(2)
-    window._stamp_all()  # what happens in the child
+    admission._stamp_all()  # what happens in the child
     by_hand.turn(10.01)
     crowd.come(2)
     assert crowd.through == [0, 1, 2, 3]

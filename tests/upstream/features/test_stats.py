@@ -22,5 +22,5 @@ def test_pools_and_connections_are_counted_while_they_live(server: WatsServer) -
 
 def test_every_room_is_there() -> None:
     assert stats().keys() == {
-        "cache", "pool", "throttle", "limits", "transport", "queue",
+        "cache", "pool", "throttle", "limits", "fleet", "transport", "queue",
     }  # fmt: skip
