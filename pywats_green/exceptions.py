@@ -139,6 +139,10 @@ class QueueFullError(QueueFolderError):
     """A queue holds as much as it may; nothing of the report was written."""
 
 
+class ReportTooLargeError(QueueFullError):
+    """A report alone exceeds `max_bytes`, so that it will never fit."""
+
+
 class QueueItemError(PywatsGreenError, LookupError):
     """A queue has no such item, its state does not allow this, or another report has its id."""
 

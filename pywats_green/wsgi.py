@@ -10,9 +10,10 @@ import ssl
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import gevent
 from gevent import socket as green
 from gevent.pool import Pool
-from gevent.pywsgi import LoggingLogAdapter, WSGIServer
+from gevent.pywsgi import LoggingLogAdapter, WSGIHandler, WSGIServer
 
 from pywats_green.exceptions import InvalidArgumentError
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 
-_PATIENCE = 30.0  # seconds that a client may take to send or to receive
+_PATIENCE = 30.0  # seconds for the TLS handshake, for a head, and for each read and write
+_BACKLOG = 1024  # clients that wait to be accepted
 
 
 class Reply(NamedTuple):
@@ -47,7 +49,44 @@ class Reply(NamedTuple):
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else self.body]
 
 
+class _Handler(WSGIHandler):
+    """Ends what drips: the time-out of a socket is one of each byte."""
+
+    server: Any
+    response_headers: Any
+
+    def read_requestline(self) -> str:
+        with gevent.Timeout(_PATIENCE, TimeoutError):
+            return super().read_requestline()
+
+    def read_request(self, raw_requestline: str) -> Any:
+        with gevent.Timeout(_PATIENCE, TimeoutError):
+            return super().read_request(raw_requestline)
+
+    def finalize_headers(self) -> None:
+        pool = self.server.pool
+        if 2 * pool.free_count() < pool.size:  # an idle connection keeps others waiting
+            self.response_headers.append((b"Connection", b"close"))
+            self.close_connection = True
+        super().finalize_headers()
+
+
 class _Listener(WSGIServer):
+    handler_class = _Handler
+    pool: Any
+    wrap_socket: Any
+    ssl_args: Any
+
+    def wrap_socket_and_handle(self, client_socket: Any, address: Any) -> None:
+        try:
+            with gevent.Timeout(_PATIENCE, TimeoutError):
+                tls = self.wrap_socket(client_socket, **self.ssl_args)
+        except OSError as exc:
+            self.error_log.write(f"no TLS with a client: {type(exc).__name__}")
+            return
+        with tls:
+            self.handle(tls, address)
+
     def handle(self, sock: Any, address: Any) -> None:
         sock.settimeout(_PATIENCE)
         try:
@@ -59,7 +98,8 @@ class _Listener(WSGIServer):
 class Server:
     """A running HTTP service; a context manager that closes it.
 
-    A client that hangs costs a greenlet and times out; one too many waits to be accepted.
+    A client that hangs costs a greenlet and times out; one too many waits to be accepted. From half
+    of `clients` on, a connection ends with its answer, so that the others get their turn.
 
     Args:
         host: Address to listen on.
@@ -130,7 +170,7 @@ def _listen(host: str, port: int) -> Any:
         if os.name == "posix":  # elsewhere, it lets others take an address that is in use
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen()
+        listener.listen(_BACKLOG)
     except BaseException:
         listener.close()
         raise

@@ -11,19 +11,27 @@ import os
 from typing import Any
 
 import gevent.os
-from gevent.hub import get_hub
+from gevent import monkey
+from gevent._hub_local import get_hub_if_exists
 
+_close: Any = monkey.get_original("os", "close")
 _defer: Any = getattr(gevent.os, "close", None)  # older ones close at once
 
 
 def close(fd: int) -> None:
     """Close a descriptor in the next turn of the loop, which comes at once.
 
+    Where no loop has ever run, nothing waits for it, and none may come: it is closed now.
+
     Raises:
         OSError: It is not open.
     """
+    hub = get_hub_if_exists()
+    if not hub:
+        _close(fd)
+        return
     _defer(fd)
-    waker: Any = get_hub().loop.idle()
+    waker: Any = hub.loop.idle()
     waker.start(_stop, waker)
 
 

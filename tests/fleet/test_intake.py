@@ -1,9 +1,12 @@
 """The hub's door for stations, over real sockets."""
 
+import contextlib
 import json
 import logging
 import socket
+import sqlite3
 import ssl
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import trustme
 from gevent.event import Event
 
 import pywats_green
-from pywats_green import FolderQueue, InvalidArgumentError, Pool, QueueProcessor
+from pywats_green import FolderQueue, InvalidArgumentError, Pool, QueueProcessor, wsgi
 from pywats_green.exceptions import (
     ForeignAnswerError,
     IntakeRefusedError,
@@ -22,7 +25,8 @@ from pywats_green.exceptions import (
     SettingsError,
 )
 from pywats_green.fleet import intake as intake_module
-from pywats_green.fleet.intake import Intake, IntakeClient, application, serve_intake
+from pywats_green.fleet.intake import Intake, IntakeClient, application, receipts, serve_intake
+from pywats_green.fleet.intake.stations import Stations
 from pywats_green.queue.drain.answers import is_already_there
 from pywats_green.testing import WatsServer
 
@@ -33,11 +37,16 @@ def report(number: int, **fields: Any) -> dict[str, Any]:
     return {"id": f"r{number}", "type": "T", "pn": "PN-1", "sn": f"SN-{number}", **fields}
 
 
+def address_of(url: str) -> tuple[str, int]:
+    host, port = url.split("//")[1].rstrip("/").split(":")
+    return host, int(port)
+
+
 class Hub:
     """A served intake over a folder."""
 
     def __init__(self, folder: Path, **options: Any) -> None:
-        limits = {key: options.pop(key) for key in ("max_reports",) if key in options}
+        limits = {key: options.pop(key) for key in ("max_reports", "max_bytes") if key in options}
         self.queue = FolderQueue(folder, **limits)
         self.intake = Intake(self.queue, SECRETS, **options)
         self.server = serve_intake("127.0.0.1:0", self.intake)
@@ -167,6 +176,7 @@ def test_who_does_not_know_a_secret_is_refused(hub: Hub, auth: Any, options: Any
         (report(1, id="a/b"), "cannot name a file"),
         (report(1, id="../../etc/x"), "cannot name a file"),
         (report(1, id="x" * 250), "longer than"),
+        (report(1, id="\ud800"), "not valid Unicode"),
         (b'{"id":"r","type":"T","pn":"a","sn":"\\ud800"}', "Unicode"),
     ],
 )
@@ -230,6 +240,48 @@ def test_a_full_queue_asks_to_wait_and_healthz_says_so(tmp_path: Path) -> None:
     hub.close()
 
 
+def test_a_report_that_will_never_fit_is_refused_for_good(tmp_path: Path) -> None:
+    hub = Hub(tmp_path / "hub", max_bytes=1000)
+    answer = hub.post(report(1, pad="x" * 1000))
+    assert answer.status_code == 413
+    assert "max_bytes of the queue is 1000" in answer.json()["error"]
+    assert requests.get(f"{hub.url}healthz", timeout=30).status_code == 200
+    assert hub.post(report(2)).status_code == 202
+    hub.close()
+
+
+def test_a_hub_that_gets_no_more_reports_becomes_healthy_again(tmp_path: Path) -> None:
+    now = [1e9]
+    hub = Hub(tmp_path / "hub", max_reports=1, retry_after=7.0, clock=lambda: now[0])
+    for number in range(2):
+        hub.post(report(number))
+    assert hub.post(report(0)).status_code == 202, "it is in the queue"
+    assert requests.get(f"{hub.url}healthz", timeout=30).status_code == 503
+    now[0] += 7.0
+    assert requests.get(f"{hub.url}healthz", timeout=30).status_code == 200
+    assert "pywats_green_intake_full 0.0" in requests.get(f"{hub.url}metrics", timeout=30).text
+    hub.close()
+
+
+def test_not_too_many_are_stored_at_once(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    put, most, running = hub.queue.put, 0, 0
+
+    def counted(*args: Any, **options: Any) -> str:
+        nonlocal most, running
+        running += 1
+        most = max(most, running)
+        try:
+            return put(*args, **options)
+        finally:
+            running -= 1
+
+    monkeypatch.setattr(hub.queue, "put", counted)
+    with Pool(60) as pool:
+        codes = pool.map(lambda n: hub.post(report(n)).status_code, range(60))
+    assert codes == [202] * 60
+    assert most <= 20
+
+
 def test_the_metrics_tell_what_became_of_the_requests(hub: Hub) -> None:
     for body in (report(1), report(1), report(1, n=2), report(2, pn="")):
         hub.post(body)
@@ -244,27 +296,83 @@ def test_the_metrics_tell_what_became_of_the_requests(hub: Hub) -> None:
 
 
 def test_a_body_that_ends_too_early_is_no_report(hub: Hub) -> None:
-    host, port = hub.url.split("//")[1].rstrip("/").split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as station:
+    with socket.create_connection(address_of(hub.url), timeout=30) as station:
         coded = requests.auth._basic_auth_str("station-1", SECRETS["station-1"])
         head = f"POST /reports HTTP/1.1\r\nHost: h\r\nAuthorization: {coded}\r\n"
         body = json.dumps(report(1)).encode()
         station.sendall(f"{head}Content-Length: {len(body) + 5}\r\n\r\n".encode() + body)
         station.shutdown(socket.SHUT_WR)
-        while station.recv(4096):
-            pass
+        assert station.recv(4096).startswith(b"HTTP/1.1 400 ")
     assert hub.waiting() == []
+
+
+def test_a_body_that_stalls_is_given_up_by_the_server(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wsgi, "_PATIENCE", 0.2)
+    with socket.create_connection(address_of(hub.url), timeout=30) as station:
+        coded = requests.auth._basic_auth_str("station-1", SECRETS["station-1"])
+        head = f"POST /reports HTTP/1.1\r\nHost: h\r\nAuthorization: {coded}\r\n"
+        station.sendall(f"{head}Content-Length: 500\r\n\r\n{{".encode())
+        assert station.recv(4096).startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_body_that_does_not_come_is_given_up(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(application, "_PATIENCE", 0.05)
-    host, port = hub.url.split("//")[1].rstrip("/").split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as station:
+    with socket.create_connection(address_of(hub.url), timeout=30) as station:
         coded = requests.auth._basic_auth_str("station-1", SECRETS["station-1"])
         head = f"POST /reports HTTP/1.1\r\nHost: h\r\nAuthorization: {coded}\r\n"
         station.sendall(f"{head}Content-Length: 500\r\n\r\n{{".encode())
         assert station.recv(4096).startswith(b"HTTP/1.1 408 ")
     assert hub.intake._in_hand == 0
+
+
+def test_a_client_without_a_handshake_or_a_head_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(wsgi, "_PATIENCE", 0.2)
+    chain = tmp_path / "chain.pem"
+    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(chain)
+    intake = Intake(FolderQueue(tmp_path / "hub"), SECRETS)
+    for certificate, words in (
+        (str(chain), b""),
+        (str(chain), b"GET / HTTP/1.1\r\n\r\n"),
+        (None, b""),
+    ):
+        with (
+            serve_intake("127.0.0.1:0", intake, certificate=certificate) as server,
+            socket.create_connection(address_of(server.url), timeout=30) as client,
+        ):
+            client.sendall(words)
+            with contextlib.suppress(ConnectionResetError):
+                while client.recv(4096):
+                    pass
+    intake.close()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_head_that_drips_is_given_up(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wsgi, "_PATIENCE", 0.2)
+    with socket.create_connection(address_of(hub.url), timeout=30) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\n")
+        answer = gevent.spawn(client.recv, 4096)
+        while not answer.ready():
+            client.sendall(b"X: y\r\n")
+            gevent.sleep(0.02)
+        assert answer.get().startswith(b"HTTP/1.1 400 ")
+
+
+def test_connections_are_kept_while_there_are_few(tmp_path: Path) -> None:
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        return wsgi.Reply("200 OK", wsgi.TEXT, b"ok").send(environ, start_response)
+
+    logger = logging.getLogger("test")
+    with wsgi.Server("127.0.0.1", 0, application, logger=logger, clients=4) as server:
+        sessions = [requests.Session() for _ in range(6)]
+        answers = [session.get(server.url, timeout=10) for session in sessions]
+        assert [each.headers.get("Connection") for each in answers] == [None] * 2 + ["close"] * 4
+        for session in sessions:
+            session.close()
 
 
 # The station's side.
@@ -333,6 +441,12 @@ def test_a_refusal_says_why_and_no_secret_is_shown(hub: Hub) -> None:
     assert "YSB3cm9uZyBzZWNyZXQ" not in shown
 
 
+@pytest.mark.parametrize("missing", [None, ""])
+def test_the_client_takes_the_id_that_the_hub_gave(hub: Hub, missing: Any) -> None:
+    given = hub.client()(report(1, id=missing))
+    assert [each["id"] for each in hub.waiting()] == [given]
+
+
 def test_a_large_report_passes_whole(hub: Hub) -> None:
     large = report(1, steps=[{"n": number, "v": number / 7} for number in range(120_000)])
     assert hub.client()(large) == "r1"
@@ -379,9 +493,32 @@ def test_the_stations_file_is_read_again_when_it_changes(
     path.write_text("{")
     assert stations.knows("two", "fedcba9876543210")
     assert "The stations stay as they were" in caplog.text
+    caplog.clear()
     path.unlink()
-    assert stations.knows("one", "0123456789abcdef")
+    for _ in range(3):
+        assert stations.knows("one", "0123456789abcdef")
+    assert len(caplog.records) == 1
     intake.close()
+
+
+def test_a_stations_file_that_was_half_written_is_read_once_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, whole = tmp_path / "stations.json", json.dumps({"two": "fedcba9876543210"})
+    path.write_text(json.dumps({"one": "0123456789abcdef"}))
+    stations = Stations(path)
+    path.write_text(whole[:9])
+    read = Path.read_bytes
+
+    def read_and_be_overtaken(given: Path) -> bytes:
+        data = read(given)
+        path.write_text(whole)
+        return data
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", read_and_be_overtaken)
+        assert stations.knows("one", "0123456789abcdef")
+    assert stations.knows("two", "fedcba9876543210")
 
 
 @pytest.mark.parametrize(
@@ -390,6 +527,8 @@ def test_the_stations_file_is_read_again_when_it_changes(
         ({"a.b": "0123456789abcdef"}, "name is 1 to 64 letters"),
         ({"a": "short"}, "secret of a needs 16"),
         ({"a": 5}, "secret of a needs 16"),
+        ({"a": "\ud800" * 16}, "secret of a needs 16"),
+        ({"COM1": "0123456789abcdef"}, "no device of Windows"),
     ],
 )
 def test_bad_stations_are_refused(tmp_path: Path, stations: Any, message: str) -> None:
@@ -427,6 +566,35 @@ def test_a_folder_that_cannot_be_used_says_so(tmp_path: Path) -> None:
     (tmp_path / "hub" / ".intake.sqlite3").write_bytes(b"this is no database" * 100)
     with pytest.raises(QueueFolderError, match=r"receipts .* cannot be used"):
         Intake(queue, SECRETS)
+
+
+def test_receipts_that_are_locked_put_the_report_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "_BUSY", 0.05)
+    hub = Hub(tmp_path / "hub")
+    with contextlib.closing(
+        sqlite3.connect(tmp_path / "hub" / ".intake.sqlite3", isolation_level=None)
+    ) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert [hub.post(report(1)).status_code for _ in range(2)] == [503, 503]
+        other.execute("COMMIT")
+    assert hub.post(report(1)).status_code == 202
+    assert hub.waiting() == [report(1)]
+    hub.close()
+
+
+def test_who_has_to_wait_too_long_for_receipts_is_put_off(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipts, "_BUSY", 0.05)
+    held = threading.Event()
+    holder = gevent.spawn(hub.intake._receipts._run, lambda: held.wait(30) and [])
+    gevent.idle()
+    assert hub.post(report(1)).status_code == 503
+    held.set()
+    holder.get()
+    assert hub.post(report(1)).status_code == 202
 
 
 def test_receipts_that_break_put_the_report_off(hub: Hub) -> None:

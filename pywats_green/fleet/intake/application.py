@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 import gevent
+from gevent.lock import Semaphore
 
 from pywats_green.arguments import require_count, require_seconds
 from pywats_green.exceptions import (
@@ -21,10 +22,12 @@ from pywats_green.exceptions import (
     QueueFolderError,
     QueueItemBusyError,
     QueueItemError,
+    ReportTooLargeError,
     UnreadableReportError,
 )
 from pywats_green.fleet.intake.receipts import Receipts
 from pywats_green.fleet.intake.stations import Stations
+from pywats_green.queue.folder import names
 from pywats_green.queue.folder.body import SMALL, Document, lasting_id, parse
 from pywats_green.queue.folder.files import off_hub
 from pywats_green.wsgi import JSON, TEXT, Reply
@@ -35,6 +38,7 @@ REPORTS = "/reports"
 
 _PATIENCE = 60.0  # seconds in which a report has to arrive
 _MOST_IN_HAND = 268_435_456  # bytes of the bodies that are being read and stored
+_AT_ONCE = 20  # reports that are being stored; more contend for the disk and get slower
 _WEEK = 604_800.0
 
 _TYPES = ("T", "R")  # a UUT report, a UUR report
@@ -74,11 +78,12 @@ class Intake:
     | 401 | unknown station, or wrong secret |
     | 408 | the body did not arrive within 60 seconds |
     | 409 | another report of this station has this id |
-    | 411, 413, 415 | no Content-Length; longer than `max_body`; compressed |
+    | 411, 415 | no Content-Length; compressed |
+    | 413 | longer than `max_body`, or than the queue's `max_bytes` |
     | 503 | the queue or the disk is full, or too much arrives at once; see Retry-After |
 
-    `GET /healthz` is 503 while the last report did not fit, and `GET /metrics` is Prometheus' text.
-    Neither needs a secret.
+    `GET /healthz` is 503 from a report that did not fit until one fits, or until `retry_after` is
+    over. `GET /metrics` is Prometheus' text about this process. Neither needs a secret.
 
     Args:
         queue: Where the reports go: a `FolderQueue`, with `max_reports` or `max_bytes` as its
@@ -108,12 +113,14 @@ class Intake:
         self._queue = queue
         self._stations = Stations(stations)
         self._max_body = require_count("max_body", max_body)
-        self._retry_after = str(max(1, round(require_seconds("retry_after", retry_after))))
+        self._retry_after = max(1, round(require_seconds("retry_after", retry_after)))
+        self._clock = clock
         self._receipts = Receipts(
             queue.path / ".intake.sqlite3", require_seconds("keep_ids", keep_ids), clock
         )
         self._in_hand = 0
-        self._full: str | None = None
+        self._storing = Semaphore(_AT_ONCE)
+        self._full: tuple[str, float] | None = None  # why, and until when
         self.counts = Counter[str]()
         self.bytes = 0
 
@@ -157,7 +164,9 @@ class Intake:
             size = self._size(environ)
             self._in_hand += size
             try:
-                report_id, outcome = self._store(station, _body(environ, size))
+                body = _body(environ, size)
+                with self._storing:
+                    report_id, outcome = self._store(station, body)
             finally:
                 self._in_hand -= size
         except RefusedError as error:
@@ -209,18 +218,20 @@ class Intake:
             if known is None:
                 self._queue.put(stored, item_id=f"{station}.{report_id}")
                 self._receipts.note(station, report_id, digest)
+                self._full = None
         except InvalidArgumentError as error:
             raise RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from error
         except QueueItemBusyError as error:
             raise self._busy(str(error)) from error
         except QueueItemError as error:
             raise _conflict(station, report_id) from error
+        except ReportTooLargeError as error:
+            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error)) from error
         except QueueFolderError as error:
             if self._full is None:
                 logger.warning("No report is taken: %s", error)
-            self._full = str(error)
+            self._full = str(error), self._clock() + self._retry_after
             raise self._busy("the hub has no room for it") from error
-        self._full = None
         if known is None:
             return report_id, "accepted"
         if known != digest:
@@ -229,12 +240,19 @@ class Intake:
 
     def _busy(self, reason: str) -> RefusedError:
         return RefusedError(
-            HTTPStatus.SERVICE_UNAVAILABLE, reason, ("Retry-After", self._retry_after)
+            HTTPStatus.SERVICE_UNAVAILABLE, reason, ("Retry-After", str(self._retry_after))
         )
 
+    def _lack(self) -> str | None:
+        """Return why no report fits; None: one may, as far as it is known."""
+        # Whoever sends no more reports to a hub that is not healthy would never see it healthy.
+        if self._full is None or self._clock() >= self._full[1]:
+            return None
+        return self._full[0]
+
     def _health(self) -> Reply:
-        if self._full is not None:
-            return Reply("503 Service Unavailable", TEXT, f"{self._full}\n".encode())
+        if (lack := self._lack()) is not None:
+            return Reply("503 Service Unavailable", TEXT, f"{lack}\n".encode())
         return Reply("200 OK", TEXT, b"ok\n")
 
     def _metrics(self) -> Reply:
@@ -243,7 +261,7 @@ class Intake:
         except ImportError:
             advice = b"not installed: pip install 'pywats-green[metrics]'\n"
             return Reply("501 Not Implemented", TEXT, advice)
-        kind, body = exposition(self.counts, self.bytes, is_full=self._full is not None)
+        kind, body = exposition(self.counts, self.bytes, is_full=self._lack() is not None)
         return Reply("200 OK", kind, body)
 
 
@@ -283,6 +301,10 @@ def _body(environ: dict[str, Any], size: int) -> bytes:
         raise RefusedError(
             HTTPStatus.REQUEST_TIMEOUT, f"it took more than {_PATIENCE:g} s"
         ) from None
+    except TimeoutError:  # the server's own
+        raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, "nothing came for too long") from None
+    except OSError:
+        body = b""
     if len(body) < size:
         raise RefusedError(HTTPStatus.BAD_REQUEST, "it ends too early")
     return body
@@ -311,4 +333,5 @@ def _identified(report: Document, body: bytes, station: str) -> tuple[str, bytes
         return report["id"], report
     if not isinstance(report_id, str):
         raise InvalidArgumentError("the id of a report is a string")
+    names.check_id(f"{station}.{report_id}")
     return report_id, body

@@ -81,6 +81,7 @@ class IntakeClient:
         Raises:
             IntakeRefusedError: The hub did not take it; `response` says why.
             ForeignAnswerError: It was answered with success, but not by an intake.
+            InvalidArgumentError: JSON cannot express it.
             TransportError: The hub was not reached, or did not answer.
         """
         document = dict(report)
@@ -91,7 +92,7 @@ class IntakeClient:
         if not 200 <= answer.status < 300:  # noqa: PLR2004
             raise IntakeRefusedError(f"HTTP {answer.status}: {_reason(text)}", response)
         taken = _id_in(text) if answer.status == _ACCEPTED else None
-        if taken is None or taken != document.get("id", taken):
+        if taken is None or taken != (document.get("id") or taken):
             raise ForeignAnswerError(
                 f"{self._url} answered {answer.status}, but not as an intake: {text[:_SHOWN]!r}",
                 response,

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from gevent.lock import Semaphore
+
 from pywats_green.exceptions import QueueFolderError
 from pywats_green.queue.folder.files import off_hub
 
-_BUSY = 10.0  # seconds to wait for another process of this hub
+_BUSY = 5.0  # seconds to wait for one's turn, and for another process of this hub
 _PURGE = 600.0  # seconds between two
 
 _TABLE = """
@@ -41,6 +43,7 @@ class Receipts:
         self._clock = clock
         self._purged_at = clock()
         self._path = path
+        self._turn = Semaphore()
         try:
             # Each statement is a transaction, and SQLite itself makes them wait for each other.
             self._file = sqlite3.connect(
@@ -86,7 +89,13 @@ class Receipts:
         self._file.close()
 
     def _run(self, function: Callable[[], list[tuple[bytes]]]) -> list[tuple[bytes]]:
+        # SQLite serves one after another. Those who wait for it in threads would keep these from
+        # the queue, and their station without an answer.
+        if not self._turn.acquire(timeout=_BUSY):
+            raise QueueFolderError(f"The receipts {self._path} are busy")
         try:
             return off_hub(function)
         except sqlite3.Error as error:
             raise QueueFolderError(f"The receipts {self._path} cannot be used: {error}") from error
+        finally:
+            self._turn.release()

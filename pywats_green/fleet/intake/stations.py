@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pywats_green.exceptions import InvalidArgumentError
+from pywats_green.queue.folder import names
 from pywats_green.queue.held_files import patiently
 from pywats_green.redaction import Secret
 
@@ -55,38 +56,33 @@ class Stations:
     def _refresh(self) -> None:
         if self._path is None:
             return
+        if _stamp(self._path) == self._stamp:
+            return
         try:
-            if _stamp(self._path) != self._stamp:
-                self._secrets = self._read(self._path)
-        except (InvalidArgumentError, OSError) as error:
+            self._secrets = self._read(self._path)
+        except InvalidArgumentError as error:
             logger.error("The stations stay as they were: %s", error)  # noqa: TRY400  # one line
-            self._stamp = _stamp_or_none(self._path)
 
     def _read(self, path: Path) -> dict[str, Secret]:
+        # Before it is read: what is written meanwhile is read the next time.
+        self._stamp = _stamp(path)
         try:
-            stamp = _stamp(path)
             found = json.loads(patiently(path.read_bytes))
         except (OSError, ValueError) as error:
             told = error.strerror if isinstance(error, OSError) else "it is not JSON"
             raise InvalidArgumentError(f"the stations cannot be read from {path}: {told}") from None
-        secrets = _checked(found, str(path))
-        self._stamp = stamp
-        return secrets
+        return _checked(found, str(path))
 
     def __repr__(self) -> str:
         return f"<Stations: {len(self._secrets)}>"
 
 
 def _stamp(path: Path) -> object:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size, status.st_ino
-
-
-def _stamp_or_none(path: Path) -> object:
     try:
-        return _stamp(path)
-    except OSError:
-        return None
+        status = path.stat()
+    except OSError as error:
+        return error.errno
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _checked(found: Any, where: str) -> dict[str, Secret]:
@@ -98,12 +94,18 @@ def _checked(found: Any, where: str) -> dict[str, Secret]:
     if not isinstance(found, Mapping):
         raise InvalidArgumentError(f"{where}: not an object of secrets by station")
     for name, secret in found.items():
-        if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        if not (isinstance(name, str) and _NAME.fullmatch(name)) or names.flaw_of_id(f"{name}.id"):
             raise InvalidArgumentError(
-                f"{where}: a station's name is 1 to 64 letters, digits, _ and -, not {name!r}"
+                f"{where}: a station's name is 1 to 64 letters, digits, _ and -, and "
+                f"no device of Windows, not {name!r}"
             )
-        if not (isinstance(secret, str) and len(secret) >= _SHORTEST):
+        if not (isinstance(secret, str) and len(secret) >= _SHORTEST and _is_text(secret)):
             raise InvalidArgumentError(
-                f"{where}: the secret of {name} needs {_SHORTEST} characters or more"
+                f"{where}: the secret of {name} needs {_SHORTEST} characters of Unicode or more"
             )
     return {name: Secret(secret) for name, secret in found.items()}
+
+
+def _is_text(value: str) -> bool:
+    """Return whether no surrogate is in it, which cannot be encoded."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in value)

@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
-from pywats_green.exceptions import QueueFullError
+from gevent.event import Event
+
+from pywats_green.exceptions import QueueFullError, ReportTooLargeError
 from pywats_green.queue.folder import names
 from pywats_green.queue.folder.files import folder_error, off_hub
 from pywats_green.queue.folder.long_paths import plain
@@ -17,12 +19,17 @@ from pywats_green.queue.held_files import patiently
 # Seconds after which others may have changed so much that the folder is counted anew.
 _FRESH = 5.0
 
+# Counting rests for so many times what it took, lest each put into a full folder count all of it.
+_REST = 10
+_SHORTEST_REST = 0.5  # seconds; below, it costs little, and room is found at once
+
 
 class Capacity:
     """Counts what is waiting or claimed, and refuses what would be too much.
 
-    It counts anew every few seconds, and whenever the queue seems full. In between it knows only
-    what is put here, so several processes may together exceed a limit by what they put meanwhile.
+    It counts anew every few seconds, and whenever the queue seems full; less often where that takes
+    long, and one greenlet for all. In between it knows only what is put here, so several processes
+    may together exceed a limit by what they put meanwhile.
 
     Args:
         folder: The queue's folder.
@@ -48,6 +55,8 @@ class Capacity:
         self._being_put: dict[str, int] = {}
         self._counting: list[dict[str, int]] = []
         self._counted_at: float | None = None
+        self._took = 0.0
+        self._has_counted: Event | None = None  # while a greenlet counts
 
     @contextlib.contextmanager
     def room_for(self, name: str, size: int) -> Iterator[None]:
@@ -58,10 +67,14 @@ class Capacity:
             size: Bytes.
 
         Raises:
-            QueueFullError: There is none.
+            QueueFullError: There is none; ReportTooLargeError, if there never will be.
             QueueFolderError: The folder cannot be read.
         """
-        if self._is_stale() or not self._has_room(size):
+        if size > self._max_bytes:
+            raise ReportTooLargeError(
+                f"The report has {size} bytes, and max_bytes of the queue is {self._max_bytes}"
+            )
+        if self._is_to_be_counted(size):
             self._count()
         if not self._has_room(size):
             raise QueueFullError(self._told(size))
@@ -80,8 +93,13 @@ class Capacity:
         finally:
             del self._being_put[name]
 
-    def _is_stale(self) -> bool:
-        return self._counted_at is None or self._timer() - self._counted_at > _FRESH
+    def _is_to_be_counted(self, size: int) -> bool:
+        if self._counted_at is None:
+            return True
+        age, rest = self._timer() - self._counted_at, _REST * self._took
+        if age > max(_FRESH, rest):
+            return True
+        return not self._has_room(size) and (rest < _SHORTEST_REST or age > rest)
 
     def _has_room(self, size: int) -> bool:
         return self._reports < self._max_reports and self._bytes + size <= self._max_bytes
@@ -89,14 +107,19 @@ class Capacity:
     def _told(self, size: int) -> str:
         if self._reports >= self._max_reports:
             limit = f"{self._reports} reports, and max_reports is {self._max_reports}"
-        elif size > self._max_bytes:
-            return f"The report has {size} bytes, and max_bytes of the queue is {self._max_bytes}"
         else:
             limit = f"{self._bytes} bytes; {size} more exceed max_bytes, {self._max_bytes}"
         folder = plain(str(self._folder))
         return f"The queue folder {folder} is full: {limit}. Drain it, or raise the limit"
 
     def _count(self) -> None:
+        before = self._counted_at
+        while self._has_counted is not None:
+            self._has_counted.wait()
+            if self._counted_at != before:  # otherwise it failed, or was killed
+                return
+        has_counted = self._has_counted = Event()
+        started = self._timer()
         known = dict(self._being_put)  # and what others put meanwhile: on disk yet, or not
         self._counting.append(known)
         try:
@@ -105,9 +128,12 @@ class Capacity:
             raise folder_error("look", self._folder, error) from error
         finally:
             self._counting = [each for each in self._counting if each is not known]
+            self._has_counted = None
+            has_counted.set()
         self._reports = reports + len(known)
         self._bytes = size + sum(known.values())
         self._counted_at = self._timer()
+        self._took = self._counted_at - started
 
     def _look(self, known: Container[str]) -> tuple[int, int]:
         reports = size = 0

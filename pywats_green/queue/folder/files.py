@@ -12,12 +12,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import gevent
+from gevent import monkey
 
 from pywats_green.exceptions import QueueFolderError
 from pywats_green.queue.folder.long_paths import plain
 from pywats_green.queue.held_files import patiently
 
 T = TypeVar("T")
+
+# gevent's leaves it to the loop of its thread, and a thread of a pool need not run one. Nothing
+# ever waits for a folder's descriptor.
+_close: Callable[[int], None] = monkey.get_original("os", "close")
 
 TEMPORARY = ".tmp"
 _TARGETED = re.compile(r"\.[0-9a-f]{8}\.(.+)\.tmp", re.DOTALL)
@@ -169,7 +174,7 @@ def sync_folder(folder: Path) -> None:
         if error.errno not in _NO_FOLDER_SYNC:  # some network file systems cannot
             raise
     finally:
-        os.close(descriptor)
+        _close(descriptor)
 
 
 def write_small(path: Path, data: bytes) -> None:

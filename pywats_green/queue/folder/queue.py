@@ -52,7 +52,8 @@ class FolderQueue(OperatedQueue):
             longer than anything that may suspend this process.
         max_reports: How many reports may be waiting or claimed; `put` refuses more. None: no limit.
         max_bytes: How many bytes they may have. None: no limit. Several processes may together
-            exceed a limit by what they put within five seconds.
+            exceed a limit by what they put within five seconds, or longer if it takes half a second
+            or more to count the folder.
         keep_quarantined: Seconds after which an item in quarantine is deleted, by a process that
             drains. None: never.
         scan_interval: Seconds between two scans for items of other processes: at most that while
@@ -127,6 +128,7 @@ class FolderQueue(OperatedQueue):
         Raises:
             QueueFolderError: It could not be written, and nothing of it is left.
             QueueFullError: The queue holds as much as it may; it is a QueueFolderError.
+                ReportTooLargeError: this report alone exceeds `max_bytes`.
             UnreadableReportError: The text is not a JSON object.
             ArgumentTypeError: The report is none of these, the id is not a string, or the priority
                 is not a whole number.

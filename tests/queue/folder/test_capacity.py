@@ -106,6 +106,67 @@ def test_many_greenlets_never_put_too_much(tmp_path: Path) -> None:
     assert (len(refused), len(list(tmp_path.glob("*.wsjf")))) == (15, 5)
 
 
+def test_many_greenlets_count_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    look = Capacity._look
+
+    def counted(capacity: Capacity, known: dict[str, int]) -> tuple[int, int]:
+        nonlocal looks
+        looks += 1
+        return look(capacity, known)
+
+    monkeypatch.setattr(Capacity, "_look", counted)
+    queue = FolderQueue(tmp_path, max_reports=50)
+    gevent.joinall(
+        [gevent.spawn(queue.put, {"n": number}) for number in range(20)], raise_error=True
+    )
+    assert looks == 1
+
+
+def test_a_full_folder_that_takes_long_to_count_is_not_counted_for_each_put(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timer = Clock()
+    look = Capacity._look
+    looks = 0
+
+    def slow(capacity: Capacity, known: dict[str, int]) -> tuple[int, int]:
+        nonlocal looks
+        looks += 1
+        timer.now += 0.4
+        return look(capacity, known)
+
+    monkeypatch.setattr(Capacity, "_look", slow)
+    queue = FolderQueue(tmp_path, max_reports=1, timer=timer)
+    queue.put({"n": 0})
+    timer.now += 4.5
+    for _ in range(3):
+        with pytest.raises(QueueFullError):
+            queue.put({"n": 1})
+    assert looks == 2
+    next(tmp_path.glob("*.wsjf")).unlink()
+    with pytest.raises(QueueFullError):
+        queue.put({"n": 1})
+    timer.now += 4.5
+    queue.put({"n": 1})
+    assert looks == 3
+
+
+def test_who_waits_for_a_count_that_is_killed_counts_on_its_own(tmp_path: Path) -> None:
+    (tmp_path / "a.queued").write_text("x")
+    capacity = Capacity(tmp_path, 1, None)
+
+    def put() -> None:
+        with capacity.room_for("b.queued", 1):
+            pass
+
+    killed, other = gevent.spawn(put), gevent.spawn(put)
+    gevent.sleep(0)  # both have begun
+    killed.kill()
+    with pytest.raises(QueueFullError):
+        other.get()
+
+
 @pytest.mark.parametrize("limit", [{"max_reports": 0}, {"max_bytes": -1}, {"keep_quarantined": 0}])
 def test_a_limit_is_at_least_one(tmp_path: Path, limit: dict[str, int]) -> None:
     with pytest.raises(InvalidArgumentError):

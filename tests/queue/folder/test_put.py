@@ -581,3 +581,31 @@ def test_notes_of_ids_that_are_left_over_are_swept_when_they_are_many(tmp_path: 
     FolderQueue(tmp_path).refresh()
     assert len(notes(tmp_path)) == 2 + 1
     queue.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="shows open descriptors on Linux")
+def test_no_descriptor_stays_open(tmp_path: Path) -> None:
+    queue = FolderQueue(tmp_path)
+    for number in range(10):
+        queue.put({"id": str(number)})
+    opened = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    assert str(tmp_path) not in opened
+
+
+def close_two(path: Path) -> list[bool]:
+    """Close two descriptors, and tell whether they are closed."""
+    found = []
+    for _ in range(2):
+        descriptor = os.open(path, os.O_RDONLY)
+        os.close(descriptor)
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            found.append(True)
+        else:
+            found.append(False)
+    return found
+
+
+def test_a_native_thread_closes_at_once(tmp_path: Path) -> None:
+    assert gevent.get_hub().threadpool.apply(close_two, (tmp_path,)) == [True, True]
