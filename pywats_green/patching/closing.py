@@ -21,13 +21,14 @@ _defer: Any = getattr(gevent.os, "close", None)  # older ones close at once
 def close(fd: int) -> None:
     """Close a descriptor in the next turn of the loop, which comes at once.
 
-    Where no loop has ever run, nothing waits for it, and none may come: it is closed now.
+    In a native thread's loop, if it has one, no turn may ever come: there it is closed now, as older
+    versions of gevent do everywhere.
 
     Raises:
         OSError: It is not open.
     """
     hub = get_hub_if_exists()
-    if not hub:
+    if not hub or not hub.loop.default:
         _close(fd)
         return
     _defer(fd)

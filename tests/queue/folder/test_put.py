@@ -609,3 +609,12 @@ def close_two(path: Path) -> list[bool]:
 
 def test_a_native_thread_closes_at_once(tmp_path: Path) -> None:
     assert gevent.get_hub().threadpool.apply(close_two, (tmp_path,)) == [True, True]
+
+
+def close_two_after_a_turn(path: Path) -> list[bool]:
+    gevent.sleep(0.001)  # so that the thread has a loop, which then turns no more
+    return close_two(path)
+
+
+def test_a_native_thread_whose_loop_has_turned_closes_at_once_too(tmp_path: Path) -> None:
+    assert gevent.get_hub().threadpool.apply(close_two_after_a_turn, (tmp_path,)) == [True, True]
