@@ -21,8 +21,8 @@ _defer: Any = getattr(gevent.os, "close", None)  # older ones close at once
 def close(fd: int) -> None:
     """Close a descriptor in the next turn of the loop, which comes at once.
 
-    In a native thread's loop, if it has one, no turn may ever come: there it is closed now, as older
-    versions of gevent do everywhere.
+    In a native thread's loop, if it has one, no turn may ever come: there it is closed now, as
+    older versions of gevent do everywhere.
 
     Raises:
         OSError: It is not open.
