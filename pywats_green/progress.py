@@ -69,6 +69,7 @@ class Bar:
         self._clock = clock
         self._may_grow = may_grow
         self._display: Display | None = None
+        self._began = clock()
         self._drawn_at = float("-inf")
         self._last = 0, 0
 
@@ -102,7 +103,9 @@ class Bar:
             self._display = self._started()
         (task,) = self._display.tasks
         self._display.update(task.id, completed=completed, total=total)
-        speed = task.finished_speed or task.speed
+        speed = task.finished_speed or task.speed  # of several draws; of one, since the beginning
+        if speed is None and (elapsed := self._clock() - self._began) > 0:
+            speed = completed / elapsed
         self._display.update(task.id, rate="" if speed is None else f"{speed:,.1f}/s")
         self._display.refresh()
 

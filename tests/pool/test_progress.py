@@ -81,3 +81,12 @@ def test_without_a_terminal_a_bar_is_one_line():
     for step in [(0, 2), (1, 2), (2, 2)]:
         bar(*step)
     assert stream.getvalue() == "sent 2/2\n"
+
+
+def test_what_is_done_at_the_first_draw_has_a_rate_too():
+    now = [0.0]
+    stream = Terminal()
+    bar = Bar("sent", stream, lambda: now[0])
+    now[0] = 2.0
+    bar(5, 5)
+    assert "2.5/s" in stream.getvalue()
