@@ -7,6 +7,13 @@ import pytest
 from processes import TIMEOUT, Completed, run, write
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All that starts programs is long."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and "guide" not in item.path.name:
+            item.add_marker(pytest.mark.long)
+
+
 @pytest.fixture
 def script(tmp_path: Path) -> Callable[..., Completed]:
     """Run this source as a script; warnings are errors."""
