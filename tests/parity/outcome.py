@@ -42,7 +42,8 @@ def described_error(exc: BaseException) -> dict[str, Any]:
         "attributes": {
             name: described(value)
             for name, value in sorted(vars(exc).items())
-            if name != "response"  # ours: the answer that caused it; see the document
+            # Ours: the answer that caused it, and the note of a time-out; see the document.
+            if name not in ("response", "__notes__")
         },
     }
 
