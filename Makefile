@@ -11,8 +11,9 @@ endif
 # The tests start hundreds of interpreters, which must not compile the package again and again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-first test-second test-long test-all test-upstream lint typecheck perf gate \
-	soak record stub docs coverage lowest setup clean demo-fleet pictures test-browser test-windows smoke-windows
+.PHONY: demo test test-first test-second test-long long-first long-second test-all test- \
+	upstream lint typecheck perf gate soak record stub docs coverage lowest setup clean \
+	demo-fleet pictures test-browser test-windows smoke-windows
 
 # All that contributors need.
 setup: $(BIN)/.tools $(BIN)/.docs
@@ -34,9 +35,18 @@ test-first: $(BIN)/.tools
 test-second: $(BIN)/.tools
 	$(PYTEST) $(FIRST_HALF:%=--ignore=%)
 
-# Tests marked long: crash, fuzz and parity runs, and those that need what `make perf` needs.
+# Tests marked long: crash, fuzz and parity runs, other programs, and those that need what
+# `make perf` needs. Two halves, too.
+LONG_FIRST := $(addprefix tests/,queue faults works_with)
+
 test-long: $(BIN)/.tools $(BIN)/.perf
-	$(PYTEST) -m long
+	$(MAKE) --no-print-directory -j2 $(SYNC) long-first long-second
+
+long-first: $(BIN)/.tools $(BIN)/.perf
+	$(PYTEST) -m long $(LONG_FIRST)
+
+long-second: $(BIN)/.tools $(BIN)/.perf
+	$(PYTEST) -m long $(LONG_FIRST:%=--ignore=%)
 
 test-all: test test-long
 
