@@ -11,8 +11,8 @@ endif
 # The tests start hundreds of interpreters, which must not compile the package again and again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-first test-second test-long long-first long-second test-all test- \
-	upstream lint typecheck perf gate soak record stub docs coverage lowest setup clean \
+.PHONY: demo test test-first test-second test-long long-first long-second test-all \
+	test-upstream lint typecheck perf gate soak record stub docs coverage lowest setup clean \
 	demo-fleet pictures test-browser test-windows smoke-windows
 
 # All that contributors need.
