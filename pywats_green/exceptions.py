@@ -32,6 +32,10 @@ class InvalidArgumentError(PywatsGreenError, ValueError):
     """An argument of a public function is out of range."""
 
 
+class QueueOrderError(InvalidArgumentError):
+    """A queue's folder is used with another `order_by` than this process has."""
+
+
 class ArgumentTypeError(PywatsGreenError, TypeError):
     """An argument of a public function has the wrong type."""
 

@@ -46,7 +46,11 @@ class Hub:
     """A served intake over a folder."""
 
     def __init__(self, folder: Path, **options: Any) -> None:
-        limits = {key: options.pop(key) for key in ("max_reports", "max_bytes") if key in options}
+        limits = {
+            key: options.pop(key)
+            for key in ("max_reports", "order_by", "max_bytes")
+            if key in options
+        }
         self.queue = FolderQueue(folder, **limits)
         self.intake = Intake(self.queue, SECRETS, **options)
         self.server = serve_intake("127.0.0.1:0", self.intake)
@@ -87,7 +91,7 @@ def test_the_same_again_is_one_report_and_another_body_a_conflict(hub: Hub) -> N
         assert hub.post(report(1)).status_code == 202
     answer = hub.post(report(1, result="F"))
     assert answer.status_code == 409
-    assert "different report under the id r1" in answer.json()["error"]
+    assert "different report under this id" in answer.json()["error"]
     assert not is_already_there(answer), "a station would take it for delivered"
     assert hub.waiting() == [report(1)]
 
@@ -111,6 +115,23 @@ def test_ids_are_forgotten_after_a_while(tmp_path: Path) -> None:
     hub.post(report(2))  # which deletes old receipts
     assert hub.post(report(1, result="F")).status_code == 202
     assert [each["id"] for each in hub.waiting()] == ["r2", "r1"]
+    hub.close()
+
+
+def test_an_id_that_says_it_already_exists_is_a_conflict_all_the_same(hub: Hub) -> None:
+    odd = "r. Report already exists"
+    assert hub.post(report(1, id=odd)).status_code == 202
+    answer = hub.post(report(1, id=odd, result="F"))
+    assert answer.status_code == 409
+    assert not is_already_there(answer)
+
+
+def test_another_order_is_the_hubs_fault_and_no_reports(tmp_path: Path) -> None:
+    FolderQueue(tmp_path / "hub", order_by="sn").put(report(0))
+    hub = Hub(tmp_path / "hub", order_by="pn")
+    answer = hub.post(report(1))
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    assert "order_by" in requests.get(f"{hub.url}healthz", timeout=30).text
     hub.close()
 
 
@@ -228,7 +249,7 @@ def test_a_full_queue_asks_to_wait_and_healthz_says_so(tmp_path: Path) -> None:
     assert [hub.post(report(number)).status_code for number in range(3)] == [202, 202, 503]
     answer = hub.post(report(3))
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "7")
-    assert "no room" in answer.json()["error"]
+    assert "cannot store" in answer.json()["error"]
     assert hub.post(report(1)).status_code == 202, "that one is in the queue"
     assert hub.post(report(3)).status_code == 503
     health = requests.get(f"{hub.url}healthz", timeout=30)
@@ -398,7 +419,7 @@ def test_a_conflict_is_quarantined_at_the_station(hub: Hub, tmp_path: Path) -> N
     station.put(report(1))
     assert QueueProcessor(station, hub.client()).drain().quarantined == 1
     [item] = station.list("quarantined")
-    assert "different report under the id r1" in item.last_error
+    assert "different report under this id" in item.last_error
 
 
 def test_a_hub_that_is_full_or_away_costs_no_report(tmp_path: Path) -> None:

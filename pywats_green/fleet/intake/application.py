@@ -22,6 +22,7 @@ from pywats_green.exceptions import (
     QueueFolderError,
     QueueItemBusyError,
     QueueItemError,
+    QueueOrderError,
     ReportTooLargeError,
     UnreadableReportError,
 )
@@ -219,23 +220,23 @@ class Intake:
                 self._queue.put(stored, item_id=f"{station}.{report_id}")
                 self._receipts.note(station, report_id, digest)
                 self._full = None
+        except (QueueFolderError, QueueOrderError) as error:  # the hub's fault, not the report's
+            if isinstance(error, ReportTooLargeError):
+                raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error)) from error
+            if self._full is None:
+                logger.warning("No report is taken: %s", error)
+            self._full = str(error), self._clock() + self._retry_after
+            raise self._busy("the hub cannot store it") from error
         except InvalidArgumentError as error:
             raise RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from error
         except QueueItemBusyError as error:
             raise self._busy(str(error)) from error
         except QueueItemError as error:
-            raise _conflict(station, report_id) from error
-        except ReportTooLargeError as error:
-            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error)) from error
-        except QueueFolderError as error:
-            if self._full is None:
-                logger.warning("No report is taken: %s", error)
-            self._full = str(error), self._clock() + self._retry_after
-            raise self._busy("the hub has no room for it") from error
+            raise _conflict() from error
         if known is None:
             return report_id, "accepted"
         if known != digest:
-            raise _conflict(station, report_id)
+            raise _conflict()
         return report_id, "repeated"
 
     def _busy(self, reason: str) -> RefusedError:
@@ -278,9 +279,10 @@ def _refusal(error: RefusedError) -> Reply:
     return Reply(status, JSON, body, (*error.headers, ("Connection", "close")))
 
 
-def _conflict(station: str, report_id: str) -> RefusedError:
+def _conflict() -> RefusedError:
+    # Without the id: a station that reads "already exists" takes its report for delivered.
     return RefusedError(
-        HTTPStatus.CONFLICT, f"{station} has handed in a different report under the id {report_id}"
+        HTTPStatus.CONFLICT, "this station has handed in a different report under this id"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pywats_green.exceptions import InvalidArgumentError
+from pywats_green.exceptions import QueueOrderError
 from pywats_green.queue.folder.files import folder_error, write_small
 from pywats_green.queue.folder.long_paths import plain
 from pywats_green.queue.folder.scan import ORDER
@@ -38,7 +38,7 @@ class OrderFile:
             is_kept: Whether the folder keeps one, as far as the last scan tells.
 
         Raises:
-            InvalidArgumentError: It differs.
+            QueueOrderError: It differs.
             QueueFolderError: It cannot be read or noted.
         """
         if self._is_agreed or (self._own is None and (only_putting or not is_kept)):
@@ -52,7 +52,7 @@ class OrderFile:
             raise folder_error("agree on the order", self._path.parent, error) from error
         if kept != self._own:
             folder = plain(str(self._path.parent))
-            raise InvalidArgumentError(
+            raise QueueOrderError(
                 f"the queue folder {folder} is used with order_by={kept!r}, not "
                 f"{self._own!r}: pass the same (drain --order-by), or remove {ORDER} while no "
                 "process uses the folder"

@@ -132,9 +132,9 @@ class FolderQueue(OperatedQueue):
             UnreadableReportError: The text is not a JSON object.
             ArgumentTypeError: The report is none of these, the id is not a string, or the priority
                 is not a whole number.
-            InvalidArgumentError: The id cannot name a file, the priority is out of range, the
-                folder is used with another `order_by`, or the report contains what no request can
-                carry: NaN, a lone surrogate, an object.
+            InvalidArgumentError: The id cannot name a file, the priority is out of range, or the
+                report contains what no request can carry: NaN, a lone surrogate, an object.
+            QueueOrderError: The folder is used with another `order_by`; an InvalidArgumentError.
             QueueItemError: Another report of this id is in the queue, or somebody else has been
                 putting one for 30 s.
         """
@@ -177,7 +177,7 @@ class FolderQueue(OperatedQueue):
             The claim; it lasts until one of its ends is called, or `close`.
 
         Raises:
-            InvalidArgumentError: The folder is used with another `order_by`.
+            QueueOrderError: The folder is used with another `order_by`.
             QueueFolderError: The folder is gone or not writable.
         """
         self._view.refresh()
