@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from pywats_green.table import one_line
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -53,8 +55,7 @@ def plain(text: object) -> str:
     Args:
         text: Untrusted text, such as file names and errors.
     """
-    line = " ".join(str(text).split())
-    line = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line)
+    line = one_line(str(text))
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return line.encode(encoding, "backslashreplace").decode(encoding)
 
