@@ -53,7 +53,8 @@ ALONE = """
     context = multiprocessing.get_context("fork")
     queue = context.SimpleQueue()
     ticking = gevent.spawn(tick)
-    gevent.sleep(0.005)
+    while not turns:
+        gevent.sleep(0.001)
     child = context.Process(target=report, args=(queue,))
     starting = gevent.spawn(child.start)  # in the child, the main greenlet does not go on either
     starting.get()

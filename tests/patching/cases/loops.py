@@ -214,9 +214,11 @@ def tasks_of_each_loop() -> None:
         assert task is not None
         task.set_name(f"job {number}")
         await meeting.wait()
-        child = asyncio.create_task(asyncio.sleep(0.01))
+        ends = asyncio.Event()
+        child = asyncio.create_task(ends.wait())
         await asyncio.sleep(0.001)
         seen = [asyncio.current_task() is task, asyncio.all_tasks() == {task, child}]
+        ends.set()
         await child
         return [*seen, task.get_name()]
 
