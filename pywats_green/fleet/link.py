@@ -117,7 +117,20 @@ class Link:
         for name in ("driver_info", "lib_name", "lib_version"):  # a round trip for each
             if hasattr(connection, name):
                 setattr(connection, name, None)
-        connection.connect()
+        failed = gevent.spawn(self._open, connection).get()
+        if failed is not None:
+            raise failed
+
+    def _open(self, connection: Any) -> Exception | None:
+        """Connect where nobody kills: redis-py would not close a half-open socket."""
+        try:
+            connection.connect()
+        except (RedisError, OSError) as exc:
+            return exc
+        finally:
+            if self.connection is not connection:
+                connection.disconnect()
+        return None
 
     def close(self) -> None:
         """Close the connection. The next command opens another."""

@@ -11,6 +11,7 @@ from redis import RedisError
 
 from pywats_green.fleet.keys import CHANNEL
 from pywats_green.fleet.link import Link, LinkError
+from pywats_green.redaction import Secret
 
 _AGAIN = 0.5  # seconds between two attempts to listen
 
@@ -27,7 +28,7 @@ class Listener:
     def __init__(
         self, url: str, hear: Callable[[dict[str, Any]], None], missed: Callable[[], None]
     ) -> None:
-        self._link = Link(url)
+        self._url = Secret(url)
         self._hear = hear
         self._missed = missed
         self._greenlet = gevent.spawn(self._run)
@@ -35,28 +36,29 @@ class Listener:
     def close(self) -> None:
         """Stop listening."""
         self._greenlet.kill(block=False)
-        self._link.close()
 
     def restart(self) -> None:
         """Connect anew, because the connection may be dead without a sign of it."""
         if not self._greenlet.dead:
             self._greenlet.kill(block=False)
-            self._link.close()
             self._greenlet = gevent.spawn(self._run)
 
     def _run(self) -> None:
-        while True:
-            try:
-                self._link.ask("SUBSCRIBE", CHANNEL)
-                self._missed()
-                self._listen()
-            except (LinkError, RedisError, OSError):
-                self._link.close()
-            timer = gevent.get_hub().loop.timer(_AGAIN, ref=False)
-            gevent.get_hub().wait(timer)
+        link = Link(self._url)
+        try:
+            while True:
+                try:
+                    link.ask("SUBSCRIBE", CHANNEL)
+                    self._missed()
+                    self._listen(link.connection)
+                except (LinkError, RedisError, OSError):
+                    link.close()
+                timer = gevent.get_hub().loop.timer(_AGAIN, ref=False)
+                gevent.get_hub().wait(timer)
+        finally:
+            link.close()
 
-    def _listen(self) -> None:
-        connection = self._link.connection
+    def _listen(self, connection: Any) -> None:
         while True:
             self._await_data(connection)
             while connection.can_read(timeout=0):
