@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from pywats_green.fleet import limit
+from pywats_green.fleet.holdings import Ended, Holdings
 from pywats_green.fleet.limit import Answer, Limiter
 from pywats_green.fleet.link import Link
 from pywats_green.fleet.share import Alone, Share
@@ -66,17 +66,12 @@ class Account:
         self._attend = attend
         self._poke = poke
         self._clock = clock
-        self._next = 0
         self._generation = 0
         self._epoch = "-"
-        self._reserved: deque[tuple[int, float]] = deque()  # number, and from when it may be used
-        self._in_flight: deque[int] = deque()  # any of them ends first: all are alike
-        self._ended: deque[tuple[int, float]] = deque()  # number, and when
-        self._untold: list[tuple[int, float]] = []
-        self._returned: list[int] = []
+        self._holdings = Holdings()
         self._alone = Alone()
         self._is_up = self._is_settling = self._is_held = False
-        self._heard = self._settled_at = -math.inf
+        self._heard = self._trusted_until = self._settled_at = -math.inf
         self._due = self._told_at = self._not_before = -math.inf
         self._beat = 1.0
         self._taken = self._taken_when_told = self._taken_before = 0
@@ -85,45 +80,41 @@ class Account:
 
     def take(self) -> bool:
         """Take a slot. False: none is free."""
-        now = self._clock()
+        now, holdings = self._clock(), self._holdings
         if self.is_shared(now):
-            if not self._reserved or self._reserved[0][1] > now:
+            if not holdings.use(now):
                 return False
-            self._in_flight.append(self._reserved.popleft()[0])
-            if not self._reserved and self._reserves_ahead:
+            if not holdings.reserved and self._reserves_ahead:
                 self._come_soon(0.0)
         else:
             if self._alone_in(now) > 0:
                 return False
             self._alone.take(now, self.limiter.max_requests, self._window)
-            self._in_flight.append(self._number())
+            holdings.use_unreserved()
         self._taken += 1
         return True
 
     def stamp(self) -> None:
         """End an attempt, whatever its outcome: its slot is free a window from now."""
-        if self._in_flight:  # else this is a forked process
-            ended = (self._in_flight.popleft(), self._clock())
-            self._ended.append(ended)
-            self._untold.append(ended)
+        if self._holdings.end(self._clock()):  # else this is a forked process
             self._come_soon(self._telling)
 
     def give_back(self) -> None:
         """Give back the slot of an attempt that was not sent: it is free at once."""
-        if self._in_flight:
-            self._reserved.appendleft((self._in_flight.pop(), -math.inf))
+        if self._holdings.put_back():
             self._come_soon(_SPARED)
 
     def ask(self) -> None:
         """Note that a call waits."""
-        if self.is_shared(self._clock()) and self._wanted() > len(self._reserved):
+        if self.is_shared(self._clock()) and self._wanted() > len(self._holdings.reserved):
             self._come_soon(self._not_before - self._clock())
 
     def delay(self) -> float:
         """Return the seconds before which no slot can be free; one if that is not known."""
         now = self._clock()
         if self.is_shared(now):
-            return max(self._reserved[0][1] - now, 0.0) if self._reserved else _UNKNOWN
+            reserved = self._holdings.reserved
+            return max(reserved[0][1] - now, 0.0) if reserved else _UNKNOWN
         seconds = self._alone_in(now)
         return seconds if seconds < math.inf else _UNKNOWN
 
@@ -145,7 +136,7 @@ class Account:
 
     def is_shared(self, now: float) -> bool:
         """Return whether slots come from the fleet's server."""
-        return self._is_up and not self._is_settling and now < self._heard + _TRUSTED * self._beat
+        return self._is_up and not self._is_settling and now < self._trusted_until
 
     def due_in(self) -> float:
         """Return the seconds until the server should be asked. 0: now."""
@@ -159,42 +150,32 @@ class Account:
         Raises:
             LinkError: It did not work; the caller calls `lost`.
         """
-        now = self._clock()
-        if not self._is_up or self._is_settling or now >= self._heard + _TRUSTED * self._beat:
-            if not self._sync(link):
-                return
-            now = self._clock()
-        want = max(self._wanted() - len(self._reserved), 0)
+        if not self.is_shared(self._clock()) and not self._sync(link):
+            return
+        now, holdings = self._clock(), self._holdings
+        want = max(self._wanted() - len(holdings.reserved), 0)
         self._return_surplus(now)
-        if want or not self._reserved:
+        if want or not holdings.reserved:
             want += self._ahead(now)
         is_beat = now >= self._told_at + self._beat
-        untold, self._untold = self._untold, []
-        returned, self._returned = self._returned, []
+        news = holdings.take_news()
         self._due = math.inf
         try:
-            answer = self._send(link, "ask", want, untold, returned, self._label(now, is_beat))
+            answer = self._send(link, "ask", want, *news, self._label(now, is_beat))
             if answer is not None:
                 self._read(answer, now, want, is_beat=is_beat)
         except BaseException:
-            self._untold[:0], self._returned[:0] = untold, returned
+            holdings.keep_news(news)
             raise
         if answer is None:  # it has been taken for gone, or the server has forgotten all
-            self._is_up = False
-            self._due = -math.inf
+            self._due = self._trusted_until = -math.inf
 
     def lost(self) -> None:
         """Note that the server is away: go on with the share."""
-        now = self._clock()
-        if self._is_up and not self._is_settling:
-            self._prune(now)
-            self._alone.begin(
-                self._heard + _TRUSTED * self._beat + self._window,
-                len(self._in_flight) + len(self._ended),
-            )
+        self._part(self._clock())
         self._is_up = False
         self._alone.is_known = True
-        self._reserved.clear()  # told anew when it is back, and these are not among it
+        self._holdings.drop_reserved()  # told anew when it is back, and these are not among it
         self._attend()
 
     def leave(self, link: Link) -> None:
@@ -205,7 +186,18 @@ class Account:
         """
         if self._is_up:
             self._generation += 1
-            self._send(link, "leave", 0, self._untold, self._returned, "")
+            self._holdings.give_back(len(self._holdings.reserved))
+            self._send(link, "leave", 0, *self._holdings.take_news(), "")
+
+    def _part(self, now: float) -> None:
+        """Begin with the share, if slots came from the server until now.
+
+        The others may not know yet that they do not, and use what is reserved for them.
+        """
+        if self._is_up and not self._is_settling:
+            self._expire(now)
+            since = now + _TRUSTED * max(self._beat, 1.0) + self._window
+            self._alone.begin(since, self._holdings.used)
 
     def _sync(self, link: Link) -> bool:
         """Tell the server everything, because it may not know, or not for sure.
@@ -213,29 +205,29 @@ class Account:
         Returns:
             Whether slots come from there now.
         """
-        numbered = self._next
+        numbered = self._holdings.next
         is_in_step = self._tell_all(link)
-        if is_in_step and self._next != numbered:  # taken meanwhile, and not told
+        if is_in_step and self._holdings.next != numbered:  # taken meanwhile, and not told
             self._is_held = True
             try:
                 is_in_step = self._tell_all(link)
             finally:
                 self._is_held = False
-        self._is_up = is_in_step
         if is_in_step:
+            self._is_up = True
             self._attend()
         else:
             self._due = -math.inf
         return is_in_step and not self._is_settling
 
     def _tell_all(self, link: Link) -> bool:
-        now = self._clock()
-        self._reserved.clear()
-        self._prune(now)
+        now, holdings = self._clock(), self._holdings
+        holdings.drop_reserved()
+        self._expire(now)
         self._generation += 1
-        self._untold, self._returned = [], []  # all of it is told now, or again if this fails
+        holdings.take_news()  # all of it is told now, or again if this fails
         label = self._label(now, is_beat=True)
-        answer = self._send(link, "sync", 0, self._ended, self._in_flight, label)
+        answer = self._send(link, "sync", 0, holdings.ended, holdings.in_flight, label)
         if answer is not None:
             self._due = math.inf
             self._read(answer, now, 0, is_beat=True)
@@ -246,45 +238,48 @@ class Account:
         link: Link,
         kind: str,
         want: int,
-        ended: Sequence[tuple[int, float]],
+        ended: Sequence[Ended],
         others: Sequence[int],
         label: str,
     ) -> Answer | None:
         limiter, now = self.limiter, self._clock()
         words: list[object] = [
             self.name, self._generation, self._epoch, kind, limiter.max_requests, self._window,
-            want, self._next, len(ended),
+            want, self._holdings.next, len(ended),
         ]  # fmt: skip
         for number, at in ended:
             words += (number, max(now - at, 0.0))
         return limit.run(link, self.place, words, others, label)
 
     def _read(self, answer: Answer, sent: float, want: int, *, is_beat: bool) -> None:
-        now = self._clock()
+        now, holdings = self._clock(), self._holdings
+        was_settling, is_settling = self._is_settling, answer.settling > 0
+        if is_settling:
+            self._part(now)
+        self._is_settling = is_settling
         self.peers, self.used, self.free = answer.peers, answer.used, answer.free
         self._epoch, self._beat, self._heard = answer.epoch, answer.beat, sent
-        was_settling, self._is_settling = self._is_settling, answer.settling > 0
-        if not self._is_settling and answer.plan:
-            offset = answer.now - sent
-            self._alone.share = Share(answer.plan, answer.seat, offset, answer.peers)
+        self._trusted_until = sent + _TRUSTED * max(answer.beat, 1.0)
+        if not is_settling:
+            self._alone.hear(self.free, now, self._window)
+            if answer.plan:
+                offset = answer.now - sent
+                self._alone.share = Share(answer.plan, answer.seat, offset, answer.peers)
         if is_beat:
             self._told_at = sent
-        self._alone.hear(self.free, now, self._window)
-        granted = answer.granted
-        starts = [-math.inf] * (granted - len(answer.starts))
-        starts += [now + start for start in answer.starts]
-        self._reserved += [(self._number(), start) for start in starts]
-        waiting = self._wanted()
-        if self._is_settling:
+        granted, starts = answer.granted, answer.starts
+        holdings.reserve(granted - len(starts), [now + start for start in starts])
+        waiting, reserved = self._wanted(), len(holdings.reserved)
+        if is_settling:
             self._settled_at = now + answer.settling
             self._come_soon(answer.settling - _PAUSE * (answer.settling > _PAUSE))
-        elif waiting > len(self._reserved):
+        elif waiting > reserved:
             again = answer.again if granted < want else 0.0
             self._not_before = now + again
             self._come_soon(again)
-        elif waiting < len(self._reserved):
+        elif waiting < reserved:
             self._come_soon(_SPARED)
-        if granted or was_settling != self._is_settling:
+        if granted or was_settling != is_settling:
             self._attend()
 
     def _ahead(self, now: float) -> int:
@@ -298,9 +293,9 @@ class Account:
 
     def _return_surplus(self, now: float) -> None:
         """Give back what was reserved for calls that do not wait any more."""
-        surplus = len(self._reserved) - self._wanted()
+        surplus = len(self._holdings.reserved) - self._wanted()
         if surplus > 0 and self._due <= now:
-            self._returned += [self._reserved.pop()[0] for _ in range(surplus)]
+            self._holdings.give_back(surplus)
 
     def _label(self, now: float, is_beat: bool) -> str:
         if not is_beat:
@@ -319,21 +314,16 @@ class Account:
 
     def _alone_in(self, now: float) -> float:
         """Return the seconds until a slot of the share may be free."""
-        if self._is_held:
-            return math.inf
+        if self._is_held or (self._is_up and not self._is_settling):
+            return math.inf  # the server, not heard of for a while, is about to be asked
         if self._is_settling and self._is_up and now >= self._settled_at - _PAUSE:
             return max(self._settled_at - now, 1e-3)  # all tell all, before anyone gets more
-        self._prune(now)
-        counts = self.limiter.max_requests, self._window, len(self._in_flight)
-        return self._alone.free_in(now, *counts, self._ended)
+        self._expire(now)
+        held = len(self._holdings.in_flight), self._holdings.ended
+        return self._alone.free_in(now, self.limiter.max_requests, self._window, *held)
 
-    def _prune(self, now: float) -> None:
-        while self._ended and self._ended[0][1] + self._window < now:
-            self._ended.popleft()
-
-    def _number(self) -> int:
-        self._next += 1
-        return self._next - 1
+    def _expire(self, now: float) -> None:
+        self._holdings.expire(now - self._window)
 
     def _come_soon(self, seconds: float) -> None:
         due = self._clock() + seconds

