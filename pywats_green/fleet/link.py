@@ -91,6 +91,9 @@ class Link:
         except (RedisError, OSError) as exc:
             self.close()
             trouble = f"{type(exc).__name__}: {exc}"
+        except (ValueError, TypeError):  # of redis-py; its text may show a part of the URL
+            self.close()
+            trouble = "its host, or an option of its URL, cannot be used"
         except BaseException:  # killed: the answer would be taken for that to the next command
             self.close()
             raise
@@ -125,7 +128,7 @@ class Link:
         """Connect where nobody kills: redis-py would not close a half-open socket."""
         try:
             connection.connect()
-        except (RedisError, OSError) as exc:
+        except Exception as exc:  # noqa: BLE001  # raised where it is waited for
             return exc
         finally:
             if self.connection is not connection:

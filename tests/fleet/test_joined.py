@@ -8,6 +8,7 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent import GreenletExit
 from gevent.server import StreamServer
 from gevent.socket import create_connection
 from pywats import pyWATS
@@ -95,6 +96,32 @@ def test_a_killed_waiter_holds_nothing(joined: Engine) -> None:
     assert [each.value.window is not None for each in calls] == [True, True]
 
 
+class _KillsOnce:
+    """A lock at which the first to wait is killed."""
+
+    def __init__(self) -> None:
+        self._has_killed = False
+
+    def __enter__(self) -> None:
+        if not self._has_killed:
+            self._has_killed = True
+            raise GreenletExit
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_a_call_killed_while_it_takes_a_slot_holds_none(joined: Engine) -> None:
+    limiter = RateLimiter(1, 600.0)
+    limiter._lock = _KillsOnce()
+    client: Any = types.SimpleNamespace(
+        _rate_limiter=limiter, base_url="http://127.0.0.1:2", _headers={"Authorization": "x"}
+    )
+    with pytest.raises(GreenletExit):
+        admission.admit(client)
+    assert admission.admit(client).window is not None
+
+
 def test_a_password_shows_nowhere(
     server: WatsServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -130,6 +157,20 @@ def test_a_wrong_url_is_refused_without_being_shown(url: Any) -> None:
     with pytest.raises(SettingsError, match="starts with redis://, rediss://") as refused:
         configure(fleet=url)
     assert "s3cr3t" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:s3cr3t@host:port", "redis://:s3cr3t/-@host", "redis://:s3cr3t@host:99999",
+        "redis://:s3cr3t@[::1",
+    ],
+)  # fmt: skip
+def test_a_malformed_url_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(SettingsError, match="fleet is no valid URL") as refused:
+        configure(fleet=url)
+    assert "s3cr3t" not in str(refused.value)
+    assert refused.value.__cause__ is refused.value.__context__ is None
 
 
 def test_what_others_write_is_read_anew(
