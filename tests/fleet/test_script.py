@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from fleet.engine import Engine
+from pywats_green.fleet.keys import key_of
 from pywats_green.fleet.limit import Answer, run
 from pywats_green.fleet.link import Link
 
@@ -93,6 +94,24 @@ def test_what_was_overtaken_changes_nothing(kept: Engine, ask: Ask) -> None:
     late = ["aa", 1, "-", "sync", 10, WINDOW, 0, 0, 0]
     assert run(Link(kept.url), PLACE, late, (), "{}") is None
     assert _granted(ask("aa", want=10)) == 8
+
+
+def test_a_clock_that_was_set_back_holds_nobody(kept: Engine, ask: Ask) -> None:
+    link = Link(kept.url)
+    for name in ("aa", "bb"):
+        ask(name, "sync", label="{}", ended=((0, 1.0),))
+    for name in ("members", "slots"):  # as if all of it had been written an hour from now
+        key = f"{key_of(PLACE)}:{name}"
+        for each in link.ask("ZRANGE", key, 0, -1):
+            link.ask("ZINCRBY", key, 3600, each)
+    link.ask("HINCRBYFLOAT", f"{key_of(PLACE)}:state", "settled", 3600)
+    answer = ask("aa", want=1)
+    assert answer is not None
+    assert 0 < answer.settling <= 3  # until all have told what they hold
+    latest = max(
+        map(float, link.ask("ZRANGE", f"{key_of(PLACE)}:slots", 0, -1, "WITHSCORES")[1::2])
+    )
+    assert latest <= answer.now + WINDOW
 
 
 @pytest.mark.parametrize(("limit", "count"), [(10, 3), (10, 10), (4, 7), (1, 5)])
