@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -10,8 +9,10 @@ from typing import Any
 
 from pywats_green.fleet import limit
 from pywats_green.fleet.holdings import Ended, Holdings
+from pywats_green.fleet.labels import Label, labels
 from pywats_green.fleet.limit import Answer, Limiter
 from pywats_green.fleet.link import Link
+from pywats_green.fleet.processes import has_ended
 from pywats_green.fleet.share import Alone, Share
 
 MARGIN = 0.05
@@ -61,7 +62,7 @@ class Account:
     ) -> None:
         self.name, self.place = name, place
         self.limiter = limiter
-        self._about = about
+        self._label = Label(about, limiter)
         self._wanted = wanted
         self._attend = attend
         self._poke = poke
@@ -74,7 +75,7 @@ class Account:
         self._heard = self._trusted_until = self._settled_at = -math.inf
         self._due = self._told_at = self._not_before = -math.inf
         self._beat = 1.0
-        self._taken = self._taken_when_told = self._taken_before = 0
+        self._taken = self._taken_before = 0
         self._reserves_ahead = False
         self.used = self.peers = self.free = 0
 
@@ -158,10 +159,11 @@ class Account:
         if want or not holdings.reserved:
             want += self._ahead(now)
         is_beat = now >= self._told_at + self._beat
+        label = self._label.text(now, self._taken, self._wanted()) if is_beat else ""
         news = holdings.take_news()
         self._due = math.inf
         try:
-            answer = self._send(link, "ask", want, *news, self._label(now, is_beat))
+            answer = self._send(link, "ask", want, *news, label)
             if answer is not None:
                 self._read(answer, now, want, is_beat=is_beat)
         except BaseException:
@@ -205,6 +207,8 @@ class Account:
         Returns:
             Whether slots come from there now.
         """
+        if not self._generation:
+            self._leave_for_the_dead(link)
         numbered = self._holdings.next
         is_in_step = self._tell_all(link)
         if is_in_step and self._holdings.next != numbered:  # taken meanwhile, and not told
@@ -220,13 +224,19 @@ class Account:
             self._due = -math.inf
         return is_in_step and not self._is_settling
 
+    def _leave_for_the_dead(self, link: Link) -> None:
+        """Leave for members of this machine that were killed, most likely before this restart."""
+        for name, label in labels(link, self.place).items():
+            if has_ended(label):
+                limit.leave_for(link, self.place, name, self._window)
+
     def _tell_all(self, link: Link) -> bool:
         now, holdings = self._clock(), self._holdings
         holdings.drop_reserved()
         self._expire(now)
         self._generation += 1
         holdings.take_news()  # all of it is told now, or again if this fails
-        label = self._label(now, is_beat=True)
+        label = self._label.text(now, self._taken, self._wanted())
         answer = self._send(link, "sync", 0, holdings.ended, holdings.in_flight, label)
         if answer is not None:
             self._due = math.inf
@@ -296,21 +306,6 @@ class Account:
         surplus = len(self._holdings.reserved) - self._wanted()
         if surplus > 0 and self._due <= now:
             self._holdings.give_back(surplus)
-
-    def _label(self, now: float, is_beat: bool) -> str:
-        if not is_beat:
-            return ""
-        seconds = now - self._told_at
-        rate = (self._taken - self._taken_when_told) / seconds if seconds < math.inf else 0.0
-        self._taken_when_told = self._taken
-        limiter = self.limiter
-        told = {
-            "rate": round(rate, 2),
-            "waiting": self._wanted(),
-            "limit": limiter.max_requests,
-            "seconds": limiter.window_seconds,
-        }
-        return json.dumps({**self._about, **told})
 
     def _alone_in(self, now: float) -> float:
         """Return the seconds until a slot of the share may be free."""

@@ -78,7 +78,8 @@ if was_set_back then
   bring_back(slots, now + window)
   settled = now
 end
-if newest and (newest < now - 1.5 * beat or was_set_back) and settled < now + silent then
+local is_late = newest and (newest < now - 1.5 * beat or was_set_back)
+if is_late and kind ~= 'leave' and settled < now + silent then
   settled = now + silent
   redis.call('HSET', state, 'settled', settled)
 end

@@ -10,6 +10,8 @@ from pywats_green.fleet.link import Link, Script
 
 _SCRIPT = Script("limit.lua")
 
+_LAST = 2**53  # a generation that none is above
+
 
 class Limiter(Protocol):
     """The limit, as it is set in this process; it may change at any time."""
@@ -77,3 +79,14 @@ def run(
         epoch, float(now), float(settling), int(plan), int(seat), int(peers), int(used),
         int(free), float(again), float(beat), int(granted), [int(each) / 1e6 for each in starts],
     )  # fmt: skip
+
+
+def leave_for(link: Link, place: str, name: str, window: float) -> None:
+    """Leave for a member whose process has ended. If it has not, it has to tell everything.
+
+    What it had reserved counts for a window: it may have been used.
+
+    Raises:
+        LinkError: It did not work.
+    """
+    run(link, place, [name, _LAST, "-", "leave", 0, window, 0, 0, 0], (), "")

@@ -1,6 +1,9 @@
 """A member's account, on a real server, and on a clock that is turned by hand."""
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -10,6 +13,7 @@ from fleet.engine import Engine
 from pywats_green.fleet.account import Account
 from pywats_green.fleet.holdings import Holdings
 from pywats_green.fleet.link import Link
+from pywats_green.fleet.processes import identity
 
 PLACE = "https://wats.example 0123"
 LIMIT = 40
@@ -18,14 +22,20 @@ LIMIT = 40
 class _Member:
     """A member whose calls take what they can."""
 
-    def __init__(self, name: str, link: Link, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        name: str,
+        link: Link,
+        clock: Callable[[], float],
+        about: dict[str, object] | None = None,
+    ) -> None:
         self.waiting = self.taken = self.in_flight = 0
         self._link = link
         self.account = Account(
             name,
             PLACE,
             SimpleNamespace(max_requests=LIMIT, window_seconds=60.0),
-            {},
+            about or {},
             wanted=lambda: self.waiting,
             attend=lambda: None,
             poke=lambda: None,
@@ -87,9 +97,14 @@ class _Two:
 
 
 @pytest.fixture
-def two(kept: Engine) -> _Two:
+def link(kept: Engine) -> Link:
     link = Link(kept.url)
     link.ask("FLUSHALL")
+    return link
+
+
+@pytest.fixture
+def two(link: Link) -> _Two:
     return _Two(link)
 
 
@@ -137,6 +152,18 @@ def test_who_leaves_gives_back_what_it_did_not_use(two: _Two) -> None:
     two.now += 1.0
     two.idle.exchange()
     assert two.idle.account.used == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can tell for certain")
+def test_who_starts_again_need_not_wait_for_the_share_of_the_dead(link: Link) -> None:
+    with subprocess.Popen([sys.executable], stdin=subprocess.PIPE) as process:
+        killed = _Member("aa", link, lambda: 1000.0, identity(process.pid))
+        killed.exchange()
+        assert killed.ask_and_take(10) == 10
+        process.kill()
+    again = _Member("bb", link, lambda: 1000.0, identity(os.getpid()))
+    assert again.ask_and_take(LIMIT) == LIMIT - 10  # what it used counts
+    assert again.account.peers == 1
 
 
 def test_a_slot_for_now_is_not_held_up_by_one_of_later() -> None:
