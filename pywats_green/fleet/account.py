@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pywats_green.fleet import limit
 from pywats_green.fleet.holdings import Ended, Holdings
-from pywats_green.fleet.labels import Label, labels
-from pywats_green.fleet.limit import Answer, Limiter
+from pywats_green.fleet.labels import Label
+from pywats_green.fleet.limit import Answer, Limiter, Question, run
 from pywats_green.fleet.link import Link
-from pywats_green.fleet.processes import has_ended
+from pywats_green.fleet.prefetch import Prefetch
+from pywats_green.fleet.processes import leave_for_the_dead
 from pywats_green.fleet.share import Alone, Share
 
 MARGIN = 0.05
@@ -21,7 +21,6 @@ MARGIN = 0.05
 _TRUSTED = 2.5  # heartbeats for which what was reserved may be used; after 3, the server takes it
 _PAUSE = 0.5  # seconds before a restarted server grants again; members tell it all meanwhile
 _UNKNOWN = 1.0  # seconds; whoever waits is woken when there is news
-_MOST_AHEAD = 20  # slots that are reserved before anyone waits for them
 _SPARED = 0.1  # seconds that a slot nobody waits for any more is kept for the next call
 
 
@@ -46,6 +45,7 @@ class Account:
         used: How many slots all members use, as last heard.
         free: How many nobody does.
         peers: How many members there are, as last heard. 0: never heard.
+        is_dormant: Whether it has left, because nobody uses it any more, until somebody does.
     """
 
     def __init__(
@@ -70,13 +70,14 @@ class Account:
         self._generation = 0
         self._epoch = "-"
         self._holdings = Holdings()
+        self._prefetch = Prefetch()
         self._alone = Alone()
         self._is_up = self._is_settling = self._is_held = False
         self._heard = self._trusted_until = self._settled_at = -math.inf
         self._due = self._told_at = self._not_before = -math.inf
         self._beat = 1.0
-        self._taken = self._taken_before = 0
-        self._reserves_ahead = False
+        self._taken = 0
+        self._is_superseded = self.is_dormant = False
         self.used = self.peers = self.free = 0
 
     def take(self) -> bool:
@@ -85,7 +86,7 @@ class Account:
         if self.is_shared(now):
             if not holdings.use(now):
                 return False
-            if not holdings.reserved and self._reserves_ahead:
+            if not holdings.reserved and self._prefetch.is_on:
                 self._come_soon(0.0)
         else:
             if self._alone_in(now) > 0:
@@ -107,7 +108,10 @@ class Account:
 
     def ask(self) -> None:
         """Note that a call waits."""
-        if self.is_shared(self._clock()) and self._wanted() > len(self._holdings.reserved):
+        if self.is_dormant:
+            self.is_dormant = False
+            self._come_soon(0.0)
+        elif self.is_shared(self._clock()) and self._wanted() > len(self._holdings.reserved):
             self._come_soon(self._not_before - self._clock())
 
     def delay(self) -> float:
@@ -141,6 +145,8 @@ class Account:
 
     def due_in(self) -> float:
         """Return the seconds until the server should be asked. 0: now."""
+        if self.is_dormant:
+            return math.inf
         now = self._clock()
         due = min(self._due, self._told_at + self._beat)
         return max(due - now, 0.0)
@@ -153,11 +159,15 @@ class Account:
         """
         if not self.is_shared(self._clock()) and not self._sync(link):
             return
+        if self._is_superseded and self._is_unused():
+            self._fall_dormant(link)
+            return
         now, holdings = self._clock(), self._holdings
         want = max(self._wanted() - len(holdings.reserved), 0)
         self._return_surplus(now)
         if want or not holdings.reserved:
-            want += self._ahead(now)
+            is_plenty = self.free > self.limiter.max_requests / 2
+            want += self._prefetch.count(self._taken, now - self._heard, is_plenty=is_plenty)
         is_beat = now >= self._told_at + self._beat
         label = self._label.text(now, self._taken, self._wanted()) if is_beat else ""
         news = holdings.take_news()
@@ -191,6 +201,25 @@ class Account:
             self._holdings.give_back(len(self._holdings.reserved))
             self._send(link, "leave", 0, *self._holdings.take_news(), "")
 
+    def supersede(self) -> None:
+        """Leave as soon as nobody has used it for a window, until somebody does.
+
+        The limit was set anew, so that later clients have another account. While this one took
+        part, it would be counted as one more member that shares the limit.
+        """
+        self._is_superseded = True
+
+    def _is_unused(self) -> bool:
+        self._expire(self._clock())
+        return not (self._wanted() or self._holdings.used)
+
+    def _fall_dormant(self, link: Link) -> None:
+        self.leave(link)
+        self._holdings.drop_reserved()
+        self._alone = Alone()
+        self._is_up = False
+        self.is_dormant = not self._wanted()  # somebody may have come meanwhile
+
     def _part(self, now: float) -> None:
         """Begin with the share, if slots came from the server until now.
 
@@ -208,7 +237,7 @@ class Account:
             Whether slots come from there now.
         """
         if not self._generation:
-            self._leave_for_the_dead(link)
+            leave_for_the_dead(link, self.place, self._window)
         numbered = self._holdings.next
         is_in_step = self._tell_all(link)
         if is_in_step and self._holdings.next != numbered:  # taken meanwhile, and not told
@@ -223,12 +252,6 @@ class Account:
         else:
             self._due = -math.inf
         return is_in_step and not self._is_settling
-
-    def _leave_for_the_dead(self, link: Link) -> None:
-        """Leave for members of this machine that were killed, most likely before this restart."""
-        for name, label in labels(link, self.place).items():
-            if has_ended(label):
-                limit.leave_for(link, self.place, name, self._window)
 
     def _tell_all(self, link: Link) -> bool:
         now, holdings = self._clock(), self._holdings
@@ -252,14 +275,11 @@ class Account:
         others: Sequence[int],
         label: str,
     ) -> Answer | None:
-        limiter, now = self.limiter, self._clock()
-        words: list[object] = [
-            self.name, self._generation, self._epoch, kind, limiter.max_requests, self._window,
-            want, self._holdings.next, len(ended),
-        ]  # fmt: skip
-        for number, at in ended:
-            words += (number, max(now - at, 0.0))
-        return limit.run(link, self.place, words, others, label)
+        limit, now = self.limiter.max_requests, self._clock()
+        ages = [(number, max(now - at, 0.0)) for number, at in ended]
+        told = (self._window, want, self._holdings.next, ages, others, label)
+        question = Question(self.name, self._generation, self._epoch, kind, limit, *told)
+        return run(link, self.place, question)
 
     def _read(self, answer: Answer, sent: float, want: int, *, is_beat: bool) -> None:
         now, holdings = self._clock(), self._holdings
@@ -291,15 +311,6 @@ class Account:
             self._come_soon(_SPARED)
         if granted or was_settling != is_settling:
             self._attend()
-
-    def _ahead(self, now: float) -> int:
-        """Return how many slots to reserve for calls to come: twice as many as came just now."""
-        taken, since = self._taken - self._taken_before, now - self._heard
-        self._taken_before = self._taken
-        ahead = min(2 * taken, _MOST_AHEAD)
-        is_busy = since < _SPARED and self.free > self.limiter.max_requests / 2
-        self._reserves_ahead = is_busy and ahead > 0
-        return ahead if is_busy else 0
 
     def _return_surplus(self, now: float) -> None:
         """Give back what was reserved for calls that do not wait any more."""

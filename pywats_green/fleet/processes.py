@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pywats_green.fleet import limit
+from pywats_green.fleet.labels import labels
+from pywats_green.fleet.link import Link
+
 _DEAD = ("Z", "X")  # states of a process that has ended, but has not been waited for
 
 
@@ -40,6 +44,17 @@ def has_ended(told: Mapping[str, Any]) -> bool:
         pass
     now = _start(pid)
     return now is not None and now != start
+
+
+def leave_for_the_dead(link: Link, place: str, window: float) -> None:
+    """Leave for the members of a limit that were killed on this machine.
+
+    Raises:
+        LinkError: It did not work.
+    """
+    for name, label in labels(link, place).items():
+        if has_ended(label):
+            limit.leave_for(link, place, name, window)
 
 
 def _machine() -> str | None:

@@ -174,3 +174,44 @@ def test_a_slot_for_now_is_not_held_up_by_one_of_later() -> None:
     assert holdings.use(5.0)
     assert not holdings.use(5.0)
     assert holdings.use(6.0)
+
+
+def test_a_call_that_comes_while_an_account_leaves_is_served(two: _Two) -> None:
+    account = two.idle.account
+    account.supersede()
+    run = Link.run
+
+    def run_slowly(*args: object) -> object:
+        two.idle.waiting = 1
+        account.ask()
+        return run(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Link, "run", run_slowly)
+        two.idle.exchange()
+    two.now += account.due_in()
+    two.idle.exchange()
+    two.idle.exchange()
+    assert two.idle.take(1) == 1
+
+
+def test_a_superseded_account_takes_no_part_until_it_is_used(two: _Two) -> None:
+    account = two.idle.account
+    assert two.idle.ask_and_take(1) == 1
+    account.supersede()
+    two.beat()
+    assert not account.is_dormant  # a request is in flight
+    two.idle.end_all()
+    two.now += 61.0
+    for _ in range(2):
+        two.idle.exchange()
+    assert account.is_dormant
+    assert account.due_in() == math.inf
+    assert two.idle.take(1) == 0
+    two.busy.exchange()
+    assert two.busy.account.peers == 1
+    two.idle.waiting = 1
+    account.ask()
+    assert account.due_in() == 0
+    assert two.idle.ask_and_take(1) == 1
+    assert account.peers == 2

@@ -83,6 +83,28 @@ def test_a_process_leaves_and_comes_back(server: WatsServer, joined: Engine) -> 
     assert (state["used"], state["trouble"]) == (2, None)
 
 
+def test_a_limit_that_was_set_anew_is_no_second_member(server: WatsServer, joined: Engine) -> None:
+    def client() -> pyWATS:
+        return pyWATS(server.url, server.token, enable_cache=False)
+
+    configure_throttling(10, 0.5)
+    before = client()
+    assert before.product.get_product("PN-00000")
+    configure_throttling(20, 0.5)
+    assert client().product.get_product("PN-00001")
+
+    def is_alone() -> bool:
+        states = stats()["fleet"]
+        return [(state["limit"], state["peers"], state["share"]) for state in states] == [
+            (20, 1, 20)
+        ]
+
+    until(is_alone, "the former account to leave")
+    assert before.product.get_product("PN-00002")  # it joins again
+    assert [state["limit"] for state in stats()["fleet"]] == [10, 20]
+    until(is_alone, "it to leave again")
+
+
 def test_a_killed_waiter_holds_nothing(joined: Engine) -> None:
     limiter = RateLimiter(2, 600.0)
     client: Any = types.SimpleNamespace(

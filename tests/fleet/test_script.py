@@ -6,7 +6,7 @@ import pytest
 
 from fleet.engine import Engine
 from pywats_green.fleet.keys import key_of
-from pywats_green.fleet.limit import Answer, run
+from pywats_green.fleet.limit import Answer, Question, run
 from pywats_green.fleet.link import Link
 
 PLACE = "https://wats.example 0123"
@@ -28,9 +28,8 @@ def ask(kept: Engine) -> Ask:
     ) -> Answer | None:  # fmt: skip
         generation, epoch, number = known.get(name, (0, "-", 0))
         generation += kind == "sync"
-        words = [name, generation, epoch, kind, limit, WINDOW, want, number, len(ended)]
-        words += [each for pair in ended for each in pair]
-        answer = run(link, PLACE, words, numbers, label)
+        told = (limit, WINDOW, want, number, ended, numbers, label)
+        answer = run(link, PLACE, Question(name, generation, epoch, kind, *told))
         if answer is not None:
             known[name] = generation, answer.epoch, number + answer.granted
         return answer
@@ -91,8 +90,8 @@ def test_a_member_that_it_does_not_know_has_to_tell_all(ask: Ask) -> None:
 def test_what_was_overtaken_changes_nothing(kept: Engine, ask: Ask) -> None:
     ask("aa", "sync", label="{}")
     ask("aa", "sync", label="{}", numbers=(0, 1))
-    late = ["aa", 1, "-", "sync", 10, WINDOW, 0, 0, 0]
-    assert run(Link(kept.url), PLACE, late, (), "{}") is None
+    late = Question("aa", 1, "-", "sync", 10, WINDOW, label="{}")
+    assert run(Link(kept.url), PLACE, late) is None
     assert _granted(ask("aa", want=10)) == 8
 
 

@@ -160,6 +160,9 @@ class Joined:
         slots = self.slots.get((place, id(limiter)))
         if slots is None:
             self.passes_of(server)
+            for (there, _), others in self.slots.items():
+                if there == place:
+                    others.account.supersede()
             slots = FleetSlots(limiter, partial(self._account, place, limiter))
             self.slots[place, id(limiter)] = slots
             self.member.join(slots.account)
