@@ -14,12 +14,11 @@ from pywats_green.fleet.link import Link
 from pywats_green.fleet.prefetch import Prefetch
 from pywats_green.fleet.processes import leave_for_the_dead
 from pywats_green.fleet.share import Alone, Share
+from pywats_green.fleet.standing import Standing
 
 MARGIN = 0.05
 """Seconds by which a slot is held longer than the window: clocks and networks are not exact."""
 
-_TRUSTED = 2.5  # heartbeats for which what was reserved may be used; after 3, the server takes it
-_PAUSE = 0.5  # seconds before a restarted server grants again; members tell it all meanwhile
 _UNKNOWN = 1.0  # seconds; whoever waits is woken when there is news
 _SPARED = 0.1  # seconds that a slot nobody waits for any more is kept for the next call
 
@@ -68,14 +67,12 @@ class Account:
         self._poke = poke
         self._clock = clock
         self._generation = 0
-        self._epoch = "-"
+        self._standing = Standing()
         self._holdings = Holdings()
         self._prefetch = Prefetch()
         self._alone = Alone()
-        self._is_up = self._is_settling = self._is_held = False
-        self._heard = self._trusted_until = self._settled_at = -math.inf
-        self._due = self._told_at = self._not_before = -math.inf
-        self._beat = 1.0
+        self._is_held = False
+        self._due = self._not_before = -math.inf
         self._taken = 0
         self._is_superseded = self.is_dormant = False
         self.used = self.peers = self.free = 0
@@ -141,14 +138,14 @@ class Account:
 
     def is_shared(self, now: float) -> bool:
         """Return whether slots come from the fleet's server."""
-        return self._is_up and not self._is_settling and now < self._trusted_until
+        return self._standing.is_trusted(now)
 
     def due_in(self) -> float:
         """Return the seconds until the server should be asked. 0: now."""
         if self.is_dormant:
             return math.inf
         now = self._clock()
-        due = min(self._due, self._told_at + self._beat)
+        due = min(self._due, self._standing.told + self._standing.beat)
         return max(due - now, 0.0)
 
     def exchange(self, link: Link) -> None:
@@ -162,13 +159,13 @@ class Account:
         if self._is_superseded and self._is_unused():
             self._fall_dormant(link)
             return
-        now, holdings = self._clock(), self._holdings
+        now, holdings, standing = self._clock(), self._holdings, self._standing
         want = max(self._wanted() - len(holdings.reserved), 0)
         self._return_surplus(now)
         if want or not holdings.reserved:
             is_plenty = self.free > self.limiter.max_requests / 2
-            want += self._prefetch.count(self._taken, now - self._heard, is_plenty=is_plenty)
-        is_beat = now >= self._told_at + self._beat
+            want += self._prefetch.count(self._taken, now - standing.heard, is_plenty=is_plenty)
+        is_beat = now >= standing.told + standing.beat
         label = self._label.text(now, self._taken, self._wanted()) if is_beat else ""
         news = holdings.take_news()
         self._due = math.inf
@@ -180,12 +177,13 @@ class Account:
             holdings.keep_news(news)
             raise
         if answer is None:  # it has been taken for gone, or the server has forgotten all
-            self._due = self._trusted_until = -math.inf
+            standing.doubt()
+            self._due = -math.inf
 
     def lost(self) -> None:
         """Note that the server is away: go on with the share."""
         self._part(self._clock())
-        self._is_up = False
+        self._standing.lose()
         self._alone.is_known = True
         self._holdings.drop_reserved()  # told anew when it is back, and these are not among it
         self._attend()
@@ -196,7 +194,7 @@ class Account:
         Raises:
             LinkError: It did not work.
         """
-        if self._is_up:
+        if self._standing.is_up:
             self._generation += 1
             self._holdings.give_back(len(self._holdings.reserved))
             self._send(link, "leave", 0, *self._holdings.take_news(), "")
@@ -217,7 +215,7 @@ class Account:
         self.leave(link)
         self._holdings.drop_reserved()
         self._alone = Alone()
-        self._is_up = False
+        self._standing.lose()
         self.is_dormant = not self._wanted()  # somebody may have come meanwhile
 
     def _part(self, now: float) -> None:
@@ -225,9 +223,9 @@ class Account:
 
         The others may not know yet that they do not, and use what is reserved for them.
         """
-        if self._is_up and not self._is_settling:
+        if self._standing.grants:
             self._expire(now)
-            since = now + _TRUSTED * max(self._beat, 1.0) + self._window
+            since = now + self._standing.longest_trust + self._window
             self._alone.begin(since, self._holdings.used)
 
     def _sync(self, link: Link) -> bool:
@@ -247,11 +245,11 @@ class Account:
             finally:
                 self._is_held = False
         if is_in_step:
-            self._is_up = True
+            self._standing.is_up = True
             self._attend()
         else:
             self._due = -math.inf
-        return is_in_step and not self._is_settling
+        return is_in_step and not self._standing.is_settling
 
     def _tell_all(self, link: Link) -> bool:
         now, holdings = self._clock(), self._holdings
@@ -278,31 +276,26 @@ class Account:
         limit, now = self.limiter.max_requests, self._clock()
         ages = [(number, max(now - at, 0.0)) for number, at in ended]
         told = (self._window, want, self._holdings.next, ages, others, label)
-        question = Question(self.name, self._generation, self._epoch, kind, limit, *told)
+        question = Question(self.name, self._generation, self._standing.epoch, kind, limit, *told)
         return run(link, self.place, question)
 
     def _read(self, answer: Answer, sent: float, want: int, *, is_beat: bool) -> None:
-        now, holdings = self._clock(), self._holdings
-        was_settling, is_settling = self._is_settling, answer.settling > 0
+        now, holdings, standing = self._clock(), self._holdings, self._standing
+        was_settling, is_settling = standing.is_settling, answer.settling > 0
         if is_settling:
             self._part(now)
-        self._is_settling = is_settling
+        standing.hear(answer, sent, now, is_beat=is_beat)
         self.peers, self.used, self.free = answer.peers, answer.used, answer.free
-        self._epoch, self._beat, self._heard = answer.epoch, answer.beat, sent
-        self._trusted_until = sent + _TRUSTED * max(answer.beat, 1.0)
         if not is_settling:
             self._alone.hear(self.free, now, self._window)
             if answer.plan:
                 offset = answer.now - sent
                 self._alone.share = Share(answer.plan, answer.seat, offset, answer.peers)
-        if is_beat:
-            self._told_at = sent
         granted, starts = answer.granted, answer.starts
         holdings.reserve(granted - len(starts), [now + start for start in starts])
         waiting, reserved = self._wanted(), len(holdings.reserved)
         if is_settling:
-            self._settled_at = now + answer.settling
-            self._come_soon(answer.settling - _PAUSE * (answer.settling > _PAUSE))
+            self._come_soon(standing.tell_again_in(now))
         elif waiting > reserved:
             again = answer.again if granted < want else 0.0
             self._not_before = now + again
@@ -320,10 +313,11 @@ class Account:
 
     def _alone_in(self, now: float) -> float:
         """Return the seconds until a slot of the share may be free."""
-        if self._is_held or (self._is_up and not self._is_settling):
+        if self._is_held or self._standing.grants:
             return math.inf  # the server, not heard of for a while, is about to be asked
-        if self._is_settling and self._is_up and now >= self._settled_at - _PAUSE:
-            return max(self._settled_at - now, 1e-3)  # all tell all, before anyone gets more
+        pause = self._standing.pause_left(now)  # all tell all, before anyone gets more
+        if pause:
+            return pause
         self._expire(now)
         held = len(self._holdings.in_flight), self._holdings.ended
         return self._alone.free_in(now, self.limiter.max_requests, self._window, *held)
