@@ -63,10 +63,23 @@ if known ~= '-' and known ~= epoch and settled < epoch + window then
 end
 
 -- If nobody was heard of for a while, it was this server that was away, and it waits for them all.
+-- So it does if its clock was set: forward looks the same, and back makes their times lie ahead.
 local beat = math.max(1, redis.call('ZCARD', members) / 200)
 local silent = 3 * beat
-local newest = redis.call('ZREVRANGE', members, 0, 0, 'WITHSCORES')[2]
-if newest and tonumber(newest) < now - 1.5 * beat and settled < now + silent then
+local newest = tonumber(redis.call('ZREVRANGE', members, 0, 0, 'WITHSCORES')[2])
+local function bring_back(set, latest)
+  for _, each in ipairs(redis.call('ZRANGEBYSCORE', set, '(' .. latest, '(' .. FAR)) do
+    redis.call('ZADD', set, latest, each)
+  end
+end
+local was_set_back = newest and newest > now + beat
+if was_set_back then
+  bring_back(members, now)
+  bring_back(slots, now + window)
+  settled = now
+end
+local is_late = newest and (newest < now - 1.5 * beat or was_set_back)
+if is_late and kind ~= 'leave' and settled < now + silent then
   settled = now + silent
   redis.call('HSET', state, 'settled', settled)
 end

@@ -50,8 +50,12 @@ class _SharedLedger(Account):
     def take(self) -> bool:
         if not super().take():
             return False
-        with self.limiter._lock:
-            self.limiter._total_requests += 1
+        try:
+            with self.limiter._lock:
+                self.limiter._total_requests += 1
+        except BaseException:  # killed while waiting for the lock
+            self.give_back()
+            raise
         return True
 
 
@@ -156,6 +160,9 @@ class Joined:
         slots = self.slots.get((place, id(limiter)))
         if slots is None:
             self.passes_of(server)
+            for (there, _), others in self.slots.items():
+                if there == place:
+                    others.account.supersede()
             slots = FleetSlots(limiter, partial(self._account, place, limiter))
             self.slots[place, id(limiter)] = slots
             self.member.join(slots.account)
