@@ -109,7 +109,8 @@ local function end_all(member, at)
   end
 end
 
--- Each is heard of every second, or less often if they are very many. Who is silent has been killed, or goes on with its share, which is kept for it a while.
+-- Each is heard of every second, or less often if they are very many. Who is silent has been
+-- killed, or goes on with its share, which is kept for it a while.
 local kept = 0
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', members, '-inf', now - 1.5 * beat)) do
   if member ~= me then
@@ -156,9 +157,17 @@ for index = 10 + 2 * ended, #given do
 end
 if told ~= 0 then count(me, told) end
 
+-- Of a limit that nobody uses any more, nothing stays.
+local function keep_for_a_day()
+  for _, each in ipairs({slots, held, wanting, members, plans, seats, about, state}) do
+    redis.call('EXPIRE', each, DAY)
+  end
+end
+
 if kind == 'leave' then
   end_all(me, now + window)
   forget(me)
+  keep_for_a_day()
   return 'left'
 end
 redis.call('ZADD', members, now, me)
@@ -171,9 +180,7 @@ if label ~= '' then
   redis.call('HSET', about, 'l:' .. me, label)
   if now > number(redis.call('HGET', state, 'touched')) + DAY / 24 then
     redis.call('HSET', state, 'touched', now)
-    for _, key in ipairs({slots, held, members, plans, seats, about, state}) do
-      redis.call('EXPIRE', key, DAY)
-    end
+    keep_for_a_day()
   end
   if redis.call('HEXISTS', seats, me) == 0 then
     local taken = {}

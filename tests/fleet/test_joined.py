@@ -1,5 +1,6 @@
 """What a process does in a fleet, seen from inside."""
 
+import hashlib
 import logging
 import types
 from collections.abc import Callable, Iterator
@@ -66,6 +67,23 @@ def test_each_server_and_each_token_has_its_own_limit(server: WatsServer, joined
         kept = _everything(joined)
         for _, token in places:
             assert token not in kept
+
+
+def test_a_second_client_of_a_token_costs_no_second_fingerprint(
+    server: WatsServer, joined: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = []
+
+    def counted(*args: Any) -> bytes:
+        rounds.append(args)
+        return pbkdf2(*args)
+
+    pbkdf2 = hashlib.pbkdf2_hmac
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", counted)
+    for _ in range(2):
+        api = pyWATS(server.url, server.token, enable_cache=False)
+        assert api.product.get_product("PN-00000")
+    assert len(rounds) <= 1
 
 
 def test_a_process_leaves_and_comes_back(server: WatsServer, joined: Engine) -> None:

@@ -27,7 +27,7 @@ def ask(kept: Engine) -> Ask:
         ended: tuple[tuple[int, float], ...] = (), numbers: tuple[int, ...] = (),
     ) -> Answer | None:  # fmt: skip
         generation, epoch, number = known.get(name, (0, "-", 0))
-        generation += kind == "sync"
+        generation += kind != "ask"
         told = (limit, WINDOW, want, number, ended, numbers, label)
         answer = run(link, PLACE, Question(name, generation, epoch, kind, *told))
         if answer is not None:
@@ -93,6 +93,16 @@ def test_what_was_overtaken_changes_nothing(kept: Engine, ask: Ask) -> None:
     late = Question("aa", 1, "-", "sync", 10, WINDOW, label="{}")
     assert run(Link(kept.url), PLACE, late) is None
     assert _granted(ask("aa", want=10)) == 8
+
+
+def test_nothing_stays_of_a_limit_that_nobody_uses(kept: Engine, ask: Ask) -> None:
+    ask("aa", "sync", label="{}")
+    ask("aa", want=3)
+    ask("aa", "leave", numbers=(0,))
+    link = Link(kept.url)
+    keys = link.ask("KEYS", "*")
+    assert keys
+    assert not [key for key in keys if link.ask("TTL", key) < 0]
 
 
 def test_a_clock_that_was_set_back_holds_nobody(kept: Engine, ask: Ask) -> None:

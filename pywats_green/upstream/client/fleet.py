@@ -8,7 +8,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from gevent import monkey
@@ -263,6 +263,7 @@ def _leave() -> None:
 atexit.register(_leave)
 
 
+@lru_cache(maxsize=64)  # a program may make a client for each report
 def _fingerprint(server: str, authorization: str | None) -> str:
     """Return what stands for a token in keys, alike on all machines."""
     salt = f"pywats_green {without_user_info(server)}".encode()
