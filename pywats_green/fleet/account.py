@@ -182,7 +182,8 @@ class Account:
 
     def lost(self) -> None:
         """Note that the server is away: go on with the share."""
-        self._part(self._clock())
+        now = self._clock()
+        self._part(now, self._holdings.used_until(now + self._standing.unguarded, self._window))
         self._standing.lose()
         self._alone.is_known = True
         self._holdings.drop_reserved()  # told anew when it is back, and these are not among it
@@ -218,15 +219,18 @@ class Account:
         self._standing.lose()
         self.is_dormant = not self._wanted()  # somebody may have come meanwhile
 
-    def _part(self, now: float) -> None:
+    def _part(self, now: float, held: int) -> None:
         """Begin with the share, if slots came from the server until now.
 
         The others may not know yet that they do not, and use what is reserved for them.
+
+        Args:
+            now: On the member's clock.
+            held: Slots that nobody else can get.
         """
         if self._standing.grants:
-            self._expire(now)
             since = now + self._standing.longest_trust + self._window
-            self._alone.begin(since, self._holdings.used)
+            self._alone.begin(since, held)
 
     def _sync(self, link: Link) -> bool:
         """Tell the server everything, because it may not know, or not for sure.
@@ -283,7 +287,7 @@ class Account:
         now, holdings, standing = self._clock(), self._holdings, self._standing
         was_settling, is_settling = standing.is_settling, answer.settling > 0
         if is_settling:
-            self._part(now)
+            self._part(now, holdings.used_until(now, self._window))
         standing.hear(answer, sent, now, is_beat=is_beat)
         self.peers, self.used, self.free = answer.peers, answer.used, answer.free
         if not is_settling:

@@ -59,6 +59,10 @@ class Holdings:
         """How many count at the WATS server, or may."""
         return len(self.in_flight) + len(self.ended)
 
+    def used_until(self, time: float, window: float) -> int:
+        """Return how many still count at a time, if no attempt ends any more."""
+        return len(self.in_flight) + sum(each.at + window > time for each in self.ended)
+
     def reserve(self, count: int, starts: Iterable[float]) -> None:
         """Note reserved slots: so many for now, and one from each of these times on."""
         times = [_AT_ONCE] * count + list(starts)

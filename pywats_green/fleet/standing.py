@@ -7,6 +7,7 @@ import math
 from pywats_green.fleet.limit import Answer
 
 _TRUSTED = 2.5  # heartbeats for which what was reserved may be used; after 3, the server takes it
+_UNGUARDED = 1.5  # heartbeats after which it keeps the share of a member that is silent
 _PAUSE = 0.5  # seconds before a restarted server grants again; members tell it all meanwhile
 
 
@@ -41,6 +42,11 @@ class Standing:
     def longest_trust(self) -> float:
         """For how long any other member may still trust it."""
         return _TRUSTED * max(self.beat, 1.0)
+
+    @property
+    def unguarded(self) -> float:
+        """For how long the server may give the member's share to others, if it does not answer."""
+        return _UNGUARDED * max(self.beat, 1.0)
 
     def hear(self, answer: Answer, sent: float, now: float, *, is_beat: bool) -> None:
         """Note an answer.

@@ -215,3 +215,18 @@ def test_a_superseded_account_takes_no_part_until_it_is_used(two: _Two) -> None:
     assert account.due_in() == 0
     assert two.idle.ask_and_take(1) == 1
     assert account.peers == 2
+
+
+def test_what_others_may_get_is_not_used_by_a_member_that_is_cut_off(two: _Two) -> None:
+    assert two.busy.ask_and_take(20) == two.idle.ask_and_take(20) == 20
+    two.busy.end_all()
+    two.now += 58.0
+    two.beat()
+    two.busy.account.lost()  # the other one has not lost the server
+    two.idle.waiting = 20
+    two.idle.exchange()
+    two.now += 1.4
+    assert two.idle.take(20) == 20  # what the first has used is free by now
+    assert two.busy.take(LIMIT) == 0
+    two.now += 65.0
+    assert two.busy.take(LIMIT) == LIMIT // 2  # kept for it meanwhile
