@@ -177,8 +177,12 @@ class Account:
             holdings.keep_news(news)
             raise
         if answer is None:  # it has been taken for gone, or the server has forgotten all
-            standing.doubt()
-            self._due = -math.inf
+            self.doubt()
+
+    def doubt(self) -> None:
+        """Tell the server everything before anything else: it may not know."""
+        self._standing.doubt()
+        self._due = -math.inf
 
     def lost(self) -> None:
         """Note that the server is away: go on with the share."""

@@ -28,6 +28,10 @@ class LinkError(Exception):
     """
 
 
+class LinkBrokenError(LinkError):
+    """A connection that had worked has ended, as when somebody killed it: another may work."""
+
+
 class Script:
     """A script that the server runs as one step.
 
@@ -51,6 +55,7 @@ class Link:
         self._url = Secret(url)
         self.place = place_of(url)
         self._pool: ConnectionPool | None = None
+        self._has_answered = False
         self.connection: Any = None  # redis-py does not type what it sends and receives
 
     def run(self, script: Script, keys: list[str], *args: Any) -> Any:
@@ -72,11 +77,14 @@ class Link:
             NoScriptError: The server does not know the script.
         """
         if self.connection is None:
+            self._has_answered = False
             self._bounded(self._connect)
-        return self._bounded(self._exchange, *command)
+        answer = self._bounded(self._exchange, *command)
+        self._has_answered = True
+        return answer
 
     def _bounded(self, do: Callable[..., Any], *arguments: Any) -> Any:
-        trouble = ""
+        trouble, failure = "", LinkError
         bound = gevent.Timeout.start_new(BOUND)
         try:
             return do(*arguments)
@@ -93,6 +101,8 @@ class Link:
         except (RedisError, OSError) as exc:
             self.close()
             trouble = _reason(exc)
+            if self._has_answered:
+                failure = LinkBrokenError
         except (ValueError, TypeError):  # of redis-py; its text may show a part of the URL
             self.close()
             trouble = "its host, or an option of its URL, cannot be used"
@@ -101,7 +111,7 @@ class Link:
             raise
         finally:
             bound.close()
-        raise LinkError(f"{self.place}: {trouble}")
+        raise failure(f"{self.place}: {trouble}")
 
     def _exchange(self, *command: Any) -> Any:
         self.connection.send_command(*command)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import gevent
 from gevent.event import Event
 
-from pywats_green.fleet.link import Link, LinkError
+from pywats_green.fleet.link import Link, LinkBrokenError, LinkError
 from pywats_green.fleet.listener import Listener
 from pywats_green.fleet.processes import identity
 from pywats_green.timers import start_timer
@@ -31,6 +31,9 @@ class Matter(Protocol):
 
     def exchange(self, link: Link) -> None:
         """Ask it. Raises `LinkError` if it cannot be reached."""
+
+    def doubt(self) -> None:
+        """Note that the connection has ended, and ask anew before anything else."""
 
     def lost(self) -> None:
         """Note that it cannot be reached."""
@@ -72,7 +75,7 @@ class Member:
         self._clock = clock
         self._matters: list[Matter] = []
         self._called = Event()
-        self._retry_at = -math.inf
+        self._retry_at = self._broken_at = -math.inf
         self._listener: Listener | None = None
         self._greenlet: gevent.Greenlet[[], None] | None = None
 
@@ -126,6 +129,12 @@ class Member:
             for matter in due:
                 matter.exchange(self.link)
         except LinkError as exc:
+            if isinstance(exc, LinkBrokenError) and self._clock() >= self._broken_at + _AGAIN:
+                # The others have not lost the server, perhaps: nobody may use a share beside them.
+                self._broken_at = self._clock()
+                for matter in self._matters:
+                    matter.doubt()
+                return
             self._retry_at = self._clock() + _AGAIN
             if self.trouble is None:
                 if self._listener is not None:

@@ -50,6 +50,9 @@ class Writes:
                 self._pending.setdefault(server, set()).update(families)
                 raise
 
+    def doubt(self) -> None:
+        """Nothing to do: it is told again."""
+
     def lost(self) -> None:
         """Nothing to do: it is told when the server is back."""
 

@@ -188,11 +188,15 @@ class Passes:
         if granted or self._mode == "open":
             self._own.attend()
 
-    def lost(self) -> None:
-        """Note that the server is away: the member's own gate decides."""
+    def doubt(self) -> None:
+        """Ask how things are, as the first time."""
         self._is_up = False
         self._spare = 0
         self._due = -math.inf
+
+    def lost(self) -> None:
+        """Note that the server is away: the member's own gate decides."""
+        self.doubt()
         self._own.attend()
 
     def leave(self, link: Link) -> None:
