@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,8 @@ from redis import RedisError
 from pywats_green.fleet.keys import CHANNEL
 from pywats_green.fleet.link import Link, LinkError
 from pywats_green.redaction import Secret
+
+logger = logging.getLogger("pywats_green.fleet")
 
 _AGAIN = 0.5  # seconds between two attempts to listen
 
@@ -64,7 +67,13 @@ class Listener:
             while connection.can_read(timeout=0):
                 answer = connection.read_response()
                 if answer[0] == b"message":
-                    self._hear(json.loads(answer[2]))
+                    self._tell(answer[2])
+
+    def _tell(self, text: bytes) -> None:
+        try:
+            self._hear(json.loads(text))
+        except (ValueError, LookupError, TypeError):  # not of a member, or of another version
+            logger.debug("Fleet: a message that nobody understands: %.80r", text)
 
 
 def _wait_for(watcher: Any) -> None:

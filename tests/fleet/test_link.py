@@ -7,10 +7,13 @@ from collections.abc import Iterator
 import gevent.socket
 import pytest
 from gevent.event import Event
+from gevent.queue import Queue
 from gevent.server import StreamServer
 from gevent.socket import create_connection
-from waiting import until
+from waiting import BOUND, until
 
+from fleet.engine import Engine
+from pywats_green.fleet.keys import CHANNEL
 from pywats_green.fleet.link import Link, LinkError
 from pywats_green.fleet.listener import Listener
 
@@ -98,3 +101,18 @@ def test_listening_ends_while_the_server_is_silent(capfd: pytest.CaptureFixture[
     finally:
         server.stop()
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("foreign", ["garbage", "[]", "{}", '"text"', "\udcff"])
+def test_a_message_of_another_program_ends_no_listening(warm: Engine, foreign: str) -> None:
+    heard, listening = Queue[str](), Event()
+    listener = Listener(warm.url, hear=lambda m: heard.put(m["from"]), missed=listening.set)
+    link = Link(warm.url)
+    try:
+        assert listening.wait(BOUND)
+        for text in (foreign.encode("utf-8", "surrogateescape"), b'{"from": "ff"}'):
+            link.ask("PUBLISH", CHANNEL, text)
+        assert heard.get(timeout=BOUND) == "ff"
+    finally:
+        listener.close()
+        link.close()
