@@ -39,6 +39,15 @@ local function worth(plan)
   return part >= 1 and math.floor(part) or part
 end
 
+-- A server whose memory is full refuses a script whose first write needs more, so that nothing is
+-- done by halves, and all members are on their own, or none.
+if kind ~= 'leave' then redis.call('HSET', state, 'asked', 1) end
+
+-- A server that evicts keys has forgotten who may send: it begins as an empty one.
+if redis.call('EXISTS', slots) == 0 and redis.call('HLEN', held) > 0 then
+  redis.call('DEL', state, held, about)
+end
+
 -- An empty server may have just been restarted: those who know better get a moment to say so.
 local epoch, settled = unpack(redis.call('HMGET', state, 'epoch', 'settled'))
 if not epoch then

@@ -7,7 +7,7 @@ import pytest
 from fleet.engine import Engine
 from pywats_green.fleet.keys import key_of
 from pywats_green.fleet.limit import Answer, Question, run
-from pywats_green.fleet.link import Link
+from pywats_green.fleet.link import Link, LinkError
 
 PLACE = "https://wats.example 0123"
 WINDOW = 60.0
@@ -138,3 +138,31 @@ def test_shares_never_exceed_the_limit(ask: Ask, limit: int, count: int) -> None
             whole = [limit // plan for plan in plans.values() if 0 < plan <= limit]
             assert sum(whole) <= limit
     assert min(plans.values()) == max(plans.values()) >= count
+
+
+def test_a_full_server_does_nothing_by_halves(kept: Engine, ask: Ask) -> None:
+    link = Link(kept.url)
+    ask("aa", "sync", label="{}")
+    assert _granted(ask("aa", want=10)) == 10
+    link.ask("CONFIG", "SET", "maxmemory", 1)
+    try:
+        with pytest.raises(LinkError, match="maxmemory"):
+            ask("aa", numbers=(0, 1))
+    finally:
+        link.ask("CONFIG", "SET", "maxmemory", 0)
+    assert _granted(ask("aa", want=2)) == 0
+
+
+def test_a_server_that_has_evicted_the_slots_has_everybody_tell_them(
+    kept: Engine, ask: Ask
+) -> None:
+    link = Link(kept.url)
+    for name in ("aa", "bb"):
+        ask(name, "sync", label="{}")
+    assert _granted(ask("aa", want=5)) == 5
+    (evicted,) = link.ask("KEYS", "*:slots")
+    link.ask("DEL", evicted)
+    assert ask("bb", want=10) is None
+    answer = ask("bb", "sync", label="{}")
+    assert answer is not None
+    assert answer.settling > 3  # until it has heard from all, as when it was restarted
