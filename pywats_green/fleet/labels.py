@@ -47,14 +47,22 @@ class Label:
 
 
 def labels(link: Link, place: str) -> dict[str, dict[str, Any]]:
-    """Return the labels at a limit, by the members' names.
+    """Return the labels at a limit, by the members' names; empty ones of what is no label.
 
     Raises:
         LinkError: It did not work.
     """
     pairs = iter(link.ask("HGETALL", f"{key_of(place)}:about"))
     return {
-        name.removeprefix(b"l:").decode(): json.loads(text)
+        name.removeprefix(b"l:").decode(errors="replace"): _parse(text)
         for name, text in zip(pairs, pairs, strict=True)
         if name.startswith(b"l:")
     }
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    try:
+        label = json.loads(text)
+    except ValueError:
+        return {}
+    return label if isinstance(label, dict) else {}

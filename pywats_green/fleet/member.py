@@ -128,7 +128,10 @@ class Member:
         try:
             for matter in due:
                 matter.exchange(self.link)
-        except LinkError as exc:
+        except Exception as exc:
+            if not isinstance(exc, LinkError):  # what it answers is not what was asked
+                logger.exception("Fleet: an answer that cannot be used, of %s", self.link.place)
+                self.link.close()
             if isinstance(exc, LinkBrokenError) and self._clock() >= self._broken_at + _AGAIN:
                 # The others have not lost the server, perhaps: nobody may use a share beside them.
                 self._broken_at = self._clock()

@@ -230,3 +230,12 @@ def test_what_others_may_get_is_not_used_by_a_member_that_is_cut_off(two: _Two) 
     assert two.busy.take(LIMIT) == 0
     two.now += 65.0
     assert two.busy.take(LIMIT) == LIMIT // 2  # kept for it meanwhile
+
+
+@pytest.mark.parametrize("label", [b"garbage", b"[]", b"\xff"])
+def test_a_label_that_is_none_holds_up_nobody_who_joins(two: _Two, label: bytes) -> None:
+    (about,) = two.link.ask("KEYS", "*:about")
+    two.link.ask("HSET", about, "l:ff", label)
+    joining = _Member("cc", two.link, lambda: two.now)
+    joining.exchange()
+    assert joining.ask_and_take(1) == 1

@@ -12,6 +12,8 @@ from waiting import BOUND
 from pywats_green.fleet.link import Link
 from pywats_green.fleet.member import Member
 
+_PONG = b"+PONG\r\n"
+
 
 class _Asking:
     """Asks the server whenever it is told to, until it has an answer."""
@@ -30,7 +32,7 @@ class _Asking:
         return self._due
 
     def exchange(self, link: Link) -> None:
-        assert link.ask("PING") == b"PONG"
+        assert link.ask("PING").decode() == "PONG"
         self._due = math.inf
         self.answered.set()
 
@@ -49,12 +51,13 @@ class _Server:
 
     def __init__(self) -> None:
         self.patience = 1
+        self.answer = _PONG
 
     def __call__(self, client: socket.socket, _: object) -> None:
         for _count in range(self.patience):
             if not client.recv(65536):
                 return
-            client.sendall(b"+PONG\r\n")
+            client.sendall(self.answer)
         client.recv(65536)
 
 
@@ -100,4 +103,18 @@ def test_a_server_that_answers_nothing_is_away(served: tuple[_Server, str]) -> N
     asking.ask(member)
     assert asking.was_lost.wait(BOUND)
     assert (asking.doubts, asking.answered.is_set()) == (0, False)
+    member.leave()
+
+
+def test_an_answer_that_cannot_be_used_ends_nothing(
+    served: tuple[_Server, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    served[0].answer = b"$-1\r\n"  # None
+    member, asking = Member(served[1]), _Asking()
+    member.join(asking)
+    asking.ask(member)
+    assert asking.was_lost.wait(BOUND)
+    assert "an answer that cannot be used" in caplog.text
+    served[0].answer = _PONG
+    assert asking.answered.wait(BOUND)
     member.leave()
