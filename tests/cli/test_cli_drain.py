@@ -279,6 +279,23 @@ def test_a_second_signal_does_not_wait(server, queue):
 
 
 @posix
+def test_a_signal_ends_it_although_nobody_reads_stderr(server, queue):
+    ours, theirs = os.pipe()
+    with subprocess.Popen(
+        [*COMMAND, "drain", str(queue.path), "--watch"], stdout=subprocess.DEVNULL, stderr=theirs,
+        env=environment(**{URL: server.url, TOKEN: server.token}),
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        assert os.read(ours, 1000).startswith(b"watching ")
+        os.close(ours)
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(TIMEOUT) == 0
+        finally:
+            process.kill()
+
+
+@posix
 def test_watch_sends_what_comes_in_and_tells_of_pauses(server, queue):
     server.fail(SUBMIT, status=401, times=1)
     with started(server, queue.path, "--watch") as process:
