@@ -46,8 +46,11 @@ def configured_server(environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _is_url(text: str) -> bool:
-    parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # such as a port that is none
+        return False
 
 
 def is_away(error: BaseException) -> bool:
