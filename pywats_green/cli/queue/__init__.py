@@ -39,7 +39,7 @@ def list_items(folder: str, state: State | None, as_json: bool) -> int:
     print_items(out(), items)
     if closure is not None and any(item.state == "waiting" for item in items):
         ago = span(max(0.0, time.time() - closure.since))
-        print(f"not sent for {ago}: {plain(redact(closure.cause))}")
+        print(f"not sent for {ago}: {redact(closure.cause)}")
     return 0
 
 

@@ -96,7 +96,7 @@ def render(
 def _gate(stats: ProcessorStats, limits: Sequence[LimitState]) -> Text:
     paused = stats["paused"]
     if paused is not None:
-        return Text(plain(redact(paused)), "red")
+        return Text(redact(paused), "red")
     if stats["in_flight"] and any(state["used"] >= state["limit"] for state in limits):
         return Text("open, waiting for the rate limit", "yellow")
     return Text("open", "green")
