@@ -45,8 +45,8 @@ def serve_status(
 
     `/` is a page that keeps itself up to date, `/status.json` the same as data, `/metrics` has the
     metrics for Prometheus (needs `pywats-green[metrics]`), and `/healthz` answers 503 while the
-    gate of a server is closed, a queue is paused, or a report has been waiting too long. It shows
-    all queues, clients and Pools of this process, and everything is read only.
+    gate of a server is closed, a queue is paused or cannot be read, or a report has been waiting
+    too long. It shows all queues, clients and Pools of this process, and everything is read only.
 
     Args:
         address: "HOST:PORT"; port 0 takes a free one. Anything but the loopback needs a password
@@ -112,6 +112,9 @@ class _Quarantine(NamedTuple):
     shown: list[Quarantined]
 
 
+_UNKNOWN = _Quarantine(-1, float("-inf"), 0.0, [])
+
+
 class _Queues:
     """The queues of this process, each once, with what is in their quarantine."""
 
@@ -119,6 +122,7 @@ class _Queues:
         self._clock = clock
         self._known: weakref.WeakKeyDictionary[FolderQueue, _Quarantine]
         self._known = weakref.WeakKeyDictionary()
+        self._being_read: weakref.WeakSet[FolderQueue] = weakref.WeakSet()
 
     def states(self) -> list[QueueState]:
         by_queue = {id(processor.source): processor for processor in live_processors()}
@@ -127,12 +131,12 @@ class _Queues:
             source = processor.source
             try:
                 figures, quarantined = processor.stats(), source.counts()["quarantined"]
-            except OSError:  # a folder that cannot be read is in the log
+                if isinstance(source, FolderQueue):
+                    name, quarantine = str(source.path), self._quarantine(source, quarantined)
+                else:
+                    name, quarantine = type(source).__name__, []
+            except OSError:  # which is in the log, and no sign of health
                 continue
-            if isinstance(source, FolderQueue):
-                name, quarantine = str(source.path), self._quarantine(source, quarantined)
-            else:
-                name, quarantine = type(source).__name__, []
             found.append(
                 QueueState(name=name, stats=figures, quarantined=quarantined, quarantine=quarantine)
             )
@@ -141,15 +145,18 @@ class _Queues:
     def _quarantine(self, queue: FolderQueue, count: int) -> list[Quarantined]:
         """Return the latest; reading them all takes long, so they are read when the count moves.
 
-        And not so often that the drain would notice.
+        And not so often, or by so many readers at once, that the drain would notice.
         """
         now = self._clock()
-        known = self._known.get(queue)
-        if known is not None:
-            due = known.took * _RARELY if known.held != count else _LOOK_AGAIN
-            if now - known.at < due:
-                return known.shown
-        items = queue.list("quarantined") if count else []
+        known = self._known.get(queue, _UNKNOWN)
+        due = known.took * _RARELY if known.held != count else _LOOK_AGAIN
+        if queue in self._being_read or now - known.at < due:
+            return known.shown
+        self._being_read.add(queue)
+        try:
+            items = queue.list("quarantined") if count else []
+        finally:
+            self._being_read.discard(queue)
         latest = sorted(items, key=lambda item: item.since)[:_MOST_QUARANTINED]
         shown = [
             Quarantined(
