@@ -59,7 +59,7 @@ COMMANDS = (
     Entry("drain", "Send the reports waiting in a folder."),
     Entry("queue", "Show and change what is in the folder of a queue."),
     Entry("fleet", "Show who shares a rate limit, and how much of it is used."),
-    Entry("bench", "Measure how many calls at once pay at your own server."),
+    Entry("bench", "Measure how many calls at once pay off on your server."),
     Entry("doctor", "Check this installation, and your server."),
     Entry("serve", "Run the embedded WATS server for your own tests."),
     Entry("kernel", "Start a green kernel for notebooks, or install its kernel spec."),

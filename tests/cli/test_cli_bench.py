@@ -9,6 +9,7 @@ import pytest
 from pywats_green.__main__ import main
 from pywats_green.cli import bench
 from pywats_green.cli.bench import Level, best_of
+from pywats_green.cli.measuring import Run
 
 URL, TOKEN = "PYWATS_GREEN_BASE_URL", "PYWATS_GREEN_TOKEN"
 
@@ -34,7 +35,6 @@ def test_it_says_what_pays(configured, capsys, monkeypatch):
     monkeypatch.setattr(bench, "LEVELS", ((1, 2), (2, 4)))
     assert main(["bench", "--yes"]) == 0
     out, err = capsys.readouterr()
-    assert " at once pay" in out
     assert "Use Pool(" in out
     assert err == "reading 6/6\n"
 
@@ -45,14 +45,14 @@ def test_it_ends_where_calls_fail(monkeypatch):
 
     def get_product(part_number):
         calls.append(part_number)
-        if len(calls) > 5:
+        if len(calls) > 4:
             raise OSError(f"no more of {part_number}")
         return part_number
 
     api = SimpleNamespace(product=SimpleNamespace(get_product=get_product))
     levels = bench.measure(api, ["PN-1", "PN-2"])
-    assert [len(level.errors) for level in levels] == [0, 2]
-    assert levels[1].errors[0].startswith("no more of PN-")
+    assert [len(level.run.errors) for level in levels] == [0, 2]
+    assert levels[1].run.errors[0].startswith("no more of PN-")
 
 
 def test_it_asks_first(configured, capsys, monkeypatch):
@@ -72,13 +72,28 @@ def test_a_server_that_is_away(monkeypatch, capsys):
     assert "cannot read from the server" in capsys.readouterr().err
 
 
+def test_a_token_that_may_read_products_only(configured, monkeypatch):
+    monkeypatch.setattr(bench, "LEVELS", ((1, 2),))
+    for route in ("GET /api/Asset", "GET /api/Report/Query/Header"):
+        configured.fail(route, status=403, times=None)
+    assert main(["bench", "--yes"]) == 0
+
+
+def test_products_that_can_be_listed_but_not_read(configured, capsys):
+    configured.fail("GET /api/Product/{partNumber}", status=403, times=None)
+    assert main(["bench", "--yes"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("python -m pywats_green bench: cannot read from the server: ")
+    assert err.count("\n") == 1
+
+
 def test_not_configured(monkeypatch):
     monkeypatch.delenv(URL, raising=False)
     assert main(["bench", "--yes"]) == 3
 
 
 def level(at_once: int, rate: float, *errors: str) -> Level:
-    return Level(at_once, 10, 10 / rate, 0.0, 0.0, errors)
+    return Level(at_once, Run(10, 10 / rate, errors), 0.0, 0.0)
 
 
 @pytest.mark.parametrize(
