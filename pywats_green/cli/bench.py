@@ -132,7 +132,7 @@ _COLUMNS = (
     Column("at once", right=True),
     Column("calls", right=True),
     Column("calls/s", right=True),
-    Column("a call", right=True),
+    Column("median", right=True),
     Column("slowest", right=True),
     Column("errors", right=True),
 )

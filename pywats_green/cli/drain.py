@@ -90,7 +90,7 @@ class Options(NamedTuple):
     help="What counts as delivered: every 2xx, even without a receipt from WATS.",
 )  # fmt: skip
 @click.option(
-    "--status", metavar="HOST:PORT",
+    "--status", metavar="HOST:PORT", callback=option.checked_address,
     help="Serve a status page there meanwhile, such as 127.0.0.1:8080.",
 )  # fmt: skip
 @option.as_json
@@ -229,9 +229,9 @@ def print_summary(console: Console, summary: DrainSummary) -> None:
     rows: list[tuple[Cell, ...]] = [
         ("sent", f"{summary.submitted}"),
         ("tried again", f"{summary.retried}"),
-        ("in quarantine", Text(f"{summary.quarantined}", "red" if summary.quarantined else "")),
+        ("quarantined", Text(f"{summary.quarantined}", "red" if summary.quarantined else "")),
         ("remaining", Text(f"{summary.remaining}", "yellow" if summary.remaining else "")),
         ("seconds", f"{summary.elapsed:.2f}"),
-        ("a second", f"{summary.rate:.1f}"),
+        ("per second", f"{summary.rate:.1f}"),
     ]
     print_table(console, (Column(""), Column("", right=True)), rows)

@@ -42,7 +42,7 @@ def test_why_nothing_is_sent():
     assert "the server is unreachable ([red]\\x1b[2J)" in shown(80, paused=reason)
     assert "waiting for the rate limit" in shown(80, limits=[{**LIMIT, "used": 500}])
     assert "off" in shown(80, limits=[])
-    assert "oldest     -" in shown(80, oldest_age=None)
+    assert "oldest      -" in shown(80, oldest_age=None)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a terminal")

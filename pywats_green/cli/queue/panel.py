@@ -70,13 +70,13 @@ def render(
     """
     age, quarantined = stats["oldest_age"], stats["quarantined"]
     cells = [
-        ("a second", Text(f"{stats['rate']:.1f}", "bold")),
+        ("per second", Text(f"{stats['rate']:.1f}", "bold")),
         ("waiting", Text(f"{stats['depth']:,}", "bold")),
         ("oldest", Text("-" if age is None else span(age))),
         ("in flight", Text(f"{stats['in_flight']:,}")),
         ("sent", Text(f"{stats['submitted']:,}", "green")),
         ("tried again", Text(f"{stats['retried']:,}", "yellow" if stats["retried"] else "")),
-        ("in quarantine", Text(f"{quarantined:,}", "red" if quarantined else "")),
+        ("quarantined", Text(f"{quarantined:,}", "red" if quarantined else "")),
         ("rate limit", _limits(limits)),
     ]
     grid = Table.grid(padding=(0, 2, 0, 0))
