@@ -231,6 +231,13 @@ def test_only_names_of_this_machine(host, status):
         assert get(page, headers={"Host": host}).status_code == status
 
 
+def test_a_load_balancer_names_no_host(page):
+    host, port = page.url.removeprefix("http://").rstrip("/").split(":")
+    with socket.create_connection((host, int(port))) as sock:
+        sock.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert b" 200 OK\r\n" in sock.recv(1000)
+
+
 def test_another_address_needs_a_password(monkeypatch):
     monkeypatch.delenv(PASSWORD, raising=False)
     with pytest.raises(InvalidArgumentError, match=f"set {PASSWORD}, or use 127.0.0.1"):
