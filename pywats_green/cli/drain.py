@@ -20,8 +20,8 @@ from pywats_green.cli.commands import PROGRAM
 from pywats_green.cli.console import out, plain, say
 from pywats_green.cli.errors import FAILED, NOT_CONFIGURED, UNAVAILABLE, CommandError, redact
 from pywats_green.cli.queue.folder import opened_queue
+from pywats_green.cli.queue.messages import Pauses, messages_on_stderr
 from pywats_green.cli.queue.panel import watch_panel
-from pywats_green.cli.queue.told import Pauses, told_lines
 from pywats_green.cli.tables import Cell, Column, print_table
 from pywats_green.config import ACCEPT, ANY_2XX, BASE_URL, TOKEN, accepts_any_2xx, environment
 from pywats_green.exceptions import InvalidArgumentError, SettingsError
@@ -105,7 +105,7 @@ def command(**given: Any) -> int:
     ) as queue:
         url, token = configured_server(environment())
         accept = _accept(options.accept, environment())
-        with told_lines(), new_client(url, token) as api, _status_page(options.status):
+        with messages_on_stderr(), new_client(url, token) as api, _status_page(options.status):
             processor = QueueProcessor(
                 queue,
                 api,

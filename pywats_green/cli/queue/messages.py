@@ -1,4 +1,4 @@
-"""What `drain` tells while it runs: quarantined reports and pauses."""
+"""What `drain` says while it runs: quarantined reports and pauses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Pauses:
 
 
 @contextmanager
-def told_lines() -> Iterator[None]:
+def messages_on_stderr() -> Iterator[None]:
     """Print the queue's log messages as plain lines on stderr during the block."""
     handler = _Lines()
     logger = logging.getLogger(LOGGER)
