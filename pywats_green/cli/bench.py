@@ -48,8 +48,8 @@ class Level(NamedTuple):
 
 @click.command(
     epilog=(
-        f"The server is that of {BASE_URL} and {TOKEN}. It is asked for products, one at a time: "
-        "fewer than 200 requests, within the limit of 500 a minute. Nothing is written."
+        f"The server is that of {BASE_URL} and {TOKEN}. Each request reads one "
+        "product: fewer than 200, within the limit of 500 a minute. Nothing is written."
     )
 )
 @click.option("--yes", is_flag=True, help="Do not ask first.")

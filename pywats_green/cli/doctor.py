@@ -30,8 +30,8 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 )  # fmt: skip
 @click.option(
     "--server", "asks_server", is_flag=True,
-    help="Also check the server that PYWATS_GREEN_BASE_URL and PYWATS_GREEN_TOKEN name, by about "
-    "ten requests that only read.",
+    help="Also check the server that PYWATS_GREEN_BASE_URL and PYWATS_GREEN_TOKEN name, with "
+    "about ten read-only requests.",
 )  # fmt: skip
 @option.as_json
 def command(asks_server: bool, as_json: bool) -> int:

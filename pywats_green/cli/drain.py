@@ -67,7 +67,7 @@ class Options(NamedTuple):
 )  # fmt: skip
 @click.option(
     "--give-up-after", type=option.SECONDS, default=60.0, show_default=True,
-    help="End after this time in which nothing could be sent; ignored with --watch.",
+    help="End once nothing could be sent for this long; ignored with --watch.",
 )  # fmt: skip
 @click.option(
     "--concurrency", type=option.COUNT, default=20, metavar="N", show_default=True,
@@ -83,7 +83,7 @@ class Options(NamedTuple):
 )  # fmt: skip
 @click.option(
     "--keep-quarantined", type=option.TIMEOUT,
-    help="Delete what has been in quarantine for longer.  [default: never]",
+    help="Delete reports that have been in quarantine for longer.  [default: never]",
 )  # fmt: skip
 @click.option(
     "--accept", type=click.Choice([ANY_2XX]),
@@ -91,7 +91,7 @@ class Options(NamedTuple):
 )  # fmt: skip
 @click.option(
     "--status", metavar="HOST:PORT", callback=option.checked_address,
-    help="Serve a status page there meanwhile, such as 127.0.0.1:8080.",
+    help="Serve a status page at this address, such as 127.0.0.1:8080.",
 )  # fmt: skip
 @option.as_json
 def command(**given: Any) -> int:

@@ -29,7 +29,7 @@ SECONDS = _Seconds(min=0)
 TIMEOUT = _Seconds(min=0, min_open=True)
 
 as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print the result as JSON, one line."
+    "--json", "as_json", is_flag=True, help="Print the result as one line of JSON."
 )
 folder = click.argument("folder", type=click.Path(file_okay=False))
 

@@ -17,6 +17,7 @@ from pywats.core.throttle import configure_throttling
 
 import pywats_green
 from pywats_green import (
+    ArgumentTypeError,
     FolderQueue,
     InvalidArgumentError,
     Pool,
@@ -229,6 +230,11 @@ def test_only_names_of_this_machine(host, status):
     """Else a page of another site whose name leads here could read it."""
     with serve_status("127.0.0.1:0", hosts=["Hub.example"]) as page:
         assert get(page, headers={"Host": host}).status_code == status
+
+
+def test_one_host_is_not_many():
+    with pytest.raises(ArgumentTypeError, match="hosts must be several names"):
+        serve_status("127.0.0.1:0", hosts="hub.example")
 
 
 def test_a_load_balancer_names_no_host(page):

@@ -13,7 +13,7 @@ import gevent
 from pywats_green.arguments import require_seconds
 from pywats_green.config import environment
 from pywats_green.events import subscribe
-from pywats_green.exceptions import InvalidArgumentError
+from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
 from pywats_green.observe.board import Board, FindingState, Quarantined, QueueState
 from pywats_green.observe.server import Site, Sources, StatusServer
 from pywats_green.observe.traffic import Traffic
@@ -60,13 +60,15 @@ def serve_status(
         The server; a context manager that closes it. `url` is the address of the page.
 
     Raises:
-        ArgumentTypeError: `oldest` is not a number.
+        ArgumentTypeError: `oldest` is not a number, or `hosts` is a str.
         InvalidArgumentError: `oldest` is not above 0, `address` has another form, or it is not on
             the loopback and there is no password.
         OSError: It cannot listen there.
     """
     if oldest is not None:
         require_seconds("oldest", oldest)
+    if isinstance(hosts, str):
+        raise ArgumentTypeError("hosts must be several names, such as ['hub'], not a str")
     host, port = parse_address(address)
     password = environment().get(PASSWORD) or None
     if password is None and not is_loopback(host):
