@@ -210,6 +210,12 @@ def test_what_the_server_says_of_its_limit():
     assert "the server says X-RateLimit-Remaining: 12" in row.finding
 
 
+def test_a_call_that_fails_has_no_time(monkeypatch):
+    monkeypatch.setattr(checks, "get_many", lambda *_: [OSError("it has gone")])
+    row = checks._call_time(None)
+    assert (row.status, row.finding) == ("warn", "a call failed: it has gone")
+
+
 @pytest.mark.parametrize("width", [40, 100])
 def test_what_the_server_says_commands_no_terminal(width):
     stream = io.StringIO()
