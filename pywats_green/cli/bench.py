@@ -89,21 +89,21 @@ def measure(api: Any, keys: Sequence[str]) -> list[Level]:
         api: A client without a cache.
         keys: Part numbers.
     """
-    bar, total = Bar("reading"), sum(calls for _, calls in LEVELS)
+    total = sum(calls for _, calls in LEVELS)
     levels: list[Level] = []
     done = 0
-    for at_once, calls in LEVELS:
-        level = _measured(
-            api,
-            list(islice(cycle(keys), calls)),
-            at_once,
-            lambda completed, _, before=done: bar(before + completed, total),  # type: ignore[misc]
-        )
-        levels.append(level)
-        done += calls
-        if level.run.errors:
-            break
-    bar.finish()
+    with Bar("reading") as bar:
+        for at_once, calls in LEVELS:
+            level = _measured(
+                api,
+                list(islice(cycle(keys), calls)),
+                at_once,
+                lambda completed, _, before=done: bar(before + completed, total),  # type: ignore[misc]
+            )
+            levels.append(level)
+            done += calls
+            if level.run.errors:
+                break
     return levels
 
 

@@ -159,16 +159,17 @@ def _listed(api: Any, count: int) -> tuple[list[str], list[str], list[str]]:
         return workload.list_keys(api, count)
 
 
-def _bar(label: str) -> ProgressCallback:
+def _bar(label: str) -> Bar:
     return Bar(label.ljust(LABEL_WIDTH))
 
 
 def _sampled(jobs: Sequence[Job]) -> list[Run]:
-    bar, total = _bar("sample, one by one"), sum(len(job.items) for job in jobs)
+    total = sum(len(job.items) for job in jobs)
     runs: list[Run] = []
-    for job in jobs:
-        before = sum(run.calls for run in runs)
-        runs.append(one_by_one(job, _shifted(bar, before, total)))
+    with _bar("sample, one by one") as bar:
+        for job in jobs:
+            before = sum(run.calls for run in runs)
+            runs.append(one_by_one(job, _shifted(bar, before, total)))
     return runs
 
 
@@ -178,7 +179,11 @@ def _shifted(bar: ProgressCallback, before: int, total: int) -> ProgressCallback
 
 
 def _measured_green(jobs: Sequence[Job], concurrency: int) -> list[Run]:
-    return [green(job, concurrency, _bar(job.name)) for job in jobs]
+    runs = []
+    for job in jobs:
+        with _bar(job.name) as bar:
+            runs.append(green(job, concurrency, bar))
+    return runs
 
 
 def _paired(

@@ -147,13 +147,9 @@ def _accept(option: str | None, environ: Mapping[str, str]) -> Accept | None:
 
 
 def _drain(processor: QueueProcessor, options: Options) -> DrainSummary:
-    bar = Bar("sent", may_grow=True) if sys.stderr.isatty() else None
-    with _stopping(processor):
-        try:
-            return processor.drain(progress=bar, timeout=options.timeout)
-        finally:
-            if bar is not None:
-                bar.finish()
+    with _stopping(processor), Bar("sent", may_grow=True) as bar:
+        progress = bar if sys.stderr.isatty() else None
+        return processor.drain(progress=progress, timeout=options.timeout)
 
 
 def _watch(processor: QueueProcessor, options: Options) -> DrainSummary:

@@ -2,9 +2,13 @@
 
 import io
 import json
+import os
+import signal
+import subprocess
 from types import SimpleNamespace
 
 import pytest
+from commandline import COMMAND, TIMEOUT, environment
 
 from pywats_green.__main__ import main
 from pywats_green.cli import bench
@@ -63,6 +67,30 @@ def test_it_asks_first(configured, capsys, monkeypatch):
     assert f"products from {configured.url}? [y/N]: " in err
     assert err.endswith("stopped: nothing was done\n")
     assert configured.requests() == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a terminal")
+def test_ctrl_c_ends_the_line_of_the_bar(server):
+    import pty
+
+    server.configure(latency=0.3)
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "bench", "--yes"], stdout=subprocess.DEVNULL, stderr=theirs,
+        env=environment(**{URL: server.url, TOKEN: server.token, "TERM": "xterm"}),
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        seen = b""
+        while b"1/182" not in seen:
+            seen += os.read(ours, 10_000)
+        process.send_signal(signal.SIGINT)
+        try:
+            assert process.wait(TIMEOUT) == 130
+        finally:
+            process.kill()
+    rest = os.read(ours, 100_000)
+    os.close(ours)
+    assert b"\r\n" in rest[-10:]
 
 
 def test_a_server_that_is_away(monkeypatch, capsys):
