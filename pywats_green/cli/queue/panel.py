@@ -31,17 +31,9 @@ def watch_panel(processor: QueueProcessor) -> Iterator[None]:
         yield
         return
     console = err()
-
-    def shown() -> RenderableType:
-        try:
-            stats = processor.stats()
-        except OSError as exc:  # the processor says so and waits for the folder
-            return Panel(Text(f"the folder cannot be read: {plain(exc.strerror)}", "red"))
-        return render(stats, limit_statistics(), narrow=console.width < _TWO_COLUMNS)
-
     live = Live(
-        get_renderable=shown, console=console, auto_refresh=False, transient=True,
-        redirect_stdout=False, redirect_stderr=True,
+        get_renderable=lambda: panel_of(processor, console.width), console=console,
+        auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=True,
     )  # fmt: skip
     with live:
         console.show_cursor()  # whoever is killed cannot bring it back
@@ -56,6 +48,15 @@ def _redraw(refresh: Callable[[], object]) -> None:
     while True:
         gevent.sleep(_INTERVAL)
         refresh()
+
+
+def panel_of(processor: QueueProcessor, width: int) -> RenderableType:
+    """Return the panel of a processor as it is now, for a terminal of some characters."""
+    try:
+        stats = processor.stats()
+    except OSError as exc:  # the processor says so, and waits for the folder
+        return Panel(Text(plain(exc), "red"))
+    return render(stats, limit_statistics(), narrow=width < _TWO_COLUMNS)
 
 
 def render(
