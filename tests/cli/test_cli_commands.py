@@ -1,6 +1,7 @@
 """The table of commands and their dispatch."""
 
 import io
+import shutil
 import subprocess
 import sys
 
@@ -77,7 +78,12 @@ def test_help_fits_forty_columns(capsys, monkeypatch, command):
     assert max(map(len, texts)) <= 44  # what cannot be broken
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+BASH = pytest.param(
+    "bash", marks=pytest.mark.skipif(shutil.which("bash") is None, reason="click asks bash itself")
+)
+
+
+@pytest.mark.parametrize("shell", [BASH, "zsh", "fish"])
 def test_a_shell_is_told_how_to_complete(capsys, shell):
     status, out, err = ends(capsys, "completion", shell)
     assert (status, err) == (0, "")
@@ -169,6 +175,11 @@ def test_redact(monkeypatch):
     monkeypatch.setenv("PYWATS_GREEN_TOKEN", "abc=")
     text = "at https://user:p@ss@host/x\n  and http://host: token abc= (a@b)"
     assert redact(text) == "at https://host/x and http://host: token *** (a@b)"
+    assert redact("\x1b[2Jmine") == "\\x1b[2Jmine"
+    monkeypatch.setenv("PYWATS_GREEN_TOKEN", "dXNlcjpwYXNzd29yZA==")
+    assert redact("who is user with password?") == "who is user with ***?"
+    monkeypatch.setenv("PYWATS_GREEN_TOKEN", "t")
+    assert redact("not at all") == "not at all"
 
 
 COLUMNS = (Column("job"), Column("n", right=True), Column("error", wraps=True))
