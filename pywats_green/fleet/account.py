@@ -215,6 +215,7 @@ class Account:
         self.leave(link)
         self._holdings.drop_reserved()
         self._alone = Alone()
+        self.peers = 0
         self._standing.lose()
         self.is_dormant = not self._wanted()  # somebody may have come meanwhile
 
