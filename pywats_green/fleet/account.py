@@ -134,7 +134,7 @@ class Account:
     @property
     def is_scarce(self) -> bool:
         """Whether all slots are held, as far as is known."""
-        return self.peers > 0 and not (self.is_shared(self._clock()) and self.free)
+        return self.peers > 0 and not (self._standing.grants and self.free)
 
     def is_shared(self, now: float) -> bool:
         """Return whether slots come from the fleet's server."""
@@ -220,6 +220,7 @@ class Account:
         self.leave(link)
         self._holdings.drop_reserved()
         self._alone = Alone()
+        self.peers = 0
         self._standing.lose()
         self.is_dormant = not self._wanted()  # somebody may have come meanwhile
 

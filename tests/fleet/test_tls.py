@@ -1,5 +1,6 @@
 """`rediss://`: TLS in front of a real server, with an authority that the tests make themselves."""
 
+import json
 import logging
 import ssl
 from collections.abc import Callable, Iterator
@@ -9,15 +10,18 @@ from typing import Any, NamedTuple
 import gevent
 import pytest
 import trustme
+from gevent.event import Event
 from gevent.server import StreamServer
 from gevent.socket import create_connection
 from pywats import pyWATS
 from pywats.core.throttle import configure_throttling
-from waiting import until
+from waiting import BOUND, until
 
 from fleet.engine import Engine, binary
 from pywats_green import configure, stats
+from pywats_green.fleet.keys import CHANNEL
 from pywats_green.fleet.link import Link, LinkError
+from pywats_green.fleet.listener import Listener
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.client import fleet as joining
 
@@ -101,6 +105,23 @@ def test_a_limit_is_shared_over_tls(
     finally:
         configure(fleet=None)
         joining.local.joined.member.leave()
+
+
+def test_news_are_heard_over_tls(open_door: Callable[[str], _Door]) -> None:
+    door = open_door("127.0.0.1")
+    heard: list[dict[str, Any]] = []
+    subscribed = Event()
+    listener = Listener(door.url(door.trusted), heard.append, subscribed.set)
+    link = Link(door.url(door.trusted))
+    try:
+        assert subscribed.wait(BOUND)
+        news = [{"number": number, "padding": "x" * 20_000} for number in range(3)]
+        for each in news:  # longer than a record
+            link.ask("PUBLISH", CHANNEL, json.dumps(each))
+        until(lambda: heard == news, "the news")
+    finally:
+        listener.close()
+        link.close()
 
 
 @pytest.mark.parametrize(
