@@ -218,6 +218,34 @@ def test_tables_fit(width, lines):
     assert stream.getvalue().splitlines() == lines
 
 
+def test_columns_are_dropped_where_there_is_no_room():
+    columns = (
+        Column("id"), Column("size", dropped=2), Column("age", dropped=1), Column("why", wraps=True)
+    )  # fmt: skip
+    rows = [("f758a5fd", "148 B", "46 s", "")]
+
+    def lines(width: int, why: str) -> list[str]:
+        stream = io.StringIO()
+        print_table(Console(file=stream, width=width), columns, [(*rows[0][:3], why)])
+        return stream.getvalue().splitlines()
+
+    assert lines(40, "refused") == [
+        "id        size   age   why",
+        "f758a5fd  148 B  46 s  refused",
+    ]
+    assert lines(22, "")[0] == "id        size   age"
+    assert lines(24, "refused")[0] == "id        size   why"
+    assert lines(18, "refused")[0] == "id        why"
+    assert lines(16, "refused")[0] == "id    f758a5fd"
+
+
+def test_no_part_of_a_long_word_is_lost():
+    stream = io.StringIO()
+    long = "opentelemetry-instrumentation-httpx"
+    print_table(Console(file=stream, width=34), (Column(""), Column("", wraps=True)), [("id", long)])
+    assert "".join(stream.getvalue().split()) == "id" + long
+
+
 def test_own_server():
     url, token = "PYWATS_GREEN_BASE_URL", "PYWATS_GREEN_TOKEN"
     assert own_server({}) is None
