@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from pywats_green.exceptions import PywatsGreenError, SettingsError
 from pywats_green.redaction import Secret, guarded_url
-from pywats_green.ttls import FrozenTTLs, parse_ttls, require_seconds, require_ttls
+from pywats_green.ttls import FrozenTTLs, parse_seconds, parse_ttls, require_seconds, require_ttls
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11
@@ -126,23 +126,30 @@ def _parse_flag(text: str) -> bool:
         raise ValueError(f"choose from {', '.join(flags)}") from None
 
 
+def _parse_integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("it must be a whole number") from None
+
+
 # Converts the text of an environment variable to the value of a setting.
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
-    "keepalive_expiry": float,
-    "dns_ttl": float,
+    "keepalive_expiry": parse_seconds,
+    "dns_ttl": parse_seconds,
     "ca_bundle": str,
     "trust": str,
     "client_cert": str,
     "client_key": str,
-    "cache_max_bytes": int,
-    "stale_if_error": float,
-    "stale_while_revalidate": float,
+    "cache_max_bytes": _parse_integer,
+    "stale_if_error": parse_seconds,
+    "stale_while_revalidate": parse_seconds,
     "ttl": parse_ttls,
     "bulk_writes": _parse_flag,
     "pool_reuse": _parse_flag,
-    "admission_timeout": float,
-    "wait_for_server": float,
-    "max_answer_bytes": int,
+    "admission_timeout": parse_seconds,
+    "wait_for_server": parse_seconds,
+    "max_answer_bytes": _parse_integer,
     "fleet": Secret,
     "fleet_invalidation": _parse_flag,
     "tracing": _parse_flag,

@@ -47,7 +47,18 @@ def require_ttls(value: object) -> None:
         require_seconds(f"ttl of {domain}", ttl)
 
 
+def parse_seconds(text: str) -> float:
+    """Parse a number of seconds."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("it must be a number of seconds") from None
+
+
 def parse_ttls(text: str) -> dict[str, float]:
     """Parse "process=3600,asset=60"."""
     pairs = (item.partition("=") for item in text.split(","))
-    return {domain.strip(): float(ttl) for domain, _, ttl in pairs}
+    try:
+        return {domain.strip(): float(ttl) for domain, _, ttl in pairs}
+    except ValueError:
+        raise ValueError("it must be domains and seconds, such as process=3600,asset=60") from None

@@ -110,9 +110,18 @@ def test_a_bad_variable_is_one_line(cli, command):
     result = cli(command, PYWATS_GREEN_DNS_TTL="soon")
     assert (result.returncode, result.stdout) == (3, "")
     assert result.stderr == (
-        f"python -m pywats_green {command}: PYWATS_GREEN_DNS_TTL='soon' does not fit: could not "
-        "convert string to float: 'soon'\n"
+        f"python -m pywats_green {command}: PYWATS_GREEN_DNS_TTL='soon' does not fit: it must be "
+        "a number of seconds\n"
     )
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("--version",), ("queue", "list", "--help"), ("completion", "bash")]
+)
+def test_a_bad_variable_does_not_keep_the_help_from_anybody(cli, words):
+    result = cli(*words, PYWATS_GREEN_DNS_TTL="soon")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout
 
 
 def test_a_bad_variable_in_a_program_is_one_error():
@@ -242,7 +251,8 @@ def test_columns_are_dropped_where_there_is_no_room():
 def test_no_part_of_a_long_word_is_lost():
     stream = io.StringIO()
     long = "opentelemetry-instrumentation-httpx"
-    print_table(Console(file=stream, width=34), (Column(""), Column("", wraps=True)), [("id", long)])
+    columns = (Column(""), Column("", wraps=True))
+    print_table(Console(file=stream, width=34), columns, [("id", long)])
     assert "".join(stream.getvalue().split()) == "id" + long
 
 
