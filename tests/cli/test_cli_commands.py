@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from commandline import COMMAND, environment
+from commandline import COMMAND, TIMEOUT, environment
 from rich.console import Console
 
 import pywats_green
@@ -90,12 +90,29 @@ def test_a_shell_is_told_how_to_complete(capsys, shell):
     assert f"PYWATS_GREEN_DISABLE=1 _PYWATS_GREEN_COMPLETE={shell}_complete" in out
 
 
+FISH = shutil.which("fish")
+
+
+@pytest.mark.skipif(FISH is None, reason="fish is not installed")
+def test_fish_shows_whole_descriptions(cli, tmp_path):
+    (tmp_path / "pywats-green").write_text("#!/bin/sh\necho 'plain,run\tRun this, or that.'\n")
+    (tmp_path / "pywats-green").chmod(0o755)
+    (tmp_path / "complete.fish").write_text(cli("completion", "fish").stdout)
+    done = subprocess.run(
+        [FISH, "--no-config", "-c", "source complete.fish; complete -C 'pywats-green r'"],
+        cwd=tmp_path, env={"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False, timeout=TIMEOUT,
+    )  # fmt: skip
+    assert done.stdout == "run\tRun this, or that.\n"
+
+
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
         ("pywats-green d", ["demo", "drain", "doctor"]),
         ("pywats-green drain --con", ["--concurrency"]),
         ("pywats-green queue list x --state q", ["quarantined"]),
+        ("pywats-green run scr", ["scr"]),  # the shell's own names of files
     ],
 )
 def test_completions(cli, typed, offered):
