@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from platforms import PATIENCE
 from waiting import turn, until
 
 from pywats_green.exceptions import QueueFolderError, UnreadableReportError
-from pywats_green.queue.folder import body
+from pywats_green.queue.folder import body, view
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.queue.source import Source
 
@@ -548,3 +549,22 @@ held.delivered()
         [sys.executable, "-c", script, str(tmp_path)], check=True, timeout=PATIENCE,
         env={**os.environ, "PYWATS_GREEN_DISABLE": "1"},
     )  # fmt: skip
+
+
+def test_what_is_set_aside_during_a_scan_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = FolderQueue(tmp_path, scan_interval=0.0)
+    queue.put({"id": "1"})
+    claim = queue.claim()
+    assert claim is not None
+
+    def scan_and_set_aside(work: Callable[[], Any]) -> Any:
+        found = work()
+        monkeypatch.undo()
+        claim.quarantine("422: no such process")
+        return found
+
+    monkeypatch.setattr(view, "off_hub", scan_and_set_aside)
+    assert queue.counts()["quarantined"] == 1
+    assert queue.counts()["quarantined"] == 1
