@@ -28,8 +28,8 @@ _PART_TIMEOUT = 1800.0
 _TEST_TIMEOUT = 600
 
 # What is tested in one process, the longest first. Left out are tests that no system can change
-# (parity, the content of the embedded server, typing, documents, long runs by a clock of their own),
-# those of speed or of programs that are not installed, and those marked long, but for two files.
+# (parity, the content of the embedded server, typing, documents, long runs by a hand clock), those
+# of speed or of programs that are not installed, and those marked long, but for two files.
 PARTS = (
     "tests/cli",
     "tests/queue/convert",

@@ -554,10 +554,12 @@ held.delivered()
 def test_what_is_set_aside_during_a_scan_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queue = FolderQueue(tmp_path, scan_interval=0.0)
+    clock = Clock()
+    queue = FolderQueue(tmp_path, timer=clock)
     queue.put({"id": "1"})
     claim = queue.claim()
     assert claim is not None
+    clock.now += 60  # so that it is time for a scan
 
     def scan_and_set_aside(work: Callable[[], Any]) -> Any:
         found = work()
