@@ -112,7 +112,10 @@ class DeadlineExceeded(gevent.Timeout):
     """
 
     def __init__(self, deadline: Deadline, seconds: float) -> None:
-        super().__init__(seconds)  # never started; sets the message
+        # None, because of seconds it would make a timer, which nobody closes: freed, that corrupts
+        # the heap of libuv, gevent's loop on Windows.
+        super().__init__(None)
+        self.seconds = seconds
         self.deadline = deadline
         self.during = ""  # the request that it ended
 

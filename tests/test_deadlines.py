@@ -98,6 +98,18 @@ def test_a_met_one_does_not_keep_the_loop_alive(run_python) -> None:
     assert (done.stderr, done.returncode) == ("", 0)
 
 
+def test_a_hit_one_leaves_no_watcher_to_the_garbage_collector(run_python) -> None:  # type: ignore[no-untyped-def]
+    """Under libuv, that of Windows, freeing one that was not closed corrupts the heap."""
+    done = run_python(
+        "import pywats_green, gevent\n"
+        "from pywats_green.bridge import set_deadline\n"
+        "try:\n    set_deadline(0.001)\n    gevent.sleep(60)\n"
+        "except gevent.Timeout as hit:\n    assert str(hit) == '0.001 seconds'\n",
+        env={"GEVENT_LOOP": "libuv", "GEVENT_DEBUG": "debug"},
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
 def test_ever_new_lengths_do_not_fill_memory() -> None:
     from pywats_green import bridge
 

@@ -53,24 +53,23 @@ class Listener:
                     self._listen(link.connection)
                 except (LinkError, RedisError, OSError):
                     link.close()
-                timer = gevent.get_hub().loop.timer(_AGAIN, ref=False)
-                gevent.get_hub().wait(timer)
+                _wait_for(gevent.get_hub().loop.timer(_AGAIN, ref=False))
         finally:
             link.close()
 
     def _listen(self, connection: Any) -> None:
+        loop = gevent.get_hub().loop
         while True:
-            self._await_data(connection)
+            _wait_for(loop.io(connection._sock.fileno(), 1, ref=False))  # noqa: SLF001
             while connection.can_read(timeout=0):
                 answer = connection.read_response()
                 if answer[0] == b"message":
                     self._hear(json.loads(answer[2]))
 
-    def _await_data(self, connection: Any) -> None:
-        """Wait for the socket with a watcher that keeps no program from ending."""
-        hub = gevent.get_hub()
-        watcher = hub.loop.io(connection._sock.fileno(), 1, ref=False)  # noqa: SLF001
-        try:
-            hub.wait(watcher)
-        finally:
-            watcher.close()
+
+def _wait_for(watcher: Any) -> None:
+    """Wait for a watcher, which may be one that keeps no program from ending, and close it."""
+    try:
+        gevent.get_hub().wait(watcher)
+    finally:
+        watcher.close()

@@ -65,7 +65,7 @@ def test_it_ends_a_drain_in_order(server: WatsServer, tmp_path: Path, event: int
         PYWATS_GREEN_BASE_URL=server.url, PYWATS_GREEN_TOKEN=server.token,
     )  # fmt: skip
     assert line.startswith("watching ")
-    assert (status, err) == (0, "")
+    assert (status, err) == (0, "stopping, up to 30 s; again to stop now\n")
     assert json.loads(out)["remaining"] == 0
     assert not list((tmp_path / "queue").glob("owners/*"))
 

@@ -29,16 +29,14 @@ _TEST_TIMEOUT = 600
 
 # What is tested in one process, the longest first. Left out are tests that no system can change
 # (parity, the content of the embedded server, typing, documents), those of speed or of programs
-# that are not installed, and those marked long, but for the two drainers. Left out is also
-# test_leaks: it looks for secrets, which no system changes, and corrupts the heap under Wine, where
-# nobody knows why: the access violation is elsewhere each time.
+# that are not installed, and those marked long, but for the two drainers.
 PARTS = (
     "tests/cli",
     "tests/queue/convert",
     "tests/queue/drain",
     "tests/queue/folder tests/queue/test_patiently.py --ignore=tests/queue/folder/test_depth.py",
     "tests/patching tests/test_patching.py tests/test_bridge.py",
-    "tests/upstream --ignore=tests/upstream/client/test_leaks.py",
+    "tests/upstream",
     "tests/transport",
     "tests/cache tests/batching tests/throttle tests/pool tests/profiler",
     "tests/testing/test_server_faults.py tests/testing/test_server_handle.py tests/observe",
