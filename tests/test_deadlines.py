@@ -98,7 +98,7 @@ def test_a_met_one_does_not_keep_the_loop_alive(run_python) -> None:
     assert (done.stderr, done.returncode) == ("", 0)
 
 
-def test_a_hit_one_leaves_no_watcher_to_the_garbage_collector(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_a_hit_one_leaves_no_watcher_to_the_garbage_collector(run_python) -> None:
     """Under libuv, that of Windows, freeing one that was not closed corrupts the heap."""
     done = run_python(
         "import pywats_green, gevent\n"

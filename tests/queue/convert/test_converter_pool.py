@@ -369,7 +369,7 @@ def test_run_picks_up_new_files_until_stop(folder, queue):
     running = gevent.spawn(pool.run)
     for number in range(3):
         (folder / f"{number}.txt").write_text("x")
-        until(lambda: len(queue.reports) == number + 1)  # noqa: B023  # at once
+        until(lambda number=number: len(queue.reports) == number + 1)
     with pytest.raises(QueueBusyError):
         pool.drain()
     pool.stop()

@@ -312,11 +312,11 @@ def test_kill_9_loses_nothing_and_repeats_only_what_was_in_flight(
         _ready(drainer)
         wanted = sum(server.reports().values()) + first + number
         _go(drainer)
-
-        def is_over(drainer: Any = drainer, wanted: int = wanted) -> bool:
-            return sum(server.reports().values()) >= wanted or drainer.poll() is not None
-
-        until(is_over)
+        until(
+            lambda drainer=drainer, wanted=wanted: (
+                sum(server.reports().values()) >= wanted or drainer.poll() is not None
+            )
+        )
         drainer.kill()
         drainer.communicate()
     following.kill()

@@ -82,7 +82,7 @@ def test_clients_share_a_limiter_and_are_served_in_order(
         for number in range(40)
     ]
     for through in (10, 20, 30, 40):
-        until(lambda through=through: _ended(jobs) == through)  # type: ignore[misc]
+        until(lambda through=through: _ended(jobs) == through)
         # A quick answer comes while the clock is being turned: its slot counts from that moment.
         by_hand.turn(2.0)
         assert _asked(server) == through
@@ -390,7 +390,7 @@ def test_after_a_hold_few_are_in_flight_and_then_more(
             ended = _ended(jobs) + inside[-1]
             for _ in range(inside[-1]):
                 answers.release()
-            until(lambda ended=ended: _ended(jobs) == ended)  # type: ignore[misc]
+            until(lambda ended=ended: _ended(jobs) == ended)
         assert inside == [1, 2, 4, 8, 15]
         assert server.seen[1].target == "/0"
         gevent.joinall(jobs, raise_error=True)
