@@ -94,7 +94,7 @@ def _clock(headers: dict[str, str], sent: float, received: float) -> Row:
         return Row("server-clock", "ok", "not known: the answer has no date")
     # The header has whole seconds, so on average it is half a second behind.
     ours = datetime.fromtimestamp((sent + received) / 2 - 0.5, timezone.utc)
-    seconds = (theirs - ours).total_seconds()
+    seconds = (theirs.replace(tzinfo=theirs.tzinfo or timezone.utc) - ours).total_seconds()
     if abs(seconds) <= _SKEW:
         finding = f"differs by about {abs(seconds):.0f} s from this machine's"
         return Row("server-clock", "ok", finding)
@@ -128,7 +128,7 @@ def _version(server: str) -> Row:
     used = installed(DISTRIBUTION) or ""
     fitting = releases_for(server)
     if fitting is None:
-        return Row("server-version", "ok", f"WATS {redact(server)}")
+        return Row("server-version", "ok", f"WATS {server}")
     if not fitting:
         return Row(
             "server-version", "warn", f"WATS {server}; no pywats-api is known to fit it",
@@ -144,7 +144,9 @@ def _call_time(api: Any) -> Row:
     taken = []
     for _ in range(_CALLS):
         started = time.perf_counter()
-        get_many(api, [Routes.App.VERSION])
+        (answer,) = get_many(api, [Routes.App.VERSION])
+        if isinstance(answer, BaseException):
+            return Row("server-call", "warn", f"a call failed: {redact(answer)}", "try again")
         taken.append(time.perf_counter() - started)
     middle, longest = statistics.median(taken) * 1000, max(taken) * 1000
     return Row(
