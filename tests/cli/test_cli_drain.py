@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 from commandline import COMMAND, TIMEOUT, Completed, environment
+from typed import present
 from waiting import until
 
 from pywats_green.__main__ import main
@@ -331,7 +332,7 @@ def test_who_reads_that_it_watches_may_end_it(server, queue, monkeypatch, capsys
 @posix
 def test_a_status_page_beside_it(server, queue):
     with started(server, queue.path, "--watch", "--status", "127.0.0.1:0") as process:
-        line = next(line for line in process.stderr if line.startswith("status page: "))
+        line = next(line for line in present(process.stderr) if line.startswith("status page: "))
         url = line.removeprefix("status page: ").strip()
         assert requests.get(f"{url}healthz", timeout=TIMEOUT).text == "ok\n"
         found = requests.get(f"{url}status.json", timeout=TIMEOUT).json()

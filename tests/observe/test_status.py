@@ -3,6 +3,7 @@
 import base64
 import errno
 import json
+import re
 import socket
 from pathlib import Path
 
@@ -184,7 +185,7 @@ def test_a_report_that_waits_too_long_is_not_healthy(tmp_path: Path):
     with serve_status("127.0.0.1:0", oldest=1e-6) as page:
         answer = get(page, "healthz")
     assert answer.status_code == 503
-    assert answer.text.startswith("a report has been waiting for 0 s")
+    assert re.match(r"a report has been waiting for \d+ s", answer.text)
     with serve_status("127.0.0.1:0", oldest=None) as page:
         assert get(page, "healthz").status_code == 200
     del processor
