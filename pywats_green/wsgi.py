@@ -224,7 +224,8 @@ def parse_address(address: str) -> tuple[str, int]:
     """
     host, colon, port = address.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
-    if not (colon and port.isascii() and port.isdecimal() and int(port) < 65_536):  # noqa: PLR2004
+    is_host = host.isprintable()  # lone surrogates are not
+    if not (is_host and colon and port.isascii() and port.isdecimal() and int(port) < 65_536):  # noqa: PLR2004
         raise InvalidArgumentError(f"{address!r} is not HOST:PORT, such as 127.0.0.1:8080")
     return host, int(port)
 

@@ -19,6 +19,8 @@ def complaints(stats: Mapping[str, Any], oldest: float | None) -> list[str]:
     queue = stats["queue"]
     if queue["paused"]:
         found.append("a queue is paused")
+    if queue["unreadable"]:
+        found.append("a queue cannot be read")
     age = queue["oldest_age"]
     if oldest is not None and age is not None and age > oldest:
         found.append(f"a report has been waiting for {age:.0f} s; at most {oldest:g} s are right")

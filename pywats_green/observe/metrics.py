@@ -45,6 +45,7 @@ _GAUGES = (
     ("queue", "in_flight", "queue_in_flight", "Reports being sent."),
     ("queue", "oldest_age", "queue_oldest_age_seconds", "Age of the oldest waiting report."),
     ("queue", "paused", "queue_paused", "Queue processors that are paused."),
+    ("queue", "unreadable", "queue_unreadable", "Processors whose queue cannot be read."),
 )
 _OF_ROUTES = (
     ("calls", "calls", "Calls that have ended."),

@@ -2,8 +2,10 @@
 
 import base64
 import errno
+import gc
 import json
 import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -187,6 +189,17 @@ def test_a_report_that_waits_too_long_is_not_healthy(tmp_path: Path):
     del processor
 
 
+def test_a_queue_that_cannot_be_read_is_not_healthy(page, tmp_path: Path):
+    folder = tmp_path / "queue"
+    processor = QueueProcessor(FolderQueue(folder), print)
+    shutil.rmtree(folder)
+    answer = get(page, "healthz")
+    assert (answer.status_code, answer.text) == (503, "a queue cannot be read\n")
+    assert "pywats_green_queue_unreadable 1.0" in get(page, "metrics").text
+    del processor
+    gc.collect()  # else other tests would find it
+
+
 # --- who may read ----------------------------------------------------------------------------
 
 
@@ -260,7 +273,7 @@ def test_addresses(address, found):
 
 
 @pytest.mark.parametrize(
-    "address", ["", "8080", "localhost", "localhost:", "h:x", "h:65536", "h:²"]
+    "address", ["", "8080", "localhost", "localhost:", "h:x", "h:65536", "h:²", "h\udcff:0"]
 )
 def test_no_addresses(address):
     with pytest.raises(InvalidArgumentError, match=r"is not HOST:PORT, such as 127\.0\.0\.1:8080"):

@@ -155,6 +155,8 @@ class QueueStats(TypedDict):
         reopenings: How often a gate opened again.
         paused: How many processors are paused.
         paused_reason: Why one of them is; None: none is.
+        unreadable: How many processors have a queue that cannot be read. They are in no other
+            figure but the first.
     """
 
     processors: int
@@ -171,6 +173,7 @@ class QueueStats(TypedDict):
     reopenings: int
     paused: int
     paused_reason: str | None
+    unreadable: int
 
 
 def queue_statistics() -> QueueStats:
@@ -201,4 +204,5 @@ def queue_statistics() -> QueueStats:
         "reopenings": sum(stats["reopenings"] for stats in found),
         "paused": sum(stats["paused"] is not None for stats in found),
         "paused_reason": next(filter(None, (stats["paused"] for stats in found)), None),
+        "unreadable": len(processors) - len(found),
     }

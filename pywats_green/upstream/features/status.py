@@ -45,8 +45,8 @@ def serve_status(
 
     `/` is a page that keeps itself up to date, `/status.json` the same as data, `/metrics` has the
     metrics for Prometheus (needs `pywats-green[metrics]`), and `/healthz` answers 503 while the
-    gate of a server is closed, a queue is paused, or a report has been waiting too long. It shows
-    all queues, clients and Pools of this process, and everything is read only.
+    gate of a server is closed, a queue is paused or cannot be read, or a report has been waiting
+    too long. It shows all queues, clients and Pools of this process, and everything is read only.
 
     Args:
         address: "HOST:PORT"; port 0 takes a free one. Anything but the loopback needs a password
