@@ -46,7 +46,11 @@ def configured_server(environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _is_url(text: str) -> bool:
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # it is looked at only here
+    except ValueError:
+        return False
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 

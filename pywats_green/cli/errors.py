@@ -6,6 +6,7 @@ import re
 
 from pywats_green.config import TOKEN, environment
 from pywats_green.exceptions import PywatsGreenError
+from pywats_green.table import one_line
 
 # Exit statuses, the same for all commands.
 FAILED = 1  # also: something remains or is in quarantine
@@ -31,7 +32,7 @@ class CommandError(PywatsGreenError):
 
 
 def redact(text: object) -> str:
-    """Return a text as one line without secrets.
+    """Return a text, which may be a server's, as one line without secrets and control sequences.
 
     Args:
         text: An error or a string.
@@ -41,4 +42,4 @@ def redact(text: object) -> str:
     """
     line = _USER_INFO.sub("", " ".join(str(text).split()))
     token = environment().get(TOKEN, "").strip()
-    return line.replace(token, "***") if token else line
+    return one_line(line.replace(token, "***") if token else line)

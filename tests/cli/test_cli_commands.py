@@ -175,6 +175,7 @@ def test_redact(monkeypatch):
     monkeypatch.setenv("PYWATS_GREEN_TOKEN", "abc=")
     text = "at https://user:p@ss@host/x\n  and http://host: token abc= (a@b)"
     assert redact(text) == "at https://host/x and http://host: token *** (a@b)"
+    assert redact("\x1b[2J\x9b1m \u202eevil") == "\\x1b[2J\\x9b1m \\u202eevil"
 
 
 COLUMNS = (Column("job"), Column("n", right=True), Column("error", wraps=True))

@@ -169,6 +169,9 @@ def test_any_2xx_by_the_environment(drain, queue, server):
         ({URL: "", TOKEN: ""}, f"set {URL} and {TOKEN} in"),
         ({URL: "wats.example"}, f"{URL} is not a URL"),
         ({URL: "http://"}, f"{URL} is not a URL"),
+        ({URL: "http://[::1"}, f"{URL} is not a URL"),
+        ({URL: "http://host:99999"}, f"{URL} is not a URL"),
+        ({URL: "http://host:x"}, f"{URL} is not a URL"),
     ],
 )
 def test_not_configured(queue, env, told, monkeypatch, capsys):
