@@ -62,6 +62,9 @@ def plain(text: object) -> str:
 
 
 def say(line: str) -> None:
-    """Print a line on stderr, if anybody reads it; stdout is for results only."""
-    with suppress(OSError):  # the terminal is gone, and what the line tells of goes on
+    """Print a line on stderr; stdout is for results only.
+
+    A drain must go on, and still obey signals, although nobody reads stderr any more.
+    """
+    with suppress(OSError):
         print(line, file=sys.stderr, flush=True)

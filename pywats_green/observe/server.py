@@ -115,8 +115,11 @@ class Site:
         path = environ.get("PATH_INFO", "")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return Reply("405 Method Not Allowed", TEXT, b"read only\n", (("Allow", "GET, HEAD"),))
-        if not self._is_called_by_name(environ.get("HTTP_HOST", "")):
-            return Reply("421 Misdirected Request", TEXT, b"not a name of this machine\n")
+        host = environ.get("HTTP_HOST")
+        # Every browser says whom it calls; a load balancer's check over HTTP/1.0 does not.
+        if host is not None and not self._is_called_by_name(host):
+            advice = b"not a name of this machine: use its address, or serve_status(hosts=...)\n"
+            return Reply("421 Misdirected Request", TEXT, advice)
         is_open = self._password is None or path == "/healthz"  # which has no secrets
         if not (is_open or self._is_known(environ)):
             asks = (("WWW-Authenticate", 'Basic realm="pywats_green", charset="UTF-8"'),)

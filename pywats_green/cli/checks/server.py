@@ -95,11 +95,9 @@ def _clock(headers: dict[str, str], sent: float, received: float) -> Row:
         theirs = parsedate_to_datetime(headers["date"])
     except (KeyError, ValueError):
         return Row("server-clock", "ok", "not known: the answer has no date")
-    if theirs.tzinfo is None:  # -0000: UTC, from who knows where
-        theirs = theirs.replace(tzinfo=timezone.utc)
     # The header has whole seconds, so on average it is half a second behind.
     ours = datetime.fromtimestamp((sent + received) / 2 - 0.5, timezone.utc)
-    seconds = (theirs - ours).total_seconds()
+    seconds = (theirs.replace(tzinfo=theirs.tzinfo or timezone.utc) - ours).total_seconds()
     if abs(seconds) <= _SKEW:
         finding = f"differs by about {abs(seconds):.0f} s from this machine's"
         return Row("server-clock", "ok", finding)
@@ -149,7 +147,9 @@ def _call_time(api: Any) -> Row:
     taken = []
     for _ in range(_CALLS):
         started = time.perf_counter()
-        get_many(api, [Routes.App.VERSION])
+        (answer,) = get_many(api, [Routes.App.VERSION])
+        if isinstance(answer, BaseException):
+            return Row("server-call", "warn", f"a call failed: {redact(answer)}", "try again")
         taken.append(time.perf_counter() - started)
     middle, longest = statistics.median(taken) * 1000, max(taken) * 1000
     return Row(

@@ -142,7 +142,8 @@ class QueueStats(TypedDict):
 
     Attributes:
         processors: How many live.
-        depth: Waiting reports, each queue counted once; one that cannot be read is left out.
+        unreadable: How many of them have a queue that cannot be read, and are left out below.
+        depth: Waiting reports, each queue counted once.
         oldest_age: Seconds for which the oldest of them has been waiting; None: none is waiting.
         in_flight: Reports being sent.
         rate: Reports submitted per second, over the last ten seconds.
@@ -155,11 +156,10 @@ class QueueStats(TypedDict):
         reopenings: How often a gate opened again.
         paused: How many processors are paused.
         paused_reason: Why one of them is; None: none is.
-        unreadable: How many processors have a queue that cannot be read. They are in no other
-            figure but the first.
     """
 
     processors: int
+    unreadable: int
     depth: int
     oldest_age: float | None
     in_flight: int
@@ -173,7 +173,6 @@ class QueueStats(TypedDict):
     reopenings: int
     paused: int
     paused_reason: str | None
-    unreadable: int
 
 
 def queue_statistics() -> QueueStats:
@@ -191,6 +190,7 @@ def queue_statistics() -> QueueStats:
     ages = [stats["oldest_age"] for stats in by_queue.values() if stats["oldest_age"] is not None]
     return {
         "processors": len(processors),
+        "unreadable": len(processors) - len(found),
         "depth": sum(stats["depth"] for stats in by_queue.values()),
         "oldest_age": max(ages, default=None),
         "in_flight": sum(stats["in_flight"] for stats in found),
@@ -204,5 +204,4 @@ def queue_statistics() -> QueueStats:
         "reopenings": sum(stats["reopenings"] for stats in found),
         "paused": sum(stats["paused"] is not None for stats in found),
         "paused_reason": next(filter(None, (stats["paused"] for stats in found)), None),
-        "unreadable": len(processors) - len(found),
     }
