@@ -14,7 +14,7 @@ from gevent.server import StreamServer
 from gevent.socket import create_connection
 from pywats import pyWATS
 from pywats.core.throttle import RateLimiter, configure_throttling
-from typed import present
+from typed import present, private
 from waiting import until
 
 from fleet.conftest import LIMIT
@@ -154,7 +154,7 @@ class _KillsOnce:
 
 def test_a_call_killed_while_it_takes_a_slot_holds_none(joined: Engine) -> None:
     limiter = RateLimiter(1, 600.0)
-    limiter._lock = _KillsOnce()
+    private(limiter)._lock = _KillsOnce()
     client: Any = types.SimpleNamespace(
         _rate_limiter=limiter, base_url="http://127.0.0.1:2", _headers={"Authorization": "x"}
     )
