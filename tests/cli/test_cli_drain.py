@@ -171,6 +171,8 @@ def test_any_2xx_by_the_environment(drain, queue, server):
         ({URL: "wats.example"}, f"{URL} is not a URL"),
         ({URL: "http://"}, f"{URL} is not a URL"),
         ({URL: "http://[::1"}, f"{URL} is not a URL"),
+        ({URL: "http://host:99999"}, f"{URL} is not a URL"),
+        ({URL: "http://host:x"}, f"{URL} is not a URL"),
         ({URL: "http://host:65536"}, f"{URL} is not a URL"),
     ],
 )
@@ -425,3 +427,30 @@ def test_what_was_sent_and_could_not_be_removed_remains(queue, server, monkeypat
     status = main(["drain", str(queue.path), "--watch", "--json"])
     summary = json.loads(capsys.readouterr().out)
     assert (summary["submitted"], summary["remaining"], status) == (1, 1, 1)
+
+
+@posix
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_it_goes_on_when_nobody_reads_what_it_says(server, queue, is_terminal):
+    """As when a connection breaks off, and the program ignores SIGHUP."""
+    import pty
+
+    ours, theirs = pty.openpty() if is_terminal else os.pipe()
+    with subprocess.Popen(
+        [*COMMAND, "drain", str(queue.path), "--json", "--watch"],
+        stdout=subprocess.PIPE, stderr=theirs, text=True, start_new_session=True,
+        env=environment(**{URL: server.url, TOKEN: server.token, "TERM": "xterm"}),
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        seen = b""
+        while (b"drain" if is_terminal else b"watching") not in seen:
+            seen += os.read(ours, 10_000)
+        os.close(ours)
+        server.fail(SUBMIT, status=400, times=1)
+        for number in range(3):
+            queue.put(report(number))
+        until(lambda: len(server.reports()) == 2)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=TIMEOUT)
+    summary = json.loads(out)
+    assert (process.returncode, summary["submitted"], summary["quarantined"]) == (1, 2, 1)
