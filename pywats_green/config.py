@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from pywats_green.arguments import is_url
 from pywats_green.exceptions import PywatsGreenError, SettingsError
 from pywats_green.redaction import Secret, guarded_url
-from pywats_green.ttls import FrozenTTLs, parse_seconds, parse_ttls, require_seconds, require_ttls
+from pywats_green.ttls import (
+    FrozenTTLs, parse_integer, parse_seconds, parse_ttls, require_seconds, require_ttls,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11
@@ -129,13 +131,6 @@ def _parse_flag(text: str) -> bool:
         raise ValueError(f"choose from {', '.join(flags)}") from None
 
 
-def _parse_integer(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError("it must be a whole number") from None
-
-
 # Converts the text of an environment variable to the value of a setting.
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "keepalive_expiry": parse_seconds,
@@ -144,7 +139,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "trust": str,
     "client_cert": str,
     "client_key": str,
-    "cache_max_bytes": _parse_integer,
+    "cache_max_bytes": parse_integer,
     "stale_if_error": parse_seconds,
     "stale_while_revalidate": parse_seconds,
     "ttl": parse_ttls,
@@ -152,7 +147,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "pool_reuse": _parse_flag,
     "admission_timeout": parse_seconds,
     "wait_for_server": parse_seconds,
-    "max_answer_bytes": _parse_integer,
+    "max_answer_bytes": parse_integer,
     "fleet": Secret,
     "fleet_invalidation": _parse_flag,
     "tracing": _parse_flag,

@@ -1,4 +1,4 @@
-"""The TTLs of domains, as a setting."""
+"""The TTLs of domains and other numbers, as settings."""
 
 from __future__ import annotations
 
@@ -53,6 +53,14 @@ def parse_seconds(text: str) -> float:
         return float(text)
     except ValueError:
         raise ValueError("it must be a number of seconds") from None
+
+
+def parse_integer(text: str) -> int:
+    """Parse a whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("it must be a whole number") from None
 
 
 def parse_ttls(text: str) -> dict[str, float]:
