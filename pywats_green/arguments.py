@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
 
@@ -77,3 +78,12 @@ def require_callable(name: str, value: object, argument: str) -> None:
     """
     if not callable(value):
         raise ArgumentTypeError(f"{name} must be callable with {argument}, not {value!r}")
+
+
+def is_url(text: str) -> bool:
+    """Return whether a text can be parsed as a URL."""
+    try:
+        _ = urlsplit(text).port  # parsed only here
+    except ValueError:
+        return False
+    return True

@@ -87,9 +87,8 @@ class Deadline:
     @property
     def beside(self) -> str:
         """What to add to the message of a timeout: how much time did not count."""
-        return (
-            f", beside {self.waited:.1f} s of waiting to be sent" if self.waited >= _SHOWN else ""
-        )
+        shown = self.waited >= _SHOWN
+        return f", beside {self.waited:.1f} s of waiting to be sent" if shown else ""
 
     def fall_due(self) -> None:
         """Raise `DeadlineExceeded` in the greenlet, or postpone it. Called in the hub."""
@@ -112,8 +111,7 @@ class DeadlineExceeded(gevent.Timeout):
     """
 
     def __init__(self, deadline: Deadline, seconds: float) -> None:
-        # None, because of seconds it would make a timer, which nobody closes: freed, that corrupts
-        # the heap of libuv, gevent's loop on Windows.
+        # Of seconds it would make a timer: freed without being closed, that corrupts libuv's heap.
         super().__init__(None)
         self.seconds = seconds
         self.deadline = deadline

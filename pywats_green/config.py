@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from pywats_green.arguments import is_url
 from pywats_green.exceptions import PywatsGreenError, SettingsError
 from pywats_green.redaction import Secret, guarded_url
 from pywats_green.ttls import FrozenTTLs, parse_ttls, require_seconds, require_ttls
@@ -115,6 +116,8 @@ def _require_fleet(value: object) -> None:
         raise SettingsError(f"fleet must be a URL that starts with {', '.join(_FLEET_SCHEMES)}")
     if importlib.util.find_spec("redis") is None:
         raise SettingsError("fleet needs redis: pip install 'pywats-green[fleet]'")
+    if not is_url(value):
+        raise SettingsError("fleet is no valid URL: write / in a password as %2F, % as %25")
 
 
 def _parse_flag(text: str) -> bool:

@@ -11,6 +11,7 @@ from pywats_green.exceptions import ArgumentTypeError
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Display
+    from typing_extensions import Self  # in typing from Python 3.11
 
 ProgressCallback = Callable[[int, int], object]
 """Called with (completed, total)."""
@@ -47,6 +48,8 @@ _FIGURES = 28  # characters that count, rate and time left take
 
 class Bar:
     """Draws a bar with rate and time left; where there is no terminal, one line at the end.
+
+    As a context manager, it ends its line whatever happens.
 
     Args:
         label: What is being counted.
@@ -90,6 +93,12 @@ class Bar:
             self._draw(completed, total)
         if is_end:
             self.finish()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.finish()
 
     def finish(self) -> None:
         """Draw the last state and end the line."""

@@ -1,4 +1,4 @@
-"""Keeps tokens and passwords out of what shows a program's values: reprs, tracebacks with locals.
+"""Keeps tokens and passwords out of reprs, tracebacks with locals, and texts for people.
 
 Error reporters record the local variables of every frame. A value that is a `Secret` shows itself
 as `***` there. Of libraries, which turn it into other values, no frames are kept.
@@ -6,9 +6,15 @@ as `***` there. Of libraries, which turn it into other values, no frames are kep
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import html
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 from pywats_green.causes import everything_behind
 
@@ -16,6 +22,9 @@ _SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 # They copy heads and URLs into locals of their own.
 _LIBRARIES = frozenset({"gevent", "http", "httpx", "requests", "ssl", "urllib3"})
+
+_USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
+_SHORTEST_SECRET = 4  # characters; a shorter one would be found everywhere
 
 
 class Secret(str):
@@ -60,6 +69,32 @@ def without_user_info(url: str) -> str:
     if "@" in path and ":" in authority and "@" not in authority:
         authority, slash, path = path.rpartition("@")[2].partition("/")
     return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def without_user_infos(text: str) -> str:
+    """Return a text without the user info of the URLs in it."""
+    return _USER_INFO.sub("", text)
+
+
+def redacted(text: str, secret: str) -> str:
+    """Take a secret out of a text: as it is, or Basic credentials decoded; also escaped."""
+    for form in _forms_of(secret):
+        text = text.replace(form, "***")
+    return text
+
+
+@lru_cache(maxsize=16)
+def _forms_of(secret: str) -> tuple[str, ...]:
+    if not secret:
+        return ()
+    plain = {str(secret)}
+    with contextlib.suppress(ValueError):  # no Basic credentials
+        pair = base64.b64decode(secret, validate=True).decode()
+        plain |= {pair, pair.partition(":")[2]}
+    forms = {secret.replace("=", "&#61;")}
+    for text in plain:
+        forms |= {text, quote(text, safe=""), html.escape(text)}
+    return tuple(sorted((form for form in forms if len(form) >= _SHORTEST_SECRET), key=len)[::-1])
 
 
 def guarded_url(url: str) -> str:

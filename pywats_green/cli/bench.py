@@ -1,4 +1,4 @@
-"""`bench`: measures how many calls at once pay at the user's own server; it only reads."""
+"""`bench`: measures how many calls at once pay off on the user's server; it only reads."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from rich.console import Console
 from rich.text import Text
 
 from pywats_green.cli import options as option
-from pywats_green.cli.clients import configured_server, is_away, new_client, require_green
+from pywats_green.cli.clients import answering, configured_server, new_client, require_green
 from pywats_green.cli.console import out
-from pywats_green.cli.errors import FAILED, UNAVAILABLE, CommandError, redact
+from pywats_green.cli.errors import FAILED, CommandError, redact
+from pywats_green.cli.measuring import Job, Run, green
 from pywats_green.cli.tables import Cell, Column, print_table
-from pywats_green.cli.workload import list_keys
+from pywats_green.cli.workload import list_products
 from pywats_green.config import BASE_URL, TOKEN, environment
 from pywats_green.progress import Bar, ProgressCallback
-from pywats_green.upstream.features.pool import Pool
 
 LEVELS = ((1, 6), (2, 12), (4, 20), (8, 32), (16, 48), (32, 64))
 """Calls at once, and how many are made: fewer than 200, within the limit of 500 a minute."""
 
 _KEYS = 64
-_TIMEOUT = 60.0  # seconds for a call
-_NEARLY = 0.9  # of the highest rate, which is no longer worth more calls at once
+_NEARLY = 0.9  # of the highest rate; the rest is not worth more calls at once
 
 
 class Level(NamedTuple):
@@ -36,36 +35,27 @@ class Level(NamedTuple):
 
     Attributes:
         at_once: Calls at once.
-        calls: Calls made.
-        seconds: Time from the first call to the last answer.
+        run: All calls together.
         median: Seconds that a call took.
         longest: Seconds that the slowest took.
-        errors: Messages of the calls that failed.
     """
 
     at_once: int
-    calls: int
-    seconds: float
+    run: Run
     median: float
     longest: float
-    errors: tuple[str, ...]
-
-    @property
-    def rate(self) -> float:
-        """Calls per second."""
-        return self.calls / self.seconds if self.seconds else 0.0
 
 
 @click.command(
     epilog=(
-        f"The server is that of {BASE_URL} and {TOKEN}. It is asked for products, one at a time: "
-        "fewer than 200 requests, within the limit of 500 a minute. Nothing is written."
+        f"The server is that of {BASE_URL} and {TOKEN}. Each request reads one "
+        "product: fewer than 200, within the limit of 500 a minute. Nothing is written."
     )
 )
 @click.option("--yes", is_flag=True, help="Do not ask first.")
 @option.as_json
 def command(yes: bool, as_json: bool) -> int:
-    """Measure how many calls at once pay at your own server."""
+    """Measure how many calls at once pay off on your server."""
     require_green()
     url, token = configured_server(environment())
     total = sum(calls for _, calls in LEVELS)
@@ -74,7 +64,7 @@ def command(yes: bool, as_json: bool) -> int:
     with new_client(url, token) as api:
         levels = measure(api, _keys(api))
     best = best_of(levels)
-    errors = [error for level in levels for error in level.errors]
+    errors = [redact(error) for level in levels for error in level.run.errors]
     if as_json:
         print(json.dumps(_as_dict(levels, best, errors)))
     else:
@@ -83,12 +73,10 @@ def command(yes: bool, as_json: bool) -> int:
 
 
 def _keys(api: Any) -> list[str]:
-    try:
-        products, _, _ = list_keys(api, _KEYS)
-    except Exception as exc:
-        status = UNAVAILABLE if is_away(exc) else FAILED
-        reason = str(getattr(exc, "message", exc)).rstrip(".")
-        raise CommandError(f"cannot read from the server: {reason}", status) from exc
+    with answering():
+        products = list_products(api, _KEYS)
+        if products:
+            api.product.get_product(products[0])  # the first call builds models
     if not products:
         raise CommandError("the server has no product to read: check the permissions of the token")
     return products
@@ -101,22 +89,21 @@ def measure(api: Any, keys: Sequence[str]) -> list[Level]:
         api: A client without a cache.
         keys: Part numbers.
     """
-    bar, total = Bar("reading"), sum(calls for _, calls in LEVELS)
-    api.product.get_product(keys[0])  # the first call builds models
+    total = sum(calls for _, calls in LEVELS)
     levels: list[Level] = []
     done = 0
-    for at_once, calls in LEVELS:
-        level = _measured(
-            api,
-            list(islice(cycle(keys), calls)),
-            at_once,
-            lambda completed, _, before=done: bar(before + completed, total),  # type: ignore[misc]
-        )
-        levels.append(level)
-        done += calls
-        if level.errors:
-            break
-    bar.finish()
+    with Bar("reading") as bar:
+        for at_once, calls in LEVELS:
+            level = _measured(
+                api,
+                list(islice(cycle(keys), calls)),
+                at_once,
+                lambda completed, _, before=done: bar(before + completed, total),  # type: ignore[misc]
+            )
+            levels.append(level)
+            done += calls
+            if level.run.errors:
+                break
     return levels
 
 
@@ -129,27 +116,23 @@ def _measured(api: Any, keys: Sequence[str], at_once: int, progress: ProgressCal
         taken.append(time.perf_counter() - started)
         return product
 
-    started = time.perf_counter()
-    with Pool(at_once) as pool:
-        results = pool.map_results(read, keys, timeout=_TIMEOUT, progress=progress)
-    seconds = time.perf_counter() - started
-    errors = tuple(redact(result.message) for result in results if result.is_failure)
+    run = green(Job("read products", read, keys), at_once, progress)
     median, longest = (statistics.median(taken), max(taken)) if taken else (0.0, 0.0)
-    return Level(at_once, len(keys), seconds, median, longest, errors)
+    return Level(at_once, run, median, longest)
 
 
 def best_of(levels: Sequence[Level]) -> Level | None:
     """Return the lowest level at about the highest rate. None: all have errors."""
-    clean = [level for level in levels if not level.errors]
-    highest = max((level.rate for level in clean), default=0.0)
-    return next((level for level in clean if level.rate >= highest * _NEARLY), None)
+    clean = [level for level in levels if not level.run.errors]
+    highest = max((level.run.rate for level in clean), default=0.0)
+    return next((level for level in clean if level.run.rate >= highest * _NEARLY), None)
 
 
 _COLUMNS = (
     Column("at once", right=True),
     Column("calls", right=True),
     Column("calls/s", right=True),
-    Column("a call", right=True),
+    Column("median", right=True),
     Column("slowest", right=True),
     Column("errors", right=True),
 )
@@ -164,15 +147,15 @@ def _print(
         console.print(Text(f"First error: {errors[0]}", "red"))
     if best is None:
         return
-    text = f"{best.at_once} at once pay: {best.rate:,.0f} calls/s"
+    text = f"Use Pool({best.at_once}): {best.run.rate:,.0f} calls/s"
     if best is levels[-1]:
-        text += "; even more may"
+        text += "; more calls at once may be faster still"
     elif not errors:
-        text += "; more hardly add to that"
-    console.print(Text(f"{text}. Use Pool({best.at_once}).", "green"))
+        text += "; more calls at once add little"
+    console.print(Text(f"{text}.", "green"))
     console.print(
-        "pywats' limiter admits 500 requests a minute: as many calls run at this speed, the others "
-        "wait for the next minute."
+        "pywats' limiter admits 500 requests a minute: the first 500 calls run at this speed, the "
+        "others wait."
     )
 
 
@@ -180,11 +163,11 @@ def _row(level: Level, *, is_best: bool) -> tuple[Cell, ...]:
     style = "bold green" if is_best else ""
     return (
         Text(str(level.at_once), style),
-        str(level.calls),
-        Text(f"{level.rate:,.1f}", style),
+        str(level.run.calls),
+        Text(f"{level.run.rate:,.1f}", style),
         f"{level.median * 1000:,.0f} ms",
         f"{level.longest * 1000:,.0f} ms",
-        Text(str(len(level.errors)), "red" if level.errors else ""),
+        Text(str(len(level.run.errors)), "red" if level.run.errors else ""),
     )
 
 
@@ -193,11 +176,11 @@ def _as_dict(levels: Sequence[Level], best: Level | None, errors: Sequence[str])
         "levels": [
             {
                 "at_once": level.at_once,
-                "calls": level.calls,
-                "calls_per_second": round(level.rate, 1),
+                "calls": level.run.calls,
+                "calls_per_second": round(level.run.rate, 1),
                 "median": round(level.median, 4),
                 "longest": round(level.longest, 4),
-                "errors": len(level.errors),
+                "errors": len(level.run.errors),
             }
             for level in levels
         ],

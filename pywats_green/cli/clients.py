@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +12,13 @@ from pywats.core.exceptions import ConnectionError as WatsConnectionError
 from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 
 from pywats_green.causes import causes
-from pywats_green.cli.errors import NOT_CONFIGURED, WRONG_USE, CommandError
+from pywats_green.cli.errors import (
+    FAILED,
+    NOT_CONFIGURED,
+    UNAVAILABLE,
+    WRONG_USE,
+    CommandError,
+)
 from pywats_green.config import BASE_URL, TOKEN
 from pywats_green.upstream.hooks.seams import is_installed
 
@@ -46,15 +53,30 @@ def configured_server(environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _is_url(text: str) -> bool:
-    parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # such as a port that is none
+        return False
 
 
-def is_away(error: BaseException) -> bool:
-    """Return whether an error means that the server did not answer."""
-    return any(
-        isinstance(found, (WatsConnectionError, WatsTimeoutError)) for found in causes(error)
-    )
+@contextmanager
+def answering() -> Iterator[None]:
+    """Make one line of what a call in the block raises.
+
+    Raises:
+        CommandError: The server did not answer, or a call failed.
+    """
+    try:
+        yield
+    except Exception as exc:
+        unanswered = (WatsConnectionError, WatsTimeoutError)
+        is_away = any(isinstance(found, unanswered) for found in causes(exc))
+        reason = str(getattr(exc, "message", exc)).rstrip(".")
+        raise CommandError(
+            f"cannot read from the server: {reason}. Check its address and the token",
+            UNAVAILABLE if is_away else FAILED,
+        ) from exc
 
 
 def new_client(base_url: str, token: str) -> Any:

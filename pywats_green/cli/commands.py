@@ -19,7 +19,7 @@ from click.shell_completion import shell_complete
 
 from pywats_green import config
 from pywats_green._version import __version__
-from pywats_green.cli.console import make_printable
+from pywats_green.cli.console import make_printable, say
 from pywats_green.cli.errors import INTERRUPTED, NOT_CONFIGURED, CommandError, redact
 
 SCRIPT = "pywats-green"  # the installed command
@@ -59,7 +59,7 @@ COMMANDS = (
     Entry("drain", "Send the reports waiting in a folder."),
     Entry("queue", "Show and change what is in the folder of a queue."),
     Entry("fleet", "Show who shares a rate limit, and how much of it is used."),
-    Entry("bench", "Measure how many calls at once pay at your own server."),
+    Entry("bench", "Measure how many calls at once pay off on your server."),
     Entry("doctor", "Check this installation, and your server."),
     Entry("serve", "Run the embedded WATS server for your own tests."),
     Entry("kernel", "Start a green kernel for notebooks, or install its kernel spec."),
@@ -144,7 +144,7 @@ def main(argv: Sequence[str]) -> int:
         return outcome() if callable(outcome) else outcome
     except CommandError as exc:
         make_printable()
-        print(f"{PROGRAM} {name}: {redact(exc)}", file=sys.stderr)
+        say(f"{PROGRAM} {name}: {redact(exc)}")
         return exc.status
 
 
@@ -164,7 +164,7 @@ def _invoke(words: list[str]) -> Outcome:
         exc.show()
         return exc.exit_code
     except click.Abort:  # a question was not answered with yes
-        print(file=sys.stderr)
+        say("")
         raise CommandError("stopped: nothing was done") from None
     except OSError as exc:
         if not _nobody_reads(exc):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -61,5 +62,9 @@ def plain(text: object) -> str:
 
 
 def say(line: str) -> None:
-    """Print a line on stderr; stdout is for results only."""
-    print(line, file=sys.stderr, flush=True)
+    """Print a line on stderr; stdout is for results only.
+
+    A drain must go on, and still obey signals, although nobody reads stderr any more.
+    """
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)

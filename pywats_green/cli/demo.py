@@ -12,11 +12,11 @@ from pywats.core.throttle import configure_throttling
 
 from pywats_green.cli import options as option
 from pywats_green.cli import workload
-from pywats_green.cli.clients import is_away, new_client, require_green
+from pywats_green.cli.clients import answering, new_client, require_green
 from pywats_green.cli.console import out
 from pywats_green.cli.demo_output import DemoResult, as_json, print_result
 from pywats_green.cli.embedded import embedded_server, without_proxy
-from pywats_green.cli.errors import FAILED, NOT_CONFIGURED, UNAVAILABLE, CommandError, redact
+from pywats_green.cli.errors import FAILED, NOT_CONFIGURED, CommandError, redact
 from pywats_green.cli.measuring import Comparison, Job, Run, green, one_by_one
 from pywats_green.config import BASE_URL, TOKEN, environment
 from pywats_green.progress import Bar, ProgressCallback
@@ -155,26 +155,21 @@ def _unthrottled_client(server: WatsServer) -> Any:
 
 
 def _listed(api: Any, count: int) -> tuple[list[str], list[str], list[str]]:
-    try:
+    with answering():
         return workload.list_keys(api, count)
-    except Exception as exc:
-        reason = str(getattr(exc, "message", exc)).rstrip(".")
-        raise CommandError(
-            f"cannot read from the server: {reason}. Check its address and the token",
-            UNAVAILABLE if is_away(exc) else FAILED,
-        ) from exc
 
 
-def _bar(label: str) -> ProgressCallback:
+def _bar(label: str) -> Bar:
     return Bar(label.ljust(LABEL_WIDTH))
 
 
 def _sampled(jobs: Sequence[Job]) -> list[Run]:
-    bar, total = _bar("sample, one by one"), sum(len(job.items) for job in jobs)
+    total = sum(len(job.items) for job in jobs)
     runs: list[Run] = []
-    for job in jobs:
-        before = sum(run.calls for run in runs)
-        runs.append(one_by_one(job, _shifted(bar, before, total)))
+    with _bar("sample, one by one") as bar:
+        for job in jobs:
+            before = sum(run.calls for run in runs)
+            runs.append(one_by_one(job, _shifted(bar, before, total)))
     return runs
 
 
@@ -184,7 +179,11 @@ def _shifted(bar: ProgressCallback, before: int, total: int) -> ProgressCallback
 
 
 def _measured_green(jobs: Sequence[Job], concurrency: int) -> list[Run]:
-    return [green(job, concurrency, _bar(job.name)) for job in jobs]
+    runs = []
+    for job in jobs:
+        with _bar(job.name) as bar:
+            runs.append(green(job, concurrency, bar))
+    return runs
 
 
 def _paired(

@@ -13,7 +13,7 @@ from rich.text import Text
 from pywats_green._version import __version__
 from pywats_green.cli import options as option
 from pywats_green.cli.checks import SECTIONS, Row, server
-from pywats_green.cli.console import out
+from pywats_green.cli.console import out, plain
 from pywats_green.cli.errors import FAILED, UNAVAILABLE
 from pywats_green.cli.tables import Column, print_table
 
@@ -30,8 +30,8 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 )  # fmt: skip
 @click.option(
     "--server", "asks_server", is_flag=True,
-    help="Also check the server that PYWATS_GREEN_BASE_URL and PYWATS_GREEN_TOKEN name, by about "
-    "ten requests that only read.",
+    help="Also check the server that PYWATS_GREEN_BASE_URL and PYWATS_GREEN_TOKEN name, with "
+    "about ten read-only requests.",
 )  # fmt: skip
 @option.as_json
 def command(asks_server: bool, as_json: bool) -> int:
@@ -88,7 +88,7 @@ def print_findings(console: Console, findings: Findings) -> None:
 
 def _lines(row: Row) -> list[tuple[Text, str, Text]]:
     colour = _COLOURS[row.status]
-    lines = [(Text(row.status, colour), row.id, Text(row.finding))]
+    lines = [(Text(row.status, colour), row.id, Text(plain(row.finding)))]
     if row.advice:
         lines.append((Text(), "", Text(f"-> {row.advice}", colour)))
     return lines
@@ -96,7 +96,7 @@ def _lines(row: Row) -> list[tuple[Text, str, Text]]:
 
 def _block(row: Row) -> tuple[Text, Text]:
     colour = _COLOURS[row.status]
-    text = Text(f"{row.id}\n{row.finding}")
+    text = Text(f"{row.id}\n{plain(row.finding)}")
     if row.advice:
         text.append(f"\n-> {row.advice}", colour)
     return Text(row.status, colour), text

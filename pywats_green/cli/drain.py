@@ -20,8 +20,8 @@ from pywats_green.cli.commands import PROGRAM
 from pywats_green.cli.console import out, plain, say
 from pywats_green.cli.errors import FAILED, NOT_CONFIGURED, UNAVAILABLE, CommandError, redact
 from pywats_green.cli.queue.folder import opened_queue
+from pywats_green.cli.queue.messages import Pauses, messages_on_stderr
 from pywats_green.cli.queue.panel import watch_panel
-from pywats_green.cli.queue.told import Pauses, told_lines
 from pywats_green.cli.tables import Cell, Column, print_table
 from pywats_green.config import ACCEPT, ANY_2XX, BASE_URL, TOKEN, accepts_any_2xx, environment
 from pywats_green.exceptions import InvalidArgumentError, SettingsError
@@ -67,7 +67,7 @@ class Options(NamedTuple):
 )  # fmt: skip
 @click.option(
     "--give-up-after", type=option.SECONDS, default=60.0, show_default=True,
-    help="End after this time in which nothing could be sent; ignored with --watch.",
+    help="End once nothing could be sent for this long; ignored with --watch.",
 )  # fmt: skip
 @click.option(
     "--concurrency", type=option.COUNT, default=20, metavar="N", show_default=True,
@@ -83,15 +83,15 @@ class Options(NamedTuple):
 )  # fmt: skip
 @click.option(
     "--keep-quarantined", type=option.TIMEOUT,
-    help="Delete what has been in quarantine for longer.  [default: never]",
+    help="Delete reports that have been in quarantine for longer.  [default: never]",
 )  # fmt: skip
 @click.option(
     "--accept", type=click.Choice([ANY_2XX]),
     help="What counts as delivered: every 2xx, even without a receipt from WATS.",
 )  # fmt: skip
 @click.option(
-    "--status", metavar="HOST:PORT",
-    help="Serve a status page there meanwhile, such as 127.0.0.1:8080.",
+    "--status", metavar="HOST:PORT", callback=option.checked_address,
+    help="Serve a status page at this address, such as 127.0.0.1:8080.",
 )  # fmt: skip
 @option.as_json
 def command(**given: Any) -> int:
@@ -105,7 +105,7 @@ def command(**given: Any) -> int:
     ) as queue:
         url, token = configured_server(environment())
         accept = _accept(options.accept, environment())
-        with told_lines(), new_client(url, token) as api, _status_page(options.status):
+        with messages_on_stderr(), new_client(url, token) as api, _status_page(options.status):
             processor = QueueProcessor(
                 queue,
                 api,
@@ -147,20 +147,16 @@ def _accept(option: str | None, environ: Mapping[str, str]) -> Accept | None:
 
 
 def _drain(processor: QueueProcessor, options: Options) -> DrainSummary:
-    bar = Bar("sent", may_grow=True) if sys.stderr.isatty() else None
-    with _stopping(processor):
-        try:
-            return processor.drain(progress=bar, timeout=options.timeout)
-        finally:
-            if bar is not None:
-                bar.finish()
+    with _stopping(processor), Bar("sent", may_grow=True) as bar:
+        progress = bar if sys.stderr.isatty() else None
+        return processor.drain(progress=progress, timeout=options.timeout)
 
 
 def _watch(processor: QueueProcessor, options: Options) -> DrainSummary:
     started = time.monotonic()
     with _stopping(processor):
         # Only now, because whoever reads this line may send a signal.
-        say(f"watching {options.folder}; Ctrl-C ends it")
+        say(f"watching {plain(options.folder)}; Ctrl-C ends it")
         with watch_panel(processor):
             processor.run()
     elapsed = time.monotonic() - started
@@ -202,7 +198,7 @@ def _report(summary: DrainSummary, options: Options) -> int:
     if status == UNAVAILABLE:
         say(f"{reason}{_advice(str(reason))}; nothing was lost")
     elif summary.quarantined:
-        say(f"to see why: {PROGRAM} queue list {options.folder} --state quarantined")
+        say(f"to see why: {PROGRAM} queue list {plain(options.folder)} --state quarantined")
     return status
 
 
@@ -229,9 +225,9 @@ def print_summary(console: Console, summary: DrainSummary) -> None:
     rows: list[tuple[Cell, ...]] = [
         ("sent", f"{summary.submitted}"),
         ("tried again", f"{summary.retried}"),
-        ("in quarantine", Text(f"{summary.quarantined}", "red" if summary.quarantined else "")),
+        ("quarantined", Text(f"{summary.quarantined}", "red" if summary.quarantined else "")),
         ("remaining", Text(f"{summary.remaining}", "yellow" if summary.remaining else "")),
         ("seconds", f"{summary.elapsed:.2f}"),
-        ("a second", f"{summary.rate:.1f}"),
+        ("per second", f"{summary.rate:.1f}"),
     ]
     print_table(console, (Column(""), Column("", right=True)), rows)

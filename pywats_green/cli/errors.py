@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from pywats_green.config import TOKEN, environment
 from pywats_green.exceptions import PywatsGreenError
+from pywats_green.redaction import redacted, without_user_infos
+from pywats_green.table import one_line
 
 # Exit statuses, the same for all commands.
 FAILED = 1  # also: something remains or is in quarantine
@@ -13,8 +13,6 @@ WRONG_USE = 2
 NOT_CONFIGURED = 3
 UNAVAILABLE = 4  # the server is away
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-
-_USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
 
 
 class CommandError(PywatsGreenError):
@@ -31,14 +29,14 @@ class CommandError(PywatsGreenError):
 
 
 def redact(text: object) -> str:
-    """Return a text as one line without secrets.
+    """Return a text as one line that can be printed, without secrets.
 
     Args:
-        text: An error or a string.
+        text: An error or a string; what servers say may be in it.
 
     Returns:
-        The text without user info in URLs, and with "***" for the token from the environment.
+        The text without control sequences, without user info in URLs, and with "***" for the token
+        from the environment, in whatever form it comes.
     """
-    line = _USER_INFO.sub("", " ".join(str(text).split()))
     token = environment().get(TOKEN, "").strip()
-    return line.replace(token, "***") if token else line
+    return one_line(redacted(without_user_infos(str(text)), token))

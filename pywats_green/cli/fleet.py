@@ -63,7 +63,7 @@ def print_limits(console: Console, limits: list[SharedLimit]) -> None:
         share = 100 * limit["used"] / max(limit["limit"], 1)
         console.print(
             f"  {limit['used']} of {limit['limit']} requests in {limit['seconds']:g} s used "
-            f"({share:.0f} %), {limit['rate']:.1f} a second, {limit['waiting']} waiting"
+            f"({share:.0f} %), {limit['rate']:.1f} per second, {limit['waiting']} waiting"
         )
         gate = limit["gate"]
         if gate is None:

@@ -23,7 +23,8 @@ NAME = "pywats-green"
     "--prefix",
     type=click.Path(path_type=Path),
     default=Path(sys.prefix),
-    help="Where share/jupyter is; default: this environment.",
+    show_default="this environment",
+    help="Where share/jupyter is.",
 )
 def command(installs: bool, connection: str | None, prefix: Path) -> int:
     """Start a green kernel for notebooks, or install its kernel spec."""

@@ -22,7 +22,7 @@ HEALTH_CHECK = 1.0  # seconds between health checks of the server
 
 @click.command(epilog="Ends on Ctrl-C or SIGTERM. Its state is then lost.")
 @click.option(
-    "--port", type=option.PORT, default=0, show_default="a free one",
+    "--port", type=option.PORT, metavar="N", default=0, show_default="a free one",
     help="TCP port on the loopback.",
 )  # fmt: skip
 @click.option(

@@ -82,6 +82,20 @@ def reading(
     ]
 
 
+def list_products(api: Any, count: int) -> list[str]:
+    """Ask the server for the part numbers of products, at most `count`.
+
+    Raises:
+        Exception: Whatever the call raises.
+    """
+    service = api.product
+    if hasattr(service, "query_products"):
+        products = service.query_products(top=count)
+    else:  # pywats-api 0.5
+        products = service.get_products()[:count]
+    return [product.part_number for product in products if product.part_number]
+
+
 def list_keys(api: Any, count: int) -> tuple[list[str], list[str], list[str]]:
     """Ask the server for keys to read, with one call per kind.
 
@@ -95,15 +109,10 @@ def list_keys(api: Any, count: int) -> tuple[list[str], list[str], list[str]]:
     Raises:
         Exception: Whatever the calls raise.
     """
-    service = api.product
-    if hasattr(service, "query_products"):
-        products = service.query_products(top=count)
-    else:  # pywats-api 0.5
-        products = service.get_products()[:count]
     assets = api.asset.get_assets(top=count)
     headers = api.report.query_headers(top=count)
     return (
-        [product.part_number for product in products if product.part_number],
+        list_products(api, count),
         [asset.serial_number for asset in assets if asset.serial_number],
         [header.serial_number for header in headers if header.serial_number],
     )

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pywats_green.fleet import limit
-from pywats_green.fleet.limit import Answer, Limiter
+from pywats_green.fleet.holdings import Ended, Holdings
+from pywats_green.fleet.labels import Label
+from pywats_green.fleet.limit import Answer, Limiter, Question, run
 from pywats_green.fleet.link import Link
+from pywats_green.fleet.prefetch import Prefetch
+from pywats_green.fleet.processes import leave_for_the_dead
 from pywats_green.fleet.share import Alone, Share
+from pywats_green.fleet.standing import Standing
 
 MARGIN = 0.05
 """Seconds by which a slot is held longer than the window: clocks and networks are not exact."""
 
-_TRUSTED = 2.5  # heartbeats for which what was reserved may be used; after 3, the server takes it
-_PAUSE = 0.5  # seconds before a restarted server grants again; members tell it all meanwhile
 _UNKNOWN = 1.0  # seconds; whoever waits is woken when there is news
-_MOST_AHEAD = 20  # slots that are reserved before anyone waits for them
 _SPARED = 0.1  # seconds that a slot nobody waits for any more is kept for the next call
 
 
@@ -45,6 +44,7 @@ class Account:
         used: How many slots all members use, as last heard.
         free: How many nobody does.
         peers: How many members there are, as last heard. 0: never heard.
+        is_dormant: Whether it has left, because nobody uses it any more, until somebody does.
     """
 
     def __init__(
@@ -61,69 +61,62 @@ class Account:
     ) -> None:
         self.name, self.place = name, place
         self.limiter = limiter
-        self._about = about
+        self._label = Label(about, limiter)
         self._wanted = wanted
         self._attend = attend
         self._poke = poke
         self._clock = clock
-        self._next = 0
         self._generation = 0
-        self._epoch = "-"
-        self._reserved: deque[tuple[int, float]] = deque()  # number, and from when it may be used
-        self._in_flight: deque[int] = deque()  # any of them ends first: all are alike
-        self._ended: deque[tuple[int, float]] = deque()  # number, and when
-        self._untold: list[tuple[int, float]] = []
-        self._returned: list[int] = []
+        self._standing = Standing()
+        self._holdings = Holdings()
+        self._prefetch = Prefetch()
         self._alone = Alone()
-        self._is_up = self._is_settling = self._is_held = False
-        self._heard = self._settled_at = -math.inf
-        self._due = self._told_at = self._not_before = -math.inf
-        self._beat = 1.0
-        self._taken = self._taken_when_told = self._taken_before = 0
-        self._reserves_ahead = False
+        self._is_held = False
+        self._due = self._not_before = -math.inf
+        self._taken = 0
+        self._is_superseded = self.is_dormant = False
         self.used = self.peers = self.free = 0
 
     def take(self) -> bool:
         """Take a slot. False: none is free."""
-        now = self._clock()
+        now, holdings = self._clock(), self._holdings
         if self.is_shared(now):
-            if not self._reserved or self._reserved[0][1] > now:
+            if not holdings.use(now):
                 return False
-            self._in_flight.append(self._reserved.popleft()[0])
-            if not self._reserved and self._reserves_ahead:
+            if not holdings.reserved and self._prefetch.is_on:
                 self._come_soon(0.0)
         else:
             if self._alone_in(now) > 0:
                 return False
             self._alone.take(now, self.limiter.max_requests, self._window)
-            self._in_flight.append(self._number())
+            holdings.use_unreserved()
         self._taken += 1
         return True
 
     def stamp(self) -> None:
         """End an attempt, whatever its outcome: its slot is free a window from now."""
-        if self._in_flight:  # else this is a forked process
-            ended = (self._in_flight.popleft(), self._clock())
-            self._ended.append(ended)
-            self._untold.append(ended)
+        if self._holdings.end(self._clock()):  # else this is a forked process
             self._come_soon(self._telling)
 
     def give_back(self) -> None:
         """Give back the slot of an attempt that was not sent: it is free at once."""
-        if self._in_flight:
-            self._reserved.appendleft((self._in_flight.pop(), -math.inf))
+        if self._holdings.put_back():
             self._come_soon(_SPARED)
 
     def ask(self) -> None:
         """Note that a call waits."""
-        if self.is_shared(self._clock()) and self._wanted() > len(self._reserved):
+        if self.is_dormant:
+            self.is_dormant = False
+            self._come_soon(0.0)
+        elif self.is_shared(self._clock()) and self._wanted() > len(self._holdings.reserved):
             self._come_soon(self._not_before - self._clock())
 
     def delay(self) -> float:
         """Return the seconds before which no slot can be free; one if that is not known."""
         now = self._clock()
         if self.is_shared(now):
-            return max(self._reserved[0][1] - now, 0.0) if self._reserved else _UNKNOWN
+            reserved = self._holdings.reserved
+            return max(reserved[0][1] - now, 0.0) if reserved else _UNKNOWN
         seconds = self._alone_in(now)
         return seconds if seconds < math.inf else _UNKNOWN
 
@@ -141,16 +134,18 @@ class Account:
     @property
     def is_scarce(self) -> bool:
         """Whether all slots are held, as far as is known."""
-        return self.peers > 0 and not (self.is_shared(self._clock()) and self.free)
+        return self.peers > 0 and not (self._standing.grants and self.free)
 
     def is_shared(self, now: float) -> bool:
         """Return whether slots come from the fleet's server."""
-        return self._is_up and not self._is_settling and now < self._heard + _TRUSTED * self._beat
+        return self._standing.is_trusted(now)
 
     def due_in(self) -> float:
         """Return the seconds until the server should be asked. 0: now."""
+        if self.is_dormant:
+            return math.inf
         now = self._clock()
-        due = min(self._due, self._told_at + self._beat)
+        due = min(self._due, self._standing.told + self._standing.beat)
         return max(due - now, 0.0)
 
     def exchange(self, link: Link) -> None:
@@ -159,42 +154,38 @@ class Account:
         Raises:
             LinkError: It did not work; the caller calls `lost`.
         """
-        now = self._clock()
-        if not self._is_up or self._is_settling or now >= self._heard + _TRUSTED * self._beat:
-            if not self._sync(link):
-                return
-            now = self._clock()
-        want = max(self._wanted() - len(self._reserved), 0)
+        if not self.is_shared(self._clock()) and not self._sync(link):
+            return
+        if self._is_superseded and self._is_unused():
+            self._fall_dormant(link)
+            return
+        now, holdings, standing = self._clock(), self._holdings, self._standing
+        want = max(self._wanted() - len(holdings.reserved), 0)
         self._return_surplus(now)
-        if want or not self._reserved:
-            want += self._ahead(now)
-        is_beat = now >= self._told_at + self._beat
-        untold, self._untold = self._untold, []
-        returned, self._returned = self._returned, []
+        if want or not holdings.reserved:
+            is_plenty = self.free > self.limiter.max_requests / 2
+            want += self._prefetch.count(self._taken, now - standing.heard, is_plenty=is_plenty)
+        is_beat = now >= standing.told + standing.beat
+        label = self._label.text(now, self._taken, self._wanted()) if is_beat else ""
+        news = holdings.take_news()
         self._due = math.inf
         try:
-            answer = self._send(link, "ask", want, untold, returned, self._label(now, is_beat))
+            answer = self._send(link, "ask", want, *news, label)
             if answer is not None:
                 self._read(answer, now, want, is_beat=is_beat)
         except BaseException:
-            self._untold[:0], self._returned[:0] = untold, returned
+            holdings.keep_news(news)
             raise
         if answer is None:  # it has been taken for gone, or the server has forgotten all
-            self._is_up = False
+            standing.doubt()
             self._due = -math.inf
 
     def lost(self) -> None:
         """Note that the server is away: go on with the share."""
-        now = self._clock()
-        if self._is_up and not self._is_settling:
-            self._prune(now)
-            self._alone.begin(
-                self._heard + _TRUSTED * self._beat + self._window,
-                len(self._in_flight) + len(self._ended),
-            )
-        self._is_up = False
+        self._part(self._clock())
+        self._standing.lose()
         self._alone.is_known = True
-        self._reserved.clear()  # told anew when it is back, and these are not among it
+        self._holdings.drop_reserved()  # told anew when it is back, and these are not among it
         self._attend()
 
     def leave(self, link: Link) -> None:
@@ -203,9 +194,40 @@ class Account:
         Raises:
             LinkError: It did not work.
         """
-        if self._is_up:
+        if self._standing.is_up:
             self._generation += 1
-            self._send(link, "leave", 0, self._untold, self._returned, "")
+            self._holdings.give_back(len(self._holdings.reserved))
+            self._send(link, "leave", 0, *self._holdings.take_news(), "")
+
+    def supersede(self) -> None:
+        """Leave as soon as nobody has used it for a window, until somebody does.
+
+        The limit was set anew, so that later clients have another account. While this one took
+        part, it would be counted as one more member that shares the limit.
+        """
+        self._is_superseded = True
+
+    def _is_unused(self) -> bool:
+        self._expire(self._clock())
+        return not (self._wanted() or self._holdings.used)
+
+    def _fall_dormant(self, link: Link) -> None:
+        self.leave(link)
+        self._holdings.drop_reserved()
+        self._alone = Alone()
+        self.peers = 0
+        self._standing.lose()
+        self.is_dormant = not self._wanted()  # somebody may have come meanwhile
+
+    def _part(self, now: float) -> None:
+        """Begin with the share, if slots came from the server until now.
+
+        The others may not know yet that they do not, and use what is reserved for them.
+        """
+        if self._standing.grants:
+            self._expire(now)
+            since = now + self._standing.longest_trust + self._window
+            self._alone.begin(since, self._holdings.used)
 
     def _sync(self, link: Link) -> bool:
         """Tell the server everything, because it may not know, or not for sure.
@@ -213,29 +235,31 @@ class Account:
         Returns:
             Whether slots come from there now.
         """
-        numbered = self._next
+        if not self._generation:
+            leave_for_the_dead(link, self.place, self._window)
+        numbered = self._holdings.next
         is_in_step = self._tell_all(link)
-        if is_in_step and self._next != numbered:  # taken meanwhile, and not told
+        if is_in_step and self._holdings.next != numbered:  # taken meanwhile, and not told
             self._is_held = True
             try:
                 is_in_step = self._tell_all(link)
             finally:
                 self._is_held = False
-        self._is_up = is_in_step
         if is_in_step:
+            self._standing.is_up = True
             self._attend()
         else:
             self._due = -math.inf
-        return is_in_step and not self._is_settling
+        return is_in_step and not self._standing.is_settling
 
     def _tell_all(self, link: Link) -> bool:
-        now = self._clock()
-        self._reserved.clear()
-        self._prune(now)
+        now, holdings = self._clock(), self._holdings
+        holdings.drop_reserved()
+        self._expire(now)
         self._generation += 1
-        self._untold, self._returned = [], []  # all of it is told now, or again if this fails
-        label = self._label(now, is_beat=True)
-        answer = self._send(link, "sync", 0, self._ended, self._in_flight, label)
+        holdings.take_news()  # all of it is told now, or again if this fails
+        label = self._label.text(now, self._taken, self._wanted())
+        answer = self._send(link, "sync", 0, holdings.ended, holdings.in_flight, label)
         if answer is not None:
             self._due = math.inf
             self._read(answer, now, 0, is_beat=True)
@@ -246,94 +270,61 @@ class Account:
         link: Link,
         kind: str,
         want: int,
-        ended: Sequence[tuple[int, float]],
+        ended: Sequence[Ended],
         others: Sequence[int],
         label: str,
     ) -> Answer | None:
-        limiter, now = self.limiter, self._clock()
-        words: list[object] = [
-            self.name, self._generation, self._epoch, kind, limiter.max_requests, self._window,
-            want, self._next, len(ended),
-        ]  # fmt: skip
-        for number, at in ended:
-            words += (number, max(now - at, 0.0))
-        return limit.run(link, self.place, words, others, label)
+        limit, now = self.limiter.max_requests, self._clock()
+        ages = [(number, max(now - at, 0.0)) for number, at in ended]
+        told = (self._window, want, self._holdings.next, ages, others, label)
+        question = Question(self.name, self._generation, self._standing.epoch, kind, limit, *told)
+        return run(link, self.place, question)
 
     def _read(self, answer: Answer, sent: float, want: int, *, is_beat: bool) -> None:
-        now = self._clock()
+        now, holdings, standing = self._clock(), self._holdings, self._standing
+        was_settling, is_settling = standing.is_settling, answer.settling > 0
+        if is_settling:
+            self._part(now)
+        standing.hear(answer, sent, now, is_beat=is_beat)
         self.peers, self.used, self.free = answer.peers, answer.used, answer.free
-        self._epoch, self._beat, self._heard = answer.epoch, answer.beat, sent
-        was_settling, self._is_settling = self._is_settling, answer.settling > 0
-        if not self._is_settling and answer.plan:
-            offset = answer.now - sent
-            self._alone.share = Share(answer.plan, answer.seat, offset, answer.peers)
-        if is_beat:
-            self._told_at = sent
-        self._alone.hear(self.free, now, self._window)
-        granted = answer.granted
-        starts = [-math.inf] * (granted - len(answer.starts))
-        starts += [now + start for start in answer.starts]
-        self._reserved += [(self._number(), start) for start in starts]
-        waiting = self._wanted()
-        if self._is_settling:
-            self._settled_at = now + answer.settling
-            self._come_soon(answer.settling - _PAUSE * (answer.settling > _PAUSE))
-        elif waiting > len(self._reserved):
+        if not is_settling:
+            self._alone.hear(self.free, now, self._window)
+            if answer.plan:
+                offset = answer.now - sent
+                self._alone.share = Share(answer.plan, answer.seat, offset, answer.peers)
+        granted, starts = answer.granted, answer.starts
+        holdings.reserve(granted - len(starts), [now + start for start in starts])
+        waiting, reserved = self._wanted(), len(holdings.reserved)
+        if is_settling:
+            self._come_soon(standing.tell_again_in(now))
+        elif waiting > reserved:
             again = answer.again if granted < want else 0.0
             self._not_before = now + again
             self._come_soon(again)
-        elif waiting < len(self._reserved):
+        elif waiting < reserved:
             self._come_soon(_SPARED)
-        if granted or was_settling != self._is_settling:
+        if granted or was_settling != is_settling:
             self._attend()
-
-    def _ahead(self, now: float) -> int:
-        """Return how many slots to reserve for calls to come: twice as many as came just now."""
-        taken, since = self._taken - self._taken_before, now - self._heard
-        self._taken_before = self._taken
-        ahead = min(2 * taken, _MOST_AHEAD)
-        is_busy = since < _SPARED and self.free > self.limiter.max_requests / 2
-        self._reserves_ahead = is_busy and ahead > 0
-        return ahead if is_busy else 0
 
     def _return_surplus(self, now: float) -> None:
         """Give back what was reserved for calls that do not wait any more."""
-        surplus = len(self._reserved) - self._wanted()
+        surplus = len(self._holdings.reserved) - self._wanted()
         if surplus > 0 and self._due <= now:
-            self._returned += [self._reserved.pop()[0] for _ in range(surplus)]
-
-    def _label(self, now: float, is_beat: bool) -> str:
-        if not is_beat:
-            return ""
-        seconds = now - self._told_at
-        rate = (self._taken - self._taken_when_told) / seconds if seconds < math.inf else 0.0
-        self._taken_when_told = self._taken
-        limiter = self.limiter
-        told = {
-            "rate": round(rate, 2),
-            "waiting": self._wanted(),
-            "limit": limiter.max_requests,
-            "seconds": limiter.window_seconds,
-        }
-        return json.dumps({**self._about, **told})
+            self._holdings.give_back(surplus)
 
     def _alone_in(self, now: float) -> float:
         """Return the seconds until a slot of the share may be free."""
-        if self._is_held:
-            return math.inf
-        if self._is_settling and self._is_up and now >= self._settled_at - _PAUSE:
-            return max(self._settled_at - now, 1e-3)  # all tell all, before anyone gets more
-        self._prune(now)
-        counts = self.limiter.max_requests, self._window, len(self._in_flight)
-        return self._alone.free_in(now, *counts, self._ended)
+        if self._is_held or self._standing.grants:
+            return math.inf  # the server, not heard of for a while, is about to be asked
+        pause = self._standing.pause_left(now)  # all tell all, before anyone gets more
+        if pause:
+            return pause
+        self._expire(now)
+        held = len(self._holdings.in_flight), self._holdings.ended
+        return self._alone.free_in(now, self.limiter.max_requests, self._window, *held)
 
-    def _prune(self, now: float) -> None:
-        while self._ended and self._ended[0][1] + self._window < now:
-            self._ended.popleft()
-
-    def _number(self) -> int:
-        self._next += 1
-        return self._next - 1
+    def _expire(self, now: float) -> None:
+        self._holdings.expire(now - self._window)
 
     def _come_soon(self, seconds: float) -> None:
         due = self._clock() + seconds

@@ -12,20 +12,23 @@ local news, pause, is_limit, cause = ARGV[8], tonumber(ARGV[9]), ARGV[10] == '1'
 local longest, asked = ARGV[12], ARGV[13]
 
 local LEASE = 10 -- seconds; of a member that was killed, passes are free after that
-local LONGEST = 300 -- seconds that it is closed without a new reason
+local LONGEST = 300 -- seconds that it is closed without a new reason; no pause is longer
 local REOPENING = 60
 local FIRST = 2
 
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1e6
 local state = redis.call('HMGET', gate, 'closed', 'until', 'width', 'since', 'careful', 'refused')
-local closed, until_ = state[1] == '1', tonumber(state[2] or 0)
-local width, since = tonumber(state[3] or 0), tonumber(state[4] or 0)
+-- The bounds count if this server's clock was set back.
+local closed, until_ = state[1] == '1', math.min(tonumber(state[2] or 0), now + LONGEST)
+local width, since = tonumber(state[3] or 0), math.min(tonumber(state[4] or 0), now)
 local is_careful, refused = state[5] == '1', state[6] == '1'
 
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now)) do
-  redis.call('ZREM', leases, member)
-  redis.call('HDEL', inside, member)
+for _, range in ipairs({{'-inf', now}, {now + LEASE + 1, '+inf'}}) do
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', leases, range[1], range[2])) do
+    redis.call('ZREM', leases, member)
+    redis.call('HDEL', inside, member)
+  end
 end
 
 local function tell(kind)

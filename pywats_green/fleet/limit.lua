@@ -63,10 +63,23 @@ if known ~= '-' and known ~= epoch and settled < epoch + window then
 end
 
 -- If nobody was heard of for a while, it was this server that was away, and it waits for them all.
+-- So it does if its clock was set: forward looks the same, and back makes their times lie ahead.
 local beat = math.max(1, redis.call('ZCARD', members) / 200)
 local silent = 3 * beat
-local newest = redis.call('ZREVRANGE', members, 0, 0, 'WITHSCORES')[2]
-if newest and tonumber(newest) < now - 1.5 * beat and settled < now + silent then
+local newest = tonumber(redis.call('ZREVRANGE', members, 0, 0, 'WITHSCORES')[2])
+local function bring_back(set, latest)
+  for _, each in ipairs(redis.call('ZRANGEBYSCORE', set, '(' .. latest, '(' .. FAR)) do
+    redis.call('ZADD', set, latest, each)
+  end
+end
+local was_set_back = newest and newest > now + beat
+if was_set_back then
+  bring_back(members, now)
+  bring_back(slots, now + window)
+  settled = now
+end
+local is_late = newest and (newest < now - 1.5 * beat or was_set_back)
+if is_late and kind ~= 'leave' and settled < now + silent then
   settled = now + silent
   redis.call('HSET', state, 'settled', settled)
 end
@@ -96,7 +109,8 @@ local function end_all(member, at)
   end
 end
 
--- Each is heard of every second, or less often if they are very many. Who is silent has been killed, or goes on with its share, which is kept for it a while.
+-- Each is heard of every second, or less often if they are very many. Who is silent has been
+-- killed, or goes on with its share, which is kept for it a while.
 local kept = 0
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', members, '-inf', now - 1.5 * beat)) do
   if member ~= me then
@@ -143,9 +157,17 @@ for index = 10 + 2 * ended, #given do
 end
 if told ~= 0 then count(me, told) end
 
+-- Of a limit that nobody uses any more, nothing stays.
+local function keep_for_a_day()
+  for _, each in ipairs({slots, held, wanting, members, plans, seats, about, state}) do
+    redis.call('EXPIRE', each, DAY)
+  end
+end
+
 if kind == 'leave' then
   end_all(me, now + window)
   forget(me)
+  keep_for_a_day()
   return 'left'
 end
 redis.call('ZADD', members, now, me)
@@ -158,9 +180,7 @@ if label ~= '' then
   redis.call('HSET', about, 'l:' .. me, label)
   if now > number(redis.call('HGET', state, 'touched')) + DAY / 24 then
     redis.call('HSET', state, 'touched', now)
-    for _, key in ipairs({slots, held, members, plans, seats, about, state}) do
-      redis.call('EXPIRE', key, DAY)
-    end
+    keep_for_a_day()
   end
   if redis.call('HEXISTS', seats, me) == 0 then
     local taken = {}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from pywats_green.fleet.keys import key_of
 from pywats_green.fleet.link import Link, Script
 
 _SCRIPT = Script("limit.lua")
+
+_LAST = 2**53  # a generation that none is above
 
 
 class Limiter(Protocol):
@@ -50,25 +52,54 @@ class Answer(NamedTuple):
     starts: list[float]
 
 
-def run(
-    link: Link, place: str, words: Sequence[object], numbers: Sequence[int], label: str
-) -> Answer | None:
+class Question(NamedTuple):
+    """What the script is asked or told. Times are in seconds.
+
+    Attributes:
+        name: The member's.
+        generation: Grows whenever the member tells everything, so that what is late is known.
+        epoch: The last that it was answered. "-": none.
+        kind: "sync" tells everything, "ask" what is new, "leave" that the member goes.
+        limit: Of requests within the window.
+        window: How long a slot counts after its end.
+        want: How many slots to reserve.
+        next: The number of the first of them.
+        ended: Number and age of slots whose attempts have ended.
+        others: Numbers of slots: in flight for "sync", else given back unused.
+        label: What others may know of the member. Empty: as before.
+    """
+
+    name: str
+    generation: int
+    epoch: str
+    kind: str
+    limit: int
+    window: float
+    want: int = 0
+    next: int = 0
+    ended: Iterable[tuple[int, float]] = ()
+    others: Iterable[int] = ()
+    label: str = ""
+
+
+def run(link: Link, place: str, question: Question) -> Answer | None:
     """Run the script.
 
     Args:
         link: The connection.
         place: What the limit belongs to.
-        words: The arguments, in its order.
-        numbers: Numbers of slots that follow them.
-        label: What others may know of the member.
+        question: What to ask.
 
     Returns:
-        The answer. None: the server has to be told everything.
+        The answer. None: the server has to be told everything, or the member has left.
 
     Raises:
         LinkError: It did not work.
     """
-    text = " ".join(map(str, (*words, *numbers)))
+    *words, ended, others, label = question
+    pairs = list(ended)
+    numbers = (each for pair in pairs for each in pair)
+    text = " ".join(map(str, (*words, len(pairs), *numbers, *others)))
     status, *fields = link.run(_SCRIPT, [key_of(place)], text, label).decode().split()
     if status != "ok":
         return None
@@ -77,3 +108,14 @@ def run(
         epoch, float(now), float(settling), int(plan), int(seat), int(peers), int(used),
         int(free), float(again), float(beat), int(granted), [int(each) / 1e6 for each in starts],
     )  # fmt: skip
+
+
+def leave_for(link: Link, place: str, name: str, window: float) -> None:
+    """Leave for a member whose process has ended. If it has not, it has to tell everything.
+
+    What it had reserved counts for a window: it may have been used.
+
+    Raises:
+        LinkError: It did not work.
+    """
+    run(link, place, Question(name, _LAST, "-", "leave", 0, window))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, ResponseError
 from redis.retry import Retry
 
+from pywats_green.causes import everything_behind
 from pywats_green.redaction import Secret, without_user_info
 
 BOUND = 1.0
@@ -90,7 +92,10 @@ class Link:
             trouble = f"refused: {exc}"
         except (RedisError, OSError) as exc:
             self.close()
-            trouble = f"{type(exc).__name__}: {exc}"
+            trouble = _reason(exc)
+        except (ValueError, TypeError):  # of redis-py; its text may show a part of the URL
+            self.close()
+            trouble = "its host, or an option of its URL, cannot be used"
         except BaseException:  # killed: the answer would be taken for that to the next command
             self.close()
             raise
@@ -104,8 +109,11 @@ class Link:
 
     def _connect(self) -> None:
         if self._pool is None:
+            # By default, redis-py 5 takes any server's certificate.
+            is_checked = self._url.startswith("rediss://") and "ssl_cert_reqs=" not in self._url
             self._pool = ConnectionPool.from_url(
                 self._url,
+                **({"ssl_check_hostname": True} if is_checked else {}),
                 protocol=2,
                 socket_timeout=None,  # a timer for each packet; `BOUND` covers all of them
                 socket_connect_timeout=BOUND,
@@ -125,7 +133,7 @@ class Link:
         """Connect where nobody kills: redis-py would not close a half-open socket."""
         try:
             connection.connect()
-        except (RedisError, OSError) as exc:
+        except Exception as exc:  # noqa: BLE001  # raised where it is waited for
             return exc
         finally:
             if self.connection is not connection:
@@ -140,6 +148,13 @@ class Link:
 
     def __repr__(self) -> str:
         return f"Link({self.place})"
+
+
+def _reason(error: Exception) -> str:
+    for each in everything_behind(error):
+        if isinstance(each, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {each.verify_message}"
+    return f"{type(error).__name__}: {error}"
 
 
 def place_of(url: str) -> str:

@@ -15,6 +15,7 @@ from gevent.event import Event
 
 from pywats_green.fleet.link import Link, LinkError
 from pywats_green.fleet.listener import Listener
+from pywats_green.fleet.processes import identity
 from pywats_green.timers import start_timer
 
 logger = logging.getLogger("pywats_green.fleet")
@@ -63,7 +64,7 @@ class Member:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = os.urandom(6).hex()
-        self.about: dict[str, Any] = {"host": socket.gethostname(), "pid": os.getpid()}
+        self.about: dict[str, Any] = {"host": socket.gethostname(), **identity(os.getpid())}
         self.trouble: str | None = None
         self.has_left = False
         self.link = Link(url)

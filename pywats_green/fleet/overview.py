@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, TypedDict
 
 from pywats_green.fleet.keys import PREFIX
+from pywats_green.fleet.labels import labels
 from pywats_green.fleet.link import Link
 
 
@@ -98,14 +98,15 @@ def _places(link: Link) -> set[str]:
 
 
 def _limit(link: Link, key: str, now: float) -> SharedLimit:
-    server, _, token = key.removeprefix(f"{PREFIX}{{").removesuffix("}").partition(" ")
+    place = key.removeprefix(f"{PREFIX}{{").removesuffix("}")
+    server, _, token = place.partition(" ")
     heard = _pairs(link.ask("ZRANGE", f"{key}:members", 0, -1, "WITHSCORES"))
     held = _pairs(link.ask("HGETALL", f"{key}:held"))
-    about = _pairs(link.ask("HGETALL", f"{key}:about"))
+    known = labels(link, place)
     members: list[MemberState] = []
     told: dict[str, Any] = {}
     for name, when in heard.items():
-        told = json.loads(about.get(f"l:{name}", "{}")) or told
+        told = known.get(name) or told
         members.append(
             {
                 "host": str(told.get("host", "?")),

@@ -6,6 +6,8 @@ import math
 from collections import deque
 from typing import NamedTuple
 
+from pywats_green.fleet.holdings import Ended
+
 UNKNOWN_PEERS = 20
 """As many are assumed by a member that has never reached the server."""
 
@@ -107,7 +109,7 @@ class Alone:
         self._until_then = held + free // max(self.share.peers, 1)
 
     def free_in(
-        self, now: float, limit: int, window: float, in_flight: int, ended: deque[tuple[int, float]]
+        self, now: float, limit: int, window: float, in_flight: int, ended: deque[Ended]
     ) -> float:
         """Return the seconds until a slot may be free. 0: one is. Infinite: it is not known.
 
@@ -116,7 +118,7 @@ class Alone:
             limit: Of requests in a window.
             window: Its seconds.
             in_flight: How many requests are.
-            ended: Number and time of those that ended less than a window ago.
+            ended: Those that ended less than a window ago.
         """
         if not (self.share.plan or self.is_known):
             return math.inf  # new here: the server is about to tell
@@ -128,7 +130,7 @@ class Alone:
         over = in_flight + len(ended) - slots
         if over < 0:
             return 0.0
-        free = math.inf if over >= len(ended) else ended[over][1] + window - now
+        free = math.inf if over >= len(ended) else ended[over].at + window - now
         return max(min(free, self._since - now if now < self._since else math.inf), 1e-3)
 
     def take(self, now: float, limit: int, window: float) -> None:

@@ -44,6 +44,7 @@ _GAUGES = (
     ("queue", "depth", "queue_depth", "Reports waiting."),
     ("queue", "in_flight", "queue_in_flight", "Reports being sent."),
     ("queue", "oldest_age", "queue_oldest_age_seconds", "Age of the oldest waiting report."),
+    ("queue", "unreadable", "queue_unreadable", "Queue processors whose queue cannot be read."),
     ("queue", "paused", "queue_paused", "Queue processors that are paused."),
 )
 _OF_ROUTES = (

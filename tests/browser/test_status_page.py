@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 from browsing import Browser, browsing, executable
+from gevent.event import Event
 
 from pywats_green import FolderQueue, QueueProcessor, serve_status
 from pywats_green.observe import history
+from pywats_green.observe.board import Board
 
 pytestmark = [
     pytest.mark.long,
@@ -84,6 +86,21 @@ def test_what_a_report_says_is_text(browser, hub):
         assert browser.do("evaluate", "String(window.hacked)") == "undefined"
 
 
+def test_what_is_selected_stays_selected(browser, hub):
+    queue, processor = hub
+    queue.put({"id": "bad"})
+    processor.drain()
+    with serve_status("127.0.0.1:0") as page:
+        browser.do("goto", page.url)
+        browser.until("document.getElementById('quarantine').querySelector('td') !== null")
+        browser.do(
+            "evaluate", "getSelection().selectAllChildren(document.querySelector('#quarantine td'))"
+        )
+        queue.put({"id": "new"})
+        browser.until(f"{tile('reports waiting')} === '1'")
+        assert browser.do("evaluate", "getSelection().toString()") != ""
+
+
 def test_it_outlives_a_restart(browser, hub):
     with serve_status("127.0.0.1:0") as page:
         address = page.url.removeprefix("http://").rstrip("/")
@@ -91,6 +108,24 @@ def test_it_outlives_a_restart(browser, hub):
         browser.until("document.getElementById('health').className === 'good'")
     browser.until("document.getElementById('health').textContent.includes('does not answer')")
     with serve_status(address):
+        browser.until("document.getElementById('health').className === 'good'")
+
+
+def test_a_process_that_hangs_is_not_well(browser, monkeypatch):
+    go, document = Event(), Board.document
+
+    def hanging(board):
+        go.wait()
+        return document(board)
+
+    monkeypatch.setattr(Board, "document", hanging)
+    go.set()
+    with serve_status("127.0.0.1:0") as page:
+        browser.do("goto", page.url)
+        browser.until("document.getElementById('health').className === 'good'")
+        go.clear()
+        browser.until("document.getElementById('health').textContent.includes('nothing for 10 s')")
+        go.set()
         browser.until("document.getElementById('health').className === 'good'")
 
 

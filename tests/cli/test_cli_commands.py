@@ -175,6 +175,11 @@ def test_redact(monkeypatch):
     monkeypatch.setenv("PYWATS_GREEN_TOKEN", "abc=")
     text = "at https://user:p@ss@host/x\n  and http://host: token abc= (a@b)"
     assert redact(text) == "at https://host/x and http://host: token *** (a@b)"
+    assert redact("\x1b[2Jmine") == "\\x1b[2Jmine"
+    monkeypatch.setenv("PYWATS_GREEN_TOKEN", "dXNlcjpwYXNzd29yZA==")
+    assert redact("who is user with password?") == "who is user with ***?"
+    monkeypatch.setenv("PYWATS_GREEN_TOKEN", "t")
+    assert redact("not at all") == "not at all"
 
 
 COLUMNS = (Column("job"), Column("n", right=True), Column("error", wraps=True))

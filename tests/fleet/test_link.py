@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import gevent.socket
 import pytest
@@ -40,7 +41,7 @@ def test_a_half_open_socket_is_closed(
     connecting = Event()
     connect = gevent.socket.socket.connect
 
-    def connect_seen(self: socket.socket, address: object) -> None:
+    def connect_seen(self: socket.socket, address: Any) -> None:
         sockets.append(self)
         connecting.set()
         connect(self, address)
@@ -57,6 +58,20 @@ def test_a_half_open_socket_is_closed(
     assert link.connection is None
     (half_open,) = sockets
     until(lambda: half_open.fileno() == -1, "it to be closed")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:s3cr3t@127.0.0.1:1?socket_timeout=x", "redis://:s3cr3t@127.0.0.1:1?s3cr3t=x",
+        f"redis://:s3cr3t@{'a' * 64}", "redis://:s3cr3t@127.0.0.1:1?protocol=9",
+        "rediss://:s3cr3t@127.0.0.1:1?ssl_cert_reqs=x",
+    ],
+)  # fmt: skip
+def test_a_url_that_cannot_be_used_is_a_link_error(url: str) -> None:
+    with pytest.raises(LinkError) as refused:
+        Link(url).ask("PING")
+    assert "s3cr3t" not in str(refused.value)
 
 
 def test_listening_ends_while_the_server_is_silent(capfd: pytest.CaptureFixture[str]) -> None:

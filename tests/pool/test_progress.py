@@ -51,7 +51,7 @@ def test_none(progress, capsys):
 
 @pytest.mark.parametrize("progress", ["bar", 1, object()])
 def test_anything_else_is_refused_before_a_call_is_made(progress):
-    called = []
+    called: list[object] = []
     with pytest.raises(ArgumentTypeError, match="a tqdm bar or a rich Progress, not "):
         Pool(2).map_results(called.append, ITEMS, progress=progress)
     assert called == []

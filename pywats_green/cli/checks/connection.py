@@ -31,8 +31,8 @@ def opened(host: str, port: int) -> tuple[socket.socket, str]:
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as exc:
-        raise OSError(f"{host} has no address: {exc.strerror or exc}") from exc
+    except (OSError, UnicodeError) as exc:  # UnicodeError: it cannot be a name
+        raise OSError(f"{host} has no address: {getattr(exc, 'strerror', None) or exc}") from exc
     silent: list[str] = []
     for family, kind, protocol, _, address in found:
         sock = socket.socket(family, kind, protocol)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +29,7 @@ REACHED = "server-reached"
 _CALLS = 5
 _FORBIDDEN, _UNAUTHORIZED = 403, 401
 _SKEW = 30.0  # seconds by which clocks may differ
+_VERSION = re.compile(r"\d[\w.+-]{0,39}", re.ASCII)  # what else comes is a page of something else
 
 
 def checks() -> tuple[Callable[[], Iterable[Row]], ...]:
@@ -61,7 +63,7 @@ def _connection(url: str) -> Iterator[Row]:
     try:
         sock, finding = connection.opened(host, port)
     except OSError as exc:
-        yield Row(REACHED, "fail", str(exc), f"check {BASE_URL}, the network and the firewall")
+        yield Row(REACHED, "fail", redact(exc), f"check {BASE_URL}, the network and the firewall")
         return
     with sock:
         yield Row(REACHED, "ok", finding)
@@ -81,8 +83,9 @@ def _answers(api: Any) -> Iterator[Row]:
     yield _clock(version.headers, sent, received)
     (listed,) = get_many(api, [Routes.App.PROCESSES])
     yield _token(version, listed)
-    if version.is_success and isinstance(version.data, str):
-        yield _version(version.data)
+    told = version.data
+    if version.is_success and isinstance(told, str) and _VERSION.fullmatch(told):
+        yield _version(told)
     yield _call_time(api)
     yield _limit(version.headers)
 
@@ -94,7 +97,7 @@ def _clock(headers: dict[str, str], sent: float, received: float) -> Row:
         return Row("server-clock", "ok", "not known: the answer has no date")
     # The header has whole seconds, so on average it is half a second behind.
     ours = datetime.fromtimestamp((sent + received) / 2 - 0.5, timezone.utc)
-    seconds = (theirs - ours).total_seconds()
+    seconds = (theirs.replace(tzinfo=theirs.tzinfo or timezone.utc) - ours).total_seconds()
     if abs(seconds) <= _SKEW:
         finding = f"differs by about {abs(seconds):.0f} s from this machine's"
         return Row("server-clock", "ok", finding)
@@ -128,7 +131,7 @@ def _version(server: str) -> Row:
     used = installed(DISTRIBUTION) or ""
     fitting = releases_for(server)
     if fitting is None:
-        return Row("server-version", "ok", f"WATS {redact(server)}")
+        return Row("server-version", "ok", f"WATS {server}")
     if not fitting:
         return Row(
             "server-version", "warn", f"WATS {server}; no pywats-api is known to fit it",
@@ -144,7 +147,9 @@ def _call_time(api: Any) -> Row:
     taken = []
     for _ in range(_CALLS):
         started = time.perf_counter()
-        get_many(api, [Routes.App.VERSION])
+        (answer,) = get_many(api, [Routes.App.VERSION])
+        if isinstance(answer, BaseException):
+            return Row("server-call", "warn", f"a call failed: {redact(answer)}", "try again")
         taken.append(time.perf_counter() - started)
     middle, longest = statistics.median(taken) * 1000, max(taken) * 1000
     return Row(

@@ -39,7 +39,7 @@ def list_items(folder: str, state: State | None, as_json: bool) -> int:
     print_items(out(), items)
     if closure is not None and any(item.state == "waiting" for item in items):
         ago = span(max(0.0, time.time() - closure.since))
-        print(f"not sent for {ago}: {plain(redact(closure.cause))}")
+        print(f"not sent for {ago}: {redact(closure.cause)}")
     return 0
 
 
@@ -62,14 +62,14 @@ def show_item(folder: str, item: str, as_json: bool) -> int:
 @command.command("requeue")
 @option.folder
 @_item
-@click.option("--all", "everything", is_flag=True, help="Everything in quarantine.")
+@click.option("--all", "everything", is_flag=True, help="All items in quarantine.")
 @click.option(
     "--reason", metavar="TEXT",
-    help="With --all: only what has this in its reason, in upper or lower case.",
+    help="With --all: only items whose reason contains this, ignoring case.",
 )  # fmt: skip
 @click.option(
     "--older-than", type=option.SECONDS,
-    help="With --all: only what has been in quarantine for longer.",
+    help="With --all: only items that have been in quarantine for longer.",
 )  # fmt: skip
 @option.as_json
 def requeue(
@@ -93,7 +93,7 @@ def requeue(
 @option.folder
 @_item
 @click.option(
-    "--all", "everything", is_flag=True, help="Everything whose owner does not certainly live."
+    "--all", "everything", is_flag=True, help="All items whose owner is not known to be alive."
 )  # fmt: skip
 @option.as_json
 def release(folder: str, item: str | None, everything: bool, as_json: bool) -> int:
@@ -109,16 +109,20 @@ def release(folder: str, item: str | None, everything: bool, as_json: bool) -> i
 @_item
 @click.option("--all", "everything", is_flag=True, help="All items in the given state.")
 @click.option(
-    "--state", type=click.Choice(["quarantined", "waiting"]), default="quarantined",
-    show_default=True, help="What --all means.",
+    "--state", type=click.Choice(["quarantined", "waiting"]),
+    help="With --all: which items.  [default: quarantined]",
 )  # fmt: skip
 @option.as_json
-def discard(folder: str, item: str | None, everything: bool, state: State, as_json: bool) -> int:
+def discard(
+    folder: str, item: str | None, everything: bool, state: State | None, as_json: bool
+) -> int:
     """Delete an item for good."""
     _require_one(item, everything)
+    if not everything and state is not None:
+        raise click.UsageError("--state goes with --all.")
     with opened_queue(folder) as queue:
         if item is None:
-            count = queue.discard_all(state)
+            count = queue.discard_all(state or "quarantined")
         else:
             queue.discard(item)
             count = 1

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.text import Text
 
 from pywats_green.cli.console import plain
@@ -17,7 +18,6 @@ from pywats_green.queue.folder.inspection import STATES, QueueItem
 _LONGEST_ERROR = 70
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 _MANY = 2  # a unit is used from this many on
-_KILO = 1024
 
 
 def span(seconds: float) -> str:
@@ -26,13 +26,6 @@ def span(seconds: float) -> str:
         if seconds >= _MANY * size:
             return f"{seconds / size:.0f} {name}"
     return f"{seconds:.0f} s"
-
-
-def size_text(count: int) -> str:
-    """Return a readable number of bytes."""
-    if count < _KILO:
-        return f"{count} B"
-    return f"{count / _KILO:.0f} kB" if count < _KILO**2 else f"{count / _KILO**2:.1f} MB"
 
 
 def due_text(state: str, due_in: float) -> str | None:
@@ -72,7 +65,7 @@ def _row(item: QueueItem) -> tuple[Cell, ...]:
         str(item.attempts),
         span(item.age),
         due_text(item.state, item.due_in) or "-",
-        size_text(item.size),
+        decimal(item.size),
         _shortened(item.last_error or ""),
     )
 
@@ -114,7 +107,7 @@ def print_page(console: Console, shown: Mapping[str, Any]) -> None:
         "attempts": shown["attempts"],
         "age": span(shown["age"]),
         "due in": due_text(shown["state"], shown["due_in"]),
-        "size": size_text(shown["size"]),
+        "size": decimal(shown["size"]),
         "claimed by": shown["owner"],
         "reason": shown["reason"],
         "file": shown["path"],

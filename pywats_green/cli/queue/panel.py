@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import gevent
 from rich.console import RenderableType
@@ -31,31 +31,37 @@ def watch_panel(processor: QueueProcessor) -> Iterator[None]:
         yield
         return
     console = err()
-
-    def shown() -> RenderableType:
-        try:
-            stats = processor.stats()
-        except OSError as exc:  # the processor says so and waits for the folder
-            return Panel(Text(f"the folder cannot be read: {plain(exc.strerror)}", "red"))
-        return render(stats, limit_statistics(), narrow=console.width < _TWO_COLUMNS)
-
     live = Live(
-        get_renderable=shown, console=console, auto_refresh=False, transient=True,
-        redirect_stdout=False, redirect_stderr=True,
+        get_renderable=lambda: panel_of(processor, console.width), console=console,
+        auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=True,
     )  # fmt: skip
-    with live:
-        console.show_cursor()  # whoever is killed cannot bring it back
-        redrawing = gevent.spawn(_redraw, live.refresh)
-        try:
-            yield
-        finally:
-            redrawing.kill()
+    live.start()
+    console.show_cursor()  # whoever is killed cannot bring it back
+    redrawing = gevent.spawn(_redraw, live.refresh)
+    try:
+        yield
+    finally:
+        redrawing.kill()
+        with suppress(OSError):  # the terminal is gone
+            live.stop()
 
 
 def _redraw(refresh: Callable[[], object]) -> None:
     while True:
         gevent.sleep(_INTERVAL)
-        refresh()
+        try:
+            refresh()
+        except OSError:  # the terminal is gone, and the drain goes on
+            return
+
+
+def panel_of(processor: QueueProcessor, width: int) -> RenderableType:
+    """Return the panel of a processor as it is now, for a terminal of some characters."""
+    try:
+        stats = processor.stats()
+    except OSError as exc:  # the processor says so, and waits for the folder
+        return Panel(Text(plain(exc), "red"))
+    return render(stats, limit_statistics(), narrow=width < _TWO_COLUMNS)
 
 
 def render(
@@ -70,13 +76,13 @@ def render(
     """
     age, quarantined = stats["oldest_age"], stats["quarantined"]
     cells = [
-        ("a second", Text(f"{stats['rate']:.1f}", "bold")),
+        ("per second", Text(f"{stats['rate']:.1f}", "bold")),
         ("waiting", Text(f"{stats['depth']:,}", "bold")),
         ("oldest", Text("-" if age is None else span(age))),
         ("in flight", Text(f"{stats['in_flight']:,}")),
         ("sent", Text(f"{stats['submitted']:,}", "green")),
         ("tried again", Text(f"{stats['retried']:,}", "yellow" if stats["retried"] else "")),
-        ("in quarantine", Text(f"{quarantined:,}", "red" if quarantined else "")),
+        ("quarantined", Text(f"{quarantined:,}", "red" if quarantined else "")),
         ("rate limit", _limits(limits)),
     ]
     grid = Table.grid(padding=(0, 2, 0, 0))
@@ -96,7 +102,7 @@ def render(
 def _gate(stats: ProcessorStats, limits: Sequence[LimitState]) -> Text:
     paused = stats["paused"]
     if paused is not None:
-        return Text(plain(redact(paused)), "red")
+        return Text(redact(paused), "red")
     if stats["in_flight"] and any(state["used"] >= state["limit"] for state in limits):
         return Text("open, waiting for the rate limit", "yellow")
     return Text("open", "green")

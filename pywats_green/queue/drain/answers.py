@@ -10,18 +10,14 @@ A refusal is what an exception carries as `response`, of pywats, requests or htt
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import html
 import json
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from pywats_green.causes import causes
+from pywats_green.redaction import redacted, without_user_infos
 from pywats_green.retry_after import seconds_asked
 
 # What a server says when it already has this report. The subject must start a clause and be the
@@ -53,10 +49,8 @@ _LONGEST_TEXT = 500
 _ID_NAMES = ("ID", "id", "uuid")
 _XML_TEXTS = frozenset({"string", "guid", *_ID_NAMES})  # elements whose text is the id
 
-_USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
 _WORDS = 80  # characters shown of a foreign answer
 _LOOKED_AT = 1_000_000  # bytes; blanks are folded and secrets taken out before it is cut
-_SHORTEST_SECRET = 4  # characters; a shorter one would be found everywhere
 
 
 def response_of(exc: BaseException) -> Any | None:
@@ -172,29 +166,8 @@ def first_words(body: bytes, secret: str = "") -> str:
         secret: Shown as "***".
     """
     text = redacted(body[:_LOOKED_AT].decode("utf-8", "replace"), secret)
-    text = _USER_INFO.sub("", " ".join(text.split()))
+    text = without_user_infos(" ".join(text.split()))
     return "".join(char for char in text if char.isprintable())[:_WORDS]
-
-
-def redacted(text: str, secret: str) -> str:
-    """Take a secret out of a text: as it is, or Basic credentials decoded; also escaped."""
-    for form in _forms_of(secret):
-        text = text.replace(form, "***")
-    return text
-
-
-@lru_cache(maxsize=16)
-def _forms_of(secret: str) -> tuple[str, ...]:
-    if not secret:
-        return ()
-    plain = {str(secret)}
-    with contextlib.suppress(ValueError):  # no Basic credentials
-        pair = base64.b64decode(secret, validate=True).decode()
-        plain |= {pair, pair.partition(":")[2]}
-    forms = {secret.replace("=", "&#61;")}
-    for text in plain:
-        forms |= {text, quote(text, safe=""), html.escape(text)}
-    return tuple(sorted((form for form in forms if len(form) >= _SHORTEST_SECRET), key=len)[::-1])
 
 
 def _is_id(value: Any) -> bool:

@@ -24,10 +24,10 @@ from pywats_green.exceptions import (
 from pywats_green.queue.drain.answers import (
     described,
     is_already_there,
-    redacted,
     response_of,
     retry_after,
 )
+from pywats_green.redaction import redacted
 
 # These concern the report. Any other refusal is first blamed on the server: if it is the report's
 # after all, that shows as soon as another one gets through, whereas a report that is wrongly blamed

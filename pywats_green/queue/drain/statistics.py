@@ -142,7 +142,8 @@ class QueueStats(TypedDict):
 
     Attributes:
         processors: How many live.
-        depth: Waiting reports, each queue counted once; one that cannot be read is left out.
+        unreadable: How many of them have a queue that cannot be read, and are left out below.
+        depth: Waiting reports, each queue counted once.
         oldest_age: Seconds for which the oldest of them has been waiting; None: none is waiting.
         in_flight: Reports being sent.
         rate: Reports submitted per second, over the last ten seconds.
@@ -158,6 +159,7 @@ class QueueStats(TypedDict):
     """
 
     processors: int
+    unreadable: int
     depth: int
     oldest_age: float | None
     in_flight: int
@@ -188,6 +190,7 @@ def queue_statistics() -> QueueStats:
     ages = [stats["oldest_age"] for stats in by_queue.values() if stats["oldest_age"] is not None]
     return {
         "processors": len(processors),
+        "unreadable": len(processors) - len(found),
         "depth": sum(stats["depth"] for stats in by_queue.values()),
         "oldest_age": max(ages, default=None),
         "in_flight": sum(stats["in_flight"] for stats in found),

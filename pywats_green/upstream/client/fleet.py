@@ -8,7 +8,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from gevent import monkey
@@ -50,8 +50,12 @@ class _SharedLedger(Account):
     def take(self) -> bool:
         if not super().take():
             return False
-        with self.limiter._lock:
-            self.limiter._total_requests += 1
+        try:
+            with self.limiter._lock:
+                self.limiter._total_requests += 1
+        except BaseException:  # killed while waiting for the lock
+            self.give_back()
+            raise
         return True
 
 
@@ -156,6 +160,9 @@ class Joined:
         slots = self.slots.get((place, id(limiter)))
         if slots is None:
             self.passes_of(server)
+            for (there, _), others in self.slots.items():
+                if there == place:
+                    others.account.supersede()
             slots = FleetSlots(limiter, partial(self._account, place, limiter))
             self.slots[place, id(limiter)] = slots
             self.member.join(slots.account)
@@ -256,6 +263,7 @@ def _leave() -> None:
 atexit.register(_leave)
 
 
+@lru_cache(maxsize=64)  # a program may make a client for each report
 def _fingerprint(server: str, authorization: str | None) -> str:
     """Return what stands for a token in keys, alike on all machines."""
     salt = f"pywats_green {without_user_info(server)}".encode()

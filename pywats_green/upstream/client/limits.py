@@ -70,6 +70,7 @@ def fleet_statistics() -> list[FleetState]:
         }
         for here in fleet.everywhere()
         for slots in list(here.slots.values())
+        if not slots.account.is_dormant
     ]
 
 

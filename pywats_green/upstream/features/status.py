@@ -13,7 +13,7 @@ import gevent
 from pywats_green.arguments import require_seconds
 from pywats_green.config import environment
 from pywats_green.events import subscribe
-from pywats_green.exceptions import InvalidArgumentError
+from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
 from pywats_green.observe.board import Board, FindingState, Quarantined, QueueState
 from pywats_green.observe.server import Site, Sources, StatusServer
 from pywats_green.observe.traffic import Traffic
@@ -45,8 +45,8 @@ def serve_status(
 
     `/` is a page that keeps itself up to date, `/status.json` the same as data, `/metrics` has the
     metrics for Prometheus (needs `pywats-green[metrics]`), and `/healthz` answers 503 while the
-    gate of a server is closed, a queue is paused, or a report has been waiting too long. It shows
-    all queues, clients and Pools of this process, and everything is read only.
+    gate of a server is closed, a queue is paused or cannot be read, or a report has been waiting
+    too long. It shows all queues, clients and Pools of this process, and everything is read only.
 
     Args:
         address: "HOST:PORT"; port 0 takes a free one. Anything but the loopback needs a password
@@ -60,13 +60,15 @@ def serve_status(
         The server; a context manager that closes it. `url` is the address of the page.
 
     Raises:
-        ArgumentTypeError: `oldest` is not a number.
+        ArgumentTypeError: `oldest` is not a number, or `hosts` is a str.
         InvalidArgumentError: `oldest` is not above 0, `address` has another form, or it is not on
             the loopback and there is no password.
         OSError: It cannot listen there.
     """
     if oldest is not None:
         require_seconds("oldest", oldest)
+    if isinstance(hosts, str):
+        raise ArgumentTypeError("hosts must be several names, such as ['hub'], not a str")
     host, port = parse_address(address)
     password = environment().get(PASSWORD) or None
     if password is None and not is_loopback(host):
@@ -112,6 +114,9 @@ class _Quarantine(NamedTuple):
     shown: list[Quarantined]
 
 
+_UNKNOWN = _Quarantine(-1, float("-inf"), 0.0, [])
+
+
 class _Queues:
     """The queues of this process, each once, with what is in their quarantine."""
 
@@ -119,6 +124,7 @@ class _Queues:
         self._clock = clock
         self._known: weakref.WeakKeyDictionary[FolderQueue, _Quarantine]
         self._known = weakref.WeakKeyDictionary()
+        self._being_read: weakref.WeakSet[FolderQueue] = weakref.WeakSet()
 
     def states(self) -> list[QueueState]:
         by_queue = {id(processor.source): processor for processor in live_processors()}
@@ -127,12 +133,12 @@ class _Queues:
             source = processor.source
             try:
                 figures, quarantined = processor.stats(), source.counts()["quarantined"]
-            except OSError:  # a folder that cannot be read is in the log
+                if isinstance(source, FolderQueue):
+                    name, quarantine = str(source.path), self._quarantine(source, quarantined)
+                else:
+                    name, quarantine = type(source).__name__, []
+            except OSError:  # which is in the log, and no sign of health
                 continue
-            if isinstance(source, FolderQueue):
-                name, quarantine = str(source.path), self._quarantine(source, quarantined)
-            else:
-                name, quarantine = type(source).__name__, []
             found.append(
                 QueueState(name=name, stats=figures, quarantined=quarantined, quarantine=quarantine)
             )
@@ -141,15 +147,18 @@ class _Queues:
     def _quarantine(self, queue: FolderQueue, count: int) -> list[Quarantined]:
         """Return the latest; reading them all takes long, so they are read when the count moves.
 
-        And not so often that the drain would notice.
+        And not so often, or by so many readers at once, that the drain would notice.
         """
         now = self._clock()
-        known = self._known.get(queue)
-        if known is not None:
-            due = known.took * _RARELY if known.held != count else _LOOK_AGAIN
-            if now - known.at < due:
-                return known.shown
-        items = queue.list("quarantined") if count else []
+        known = self._known.get(queue, _UNKNOWN)
+        due = known.took * _RARELY if known.held != count else _LOOK_AGAIN
+        if queue in self._being_read or now - known.at < due:
+            return known.shown
+        self._being_read.add(queue)
+        try:
+            items = queue.list("quarantined") if count else []
+        finally:
+            self._being_read.discard(queue)
         latest = sorted(items, key=lambda item: item.since)[:_MOST_QUARANTINED]
         shown = [
             Quarantined(

@@ -1,4 +1,4 @@
-"""What `drain` tells while it runs: quarantined reports and pauses."""
+"""What `drain` says while it runs: quarantined reports and pauses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from pywats_green.cli.console import plain, say
+from pywats_green.cli.console import say
 from pywats_green.cli.errors import redact
 
 LOGGER = "pywats_green.queue"
@@ -27,14 +27,14 @@ class Pauses:
         """Handle the outcome of a report."""
         reason = self._reason()
         if reason is not None and not self._is_told:
-            say(f"waiting: {plain(redact(reason))}")
+            say(f"waiting: {redact(reason)}")
         elif reason is None and self._is_told and outcome == "submitted":
             say("sending again")
         self._is_told = reason is not None
 
 
 @contextmanager
-def told_lines() -> Iterator[None]:
+def messages_on_stderr() -> Iterator[None]:
     """Print the queue's log messages as plain lines on stderr during the block."""
     handler = _Lines()
     logger = logging.getLogger(LOGGER)
@@ -50,4 +50,4 @@ def told_lines() -> Iterator[None]:
 
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        say(plain(redact(record.getMessage())))
+        say(redact(record.getMessage()))
