@@ -66,11 +66,15 @@ lint: $(BIN)/.tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# Modules of the same name, which mypy does not take together.
+ALONE := $(patsubst tests/%,%,$(wildcard tests/*/conftest.py tests/*/__main__.py))
+
 # On the path, pywats-stubs is found as if installed.
 typecheck: export PYTHONPATH := $(CURDIR)
 typecheck: $(BIN)/.tools $(BIN)/.perf
 	$(BIN)/mypy
 	cd perf && ../$(BIN)/mypy --config-file ../setup.cfg --explicit-package-bases .
+	cd tests && ../$(BIN)/mypy $(foreach file,$(ALONE),&& ../$(BIN)/mypy $(file))
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # Everything, or what pytest's -k selects: make perf ONLY="test_a_hit and plain"

@@ -8,10 +8,11 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from pywats_green import ttls
 from pywats_green.arguments import is_url
 from pywats_green.exceptions import PywatsGreenError, SettingsError
 from pywats_green.redaction import Secret, guarded_url
-from pywats_green.ttls import FrozenTTLs, parse_ttls, require_seconds, require_ttls
+from pywats_green.ttls import FrozenTTLs, require_seconds, require_ttls
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # in typing from Python 3.11
@@ -131,21 +132,21 @@ def _parse_flag(text: str) -> bool:
 
 # Converts the text of an environment variable to the value of a setting.
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
-    "keepalive_expiry": float,
-    "dns_ttl": float,
+    "keepalive_expiry": ttls.parse_seconds,
+    "dns_ttl": ttls.parse_seconds,
     "ca_bundle": str,
     "trust": str,
     "client_cert": str,
     "client_key": str,
-    "cache_max_bytes": int,
-    "stale_if_error": float,
-    "stale_while_revalidate": float,
-    "ttl": parse_ttls,
+    "cache_max_bytes": ttls.parse_integer,
+    "stale_if_error": ttls.parse_seconds,
+    "stale_while_revalidate": ttls.parse_seconds,
+    "ttl": ttls.parse_ttls,
     "bulk_writes": _parse_flag,
     "pool_reuse": _parse_flag,
-    "admission_timeout": float,
-    "wait_for_server": float,
-    "max_answer_bytes": int,
+    "admission_timeout": ttls.parse_seconds,
+    "wait_for_server": ttls.parse_seconds,
+    "max_answer_bytes": ttls.parse_integer,
     "fleet": Secret,
     "fleet_invalidation": _parse_flag,
     "tracing": _parse_flag,

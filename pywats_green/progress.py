@@ -103,16 +103,17 @@ class Bar:
     def finish(self) -> None:
         """Draw the last state and end the line."""
         if self._display is not None:
-            self._draw(*self._last)
+            self._draw(*self._last, ended=True)
             self._display.stop()
             self._display = None
 
-    def _draw(self, completed: int, total: int) -> None:
+    def _draw(self, completed: int, total: int, *, ended: bool = False) -> None:
         if self._display is None:
             self._display = self._started()
         (task,) = self._display.tasks
         self._display.update(task.id, completed=completed, total=total)
-        speed = task.finished_speed or task.speed  # of several draws; of one, since the beginning
+        # Of the last draws; of one, and of all at the end, since the beginning.
+        speed = None if ended else task.finished_speed or task.speed
         if speed is None and (elapsed := self._clock() - self._began) > 0:
             speed = completed / elapsed
         self._display.update(task.id, rate="" if speed is None else f"{speed:,.1f}/s")

@@ -1,4 +1,4 @@
-"""The TTLs of domains, as a setting."""
+"""The TTLs of domains and other numbers, as settings."""
 
 from __future__ import annotations
 
@@ -47,7 +47,26 @@ def require_ttls(value: object) -> None:
         require_seconds(f"ttl of {domain}", ttl)
 
 
+def parse_seconds(text: str) -> float:
+    """Parse a number of seconds."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("it must be a number of seconds") from None
+
+
+def parse_integer(text: str) -> int:
+    """Parse a whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("it must be a whole number") from None
+
+
 def parse_ttls(text: str) -> dict[str, float]:
     """Parse "process=3600,asset=60"."""
     pairs = (item.partition("=") for item in text.split(","))
-    return {domain.strip(): float(ttl) for domain, _, ttl in pairs}
+    try:
+        return {domain.strip(): float(ttl) for domain, _, ttl in pairs}
+    except ValueError:
+        raise ValueError("it must be domains and seconds, such as process=3600,asset=60") from None

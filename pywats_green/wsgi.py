@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import gevent
 from gevent import socket as green
 from gevent.pool import Pool
-from gevent.pywsgi import LoggingLogAdapter, WSGIHandler, WSGIServer
+from gevent.pywsgi import Input, LoggingLogAdapter, WSGIHandler, WSGIServer
 
 from pywats_green.exceptions import InvalidArgumentError
 
@@ -25,6 +25,7 @@ JSON = "application/json"
 
 _PATIENCE = 30.0  # seconds for the TLS handshake, for a head, and for each read and write
 _BACKLOG = 1024  # clients that wait to be accepted
+_PIECE = 16_384  # bytes
 
 
 class Reply(NamedTuple):
@@ -49,13 +50,51 @@ class Reply(NamedTuple):
         return [b"" if environ["REQUEST_METHOD"] == "HEAD" else self.body]
 
 
+class _Body(Input):
+    """The body of a request; what is left of it is not read at any price.
+
+    Attributes:
+        is_left: Whether some of it may be left, so that no other request can follow.
+    """
+
+    __slots__ = ("is_left",)
+    _chunked_input_error: bool
+
+    def _discard(self) -> None:
+        self.is_left = True
+        if self._chunked_input_error:
+            return
+        self.send_100_continue_enabled = False
+        with gevent.Timeout(_PATIENCE, TimeoutError):
+            while self.read(_PIECE):
+                gevent.sleep(0)
+        self.is_left = False
+
+
 class _Handler(WSGIHandler):
-    """Ends what drips: the time-out of a socket is one of each byte."""
+    """Ends what drips: the time-out of a socket is one of each byte.
+
+    And gives way: while a client sends faster than it is answered, nothing else would.
+    """
 
     server: Any
     response_headers: Any
+    wsgi_input: Any
+
+    def get_environ(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environ()
+        body: Any = environ["wsgi.input"]
+        body = _Body(body.rfile, body.content_length, body.socket, body.chunked_input)
+        self.wsgi_input = environ["wsgi.input"] = body
+        return environ
+
+    def handle_one_response(self) -> None:
+        super().handle_one_response()
+        if self.wsgi_input.is_left:
+            self.close_connection = True
 
     def read_requestline(self) -> str:
+        gevent.sleep(0)
         with gevent.Timeout(_PATIENCE, TimeoutError):
             return super().read_requestline()
 
@@ -185,7 +224,8 @@ def parse_address(address: str) -> tuple[str, int]:
     """
     host, colon, port = address.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
-    if not (colon and port.isascii() and port.isdecimal() and int(port) < 65_536):  # noqa: PLR2004
+    is_host = host.isprintable()  # lone surrogates are not
+    if not (is_host and colon and port.isascii() and port.isdecimal() and int(port) < 65_536):  # noqa: PLR2004
         raise InvalidArgumentError(f"{address!r} is not HOST:PORT, such as 127.0.0.1:8080")
     return host, int(port)
 

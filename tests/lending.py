@@ -23,13 +23,11 @@ since_3_11 = pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.time
 
 @pytest.fixture(autouse=True)
 def cooperative() -> Iterator[None]:
-    if sys.platform != "win32":
-        yield
-        return
-    # The default one waits natively, and stops every greenlet.
-    asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
+    if sys.platform == "win32":  # the default one waits natively, and stops every greenlet
+        asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
     yield
-    asyncio.set_event_loop_policy(None)
+    if sys.platform == "win32":
+        asyncio.set_event_loop_policy(None)
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ A deadline of the same length that was set later has struck: then the earlier on
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import gevent
 import pytest
@@ -155,7 +156,8 @@ def test_a_load_that_waits_for_another_load_passes_it_on() -> None:
     assert not reader.dead
     go.set()
     assert reader.get(timeout=BOUND) == "held"
-    gevent.joinall([leader, middle], timeout=BOUND, raise_error=True)
+    both: list[gevent.Greenlet[..., Any]] = [leader, middle]
+    gevent.joinall(both, timeout=BOUND, raise_error=True)
 
 
 def test_an_item_stands_still_while_its_own_pool_waits() -> None:

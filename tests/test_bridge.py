@@ -117,7 +117,7 @@ def test_sleep_zero_lets_others_run() -> None:
 
 def test_an_awaited_future_is_named_and_never_hangs() -> None:
     class Foreign:
-        def __await__(self):  # type: ignore[no-untyped-def]
+        def __await__(self):
             yield self
 
     async def innermost() -> None:

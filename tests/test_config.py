@@ -2,6 +2,7 @@ import copy
 import dataclasses
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from pywats_green.config import from_environment
 
 
 @pytest.fixture(autouse=True)
-def restored():  # type: ignore[no-untyped-def]
+def restored():
     before = settings()
     yield
     configure(**{field.name: getattr(before, field.name) for field in dataclasses.fields(before)})
@@ -48,7 +49,7 @@ def test_settings_are_frozen() -> None:
 def test_an_unknown_name_is_refused_and_nothing_changes() -> None:
     before = settings()
     with pytest.raises(SettingsError, match="unknown setting dns_tll: choose from .*dns_ttl"):
-        configure(dns_tll=1, keepalive_expiry=9)
+        configure(dns_tll=1, keepalive_expiry=9)  # type: ignore[call-arg]
     assert settings() is before
 
 
@@ -82,7 +83,7 @@ def test_an_unknown_name_is_refused_and_nothing_changes() -> None:
         {"wait_for_server": None},
     ],
 )
-def test_a_bad_value_is_refused_at_once(change: dict[str, object]) -> None:
+def test_a_bad_value_is_refused_at_once(change: dict[str, Any]) -> None:
     before = settings()
     with pytest.raises(SettingsError, match=next(iter(change))):
         configure(**change)
@@ -98,7 +99,7 @@ def test_settings_can_be_copied_hashed_and_written_down() -> None:
 
 
 @pytest.mark.parametrize("ttls", [{"prodct": 1}, {"product": -1}, 5, {"product": "long"}])
-def test_bad_ttls_are_refused(ttls: object) -> None:
+def test_bad_ttls_are_refused(ttls: Any) -> None:
     with pytest.raises(SettingsError, match="ttl"):
         configure(ttl=ttls)
 

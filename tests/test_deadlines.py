@@ -1,6 +1,7 @@
 """Deadlines on the real hub. Tests assert which greenlets are hit, and their order, not times."""
 
 import math
+from typing import Any
 
 import gevent
 import pytest
@@ -78,11 +79,12 @@ def test_whoever_is_hit_may_set_the_next_of_the_same_length() -> None:
 def test_a_greenlet_that_dies_of_it_spares_the_others() -> None:
     dying = gevent.spawn(lambda: (set_deadline(0.01), Event().wait()))
     living = gevent.spawn(_hit, 0.01)
-    gevent.joinall([dying, living])
+    both: list[gevent.Greenlet[..., Any]] = [dying, living]
+    gevent.joinall(both)
     assert living.value is True
 
 
-def test_a_met_one_does_not_keep_the_loop_alive(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_a_met_one_does_not_keep_the_loop_alive(run_python) -> None:
     done = run_python(
         "import pywats_green, gevent\n"
         "from gevent.event import Event\n"
@@ -96,7 +98,7 @@ def test_a_met_one_does_not_keep_the_loop_alive(run_python) -> None:  # type: ig
     assert (done.stderr, done.returncode) == ("", 0)
 
 
-def test_a_hit_one_leaves_no_watcher_to_the_garbage_collector(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_a_hit_one_leaves_no_watcher_to_the_garbage_collector(run_python) -> None:
     """Under libuv, that of Windows, freeing one that was not closed corrupts the heap."""
     done = run_python(
         "import pywats_green, gevent\n"

@@ -21,8 +21,6 @@ from pywats_green.testing import WatsServer
 
 if sys.version_info >= (3, 11):
     import tomllib
-else:
-    tomllib = None
 
 BASH = ["/usr/bin/env", "bash"]
 PORT = "8080"  # the documents' fixed port; the tests use a free one
@@ -42,7 +40,7 @@ def _check(block: Block) -> None:
     elif block.language in ("yaml", "yml"):
         list(yaml.safe_load_all(block.code))
     elif block.language == "toml":
-        if tomllib is not None:
+        if sys.version_info >= (3, 11):
             tomllib.loads(block.code)
     elif block.language == "ini":
         configparser.ConfigParser(strict=False, interpolation=None).read_string(block.code)

@@ -1,6 +1,7 @@
 """Listeners that raise, block or are killed: the others hear of a call all the same."""
 
 import logging
+from typing import Any
 
 import gevent
 import pytest
@@ -36,7 +37,7 @@ def raises(error: type[BaseException]):
 
 @pytest.mark.parametrize("error", [ValueError, Killed])
 def test_all_hear_of_the_end(listen, error, caplog):
-    heard = []
+    heard: list[Any] = []
     listen(lambda _: heard.append("first"))
     listen(raises(error))
     listen(lambda _: heard.append("last"))
@@ -53,7 +54,7 @@ def test_all_hear_of_the_end(listen, error, caplog):
 
 
 def test_a_kill_at_the_start_is_the_end_for_those_who_heard_of_it(listen):
-    heard = []
+    heard: list[Any] = []
     listen(lambda event: heard.append(type(event.error)), on_start=lambda _: heard.append("start"))
     listen(lambda _: heard.append("killed"), on_start=raises(Killed))
     listen(lambda _: heard.append("never"), on_start=lambda _: heard.append("never"))
@@ -65,11 +66,11 @@ def test_a_kill_at_the_start_is_the_end_for_those_who_heard_of_it(listen):
 
 def test_a_kill_while_a_call_is_logged_loses_no_listener(listen, api: pyWATS):
     """Handlers block: on their lock, or on a socket."""
-    heard = []
+    heard: list[Any] = []
     listen(heard.append)
     blocked, never = Event(), Event()
     handler = logging.Handler()
-    handler.emit = lambda _: (blocked.set(), never.wait())  # type: ignore[method-assign]
+    handler.emit = lambda _: (blocked.set(), never.wait())  # type: ignore[method-assign, assignment]
     logger = logging.getLogger("pywats_green.calls")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -24,7 +24,8 @@ from lending import (  # noqa: F401
     taken_back,
 )
 from pywats import pyWATS
-from pywats.pywats import SyncServiceWrapper
+from pywats import pywats as pywats_module
+from typed import present, private
 
 from pywats_green import bridge
 from pywats_green.bridge import MAY_BLOCK, drive
@@ -34,6 +35,8 @@ from pywats_green.patching import asking
 from pywats_green.testing import WatsServer
 
 pytestmark = [needs_loops, short_waits]
+
+SyncServiceWrapper = private(pywats_module).SyncServiceWrapper
 
 
 def test_sleeping() -> None:
@@ -61,18 +64,20 @@ def test_what_asyncio_needs_a_loop_for(need: Callable[[], Any]) -> None:
 
 @since_3_11
 def test_timeouts_and_task_groups_find_a_task() -> None:
+    timeout, task_group = private(asyncio).timeout, private(asyncio).TaskGroup
+
     async def both() -> list[object]:
         seen: list[object] = []
         try:
-            async with asyncio.timeout(0.001):
+            async with timeout(0.001):
                 await forever()
         except TimeoutError:
             seen.append("timeout")
-        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        async with timeout(60), task_group() as group:
             tasks = [group.create_task(f(1)) for f in (later, green)]
         seen += [task.result() for task in tasks]
         try:
-            async with asyncio.TaskGroup() as group:
+            async with task_group() as group:
                 group.create_task(forever())
                 group.create_task(asyncio.to_thread(int, "x"))
         except Exception as exc:  # noqa: BLE001  # an ExceptionGroup
@@ -160,7 +165,7 @@ def test_what_it_did_before_is_not_done_again(server: WatsServer) -> None:
             return response is not None
 
     with pyWATS(base_url=server.url, token=server.token) as api:
-        client: Any = api._http_client
+        client: Any = private(api)._http_client
         assert SyncServiceWrapper(Service()).post_and_wait()
     assert [request.method for request in server.requests()] == ["POST"]
 
@@ -173,8 +178,12 @@ def test_green_calls_in_tasks(server: WatsServer) -> None:
             return [product.part_number for product in read]
 
     with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as api:
-        service: Any = api.product._async
-        assert SyncServiceWrapper(Service()).read() == ["PN-00000", "PN-00001", "PN-00002"]
+        service: Any = private(api.product)._async
+        assert SyncServiceWrapper(Service()).read() == [
+            "PN-00000",
+            "PN-00001",
+            "PN-00002",
+        ]
 
 
 def test_greenlets_have_loops_of_their_own() -> None:
@@ -194,7 +203,7 @@ def test_greenlets_have_loops_of_their_own() -> None:
     for done in [gevent.spawn(drive, waits(), 60) for _ in range(2)]:
         done.get(timeout=60)
     assert len(set(loops)) == 2
-    assert all(loop.is_closed() for loop in loops)
+    assert all(present(loop).is_closed() for loop in loops)
 
 
 def test_beside_a_loop_of_another_greenlet() -> None:
@@ -206,7 +215,7 @@ def test_beside_a_loop_of_another_greenlet() -> None:
         await ended.wait()
 
     other = gevent.spawn(asyncio.run, runs())
-    loop = running.get(timeout=60)
+    loop = present(running.get(timeout=60))
     assert drive(later(1)) == 1
     loop.call_soon_threadsafe(ended.set)
     other.get(timeout=60)
@@ -310,7 +319,7 @@ def test_once_uninstalled_none_is_lent() -> None:
     try:
         with pytest.raises(EventLoopRequiredError, match=r"later.*lending\.py"):
             drive(later())
-        assert asyncio.events.get_running_loop is asyncio.events._c_get_running_loop
+        assert asyncio.events.get_running_loop is private(asyncio.events)._c_get_running_loop
     finally:
         asking.watch()
     assert drive(later(1)) == 1

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import weakref
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from typing import Any
 
 import gevent
@@ -20,6 +20,7 @@ from lending import (  # noqa: F401
     since_3_11,
     taken_back,
 )
+from typed import present
 
 from pywats_green.bridge import MAY_BLOCK, drive
 from pywats_green.exceptions import EventLoopRequiredError
@@ -54,7 +55,7 @@ def test_a_deadline_cancels_and_waits_for_the_cleanup() -> None:
 def test_a_kill_too() -> None:
     seen: list[str] = []
     reached = Event()
-    killed = gevent.spawn(drive, _cleaning_up(seen, reached))
+    killed: Any = gevent.spawn(drive, _cleaning_up(seen, reached))
     assert reached.wait(60)
     killed.kill()
     assert isinstance(killed.value, gevent.GreenletExit)
@@ -109,7 +110,7 @@ def test_after_a_deadline_the_cleanup_may_end_otherwise() -> None:
         try:
             await forever()
         except asyncio.CancelledError:
-            return await later("mine")
+            return str(await later("mine"))
         return "nothing"
 
     for call in (drive, _by_upstream):
@@ -138,7 +139,7 @@ def test_a_kill_during_the_cleanup_closes_the_coroutine() -> None:
                 seen.append("closed")
                 raise
 
-    killed = gevent.spawn(drive, cleans_up_for_ever(), 0.02)
+    killed: Any = gevent.spawn(drive, cleans_up_for_ever(), 0.02)
     assert cleaning.wait(60)
     killed.kill()
     assert isinstance(killed.value, gevent.GreenletExit)
@@ -147,7 +148,7 @@ def test_a_kill_during_the_cleanup_closes_the_coroutine() -> None:
 
 def test_a_cleanup_that_fails_after_a_kill_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     reached = Event()
-    killed = gevent.spawn(drive, _fails_to_clean_up(reached))
+    killed: Any = gevent.spawn(drive, _fails_to_clean_up(reached))
     assert reached.wait(60)
     with caplog.at_level(logging.ERROR):
         killed.kill()
@@ -164,7 +165,7 @@ def test_cancelling_oneself() -> None:
         try:
             await forever()
         except asyncio.CancelledError:
-            return await later("cancelled")
+            return str(await later("cancelled"))
         return "not cancelled"
 
     assert drive(cancels(), 60) == "cancelled"
@@ -207,7 +208,7 @@ def test_whatever_strikes_in_a_sleep_of_0_leaves_time_to_clean_up(how: str) -> N
         with pytest.raises(TimeoutError, match="^Operation timed out"):
             drive(polls(), 0.02)
     else:
-        killed = gevent.spawn(drive, polls())
+        killed: Any = gevent.spawn(drive, polls())
         assert begun.wait(60)
         killed.kill()
         assert isinstance(killed.value, gevent.GreenletExit)
@@ -216,7 +217,7 @@ def test_whatever_strikes_in_a_sleep_of_0_leaves_time_to_clean_up(how: str) -> N
 
 def test_a_coroutine_that_is_refused_and_asks_for_a_loop_in_its_cleanup() -> None:
     class Foreign:
-        def __await__(self) -> Iterator[object]:
+        def __await__(self) -> Generator[object, None, None]:
             yield self
 
     async def awaits() -> None:
@@ -254,20 +255,20 @@ def test_a_kill_at_the_end_goes_before_whatever_is_left(
     left: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     ending = Event()
-    kept = []
+    kept: list[object] = []
 
     async def leaves() -> None:
         await later()
         if left == "task":
             kept.append(asyncio.create_task(_stubborn(ending)))
-            return await later()
+            await later()
+            return
         generator = _collected(ending)
         await generator.__anext__()
         if left == "kept generator":
             kept.append(generator)
-        return None
 
-    killed = gevent.spawn(drive, leaves())
+    killed: Any = gevent.spawn(drive, leaves())
     assert ending.wait(60)
     killed.kill()
     assert isinstance(killed.value, gevent.GreenletExit)
@@ -303,7 +304,7 @@ def test_debug_mode(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_no_future_is_an_error_in_the_coroutine() -> None:
     class Foreign:
-        def __await__(self) -> Iterator[object]:
+        def __await__(self) -> Generator[object, None, None]:
             yield self
 
     async def awaits() -> str:
@@ -338,7 +339,7 @@ def test_a_callback_that_the_coroutine_cancels_never_runs() -> None:
 
     async def cancels() -> None:
         await later()
-        loop = asyncio._get_running_loop()
+        loop = present(asyncio._get_running_loop())
         future: asyncio.Future[None] = loop.create_future()
         loop.call_soon(future.set_result, None)
         loop.call_soon(lambda: handles.append(loop.call_soon(ran.append, "late")))

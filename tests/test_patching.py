@@ -12,12 +12,12 @@ print("green")
 """
 
 
-def test_importing_it_first_patches_and_installs_without_a_warning(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_importing_it_first_patches_and_installs_without_a_warning(run_python) -> None:
     done = run_python("import pywats_green\nfrom pywats import pyWATS\n" + CHECK)
     assert (done.stdout, done.stderr, done.returncode) == ("green\n", "", 0)
 
 
-def test_a_platform_where_gevent_replaces_nothing_of_os_and_signal(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_a_platform_where_gevent_replaces_nothing_of_os_and_signal(run_python) -> None:
     as_on_windows = (
         "import gevent.os, gevent.signal as s\ngevent.os.__implements__ = s.__implements__ = []\n"
     )
@@ -26,7 +26,7 @@ def test_a_platform_where_gevent_replaces_nothing_of_os_and_signal(run_python) -
 
 
 @pytest.mark.long
-def test_importing_it_again_changes_nothing(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_importing_it_again_changes_nothing(run_python) -> None:
     done = run_python(
         "import pywats_green, importlib, pywats.pywats as p\n"
         "first = p._run_sync\n"
@@ -36,7 +36,7 @@ def test_importing_it_again_changes_nothing(run_python) -> None:  # type: ignore
     assert (done.stderr, done.returncode) == ("", 0)
 
 
-def test_pywats_first_is_refused_and_the_line_to_move_is_named(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_pywats_first_is_refused_and_the_line_to_move_is_named(run_python) -> None:
     done = run_python("import os\nfrom pywats import pyWATS\n\nimport pywats_green\n")
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
@@ -46,13 +46,13 @@ def test_pywats_first_is_refused_and_the_line_to_move_is_named(run_python) -> No
 
 
 @pytest.mark.long
-def test_pywats_first_through_another_module_is_refused_too(run_python, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_pywats_first_through_another_module_is_refused_too(run_python, tmp_path) -> None:
     (tmp_path / "helper.py").write_text("import pywats\n", encoding="utf-8")
     done = run_python("import helper\nimport pywats_green\n")
     assert "above the first import of pywats, or of what imports it" in done.stderr
 
 
-def test_the_refusal_is_an_import_error(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_the_refusal_is_an_import_error(run_python) -> None:
     done = run_python(
         "import pywats, sys\n"
         "from gevent import monkey\n"
@@ -71,7 +71,7 @@ def test_the_refusal_is_an_import_error(run_python) -> None:  # type: ignore[no-
         *(pytest.param(name, marks=pytest.mark.long) for name in ("requests", "httpx", "httpcore")),
     ],
 )
-def test_what_copies_sockets_first_gives_one_warning_that_names_it(run_python, modules) -> None:  # type: ignore[no-untyped-def]
+def test_what_copies_sockets_first_gives_one_warning_that_names_it(run_python, modules) -> None:
     done = run_python(
         f"import warnings\nimport {modules}\n"
         "with warnings.catch_warnings(record=True) as caught:\n"
@@ -88,7 +88,7 @@ def test_what_copies_sockets_first_gives_one_warning_that_names_it(run_python, m
         assert name in line
 
 
-def test_a_native_thread_at_patch_time_is_named_in_the_warning(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_a_native_thread_at_patch_time_is_named_in_the_warning(run_python) -> None:
     done = run_python(
         "import threading, warnings\n"
         "stop = threading.Event()\n"
@@ -104,7 +104,7 @@ def test_a_native_thread_at_patch_time_is_named_in_the_warning(run_python) -> No
 
 
 @pytest.mark.long
-def test_a_program_that_patched_itself_gets_no_warning(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_a_program_that_patched_itself_gets_no_warning(run_python) -> None:
     done = run_python(
         "from gevent import monkey\nmonkey.patch_all()\nimport requests\nimport pywats_green\n"
         + CHECK
@@ -112,7 +112,7 @@ def test_a_program_that_patched_itself_gets_no_warning(run_python) -> None:  # t
     assert (done.stdout, done.stderr, done.returncode) == ("green\n", "", 0)
 
 
-def test_a_program_that_left_the_queue_unpatched_gets_it_patched(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_a_program_that_left_the_queue_unpatched_gets_it_patched(run_python) -> None:
     """Otherwise ThreadPoolExecutor, and so upstream's parallel_execute, blocks the hub."""
     done = run_python(
         "from gevent import monkey\nmonkey.patch_all(queue=False)\nimport pywats_green\n"
@@ -141,12 +141,12 @@ assert pywats.pywats._run_sync.__module__ == "pywats.pywats"
         *(pytest.param(text, marks=pytest.mark.long) for text in ("", "import requests\n")),
     ],
 )
-def test_disabled_it_is_inert_and_every_name_imports(run_python, before) -> None:  # type: ignore[no-untyped-def]
+def test_disabled_it_is_inert_and_every_name_imports(run_python, before) -> None:
     done = run_python(before + INERT, env={"PYWATS_GREEN_DISABLE": "1"})
     assert (done.stderr, done.returncode) == ("", 0)
 
 
-def test_disabled_nothing_of_the_environment_is_read_and_install_is_refused(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_disabled_nothing_of_the_environment_is_read_and_install_is_refused(run_python) -> None:
     done = run_python(
         INERT + "try:\n    pywats_green.install()\n"
         "except pywats_green.ImportOrderError as exc:\n    print(exc)\n"
@@ -156,12 +156,12 @@ def test_disabled_nothing_of_the_environment_is_read_and_install_is_refused(run_
     assert "is not patched" in done.stdout, done.stderr
 
 
-def test_a_variable_that_does_not_fit_ends_the_import_with_its_name(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_a_variable_that_does_not_fit_ends_the_import_with_its_name(run_python) -> None:
     done = run_python("import pywats_green", env={"PYWATS_GREEN_DNS_TTL": "soon"})
     assert "SettingsError: PYWATS_GREEN_DNS_TTL='soon' does not fit" in done.stderr
 
 
-def test_disabled_native_threads_share_a_cache(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_disabled_native_threads_share_a_cache(run_python) -> None:
     done = run_python(
         INERT + "import threading\nfrom concurrent.futures import ThreadPoolExecutor\n"
         "calls, together = [], threading.Barrier(8)\n"
@@ -177,7 +177,7 @@ def test_disabled_native_threads_share_a_cache(run_python) -> None:  # type: ign
 
 
 @pytest.mark.long
-def test_disabled_the_pool_passes_calls_through_one_by_one(run_python, server) -> None:  # type: ignore[no-untyped-def]
+def test_disabled_the_pool_passes_calls_through_one_by_one(run_python, server) -> None:
     server.configure(latency=0.005)
     done = run_python(
         INERT + "from pywats import pyWATS\nimport sys\n"
@@ -209,7 +209,7 @@ def test_disabled_the_pool_passes_calls_through_one_by_one(run_python, server) -
         pytest.param("1", False, marks=pytest.mark.long),
     ],
 )
-def test_values_of_the_switch(run_python, value, active) -> None:  # type: ignore[no-untyped-def]
+def test_values_of_the_switch(run_python, value, active) -> None:
     done = run_python(
         "import pywats_green; print(pywats_green.is_active())",
         env={"PYWATS_GREEN_DISABLE": value},

@@ -11,6 +11,7 @@ from traceback import walk_tb
 from types import TracebackType
 
 import pytest
+from typed import present
 
 from pywats_green import config
 from pywats_green.redaction import Secret, guarded, guarded_url, without_frames, without_user_info
@@ -21,7 +22,8 @@ def test_a_secret_is_a_str_but_for_its_repr() -> None:
     assert (repr(secret), f"{secret!r}", repr([secret])) == ("***", "***", "[***]")
     assert (str(secret), f"{secret}", secret + "d") == ("Basic abc", "Basic abc", "Basic abcd")
     assert secret == "Basic abc"
-    assert {secret: 1}["Basic abc"] == 1
+    named: dict[str, int] = {secret: 1}
+    assert named["Basic abc"] == 1
     assert json.dumps(secret) == '"Basic abc"'
     for other in (pickle.loads(pickle.dumps(secret)), copy.deepcopy(secret), secret.strip()):
         assert (other, repr(other)) == (secret, "***")
@@ -81,7 +83,7 @@ def test_frames_of_libraries_are_left_out_of_the_whole_chain() -> None:
             raise
     here = __name__.partition(".")[0]
     assert set(names_of(caught.value.__traceback__)) == {here}
-    assert names_of(cause.__traceback__) == [here]
+    assert names_of(present(cause).__traceback__) == [here]
 
 
 def test_an_error_that_is_its_own_cause_ends() -> None:

@@ -82,6 +82,8 @@ class _Place(NamedTuple):
 class CachedFunction(Generic[P, T]):
     """A function with cached values, made by `cached`."""
 
+    __name__: str  # like all that functools.update_wrapper copies
+
     def __init__(
         self,
         func: Callable[P, T],

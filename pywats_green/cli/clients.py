@@ -16,7 +16,6 @@ from pywats_green.cli.errors import (
     FAILED,
     NOT_CONFIGURED,
     UNAVAILABLE,
-    WRONG_USE,
     CommandError,
 )
 from pywats_green.config import BASE_URL, TOKEN
@@ -30,7 +29,9 @@ def require_green() -> None:
         CommandError: It is.
     """
     if not is_installed():
-        raise CommandError("PYWATS_GREEN_DISABLE switches pywats_green off: unset it", WRONG_USE)
+        raise CommandError(
+            "PYWATS_GREEN_DISABLE switches pywats_green off: unset it", NOT_CONFIGURED
+        )
 
 
 def configured_server(environ: Mapping[str, str]) -> tuple[str, str]:

@@ -152,7 +152,7 @@ def _invoke(words: list[str]) -> Outcome:
     instruction = os.environ.get(COMPLETE)
     if instruction:
         return shell_complete(program, {}, SCRIPT, COMPLETE, instruction)
-    if config.refused is not None and words[:1] != ["doctor"]:
+    if config.refused is not None and not _needs_no_settings(words):
         raise CommandError(str(config.refused), NOT_CONFIGURED)
     try:
         with program.make_context(PROGRAM, words) as context:
@@ -172,6 +172,14 @@ def _invoke(words: list[str]) -> Outcome:
         # Nobody reads stdout any more; flushing its buffer must not raise at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _needs_no_settings(words: Sequence[str]) -> bool:
+    """Return whether words ask for what no setting changes, or for why one was refused."""
+    first, last = words[:1], words[-1:]
+    if first and first[0] in ("doctor", "completion", "--version"):
+        return True
+    return last == ["--help"] and first != ["run"]  # whose program may have such an option
 
 
 def _nobody_reads(error: OSError) -> bool:

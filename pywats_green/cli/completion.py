@@ -23,5 +23,7 @@ def command(shell: str) -> int:
     assert made is not None  # noqa: S101  # click has them all
     # Disabled, it answers a shell in half the time.
     quickly = f"PYWATS_GREEN_DISABLE=1 {COMPLETE}="
-    print(made(program, {}, SCRIPT, COMPLETE).source().replace(f"{COMPLETE}=", quickly))
+    source = made(program, {}, SCRIPT, COMPLETE).source().replace(f"{COMPLETE}=", quickly)
+    # click's own cuts a description, or a name, at its first comma in fish.
+    print(source.replace('string split "," ', 'string split -m 1 "," '))
     return 0

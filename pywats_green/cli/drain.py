@@ -156,7 +156,7 @@ def _watch(processor: QueueProcessor, options: Options) -> DrainSummary:
     started = time.monotonic()
     with _stopping(processor):
         # Only now, because whoever reads this line may send a signal.
-        say(f"watching {options.folder}; Ctrl-C ends it")
+        say(f"watching {plain(options.folder)}; Ctrl-C ends it")
         with watch_panel(processor):
             processor.run()
     elapsed = time.monotonic() - started
@@ -198,7 +198,7 @@ def _report(summary: DrainSummary, options: Options) -> int:
     if status == UNAVAILABLE:
         say(f"{reason}{_advice(str(reason))}; nothing was lost")
     elif summary.quarantined:
-        say(f"to see why: {PROGRAM} queue list {options.folder} --state quarantined")
+        say(f"to see why: {PROGRAM} queue list {plain(options.folder)} --state quarantined")
     return status
 
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import click
 import gevent
+from click.shell_completion import CompletionItem
 
 from pywats_green.cli.errors import WRONG_USE, CommandError
 from pywats_green.upstream.hooks.seams import is_installed
@@ -61,6 +62,7 @@ class _Command(click.Command):
     "words",
     nargs=-1,
     type=click.UNPROCESSED,
+    shell_complete=lambda _ctx, _param, begun: [CompletionItem(begun, type="file")],
     metavar="(SCRIPT | -m MODULE | -c CODE) [ARGS ...]",
 )
 def command(module: str | None, code: str | None, words: tuple[str, ...]) -> Callable[[], int]:

@@ -23,11 +23,13 @@ class Column(NamedTuple):
         title: Its heading; may be empty.
         right: Whether it is right-aligned.
         wraps: Whether its cells may take several lines; for the last column.
+        dropped: Where there is no room for all columns, they are dropped in this order; 0: never.
     """
 
     title: str
     right: bool = False
     wraps: bool = False
+    dropped: int = 0
 
 
 def print_table(
@@ -41,15 +43,10 @@ def print_table(
         rows: Rows of as many cells.
         indent: Blanks before each line.
     """
-    widths = [
-        max(cell_len(column.title), *(cell_len(_plain(row[at])) for row in rows))
-        for at, column in enumerate(columns)
-    ]
-    fixed = sum(widths) + _GAP * (len(widths) - 1) + indent
-    if columns[-1].wraps:
-        fixed += min(widths[-1], _LEAST) - widths[-1]
-    if fixed <= console.width:
-        _print(console, _as_columns(columns, rows), indent)
+    shown = _that_fit(columns, rows, console.width - indent)
+    if shown:
+        rows = [[row[at] for at in shown] for row in rows]
+        _print(console, _as_columns([columns[at] for at in shown], rows), indent)
         return
     for number, row in enumerate(rows):
         if number:
@@ -57,10 +54,35 @@ def print_table(
         _print(console, _as_block(columns, row), indent)
 
 
+def _that_fit(
+    columns: Sequence[Column], rows: Sequence[Sequence[Cell]], room: int
+) -> Sequence[int]:
+    """Return which columns to show, by position; none if even the necessary ones do not fit."""
+    widths = []
+    for at, column in enumerate(columns):
+        width = max(cell_len(column.title), *(cell_len(_plain(row[at])) for row in rows))
+        widths.append(min(width, _LEAST) if column.wraps else width)
+    shown = list(range(len(columns)))
+    empty = [at for at in shown if columns[at].title and not any(_plain(row[at]) for row in rows)]
+    ranked = sorted((at for at in shown if columns[at].dropped), key=lambda at: columns[at].dropped)
+    for at in [*empty, *ranked]:
+        if _total(widths, shown) <= room:
+            break
+        if at in shown:
+            shown.remove(at)
+    return shown if _total(widths, shown) <= room else ()
+
+
+def _total(widths: Sequence[int], shown: Sequence[int]) -> int:
+    return sum(widths[at] for at in shown) + _GAP * (len(shown) - 1)
+
+
 def _as_columns(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> Table:
     table = _grid()
     for column in columns:
-        table.add_column(justify="right" if column.right else "left", no_wrap=not column.wraps)
+        table.add_column(
+            justify="right" if column.right else "left", no_wrap=not column.wraps, overflow="fold"
+        )
     if any(column.title for column in columns):
         table.add_row(*(Text(column.title, "bold") for column in columns))
     for row in rows:

@@ -22,7 +22,7 @@ from pywats_green.wsgi import JSON, TEXT, Reply, Server
 logger = logging.getLogger("pywats_green.observe")
 
 _READERS = 20  # at once
-_FRESH = 1.0  # seconds for which all readers get the same document
+_FRESH = 1.0  # seconds for which all readers get the same answer
 
 _HTML = "text/html; charset=utf-8"
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -49,6 +49,28 @@ class Sources(NamedTuple):
     metrics: Callable[[], bytes] | None
 
 
+class _Kept:
+    """Makes an answer once for all readers of a second, however many ask.
+
+    Args:
+        make: Makes it.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, make: Callable[[], Reply], clock: Callable[[], float]) -> None:
+        self._make = make
+        self._clock = clock
+        self._made_at = float("-inf")
+        self._reply: Reply
+
+    def __call__(self) -> Reply:
+        now = self._clock()
+        if now - self._made_at >= _FRESH:
+            self._reply = self._make()
+            self._made_at = now
+        return self._reply
+
+
 class Site:
     """The WSGI application.
 
@@ -68,16 +90,15 @@ class Site:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sources = sources
-        self._password = None if password is None else password.encode()
+        # Bytes that are no text are compared as the environment has them.
+        coded = None if password is None else password.encode(errors="surrogateescape")
+        self._password = coded
         self._hosts = {name.lower() for name in (*hosts, "localhost", socket.gethostname())}
-        self._clock = clock
-        self._made_at = float("-inf")
-        self._document = b""
-        self._pages = {
+        self._pages: dict[str, Callable[[], Reply]] = {
             "/": self._page,
-            "/status.json": self._status,
-            "/metrics": self._metrics,
-            "/healthz": self._health,
+            "/status.json": _Kept(self._status, clock),
+            "/metrics": _Kept(self._metrics, clock),
+            "/healthz": _Kept(self._health, clock),
         }
         self._listed = f"there are {', '.join(self._pages)}\n".encode()
 
@@ -123,11 +144,8 @@ class Site:
         return Reply("200 OK", TEXT, b"ok\n")
 
     def _status(self) -> Reply:
-        now = self._clock()
-        if now - self._made_at >= _FRESH:
-            self._document = json.dumps(self._sources.document(), allow_nan=False).encode()
-            self._made_at = now
-        return Reply("200 OK", JSON, self._document)
+        document = json.dumps(self._sources.document(), allow_nan=False)
+        return Reply("200 OK", JSON, document.encode())
 
     def _is_called_by_name(self, host: str) -> bool:
         name = host.lower()

@@ -158,10 +158,11 @@ class Session(requests.Session):
     def _found(self, root: str, is_green: bool) -> dict[str, Any]:
         """Let requests merge session and environment settings, all but the proxies.
 
-        A foreign adapter takes a proxy's credentials from its URL.
+        A foreign adapter takes a proxy's credentials from its URL. requests before 2.34 puts the
+        environment's proxies into the dictionary that it is given, and fails without one.
         """
         merged = self.merge_environment_settings(
-            root, proxies=None, stream=True, verify=self.verify or False, cert=None
+            root, proxies={}, stream=True, verify=self.verify or False, cert=None
         )
         merged["proxies"] = {}  # the session's, whose credentials a traceback would show
         proxy: str | None = self._proxy(root)

@@ -11,7 +11,7 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import pytest
 import pywats
@@ -83,7 +83,7 @@ def _classes(tree: ast.Module) -> Iterator[tuple[ast.ClassDef, list[ast.AsyncFun
             yield node, [item for item in node.body if isinstance(item, ast.AsyncFunctionDef)]
 
 
-def _is_client(node: ast.AST) -> bool:
+def _is_client(node: ast.AST) -> TypeGuard[ast.Attribute]:
     return isinstance(node, ast.Attribute) and node.attr == "_http_client"
 
 

@@ -12,10 +12,12 @@ from types import SimpleNamespace
 import gevent
 import pytest
 from pywats import pyWATS
+from pywats import pywats as pywats_module
 from pywats.core.client import HttpClient, Response
 from pywats.core.exceptions import NotFoundError, PyWATSError, ServerError
 from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 from pywats.core.retry import RetryConfig
+from typed import all_present, present, private
 from waiting import turn, until
 
 import pywats_green
@@ -37,7 +39,7 @@ ROUTE = "GET /api/Product/{partNumber}"
 
 
 @pytest.fixture(autouse=True)
-def restored():  # type: ignore[no-untyped-def]
+def restored():
     before = settings()
     epochs.unsettled.clear()  # each test has another server, possibly at the same address
     yield
@@ -83,20 +85,20 @@ def asked(server: WatsServer, route: str = ROUTE) -> int:
 def test_cold_readers_make_one_request(api: pyWATS, server: WatsServer) -> None:
     server.configure(latency=0.02)
     products = Pool(20).map(api.product.get_product, ["PN-00001"] * 20)
-    assert {product.part_number for product in products} == {"PN-00001"}
+    assert {product.part_number for product in all_present(products)} == {"PN-00001"}
     assert asked(server) == 1
-    assert cache_of(api).get_stats()["coalesced"] == 19  # type: ignore[union-attr]
+    assert present(cache_of(api)).get_stats()["coalesced"] == 19
 
 
 def test_the_plans_workload_100_reads_over_25_keys(api: pyWATS, server: WatsServer) -> None:
     keys = [f"PN-{number % 25:05d}" for number in range(100)]
     Pool(10).map(api.product.get_product, keys)
     assert asked(server) == 25
-    assert cache_of(api).get_stats()["hit_rate"] == 0.75  # type: ignore[union-attr]
+    assert present(cache_of(api)).get_stats()["hit_rate"] == 0.75
 
 
 def test_a_hit_equals_the_answer_and_belongs_to_its_reader(api: pyWATS) -> None:
-    get = api._http_client.get
+    get = private(api)._http_client.get
     first = pywats_green.get_many(api, ["/api/Product/PN-00001"])[0]
     second = pywats_green.get_many(api, ["/api/Product/PN-00001"])[0]
     assert first == second
@@ -124,8 +126,8 @@ def test_an_unpacked_answer_is_a_response_like_any_other() -> None:
 
 
 def test_a_change_to_a_model_does_not_show_up_at_the_next_reader(api: pyWATS) -> None:
-    api.product.get_product("PN-00001").name = "spoiled"
-    assert api.product.get_product("PN-00001").name == "Product 1"
+    present(api.product.get_product("PN-00001")).name = "spoiled"
+    assert present(api.product.get_product("PN-00001")).name == "Product 1"
 
 
 @pytest.mark.parametrize("status", [404, 500, 304])
@@ -133,11 +135,11 @@ def test_only_2xx_is_kept(api: pyWATS, server: WatsServer, status: int) -> None:
     server.fail(ROUTE, status=status, times=1)
     with pytest.raises(PyWATSError):
         api.product.get_product("PN-00001")
-    assert api.product.get_product("PN-00001").part_number == "PN-00001"
+    assert present(api.product.get_product("PN-00001")).part_number == "PN-00001"
 
 
 def test_writes_are_never_cached(api: pyWATS, server: WatsServer) -> None:
-    product = api.product.get_product("PN-00001")
+    product = present(api.product.get_product("PN-00001"))
     for _ in range(2):
         api.product.update_product(product)
     assert asked(server, "PUT /api/Product") == 2
@@ -145,13 +147,12 @@ def test_writes_are_never_cached(api: pyWATS, server: WatsServer) -> None:
 
 def test_parameters_that_look_alike_are_told_apart(api: pyWATS, server: WatsServer) -> None:
     """Upstream's key does not escape them, so one would get the other's response."""
-    from pywats.pywats import _run_sync
-
+    _run_sync = private(pywats_module)._run_sync
     for params in ({"a": "1&b=2"}, {"a": "1", "b": "2"}, {"a": ["1", "2"]}):
-        _run_sync(api._http_client.get("/api/Product/PN-00001", params=params))
+        _run_sync(private(api)._http_client.get("/api/Product/PN-00001", params=params))
     assert asked(server) == 3
     again = {"b": "2", "a": "1", "c": None}
-    _run_sync(api._http_client.get("/api/Product/PN-00001", params=again))
+    _run_sync(private(api)._http_client.get("/api/Product/PN-00001", params=again))
     assert asked(server) == 3
 
 
@@ -160,7 +161,7 @@ def test_the_caches_of_two_tokens_do_not_mix(server: WatsServer) -> None:
     second = pyWATS(base_url=server.url, token=server.second_token)
     manager = cache_of(first)
     assert manager is not None
-    second._http_client._green_caching.manager = manager  # a cache shared by two clients
+    private(second)._http_client._green_caching.manager = manager  # a cache shared by two clients
     first.product.get_product("PN-00001")
     second.product.get_product("PN-00001")
     assert asked(server) == 2
@@ -185,7 +186,7 @@ def test_cache_max_size_and_cache_ttl_keep_their_meaning(server: WatsServer, clo
     clock.now += 5
     api.product.get_product("PN-00001")
     assert asked(server) == 5
-    assert cache_of(api).get_stats()["max_size"] == 2  # type: ignore[union-attr]
+    assert present(cache_of(api)).get_stats()["max_size"] == 2
 
 
 def test_a_cache_ttl_of_0_is_for_ever_as_upstream_means_it(server: WatsServer) -> None:
@@ -202,9 +203,8 @@ def test_a_negative_ttl_or_size_is_refused(server: WatsServer, options: dict[str
 
 
 def test_upstreams_clear_and_invalidate_work(api: pyWATS, server: WatsServer) -> None:
-    from pywats.pywats import _run_sync
-
-    http = api._http_client
+    _run_sync = private(pywats_module)._run_sync
+    http = private(api)._http_client
     api.product.get_product("PN-00001")
     api.asset.get_asset_by_serial("AS-00001")
     _run_sync(http.invalidate_cache("/api/Product"))
@@ -233,7 +233,7 @@ def test_the_blocking_client_has_the_same_cache(server: WatsServer) -> None:
     http.put("/api/Product", data=product)
     http.get("/api/Product/PN-00001")
     assert asked(server) == 4
-    assert cache_of(http) is http.cache
+    assert cache_of(http) is private(http.cache)  # upstream's class, in its types
 
 
 def test_a_unit_on_the_line_is_never_cached(api: pyWATS, server: WatsServer) -> None:
@@ -253,8 +253,8 @@ def test_a_ttl_per_domain(api: pyWATS, server: WatsServer) -> None:
 
 def test_processes_live_an_hour(api: pyWATS, server: WatsServer) -> None:
     api.process.get_processes()
-    (entry,) = cache_of(api)._entries.values()  # type: ignore[union-attr]
-    assert entry.link.kept_for == 3600
+    (entry,) = present(cache_of(api))._entries.values()
+    assert present(entry.link).kept_for == 3600
 
 
 def test_refresh_and_clear_of_the_processes_ask_the_server(api: pyWATS, server: WatsServer) -> None:
@@ -298,10 +298,10 @@ def test_bypass_and_refresh(api: pyWATS, server: WatsServer) -> None:
         api.product.get_product("PN-00001")
     assert asked(server) == 2
     server.put_state("products", [{"partNumber": "PN-00001", "name": "changed"}])
-    assert api.product.get_product("PN-00001").name == "Product 1"
+    assert present(api.product.get_product("PN-00001")).name == "Product 1"
     with cache_control(refresh=True):
-        assert api.product.get_product("PN-00001").name == "changed"
-    assert api.product.get_product("PN-00001").name == "changed"
+        assert present(api.product.get_product("PN-00001")).name == "changed"
+    assert present(api.product.get_product("PN-00001")).name == "changed"
     assert asked(server) == 3
 
 
@@ -349,24 +349,24 @@ def test_a_write_is_seen_at_once_by_every_client_of_the_server(server: WatsServe
     writer, reader, blocking = client(server), client(server), HttpClient(server.url, server.token)
     uncached = client(server, enable_cache=False)
     for round_, who in enumerate((writer, uncached, writer)):
-        product = who.product.get_product("PN-00001")
+        product = present(who.product.get_product("PN-00001"))
         product.name = f"name {round_}"
         assert reader.product.get_product("PN-00001") is not None
         assert blocking.get("/api/Product/PN-00001") is not None
         who.product.update_product(product)
-        assert reader.product.get_product("PN-00001").name == product.name
+        assert present(reader.product.get_product("PN-00001")).name == product.name
         assert blocking.get("/api/Product/PN-00001").data["name"] == product.name
 
 
 def test_a_write_to_one_family_leaves_the_others(api: pyWATS, server: WatsServer) -> None:
     pywats_green.get_many(api, ["/api/App/Processes"])
-    api.product.update_product(api.product.get_product("PN-00001"))
+    api.product.update_product(present(api.product.get_product("PN-00001")))
     pywats_green.get_many(api, ["/api/App/Processes"])
     assert asked(server, "GET /api/App/Processes") == 1
 
 
 def test_a_read_that_overlaps_a_write_is_not_kept(api: pyWATS, server: WatsServer) -> None:
-    product = api.product.get_product("PN-00001")
+    product = present(api.product.get_product("PN-00001"))
     product.name = "written"
     with cache_control(refresh=True):
         api.product.get_product("PN-00002")
@@ -385,7 +385,7 @@ def test_a_read_that_overlaps_a_write_is_not_kept(api: pyWATS, server: WatsServe
 def test_a_write_that_failed_but_may_have_arrived_invalidates(
     api: pyWATS, server: WatsServer, mode: str
 ) -> None:
-    product = api.product.get_product("PN-00001")
+    product = present(api.product.get_product("PN-00001"))
     server.fail("PUT /api/Product", mode=mode, status=500 if mode == "status" else None, times=1)
     with pytest.raises(PyWATSError):
         api.product.update_product(product)
@@ -395,14 +395,14 @@ def test_a_write_that_failed_but_may_have_arrived_invalidates(
 
 def test_a_write_that_is_carried_out_after_its_caller_gave_up_is_seen(server: WatsServer) -> None:
     api = client(server)
-    product = api.product.get_product("PN-00001")
+    product = present(api.product.get_product("PN-00001"))
     product.name = "late"
-    api._http_client.timeout = 0.3
+    private(api)._http_client.timeout = 0.3
     server.fail("PUT /api/Product", mode="delay", delay=0.6, times=1)
     with pytest.raises(PyWATSError, match="timed out"):
         api.product.update_product(product)
-    api._http_client.timeout = 30.0
-    until(lambda: api.product.get_product("PN-00001").name == "late")
+    private(api)._http_client.timeout = 30.0
+    until(lambda: present(api.product.get_product("PN-00001")).name == "late")
 
 
 def test_what_a_failed_write_left_uncached_is_cached_again_later(
@@ -411,7 +411,7 @@ def test_what_a_failed_write_left_uncached_is_cached_again_later(
     clock = Clock()
     monkeypatch.setattr(epochs, "time", SimpleNamespace(monotonic=clock))
     api = client(server, timeout=20)
-    product = api.product.get_product("PN-00001")
+    product = present(api.product.get_product("PN-00001"))
     server.fail("PUT /api/Product", mode="reset", times=1)
     with pytest.raises(PyWATSError):
         api.product.update_product(product)
@@ -435,10 +435,10 @@ def test_a_write_counts_for_a_client_that_writes_the_address_in_another_way(
     writer = client(server)
     reader = pyWATS(base_url=other.format(scheme=scheme, host=host, port=port), token=server.token)
     reader.product.get_product("PN-00001")
-    product = writer.product.get_product("PN-00001")
+    product = present(writer.product.get_product("PN-00001"))
     product.name = "new"
     writer.product.update_product(product)
-    assert reader.product.get_product("PN-00001").name == "new"
+    assert present(reader.product.get_product("PN-00001")).name == "new"
 
 
 def test_a_password_in_the_base_url_is_in_no_key_and_no_log(
@@ -448,8 +448,8 @@ def test_a_password_in_the_base_url_is_in_no_key_and_no_log(
     user, password = base64.b64decode(server.token).decode().split(":")
     url = server.url.replace("://", f"://{user}:{password}secret@")
     api = pyWATS(base_url=url, token="unused", cache_ttl=0.01)
-    assert "secret" not in repr(api._http_client)
-    read = api._http_client._green_caching.read_of({}, "/api/Product/PN-1", None, None)
+    assert "secret" not in repr(private(api)._http_client)
+    read = private(api)._http_client._green_caching.read_of({}, "/api/Product/PN-1", None, None)
     assert "secret" not in read.key
     with caplog.at_level("DEBUG", "pywats_green"), pytest.raises(PyWATSError):
         api.product.get_product("PN-00001")
@@ -478,7 +478,7 @@ def test_a_refresh_keeps_what_stale_rules_need_and_drops_what_is_gone(
         api.product.get_product("PN-00001")
     clock.now += 20
     server.fail(ROUTE, status=503, times=1)
-    assert api.product.get_product("PN-00001").name == "Product 1"
+    assert present(api.product.get_product("PN-00001")).name == "Product 1"
     long_lived = client(server)
     long_lived.product.get_product("PN-00001")
     server.fail(ROUTE, status=404, times=2)
@@ -498,7 +498,7 @@ def test_an_invalidation_during_a_refresh_counts(api: pyWATS, server: WatsServer
 
     refresh = gevent.spawn(refreshing)
     until(lambda: asked(server) == 2)
-    cache_of(api).invalidate("/api/Product")  # type: ignore[union-attr]
+    present(cache_of(api)).invalidate("/api/Product")
     refresh.get()
     before = asked(server)
     api.product.get_product("PN-00001")
@@ -510,7 +510,7 @@ def test_stale_if_error_does_not_hurry_a_cold_read(server: WatsServer) -> None:
     api = client(server, timeout=0.5)
     server.fail(ROUTE, mode="delay", delay=0.47, times=1)
     with contextlib.suppress(TimeoutError):  # at 0.5 s, on a slow machine; never at 0.45
-        assert api.product.get_product("PN-00001").name == "Product 1"
+        assert present(api.product.get_product("PN-00001")).name == "Product 1"
     assert asked(server) == 1
 
 
@@ -577,7 +577,7 @@ def test_what_is_read_once_is_not_parsed_again(
 
 
 def test_a_killed_write_invalidates(api: pyWATS, server: WatsServer) -> None:
-    product = api.product.get_product("PN-00001")
+    product = present(api.product.get_product("PN-00001"))
     server.fail("PUT /api/Product", mode="hang", times=1)
     write = gevent.spawn(api.product.update_product, product)
     until(lambda: asked(server, "PUT /api/Product"))
@@ -592,7 +592,7 @@ def test_after_a_write_that_a_proxy_gave_up_nothing_is_kept(
 ) -> None:
     """The server behind it may carry it out yet."""
     with client(server, retry_config=RetryConfig(enabled=False)) as api:
-        product = api.product.get_product("PN-00001")
+        product = present(api.product.get_product("PN-00001"))
         server.fail("PUT /api/Product", status)
         with pytest.raises(PyWATSError):
             api.product.update_product(product)
@@ -604,7 +604,7 @@ def test_after_a_write_that_a_proxy_gave_up_nothing_is_kept(
 def test_a_short_time_limit_does_not_end_the_wait_for_a_long_one(server: WatsServer) -> None:
     patient, quick = client(server, timeout=60), client(server, timeout=1)
     for api in (patient, quick):
-        epochs.wrote(api._http_client, ["product"], WatsTimeoutError("lost"))
+        epochs.wrote(private(api)._http_client, ["product"], WatsTimeoutError("lost"))
     ((_, until),) = epochs.unsettled.items()
     assert until > time.monotonic() + 30
 
@@ -614,17 +614,17 @@ def test_a_write_that_was_not_admitted_invalidates_only_what_an_earlier_attempt_
     server: WatsServer, retries: bool
 ) -> None:
     with client(server, retry_config=RetryConfig(enabled=retries)) as api:
-        epochs.wrote(api._http_client, ["product"], AdmissionTimeoutError("not sent"))
+        epochs.wrote(private(api)._http_client, ["product"], AdmissionTimeoutError("not sent"))
     assert bool(epochs.unsettled) == retries
 
 
 def test_what_reads_changes_and_writes_loses_no_update(api: pyWATS, server: WatsServer) -> None:
     """Upstream reads from its cache, and so overwrites what another process wrote meanwhile."""
-    product = api.product.get_product("PN-00001").model_dump(by_alias=True, mode="json")
+    product = present(api.product.get_product("PN-00001")).model_dump(by_alias=True, mode="json")
     product["description"] = "from another process"
     server.put_state("products", [product])
     api.product.add_product_tag("PN-00001", "mine", "1")
-    found = api.product.get_product("PN-00001")
+    found = present(api.product.get_product("PN-00001"))
     assert found.description == "from another process"
     assert "mine" in {tag.key for tag in found.tags}
 
@@ -634,15 +634,15 @@ def test_no_reader_sees_a_value_older_than_the_last_finished_write(server: WatsS
     rng = random.Random(11)
     server.configure(latency=0.002, jitter=0.002)
     clients = [client(server, cache_ttl=0.05), client(server)]
-    caches = [cache_of(each) for each in clients]
+    caches = [present(cache_of(each)) for each in clients]
     keys = [f"PN-{number:05d}" for number in range(4)]
-    products = {key: clients[0].product.get_product(key) for key in keys}
+    products = {key: present(clients[0].product.get_product(key)) for key in keys}
     written = dict.fromkeys(keys, 0)
     counters = dict.fromkeys(keys, 0)
     failures: list[str] = []
 
     def hits() -> int:
-        return sum(cache.get_stats()["hits"] for cache in caches)  # type: ignore[union-attr]
+        return sum(cache.get_stats()["hits"] for cache in caches)
 
     def writer(key: str) -> None:
         while counters[key] < 12 or hits() < 100:
@@ -657,7 +657,7 @@ def test_no_reader_sees_a_value_older_than_the_last_finished_write(server: WatsS
         while True:
             key = rng.choice(keys)
             finished = written[key]
-            text = rng.choice(clients).product.get_product(key).description
+            text = present(rng.choice(clients).product.get_product(key)).description or ""
             if text.isdigit() and int(text) < finished:
                 failures.append(f"{key}: {text} after {finished}")
             turn()
@@ -687,14 +687,14 @@ def test_stale_if_error_serves_the_last_good_answer(
     configure(stale_if_error=60.0)
     api = client(server, cache_ttl=10)
     api.product.get_product("PN-00001")
-    api._http_client.timeout = 0.5
+    private(api)._http_client.timeout = 0.5
     clock.now += 20
     # After the first reset no connection is kept, so only the first read is sent once more.
     times = 3 if mode in ("reset", "close") else 2
     server.fail(ROUTE, mode=mode, status=503 if mode == "status" else None, times=times)
     for _ in range(2):
-        assert api.product.get_product("PN-00001").name == "Product 1"
-    assert cache_of(api).get_stats()["stale_served"] == 2  # type: ignore[union-attr]
+        assert present(api.product.get_product("PN-00001")).name == "Product 1"
+    assert present(cache_of(api)).get_stats()["stale_served"] == 2
     assert caplog.text.count("serving the last good answers") == 1
     assert server.token not in caplog.text
 
@@ -714,9 +714,9 @@ def test_stale_while_revalidate_renews_once(server: WatsServer, clock: Clock) ->
     api.product.get_product("PN-00001")
     clock.now += 20
     server.put_state("products", [{"partNumber": "PN-00001", "name": "renewed"}])
-    names = [api.product.get_product("PN-00001").name for _ in range(20)]
+    names = [present(api.product.get_product("PN-00001")).name for _ in range(20)]
     assert set(names) == {"Product 1"}  # none of them waited, so nothing can be renewed yet
-    until(lambda: api.product.get_product("PN-00001").name == "renewed")
+    until(lambda: present(api.product.get_product("PN-00001")).name == "renewed")
     assert asked(server) == 2
 
 
@@ -749,8 +749,8 @@ def test_the_bound_in_bytes(server: WatsServer) -> None:
     api = client(server)
     for number in range(50):
         api.product.get_product(f"PN-{number:05d}")
-    stats = cache_of(api).get_stats()  # type: ignore[union-attr]
-    assert 0 < stats["bytes"] <= 5_000
+    stats = present(cache_of(api)).get_stats()
+    assert 0 < present(stats["bytes"]) <= 5_000
     assert stats["evictions"] > 30
 
 

@@ -2,6 +2,8 @@
 
 import math
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
 
 import gevent
 import pytest
@@ -408,7 +410,8 @@ def test_a_ttl_of_0_is_not_stored_and_none_is_the_default(
 
 
 def test_an_unhashable_key_is_pythons_own_error(cache: CacheManager) -> None:
-    for call in (cache.get, cache.delete, lambda key: cache.set(key, 1)):
+    calls: list[Callable[[Any], object]] = [cache.get, cache.delete, lambda key: cache.set(key, 1)]
+    for call in calls:
         with pytest.raises(TypeError, match="unhashable"):
             call([])
     assert cache.get_or_load("a", lambda: 1) == 1

@@ -1,6 +1,8 @@
 import itertools
 import random
 import traceback
+from contextlib import suppress
+from typing import Any
 
 import gevent
 import pytest
@@ -16,7 +18,7 @@ def cache() -> CacheManager:
     return CacheManager()
 
 
-def _spawn(count, func, *args):  # type: ignore[no-untyped-def]
+def _spawn(count, func, *args):
     greenlets = [gevent.spawn(func, *args) for _ in range(count)]
     turn()
     return greenlets
@@ -77,7 +79,8 @@ def test_other_keys_are_not_woken_or_held_up(cache: CacheManager) -> None:
 
 @pytest.mark.parametrize("kills", [1, 2, 3])
 def test_a_killed_leader_hands_over_to_one_follower(cache: CacheManager, kills: int) -> None:
-    started, gate = [], Event()
+    gate = Event()
+    started: list[Any] = []
 
     def loader() -> str:
         started.append(gevent.getcurrent())
@@ -105,7 +108,8 @@ def test_a_killed_leader_without_followers_leaves_nothing(cache: CacheManager) -
 def test_a_follower_that_is_killed_when_it_is_handed_the_lead_hands_it_on(
     cache: CacheManager,
 ) -> None:
-    started, gate = [], Event()
+    gate = Event()
+    started: list[Any] = []
 
     def loader() -> str:
         started.append(gevent.getcurrent())
@@ -331,7 +335,7 @@ def test_readers_writers_kills_and_expiry_never_show_an_older_value() -> None:
             if rng.random() < 0.2:
                 write(key)
             else:
-                with gevent.Timeout(rng.choice([0.001, 1.0]), False):
+                with suppress(gevent.Timeout), gevent.Timeout(rng.choice([0.001, 1.0])):
                     read(key)
             gevent.sleep(0.001)
 

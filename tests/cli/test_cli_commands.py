@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from commandline import COMMAND, environment
+from commandline import COMMAND, TIMEOUT, environment
 from rich.console import Console
 
 import pywats_green
@@ -90,12 +90,29 @@ def test_a_shell_is_told_how_to_complete(capsys, shell):
     assert f"PYWATS_GREEN_DISABLE=1 _PYWATS_GREEN_COMPLETE={shell}_complete" in out
 
 
+FISH = shutil.which("fish")
+
+
+@pytest.mark.skipif(FISH is None, reason="fish is not installed")
+def test_fish_shows_whole_descriptions(cli, tmp_path):
+    (tmp_path / "pywats-green").write_text("#!/bin/sh\necho 'plain,run\tRun this, or that.'\n")
+    (tmp_path / "pywats-green").chmod(0o755)
+    (tmp_path / "complete.fish").write_text(cli("completion", "fish").stdout)
+    done = subprocess.run(
+        [FISH, "--no-config", "-c", "source complete.fish; complete -C 'pywats-green r'"],
+        cwd=tmp_path, env={"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False, timeout=TIMEOUT,
+    )  # fmt: skip
+    assert done.stdout == "run\tRun this, or that.\n"
+
+
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
         ("pywats-green d", ["demo", "drain", "doctor"]),
         ("pywats-green drain --con", ["--concurrency"]),
         ("pywats-green queue list x --state q", ["quarantined"]),
+        ("pywats-green run scr", ["scr"]),  # the shell's own names of files
     ],
 )
 def test_completions(cli, typed, offered):
@@ -110,9 +127,18 @@ def test_a_bad_variable_is_one_line(cli, command):
     result = cli(command, PYWATS_GREEN_DNS_TTL="soon")
     assert (result.returncode, result.stdout) == (3, "")
     assert result.stderr == (
-        f"python -m pywats_green {command}: PYWATS_GREEN_DNS_TTL='soon' does not fit: could not "
-        "convert string to float: 'soon'\n"
+        f"python -m pywats_green {command}: PYWATS_GREEN_DNS_TTL='soon' does not fit: it must be "
+        "a number of seconds\n"
     )
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("--version",), ("queue", "list", "--help"), ("completion", "bash")]
+)
+def test_a_bad_variable_does_not_keep_the_help_from_anybody(cli, words):
+    result = cli(*words, PYWATS_GREEN_DNS_TTL="soon")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout
 
 
 def test_a_bad_variable_in_a_program_is_one_error():
@@ -216,6 +242,35 @@ def test_tables_fit(width, lines):
     stream = io.StringIO()
     print_table(Console(file=stream, width=width), COLUMNS, ROWS)
     assert stream.getvalue().splitlines() == lines
+
+
+def test_columns_are_dropped_where_there_is_no_room():
+    columns = (
+        Column("id"), Column("size", dropped=2), Column("age", dropped=1), Column("why", wraps=True)
+    )  # fmt: skip
+    rows = [("f758a5fd", "148 B", "46 s", "")]
+
+    def lines(width: int, why: str) -> list[str]:
+        stream = io.StringIO()
+        print_table(Console(file=stream, width=width), columns, [(*rows[0][:3], why)])
+        return stream.getvalue().splitlines()
+
+    assert lines(40, "refused") == [
+        "id        size   age   why",
+        "f758a5fd  148 B  46 s  refused",
+    ]
+    assert lines(22, "")[0] == "id        size   age"
+    assert lines(24, "refused")[0] == "id        size   why"
+    assert lines(18, "refused")[0] == "id        why"
+    assert lines(16, "refused")[0] == "id    f758a5fd"
+
+
+def test_no_part_of_a_long_word_is_lost():
+    stream = io.StringIO()
+    long = "opentelemetry-instrumentation-httpx"
+    columns = (Column(""), Column("", wraps=True))
+    print_table(Console(file=stream, width=34), columns, [("id", long)])
+    assert "".join(stream.getvalue().split()) == "id" + long
 
 
 def test_own_server():

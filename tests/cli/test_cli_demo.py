@@ -111,7 +111,7 @@ def test_half_a_pair(demo, name):
 
 def test_switched_off(cli):
     result = cli("demo", PYWATS_GREEN_DISABLE="1")
-    assert (result.returncode, result.stdout) == (2, "")
+    assert (result.returncode, result.stdout) == (3, "")
     assert result.stderr.count("\n") == 1
     assert "PYWATS_GREEN_DISABLE" in result.stderr
 

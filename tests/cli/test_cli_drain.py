@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 from commandline import COMMAND, TIMEOUT, Completed, environment
+from typed import present
 from waiting import until
 
 from pywats_green.__main__ import main
@@ -170,6 +171,8 @@ def test_any_2xx_by_the_environment(drain, queue, server):
         ({URL: "wats.example"}, f"{URL} is not a URL"),
         ({URL: "http://"}, f"{URL} is not a URL"),
         ({URL: "http://[::1"}, f"{URL} is not a URL"),
+        ({URL: "http://host:99999"}, f"{URL} is not a URL"),
+        ({URL: "http://host:x"}, f"{URL} is not a URL"),
         ({URL: "http://host:65536"}, f"{URL} is not a URL"),
     ],
 )
@@ -331,7 +334,7 @@ def test_who_reads_that_it_watches_may_end_it(server, queue, monkeypatch, capsys
 @posix
 def test_a_status_page_beside_it(server, queue):
     with started(server, queue.path, "--watch", "--status", "127.0.0.1:0") as process:
-        line = next(line for line in process.stderr if line.startswith("status page: "))
+        line = next(line for line in present(process.stderr) if line.startswith("status page: "))
         url = line.removeprefix("status page: ").strip()
         assert requests.get(f"{url}healthz", timeout=TIMEOUT).text == "ok\n"
         found = requests.get(f"{url}status.json", timeout=TIMEOUT).json()
@@ -424,3 +427,30 @@ def test_what_was_sent_and_could_not_be_removed_remains(queue, server, monkeypat
     status = main(["drain", str(queue.path), "--watch", "--json"])
     summary = json.loads(capsys.readouterr().out)
     assert (summary["submitted"], summary["remaining"], status) == (1, 1, 1)
+
+
+@posix
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_it_goes_on_when_nobody_reads_what_it_says(server, queue, is_terminal):
+    """As when a connection breaks off, and the program ignores SIGHUP."""
+    import pty
+
+    ours, theirs = pty.openpty() if is_terminal else os.pipe()
+    with subprocess.Popen(
+        [*COMMAND, "drain", str(queue.path), "--json", "--watch"],
+        stdout=subprocess.PIPE, stderr=theirs, text=True, start_new_session=True,
+        env=environment(**{URL: server.url, TOKEN: server.token, "TERM": "xterm"}),
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        seen = b""
+        while (b"drain" if is_terminal else b"watching") not in seen:
+            seen += os.read(ours, 10_000)
+        os.close(ours)
+        server.fail(SUBMIT, status=400, times=1)
+        for number in range(3):
+            queue.put(report(number))
+        until(lambda: len(server.reports()) == 2)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=TIMEOUT)
+    summary = json.loads(out)
+    assert (process.returncode, summary["submitted"], summary["quarantined"]) == (1, 2, 1)

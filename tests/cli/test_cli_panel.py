@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+from typing import Any
 
 import pytest
 from commandline import COMMAND, TIMEOUT, environment
@@ -15,7 +16,7 @@ from pywats_green import QueueFolderError, QueueProcessor
 from pywats_green.cli.queue.panel import panel_of, render
 from pywats_green.queue.folder.queue import FolderQueue
 
-STATS = {
+STATS: dict[str, Any] = {
     "depth": 1234, "oldest_age": 130.0, "in_flight": 20, "rate": 12.34, "paused": None,
     "submitted": 5678, "retried": 9, "quarantined": 2, "released": 0, "closings": 0, "probes": 0,
     "reopenings": 0,
@@ -26,7 +27,8 @@ LIMIT = {"used": 312, "limit": 500, "seconds": 60.0}
 def shown(width: int, limits=(LIMIT,), **changes) -> str:
     stream = io.StringIO()
     console = Console(file=stream, width=width, markup=False)
-    console.print(render({**STATS, **changes}, limits, narrow=width < 60))
+    stats: Any = {**STATS, **changes}
+    console.print(render(stats, limits, narrow=width < 60))
     assert max(map(len, stream.getvalue().splitlines())) <= width
     return stream.getvalue()
 

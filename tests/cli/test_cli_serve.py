@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from commandline import COMMAND, TIMEOUT, environment
 from pywats import pyWATS
+from typed import present
 
 from pywats_green import Settings
 
@@ -57,7 +58,7 @@ def test_serves_until_a_signal(number, env):
         url = process.stdout.readline().removeprefix("url: ").strip()
         token = process.stdout.readline().removeprefix("token: ").strip()
         with pyWATS(base_url=url, token=token) as api:
-            assert api.product.get_product("PN-00001").part_number == "PN-00001"
+            assert present(api.product.get_product("PN-00001")).part_number == "PN-00001"
         process.send_signal(number)
         out, err = process.communicate(timeout=TIMEOUT)
     assert (out, err, process.returncode) == ("", "", 0)

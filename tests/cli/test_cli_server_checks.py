@@ -179,6 +179,28 @@ def test_an_answer_without_a_date():
     assert checks._clock({"date": "yesterday"}, 0.0, 0.0).status == "ok"
 
 
+@pytest.mark.parametrize("body", ["<!DOCTYPE html>login", "25.1\x1b[2J", "9" * 1000, None, 25, ""])
+def test_what_is_no_version_is_not_shown(rows, server: WatsServer, monkeypatch, body):
+    def answers(api, requests):
+        answer = ask(api, requests)
+        for each in answer:
+            each.data = body
+        return answer
+
+    ask = checks.get_many
+    monkeypatch.setattr(checks, "get_many", answers)
+    status, found = rows(server.url, server.token)
+    assert status == 1
+    assert "server-version" not in found
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 80 + ".example", "h\udcff"])
+def test_a_name_that_none_can_have(rows, host):
+    status, found = rows(f"http://{host}", "token")
+    assert status == 4
+    assert found["server-reached"][0] == "fail"
+
+
 def test_a_date_without_a_zone():
     row = checks._clock({"date": "Thu, 01 Jan 1970 00:01:30 -0000"}, 0.5, 0.5)
     assert "90 s ahead of" in row.finding

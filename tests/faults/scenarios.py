@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterable, Iterator
 from functools import reduce
 from typing import Literal, NamedTuple
@@ -10,7 +9,7 @@ from typing import Literal, NamedTuple
 from parity.scripted import WHOLE_ANSWERS
 from transport.servers import reply
 
-from faults.answers import BODY, BROKEN, CHUNKED, GZIPPED, STRICTER, WHOLE, deflated, head
+from faults.answers import BODY, BROKEN, CHUNKED, GZIPPED, STRICTER, WHOLE, deflated, gzipped, head
 
 TARGET = "/x"
 
@@ -155,7 +154,7 @@ STATUS_LINES = {
 
 
 def _gzipped(body: bytes, _: int) -> bytes:
-    return gzip.compress(body, mtime=0)
+    return gzipped(body)
 
 
 ENCODINGS = {
@@ -166,7 +165,7 @@ ENCODINGS = {
         ("gzip cut in the middle", "gzip", GZIPPED[:30]),
         ("gzip of one byte", "gzip", GZIPPED[:1]),
         ("gzip with a wrong checksum", "gzip", GZIPPED[:-8] + bytes(8)),
-        ("gzip in two members", "gzip", GZIPPED + gzip.compress(b"[1]", mtime=0)),
+        ("gzip in two members", "gzip", GZIPPED + gzipped(b"[1]")),
         ("gzip, the second member cut", "gzip", GZIPPED + GZIPPED[:-8]),
         ("gzip and more", "gzip", GZIPPED + b"more"),
         ("gzip and zeros", "gzip", GZIPPED + bytes(8)),

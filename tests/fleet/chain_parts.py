@@ -6,6 +6,7 @@ python tests/fleet/chain_parts.py drain FOLDER SERVER TOKEN
 """
 
 import sys
+from collections.abc import Callable
 
 import gevent
 
@@ -34,4 +35,5 @@ def drain(folder: str, server: str, token: str) -> None:
 
 
 if __name__ == "__main__":
-    {"station": station, "hub": hub, "drain": drain}[sys.argv[1]](*sys.argv[2:])
+    parts: dict[str, Callable[..., None]] = {"station": station, "hub": hub, "drain": drain}
+    parts[sys.argv[1]](*sys.argv[2:])

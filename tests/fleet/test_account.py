@@ -6,8 +6,10 @@ import subprocess
 import sys
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from typed import private
 
 from fleet.engine import Engine
 from pywats_green.fleet.account import Account
@@ -181,7 +183,7 @@ def test_a_call_that_comes_while_an_account_leaves_is_served(two: _Two) -> None:
     account.supersede()
     run = Link.run
 
-    def run_slowly(*args: object) -> object:
+    def run_slowly(*args: Any) -> Any:
         two.idle.waiting = 1
         account.ask()
         return run(*args)
@@ -205,7 +207,7 @@ def test_a_superseded_account_takes_no_part_until_it_is_used(two: _Two) -> None:
     two.now += 61.0
     for _ in range(2):
         two.idle.exchange()
-    assert account.is_dormant
+    assert private(account).is_dormant
     assert account.due_in() == math.inf
     assert two.idle.take(1) == 0
     two.busy.exchange()

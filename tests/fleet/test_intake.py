@@ -15,6 +15,7 @@ import pytest
 import requests
 import trustme
 from gevent.event import Event
+from typed import present
 
 import pywats_green
 from pywats_green import FolderQueue, InvalidArgumentError, Pool, QueueProcessor, wsgi
@@ -419,7 +420,7 @@ def test_a_conflict_is_quarantined_at_the_station(hub: Hub, tmp_path: Path) -> N
     station.put(report(1))
     assert QueueProcessor(station, hub.client()).drain().quarantined == 1
     [item] = station.list("quarantined")
-    assert "different report under this id" in item.last_error
+    assert "different report under this id" in present(item.last_error)
 
 
 def test_a_hub_that_is_full_or_away_costs_no_report(tmp_path: Path) -> None:
@@ -430,11 +431,11 @@ def test_a_hub_that_is_full_or_away_costs_no_report(tmp_path: Path) -> None:
     client = hub.client()
     summary = QueueProcessor(station, client, give_up_after=0.05).drain()
     assert (summary.submitted, summary.quarantined, summary.remaining) == (0, 0, 1)
-    assert "503" in summary.paused_reason
+    assert "503" in present(summary.paused_reason)
     hub.close()
     summary = QueueProcessor(station, client, give_up_after=0.05).drain()
     assert (summary.submitted, summary.quarantined, summary.remaining) == (0, 0, 1)
-    assert "unreachable" in summary.paused_reason
+    assert "unreachable" in present(summary.paused_reason)
 
 
 def test_an_answer_of_somebody_else_is_no_receipt(server: WatsServer) -> None:
@@ -610,7 +611,12 @@ def test_who_has_to_wait_too_long_for_receipts_is_put_off(
 ) -> None:
     monkeypatch.setattr(receipts, "_BUSY", 0.05)
     held = threading.Event()
-    holder = gevent.spawn(hub.intake._receipts._run, lambda: held.wait(30) and [])
+
+    def hold() -> list[tuple[bytes]]:
+        held.wait(30)
+        return []
+
+    holder = gevent.spawn(hub.intake._receipts._run, hold)
     gevent.idle()
     assert hub.post(report(1)).status_code == 503
     held.set()

@@ -14,6 +14,7 @@ from gevent.server import StreamServer
 from gevent.socket import create_connection
 from pywats import pyWATS
 from pywats.core.throttle import RateLimiter, configure_throttling
+from typed import present, private
 from waiting import until
 
 from fleet.conftest import LIMIT
@@ -133,7 +134,7 @@ def test_a_killed_waiter_holds_nothing(joined: Engine) -> None:
     gevent.killall(killed)
     calls = [gevent.spawn(admission.admit, client) for _ in range(2)]
     gevent.joinall(calls, raise_error=True)
-    assert [each.value.window is not None for each in calls] == [True, True]
+    assert [present(each.value).window is not None for each in calls] == [True, True]
 
 
 class _KillsOnce:
@@ -153,7 +154,7 @@ class _KillsOnce:
 
 def test_a_call_killed_while_it_takes_a_slot_holds_none(joined: Engine) -> None:
     limiter = RateLimiter(1, 600.0)
-    limiter._lock = _KillsOnce()
+    private(limiter)._lock = _KillsOnce()
     client: Any = types.SimpleNamespace(
         _rate_limiter=limiter, base_url="http://127.0.0.1:2", _headers={"Authorization": "x"}
     )

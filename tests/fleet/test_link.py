@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import gevent.socket
 import pytest
@@ -43,7 +44,7 @@ def test_a_half_open_socket_is_closed(
     connecting = Event()
     connect = gevent.socket.socket.connect
 
-    def connect_seen(self: socket.socket, address: object) -> None:
+    def connect_seen(self: socket.socket, address: Any) -> None:
         sockets.append(self)
         connecting.set()
         connect(self, address)

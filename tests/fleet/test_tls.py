@@ -15,6 +15,7 @@ from gevent.server import StreamServer
 from gevent.socket import create_connection
 from pywats import pyWATS
 from pywats.core.throttle import configure_throttling
+from typed import present
 from waiting import BOUND, until
 
 from fleet.engine import Engine, binary
@@ -81,7 +82,7 @@ def open_door(secured: Engine, tmp_path: Path) -> Iterator[Callable[[str], _Door
         door = StreamServer(("127.0.0.1", 0), handle, ssl_context=context)
         door.start()
         doors.append(door)
-        return _Door(door.server_port, trusted)
+        return _Door(present(door.server_port), trusted)
 
     yield open_one
     for door in doors:

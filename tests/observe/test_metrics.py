@@ -12,6 +12,7 @@ from pywats import pyWATS
 from pywats.core.client import HttpClient
 from pywats.core.exceptions import PyWATSError
 from pywats.core.metrics import MetricsCollector
+from typed import private
 
 import pywats_green
 from pywats_green import FolderQueue, Pool, QueueProcessor, events, metrics_collector
@@ -58,7 +59,7 @@ def test_it_stands_beside_upstreams(server: WatsServer):
     upstreams = MetricsCollector()
     upstreams.registry.register(metrics_collector())
     with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as api:
-        api._http_client._metrics_collector = upstreams
+        private(api)._http_client._metrics_collector = upstreams
         api.product.get_product("PN-00001")
     found = families_of(upstreams.registry)
     assert [sample.value for sample in found["pywats_green_requests"].samples] == [1]

@@ -67,7 +67,7 @@ def ids_sent(server: WatsServer) -> list[tuple[str, str]]:
         sent = dict(request.headers).get("traceparent", "")
         match = re.fullmatch(r"00-([0-9a-f]{32})-([0-9a-f]{16})-0[13]", sent)
         assert match, request
-        found.append(match.groups())
+        found.append((match[1], match[2]))
     return found
 
 
@@ -388,7 +388,7 @@ def test_a_call_without_a_correlation_id(records, server: WatsServer):
 def test_a_record_is_made_inside_its_span(records, spans, api: pyWATS):
     seen = []
     handler = logging.Handler()
-    handler.emit = lambda _: seen.append(trace.get_current_span().get_span_context().span_id)  # type: ignore[method-assign]
+    handler.emit = lambda _: seen.append(trace.get_current_span().get_span_context().span_id)  # type: ignore[method-assign, assignment]
     logger = logging.getLogger("pywats_green.calls")
     logger.addHandler(handler)
     try:

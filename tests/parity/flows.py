@@ -19,6 +19,7 @@ from pywats.core.pagination import Paginator, paginate, paginate_all
 from pywats.core.parallel import parallel_execute
 from pywats.core.retry import RetryConfig
 from pywats.domains.product import ProductRevision
+from typed import private
 
 from parity.control import Control
 from parity.outcome import outcome_of
@@ -26,7 +27,7 @@ from parity.outcome import outcome_of
 try:
     from pywats.domains.software.manifest import PackageManifest
 except ImportError:  # not in 0.5.0b6
-    PackageManifest = None
+    PackageManifest = None  # type: ignore[misc, assignment]
 
 PART = ("PN-00001", "A")
 UNIT = ("SN-00001", "PN-00001")
@@ -55,7 +56,8 @@ class Setting:
 def box_build_by_hand(setting: Setting) -> Any:
     with setting.client() as api:
         template = api.product.get_box_build_template(*PART)
-        seen = [template.add_subunit("PN-00002", "A", quantity=2, item_number="1") is template]
+        seen: list[object] = []
+        seen.append(template.add_subunit("PN-00002", "A", quantity=2, item_number="1") is template)
         seen.append(template.add_subunit("PN-00003", "A").set_quantity("PN-00003", "A", 5))
         seen += [template.has_pending_changes, template.parent_part_number, len(template.subunits)]
         seen += [template.save() is template, template.has_pending_changes]
@@ -146,10 +148,11 @@ def closed_and_used_again(setting: Setting) -> Any:
 
 def what_a_client_says(setting: Setting) -> Any:
     with setting.client() as api:
+        client = private(api)._http_client
         return [
             repr(api), api.base_url, api.timeout, str(api.error_mode), api.test_connection(),
             api.get_version(), api.station, api.retry_config.enabled,
-            api._http_client.base_url, api._http_client.timeout, api._http_client.cache_enabled,
+            client.base_url, client.timeout, client.cache_enabled,
         ]  # fmt: skip
 
 
@@ -171,7 +174,7 @@ def password_in_the_base_url(setting: Setting) -> Any:
 def changed_timeout(setting: Setting) -> Any:
     with setting.client(sync_config=SyncConfig(timeout=None), timeout=1.0) as api:
         api.get_version()
-        api._http_client.timeout = 0.2
+        private(api)._http_client.timeout = 0.2
         setting.control.send("fail", route="*", mode="delay", delay=0.5)
         return outcome_of(lambda: api.product.get_product("PN-00001"))[1]
 
@@ -179,12 +182,12 @@ def changed_timeout(setting: Setting) -> Any:
 def timeout_set_on_the_client(setting: Setting) -> Any:
     with setting.client() as api:
         api.timeout = 7
-        return [api.timeout, api._http_client.timeout, api._sync_config.timeout]
+        return [api.timeout, private(api)._http_client.timeout, private(api)._sync_config.timeout]
 
 
 def service_properties(setting: Setting) -> Any:
     with setting.client() as api:
-        process = api.process
+        process = private(api.process)
         before = [process.cache_stats, process.last_refresh, process.cache_ttl]
         process.get_processes()
         process.refresh_interval = 10
@@ -194,7 +197,7 @@ def service_properties(setting: Setting) -> Any:
 
 def cache_of_the_client(setting: Setting) -> Any:
     with setting.client() as api:
-        client, run = api._http_client, pywats_module._run_sync
+        client, run = private(api)._http_client, private(pywats_module)._run_sync
         read = api.product.get_product
         seen = [run(client.get("/api/Product/PN-00001")) for _ in range(2)]
         read("PN-00002")
@@ -209,7 +212,7 @@ def cache_of_the_client(setting: Setting) -> Any:
 def size_of_the_cache(setting: Setting) -> Any:
     with setting.client() as api:
         api.product.get_product("PN-00001")
-        return [api._http_client.cache.size, api._http_client.cache_enabled]
+        return [private(api)._http_client.cache.size, private(api)._http_client.cache_enabled]
 
 
 def caches_of_a_short_life(setting: Setting) -> Any:
@@ -219,9 +222,9 @@ def caches_of_a_short_life(setting: Setting) -> Any:
 
 def traces(setting: Setting) -> Any:
     with setting.client(enable_cache=False) as api:
-        client = api._http_client
+        client = private(api)._http_client
 
-        async def traced() -> list[dict[str, Any]]:
+        async def traced() -> Any:
             async with client.capture_traces() as found:
                 await client.get("/api/Product/PN-00001", params={"a": [1], "b": None})
                 await client.post("/api/Report/WSXF", data="<x/>")
@@ -229,7 +232,7 @@ def traces(setting: Setting) -> Any:
             await client.get("/api/App/Version")
             return found
 
-        return pywats_module._run_sync(traced())
+        return private(pywats_module)._run_sync(traced())
 
 
 def traces_of_the_plain_client(setting: Setting) -> Any:
@@ -254,23 +257,27 @@ def log_of_a_retry(setting: Setting) -> Any:
 
 def correlation_ids(setting: Setting) -> Any:
     with setting.client() as api:
-        client, seen = api._http_client, []
+        client, seen = private(api)._http_client, []
         original = client._execute_request
 
         async def spied(*args: Any, **kwargs: Any) -> Any:
-            seen.append(pywats_module.correlation_id_var.get())
+            seen.append(private(pywats_module).correlation_id_var.get())
             return await original(*args, **kwargs)
 
         client._execute_request = spied
         api.product.get_product("PN-00001")
         api.product.get_product("PN-00002")
         api.process.get_processes()
-        return [[len(i) for i in seen], len(set(seen)), pywats_module.correlation_id_var.get()]
+        return [
+            [len(i) for i in seen],
+            len(set(seen)),
+            private(pywats_module).correlation_id_var.get(),
+        ]
 
 
 def without_correlation_ids(setting: Setting) -> Any:
     with setting.client(sync_config=SyncConfig(correlation_id_enabled=False)) as api:
-        return [api.get_version(), pywats_module.correlation_id_var.get()]
+        return [api.get_version(), private(pywats_module).correlation_id_var.get()]
 
 
 def install_a_package(setting: Setting) -> Any:
@@ -279,7 +286,7 @@ def install_a_package(setting: Setting) -> Any:
     from pywats.domains.software.installer import PackageInstaller
 
     with setting.client() as api:
-        service = api.software._async
+        service = private(api.software)._async
         service._manifest = PackageManifest(setting.folder / "manifest.json")
         service._installer = PackageInstaller(service._repository, service._manifest)
         turned: list[Any] = []
@@ -328,11 +335,11 @@ def foreign_errors_pass_through(setting: Setting) -> Any:
         async def raising(*_: Any, **__: Any) -> Any:
             raise Odd("as it is")
 
-        api._http_client._execute_request = raising
+        private(api)._http_client._execute_request = raising
         try:
             api.product.get_product("PN-00001")
         except Odd as odd:
-            return [str(odd), api._http_client._circuit_breaker._failure_count]
+            return [str(odd), private(api)._http_client._circuit_breaker._failure_count]
         raise PyWATSError("swallowed")
 
 

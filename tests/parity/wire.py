@@ -12,6 +12,7 @@ import pywats.pywats as pywats_module
 from pywats import pyWATS
 from pywats.core.client import HttpClient
 from pywats.core.retry import RetryConfig
+from typed import private
 
 from parity import determinism
 from parity.control import Control
@@ -86,10 +87,12 @@ class _PyWats(_Client):
         self._api = pyWATS(base_url=base, **options)
 
     def call(self, step: Step) -> Any:
-        method = getattr(self._api._http_client, step.verb)
+        method = getattr(private(self._api)._http_client, step.verb)
         arguments = copy.deepcopy(step.arguments)
-        run = pywats_module._run_sync
-        return run(method(step.endpoint, **arguments), timeout=self._api._sync_config.timeout)
+        run = private(pywats_module)._run_sync
+        return run(
+            method(step.endpoint, **arguments), timeout=private(self._api)._sync_config.timeout
+        )
 
     def close(self) -> None:
         self._api.close()

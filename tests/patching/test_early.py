@@ -40,12 +40,12 @@ executor.shutdown()
 @pytest.mark.parametrize(
     ("source", "printed"), [(UNUSED, "4 result\n"), (USED, "True True\n")], ids=["unused", "used"]
 )
-def test_an_executor_made_before(run_python, source, printed) -> None:  # type: ignore[no-untyped-def]
+def test_an_executor_made_before(run_python, source, printed) -> None:
     done = run_python(source)
     assert (done.stdout, done.returncode) == (printed, 0), done.stderr
 
 
-def test_https_of_what_was_imported_before(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_https_of_what_was_imported_before(run_python) -> None:
     """Without our help, requests ends in a RecursionError."""
     with WatsServer(tls=True) as server:
         assert server.ca_file is not None
@@ -111,7 +111,7 @@ LOOPS = {"runs": INSIDE_A_LOOP, "made": MADE_BEFORE, "in a thread": IN_A_THREAD}
 
 
 @pytest.mark.parametrize("source", LOOPS.values(), ids=LOOPS)
-def test_an_event_loop_from_before(run_python, source) -> None:  # type: ignore[no-untyped-def]
+def test_an_event_loop_from_before(run_python, source) -> None:
     if sys.platform == "win32" and source is INSIDE_A_LOOP:
         pytest.skip("refused there: the loop is no selector loop")
     done = run_python(source, warnings="default")
@@ -119,7 +119,7 @@ def test_an_event_loop_from_before(run_python, source) -> None:  # type: ignore[
 
 
 @pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not installed")
-def test_a_running_loop_that_cannot_wait_for_greenlets_is_refused(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_a_running_loop_that_cannot_wait_for_greenlets_is_refused(run_python) -> None:
     done = run_python(
         "import asyncio, uvloop\n"
         "async def main():\n"
@@ -136,7 +136,7 @@ def test_a_running_loop_that_cannot_wait_for_greenlets_is_refused(run_python) ->
     assert patched == "False"
 
 
-def test_a_worker_of_gthread_is_refused(run_python) -> None:  # type: ignore[no-untyped-def]
+def test_a_worker_of_gthread_is_refused(run_python) -> None:
     """tests/works_with has the real one."""
     done = run_python(
         "__name__ = 'gunicorn.workers.gthread'\n"

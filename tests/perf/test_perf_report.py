@@ -43,10 +43,11 @@ def figure(name: str, values: list[float], unit: str = "", note: str = "") -> di
 
 
 def raw() -> dict[str, Any]:
-    sequential = ("sequential", "get_product, 0 ms", {})
-    hit, hits = ("cache hit", "product plain", {}), ("cache at once", "hits", {})
-    revisions = ("cache hit", "product with two revisions", {})
-    cold, ideal = ("cache at once", "cold", {}), ("ideal", AT_20_MS, {})
+    plain: dict[str, Any] = {}
+    sequential = ("sequential", "get_product, 0 ms", plain)
+    hit, hits = ("cache hit", "product plain", plain), ("cache at once", "hits", plain)
+    revisions = ("cache hit", "product with two revisions", plain)
+    cold, ideal = ("cache at once", "cold", plain), ("ideal", AT_20_MS, plain)
     late = ("concurrent", "1 at a time, 200 ms", {"concurrency": 1, "latency_ms": 200})
     return {
         "benchmarks": [

@@ -31,7 +31,7 @@ class Fake:
 
 
 def players(turns: list[str], **others: Any) -> list[Player]:
-    fakes = [Fake("a", turns), Fake("b", turns, **others)]
+    fakes: list[Any] = [Fake("a", turns), Fake("b", turns, **others)]
     return [Player(fake.name, fake, "some", 10) for fake in fakes]
 
 
@@ -44,7 +44,8 @@ def test_they_take_turns_and_every_other_round_backwards() -> None:
 
 def test_the_first_wave_is_not_the_first_thing_played() -> None:
     turns: list[str] = []
-    crowd = [Player("a", Fake("a", turns), "some", 1000)]
+    fake: Any = Fake("a", turns)
+    crowd = [Player("a", fake, "some", 1000)]
     take_turns(Cell("g", "c", {}), crowd, rounds=1, seconds=0)
     assert turns == ["a50", "a1000", "a1000"]
 
@@ -71,7 +72,8 @@ def test_a_budget_takes_rounds_away_but_not_the_last_three(budget: float, rounds
 
 
 def test_who_is_absent_is_noted() -> None:
-    absent = Player("c", Fake("c", []), "none", 1)
+    fake: Any = Fake("c", [])
+    absent = Player("c", fake, "none", 1)
     cell = take_turns(Cell("g", "c", {}), [*players([]), absent], rounds=2, seconds=0.1)
     assert cell.absent == {"c": "no such transport"}
     assert set(cell.laps) == {"a", "b"}
@@ -88,7 +90,9 @@ class FakeBenchmark:
     """The part of pytest-benchmark's fixture that a replay uses."""
 
     def __init__(self, tape: Tape) -> None:
-        self.tape, self.extra_info, self.data, self.group = tape, {}, [], ""
+        self.tape, self.group = tape, ""
+        self.extra_info: dict[str, Any] = {}
+        self.data: list[float] = []
 
     def pedantic(self, target: Any, rounds: int) -> None:
         for _ in range(rounds):

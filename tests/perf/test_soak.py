@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from soak.calls import REPORTS, Calls, Mixed
@@ -136,6 +137,6 @@ def test_the_plot(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_was_lost_is_a_problem(changes: dict[str, object], problem: str) -> None:
+def test_what_was_lost_is_a_problem(changes: dict[str, Any], problem: str) -> None:
     soak = Soak("make soak", MIXED, OUTAGE, KILLED)._replace(**changes)
     assert soak.problems() == [problem]

@@ -51,7 +51,7 @@ def test_none(progress, capsys):
 
 @pytest.mark.parametrize("progress", ["bar", 1, object()])
 def test_anything_else_is_refused_before_a_call_is_made(progress):
-    called = []
+    called: list[object] = []
     with pytest.raises(ArgumentTypeError, match="a tqdm bar or a rich Progress, not "):
         Pool(2).map_results(called.append, ITEMS, progress=progress)
     assert called == []
@@ -90,3 +90,13 @@ def test_what_is_done_at_the_first_draw_has_a_rate_too():
     now[0] = 2.0
     bar(5, 5)
     assert "2.5/s" in stream.getvalue()
+
+
+def test_at_the_end_the_rate_is_that_of_all():
+    now = [0.0]
+    stream = Terminal()
+    bar = Bar("sent", stream, lambda: now[0])
+    for second, completed in [(4.0, 4), (5.0, 104), (6.0, 300)]:  # the first took longer
+        now[0] = second
+        bar(completed, 300)
+    assert stream.getvalue().rindex(" 50.0/s") > stream.getvalue().rindex("104/300")

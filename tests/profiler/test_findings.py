@@ -10,6 +10,7 @@ import pytest
 from pywats import pyWATS
 from pywats.core.client import HttpClient
 from pywats.domains.product.models import ProductRevision
+from typed import all_present, present
 
 import pywats_green
 from pywats_green import Pool, batching, get_many
@@ -215,7 +216,7 @@ def test_the_pages_of_a_list_are_no_finding(api: pyWATS, server: WatsServer) -> 
 
 
 def test_writes_one_by_one(api: pyWATS) -> None:
-    products = [api.product.get_product(key) for key in KEYS[:6]]
+    products = all_present(api.product.get_product(key) for key in KEYS[:6])
     with profile_queries() as profile:
         for product in products:
             api.product.update_product(product)
@@ -261,7 +262,7 @@ def test_from_two_places_both_are_named(api: pyWATS) -> None:
 
 def test_a_write_in_between_makes_it_another_question(api: pyWATS) -> None:
     with profile_queries() as profile:
-        product = api.product.get_product("PN-00001")
+        product = present(api.product.get_product("PN-00001"))
         api.product.update_product(product)
         api.product.get_product("PN-00001")
     assert profile.findings == []

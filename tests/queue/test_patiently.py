@@ -36,7 +36,8 @@ def test_what_is_held_for_a_moment_is_tried_again(number: int) -> None:
 
 
 def test_it_gives_up_after_two_seconds() -> None:
-    operation, slept = Held(1000), []
+    operation = Held(1000)
+    slept: list[float] = []
     with pytest.raises(PermissionError):
         patiently(operation, slept.append)
     assert sum(slept) == pytest.approx(2.0)
@@ -45,7 +46,8 @@ def test_it_gives_up_after_two_seconds() -> None:
 
 @pytest.mark.parametrize("number", [errno.ENOENT, errno.ENOSPC, errno.EEXIST, errno.EIO])
 def test_other_errors_are_raised_at_once(number: int) -> None:
-    operation, slept = Held(1, number), []
+    operation = Held(1, number)
+    slept: list[float] = []
     with pytest.raises(OSError, match="held"):
         patiently(operation, slept.append)
     assert (operation.tries, slept) == (1, [])

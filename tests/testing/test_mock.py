@@ -1,6 +1,7 @@
 """`mock_wats`: the server's routes without a process, for every kind of client."""
 
 import asyncio
+from typing import Any
 
 import gevent
 import httpx
@@ -10,6 +11,7 @@ from pywats.core.client import HttpClient
 from pywats.core.exceptions import NotFoundError, PyWATSError, ServerError
 from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 from pywats.core.retry import RetryConfig
+from typed import present
 
 from pywats_green import Pool
 from pywats_green.testing import MockWats, WatsServer, mock_wats
@@ -21,10 +23,10 @@ def client(wats: MockWats, **options) -> pyWATS:
 
 def test_a_green_client_reads_and_writes():
     with mock_wats() as wats, client(wats) as api:
-        product = api.product.get_product("PN-00007")
+        product = present(api.product.get_product("PN-00007"))
         product.description = "changed"
         api.product.update_product(product)
-        assert api.product.get_product("PN-00007").description == "changed"
+        assert present(api.product.get_product("PN-00007")).description == "changed"
         with pytest.raises(NotFoundError):
             api.product.get_product("PN-X")
         assert wats.stats()["requests"]["GET /api/Product/{partNumber}"] == 3
@@ -42,8 +44,8 @@ def test_it_answers_the_url_of_the_code_under_test_and_no_other(server: WatsServ
         client(wats) as api,
         pyWATS(base_url=server.url, token=server.token) as other,
     ):
-        assert api.product.get_product("PN-00001").part_number == "PN-00001"
-        assert other.product.get_product("PN-00001").part_number == "PN-00001"
+        assert present(api.product.get_product("PN-00001")).part_number == "PN-00001"
+        assert present(other.product.get_product("PN-00001")).part_number == "PN-00001"
         assert wats.stats()["total"] == server.stats()["total"] == 1
 
 
@@ -60,7 +62,7 @@ def test_blocks_nest_and_leave_nothing_behind():
 def test_upstreams_other_clients_meet_it_too():
     async def read(wats: MockWats) -> str:
         async with AsyncWATS(base_url=wats.url, token=wats.token) as api:
-            return (await api.product.get_product("PN-00002")).part_number
+            return present(await api.product.get_product("PN-00002")).part_number
 
     with mock_wats(latency=0.001) as wats:
         assert asyncio.run(read(wats)) == "PN-00002"
@@ -79,7 +81,7 @@ def test_faults_of_a_connection(mode: str):
 
 
 def test_a_planted_status_and_a_hang():
-    options = {"retry_config": RetryConfig(enabled=False), "timeout": 0.05}
+    options: dict[str, Any] = {"retry_config": RetryConfig(enabled=False), "timeout": 0.05}
     with mock_wats() as wats:
         http = HttpClient(wats.url, wats.token, enable_cache=False, **options)
         wats.fail("GET /api/Product", status=500)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from platforms import PATIENCE
+from typed import present
 
 from pywats_green.testing import WatsServer
 
@@ -255,7 +256,7 @@ def test_the_rate_limit_window_slides(wats: WatsServer) -> None:
 
 def test_tls_is_verified_with_its_own_authority() -> None:
     with WatsServer(tls=True) as server:
-        assert server.ca_file is not None
+        authority = Path(present(server.ca_file))
         assert server.url.startswith("https://")
         port = int(server.url.rpartition(":")[2])
         with (
@@ -266,7 +267,7 @@ def test_tls_is_verified_with_its_own_authority() -> None:
             pytest.raises(ssl.SSLCertVerificationError),
         ):
             untrusting.do_handshake()
-        context = ssl.create_default_context(cafile=server.ca_file)
+        context = ssl.create_default_context(cafile=authority)
         with (
             socket.create_connection(("127.0.0.1", port), 20) as plain,
             context.wrap_socket(plain, server_hostname="127.0.0.1") as secure,
@@ -275,9 +276,8 @@ def test_tls_is_verified_with_its_own_authority() -> None:
             secure.sendall(head.encode())
             assert secure.recv(4096).startswith(b"HTTP/1.1 200")
         assert server.stats()["total"] == 1
-        folder = Path(server.ca_file).parent
     assert server.ca_file is None
-    assert not folder.exists()
+    assert not authority.parent.exists()
 
 
 def test_tls_without_trustme_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

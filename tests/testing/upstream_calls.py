@@ -26,6 +26,7 @@ from pywats.domains.product.models import BomItem, PublicBom, PublicBomComponent
 from pywats.domains.production.models import ProductionBatch, Unit
 from pywats.domains.report.models import WATSFilter
 from pywats.domains.rootcause.enums import TicketStatus, TicketView
+from typed import present, private
 
 DOMAINS = (
     "product",
@@ -337,11 +338,14 @@ def _submit(api: pyWATS) -> Any:
     root = report.get_root_sequence_call()
     root.add_numeric_step(name="volt", value=5.0, unit="V", low_limit=4, high_limit=6)
     report.add_misc_info("d", "v")
-    number = api.report.submit(report)
+    number = present(api.report.submit(report))
     stored = api.report.get_report(number)
+    assert stored is not None
     assert stored.model_dump(mode="json") == report.model_dump(mode="json")
     repair = api.report.create_uur_report(report, operator="op")
-    assert api.report.get_report(api.report.submit(repair)).id == repair.id
+    again = api.report.get_report(present(api.report.submit(repair)))
+    assert again is not None
+    assert again.id == repair.id
     return number
 
 
@@ -631,7 +635,7 @@ def main(url: str, token: str) -> dict[str, Any]:
     assert "pywats_green" not in sys.modules
     api = pyWATS(base_url=url, token=token, enable_cache=False)
     # Upstream's blocking facade cannot start this clean-up task; the lookups work without it.
-    api.process._async._cache_started = True
+    private(api.process)._async._cache_started = True
     errors: dict[str, str] = {}
     empty: list[str] = []
     missing: list[str] = []

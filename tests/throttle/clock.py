@@ -20,7 +20,7 @@ def run_all() -> None:
 class HandTimer:
     ref = True
 
-    def __init__(self, clock: "HandClock", at: float, callback: Callable[[], None]) -> None:
+    def __init__(self, clock: "HandClock", at: float, callback: Callable[[], object]) -> None:
         self.at = at
         self.callback = callback
         self._clock = clock
@@ -41,14 +41,14 @@ class HandClock:
     def __call__(self) -> float:
         return self.now
 
-    def start_timer(self, seconds: float, callback: Callable[[], None]) -> HandTimer:
+    def start_timer(self, seconds: float, callback: Callable[[], object]) -> HandTimer:
         assert seconds > 0
         timer = HandTimer(self, self.now + seconds, callback)
         self.timers.append(timer)
         self.most_timers = max(self.most_timers, len(self.timers))
         return timer
 
-    def start_hub_timer(self, seconds: float, callback: Callable[[], None]) -> HandTimer:
+    def start_hub_timer(self, seconds: float, callback: Callable[[], object]) -> HandTimer:
         """Start one whose callback runs in the hub, as that of a real one does."""
         run = gevent.get_hub().loop.run_callback
         return self.start_timer(max(seconds, 1e-9), lambda: run(callback))
@@ -74,7 +74,7 @@ class Crowd:
 
     def __init__(self, enter: Callable[[], Any]) -> None:
         self._enter = enter
-        self.greenlets: list[gevent.Greenlet] = []
+        self.greenlets: list[gevent.Greenlet[..., Any]] = []
         self.through: list[int] = []
         self.results: list[Any] = []
 

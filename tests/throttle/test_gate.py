@@ -121,7 +121,8 @@ def test_what_failed_or_died_makes_room_and_does_not_widen(gate: Gate, clock: Ha
 
 def test_when_nobody_had_to_wait_it_is_as_if_not_there(gate: Gate, clock: HandClock) -> None:
     _reopened(gate, clock)
-    assert not gate.is_idle
+    was_idle = gate.is_idle
+    assert not was_idle
     assert gate.state() == {"cause": None, "closed_for": 0, "opens_in": 0, "probing": False}
     gate.reopen(_admitted(gate))
     assert gate.is_idle

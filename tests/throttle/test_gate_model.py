@@ -3,6 +3,8 @@
 Never two probes at once, never a slot lost, never one who waits though it may go.
 """
 
+from typing import Any
+
 import gevent
 import hypothesis.strategies as st
 from hypothesis import settings
@@ -32,7 +34,7 @@ class GateMachine(RuleBasedStateMachine):
             clock=self.clock,
         )
         self.out: list[tuple[Permit, float]] = []
-        self.callers: list[gevent.Greenlet] = []
+        self.callers: list[gevent.Greenlet[..., Any]] = []
         self.is_closed_from_afar = False
         self.arrived = self.passed = self.killed = self.impatient = 0
 

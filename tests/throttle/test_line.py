@@ -1,6 +1,7 @@
 """The line: order, exact wake-ups, and kills at each moment."""
 
 import time
+from typing import Any
 
 import gevent
 import pytest
@@ -184,7 +185,8 @@ def test_those_who_may_not_go_are_sent_away_in_order_and_without_a_piece(
     may_go = False
     line.send_away()
     late = gevent.spawn(away.append, 3)
-    gevent.joinall([*hindered, late], raise_error=True)
+    all_of_them: list[gevent.Greenlet[..., Any]] = [*hindered, late]
+    gevent.joinall(all_of_them, raise_error=True)
     assert away == [0, 1, 2, 3]
     assert pieces.tries == 0
     clock.turn(5)

@@ -76,7 +76,7 @@ class Server:
         self,
         answer: Callable[[Seen], bytes | None] = lambda seen: reply(),
         *,
-        handle: Callable[[socket.socket], None] | None = None,
+        handle: Callable[[socket.socket], object] | None = None,
         context: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -148,6 +148,7 @@ class Server:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        assert self._acceptor is not None
         self._acceptor.kill()
         self._listener.close()
         gevent.sleep(0)  # whoever was accepted gets to own its socket

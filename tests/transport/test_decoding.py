@@ -21,7 +21,11 @@ def raw(body: bytes) -> bytes:
     return zlib.compress(body)[2:-4]
 
 
-ENCODERS = {"gzip": gzip.compress, "deflate": zlib.compress, "raw": raw}
+ENCODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "raw": raw,
+}
 
 
 @pytest.mark.parametrize("kind", ENCODERS)

@@ -11,6 +11,7 @@ import gevent
 import httpx
 import pytest
 import trustme
+from typed import private
 
 from pywats_green import configure
 from pywats_green.exceptions import TransportConnectError, TransportError, TransportSetupError
@@ -105,7 +106,7 @@ def test_a_post_through_a_proxy_does_not_wait_between_head_and_body(
         monkeypatch.setenv("http_proxy", proxy.url)
         transport = connect("http://wats.example")
         call(transport, "POST", b"{}")
-        (idle,) = transport._pools["http://wats.example"].pool._idle
+        (idle,) = private(transport._pools["http://wats.example"]).pool._idle
         delays.append(idle.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
     assert delays != [0]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,7 @@ def test_a_name_that_cannot_be_one_is_a_connect_error(connect: Connect) -> None:
 
 
 @pytest.fixture
-def resolve_to(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Names]]:
+def resolve_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Names]:
     """Let all names resolve to given addresses."""
 
     def arrange(*answers: Any) -> Names:

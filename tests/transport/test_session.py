@@ -271,6 +271,21 @@ def test_a_proxy_out_of_reach_is_a_connect_error_by_way_of_the_session(
         call(transport)
 
 
+@pytest.mark.parametrize("send_by", [mount, hook])
+def test_a_proxy_of_the_environment_by_way_of_the_session(
+    send_by: Callable[[requests.Session], None],
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """requests before 2.34 fails on it unless it is handed a dictionary to put it into."""
+    with Server() as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        transport = connect("http://wats.example")
+        send_by(transport.session)
+        assert call(transport).status == 200
+    assert proxy.seen[0].target == "http://wats.example/x"
+
+
 def test_an_answer_that_ends_its_connection_by_way_of_the_session(
     connect: Connect, head_read: Event
 ) -> None:

@@ -220,7 +220,8 @@ def test_a_plain_server_is_a_connect_error(connect: Connect) -> None:
 def test_a_file_that_is_not_there_is_named(
     setting: str, connect: Connect, server: Server, tmp_path: Path
 ) -> None:
-    configure(**{setting: str(tmp_path / "missing.pem")})
+    change: dict[str, Any] = {setting: str(tmp_path / "missing.pem")}
+    configure(**change)
     transport = connect(server.url)
     for _ in range(2):
         with pytest.raises(TransportError, match=r"missing\.pem: .*No such file"):

@@ -19,6 +19,7 @@ assert_type(describe(1, short=True), str)
 describe("1")  # type: ignore[arg-type]
 describe()  # type: ignore[call-arg]
 describe(1, brief=True)  # type: ignore[call-arg]
+assert_type(describe.__name__, str)
 describe.invalidate()
 describe.invalidate(1, short=True)
 describe.invalidate("1")  # type: ignore[call-overload]

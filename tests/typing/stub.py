@@ -197,8 +197,9 @@ def _imports(imports: dict[str, tuple[str, str]]) -> Iterator[str]:
 def _class(module: Module, node: ast.ClassDef) -> Iterator[str]:
     yield f"class {CLASSES[node.name]}:"
     for member in node.body:
-        is_function = isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef)
-        if not is_function or member.name.startswith("_"):
+        if not isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if member.name.startswith("_"):
             continue
         decorators = [ast.unparse(decorator) for decorator in member.decorator_list]
         if not set(decorators) <= KEPT:

@@ -66,6 +66,7 @@ def test_the_stub_is_made_of_the_installed_pywats() -> None:
 
 def test_the_stub_has_the_arguments_of_the_client() -> None:
     tree = ast.parse(stub.CLIENT.format(services=""))
-    [client] = [node for node in ast.walk(tree) if getattr(node, "name", "") == "__init__"]
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    [client] = [node for node in functions if node.name == "__init__"]
     in_stub = [argument.arg for argument in client.args.args]
     assert in_stub == [*inspect.signature(pyWATS.__init__).parameters]

@@ -20,7 +20,7 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
     So concurrent look-ups are always batched. A window of a minute does not end.
     """
 
-    def spawn_later(seconds: float, function: Callable[[], Any]) -> gevent.Greenlet:
+    def spawn_later(seconds: float, function: Callable[[], Any]) -> "gevent.Greenlet[..., Any]":
         def window() -> None:
             if seconds >= ENDLESS:
                 Event().wait()

@@ -28,21 +28,22 @@ _PART_TIMEOUT = 1800.0
 _TEST_TIMEOUT = 600
 
 # What is tested in one process, the longest first. Left out are tests that no system can change
-# (parity, the content of the embedded server, typing, documents), those of speed or of programs
-# that are not installed, and those marked long, but for the two drainers.
+# (parity, the content of the embedded server, typing, documents, long runs by a hand clock), those
+# of speed or of programs that are not installed, and those marked long, but for two files.
 PARTS = (
     "tests/cli",
     "tests/queue/convert",
     "tests/queue/drain",
     "tests/queue/folder tests/queue/test_patiently.py --ignore=tests/queue/folder/test_depth.py",
     "tests/patching tests/test_patching.py tests/test_bridge.py",
-    "tests/upstream",
+    "tests/upstream --ignore=tests/upstream/client/test_window.py",
     "tests/transport",
-    "tests/cache tests/batching tests/throttle tests/pool tests/profiler",
+    "tests/cache tests/batching tests/pool tests/profiler",
+    "tests/throttle --ignore=tests/throttle/test_gate_model.py",
     "tests/testing/test_server_faults.py tests/testing/test_server_handle.py tests/observe",
     "tests/test_lent_loop.py tests/test_lent_loop_ends.py tests/test_deadlines.py",
     "tests/test_timers.py tests/test_admission_time.py tests/test_config.py tests/test_examples.py",
-    "tests/works_with/test_multiprocessing.py",
+    "-m long tests/works_with/test_multiprocessing.py",
     "-m long tests/queue/drain/test_folder_drain.py -k two_drainers",
 )
 _AT_ONCE = 2

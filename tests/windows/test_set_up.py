@@ -24,7 +24,8 @@ def wine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 
 @pytest.fixture
 def main(wine: ModuleType) -> Callable[[str], int]:
-    return runpy.run_path(str(HERE / "__main__.py"))["main"]
+    found: Callable[[str], int] = runpy.run_path(str(HERE / "__main__.py"))["main"]
+    return found
 
 
 def test_no_wine_and_no_apt_is_told_and_is_no_failure_of_the_smoke_test(

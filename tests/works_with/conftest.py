@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from processes import TIMEOUT, Completed, run, write
@@ -18,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def script(tmp_path: Path) -> Callable[..., Completed]:
     """Run this source as a script; warnings are errors."""
 
-    def run_script(source: str, *args: str, timeout: float = TIMEOUT, **env: str) -> Completed:
+    def run_script(source: str, *args: str, timeout: float = TIMEOUT, **env: Any) -> Completed:
         path = write(tmp_path / "script.py", source)
         return run("-W", "error", str(path), *args, cwd=tmp_path, timeout=timeout, **env)
 

@@ -6,6 +6,7 @@ import re
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import pytest
 from processes import run, write
@@ -24,7 +25,7 @@ def test_the_plugins_import_nothing_of_the_package():
             assert not {name.partition(".")[0] for name in names} & {"pywats_green", "gevent"}, path
 
 
-def pytest_in(folder: Path, *words: str, **env: str):
+def pytest_in(folder: Path, *words: str, **env: Any):
     path = os.pathsep.join([str(folder / "site"), str(ROOT)])
     return run(
         *("-m", "pytest", "-q", "-p", "no:cacheprovider", *words),

@@ -10,7 +10,7 @@ from processes import TIMEOUT, run, write
 PROGRAMS = Path(__file__).parent / "programs"
 
 # A fork is always green. A green child of the others imports pywats, which takes its time.
-KINDS = [("fork", {}), ("spawn", {}), ("forkserver", {})]
+KINDS: list[tuple[str, dict[str, str]]] = [("fork", {}), ("spawn", {}), ("forkserver", {})]
 GREEN_KINDS = [("spawn", {"GREEN_CHILDREN": "1"}), ("forkserver", {"GREEN_CHILDREN": "1"})]
 
 

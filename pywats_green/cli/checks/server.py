@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +29,7 @@ REACHED = "server-reached"
 _CALLS = 5
 _FORBIDDEN, _UNAUTHORIZED = 403, 401
 _SKEW = 30.0  # seconds by which clocks may differ
+_VERSION = re.compile(r"\d[\w.+-]{0,39}", re.ASCII)  # what else comes is a page of something else
 
 
 def checks() -> tuple[Callable[[], Iterable[Row]], ...]:
@@ -61,7 +63,7 @@ def _connection(url: str) -> Iterator[Row]:
     try:
         sock, finding = connection.opened(host, port)
     except OSError as exc:
-        yield Row(REACHED, "fail", str(exc), f"check {BASE_URL}, the network and the firewall")
+        yield Row(REACHED, "fail", redact(exc), f"check {BASE_URL}, the network and the firewall")
         return
     with sock:
         yield Row(REACHED, "ok", finding)
@@ -81,8 +83,9 @@ def _answers(api: Any) -> Iterator[Row]:
     yield _clock(version.headers, sent, received)
     (listed,) = get_many(api, [Routes.App.PROCESSES])
     yield _token(version, listed)
-    if version.is_success and isinstance(version.data, str):
-        yield _version(version.data)
+    told = version.data
+    if version.is_success and isinstance(told, str) and _VERSION.fullmatch(told):
+        yield _version(told)
     yield _call_time(api)
     yield _limit(version.headers)
 

@@ -38,11 +38,11 @@ def due_text(state: str, due_in: float) -> str | None:
 _COLUMNS = (
     Column("ID"),
     Column("STATE"),
-    Column("PRIORITY", right=True),
-    Column("ATTEMPTS", right=True),
-    Column("AGE", right=True),
-    Column("DUE IN", right=True),
-    Column("SIZE", right=True),
+    Column("PRIORITY", right=True, dropped=1),
+    Column("ATTEMPTS", right=True, dropped=3),
+    Column("AGE", right=True, dropped=5),
+    Column("DUE IN", right=True, dropped=4),
+    Column("SIZE", right=True, dropped=2),
     Column("LAST ERROR", wraps=True),
 )
 

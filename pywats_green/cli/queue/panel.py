@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import gevent
 from rich.console import RenderableType
@@ -35,19 +35,24 @@ def watch_panel(processor: QueueProcessor) -> Iterator[None]:
         get_renderable=lambda: panel_of(processor, console.width), console=console,
         auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=True,
     )  # fmt: skip
-    with live:
-        console.show_cursor()  # whoever is killed cannot bring it back
-        redrawing = gevent.spawn(_redraw, live.refresh)
-        try:
-            yield
-        finally:
-            redrawing.kill()
+    live.start()
+    console.show_cursor()  # whoever is killed cannot bring it back
+    redrawing = gevent.spawn(_redraw, live.refresh)
+    try:
+        yield
+    finally:
+        redrawing.kill()
+        with suppress(OSError):  # the terminal is gone
+            live.stop()
 
 
 def _redraw(refresh: Callable[[], object]) -> None:
     while True:
         gevent.sleep(_INTERVAL)
-        refresh()
+        try:
+            refresh()
+        except OSError:  # the terminal is gone, and the drain goes on
+            return
 
 
 def panel_of(processor: QueueProcessor, width: int) -> RenderableType:

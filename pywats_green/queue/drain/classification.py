@@ -165,7 +165,9 @@ class Classifier:
             return Disposition(Kind.PERMANENT, _with_place(exc))
         if not was_read and not any(map(_is_exhausted, _chain(exc))):
             kind = Kind.UNREADABLE
-        return Disposition(kind, _line(exc), answered=kind is Kind.FOREIGN)
+        # Not the report's fault, so nobody needs what pywats adds to `message`: operation, details.
+        text = getattr(exc, "message", None) or exc
+        return Disposition(kind, _line(exc, text), answered=kind is Kind.FOREIGN)
 
     def kind_of(self, exc: BaseException) -> Kind | None:
         """Return what an error without an answer means. None: it is a bug."""
@@ -228,8 +230,8 @@ def _is_exhausted(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _EXHAUSTED_ERRNOS
 
 
-def _line(exc: BaseException) -> str:
-    text = " ".join(str(exc).split())
+def _line(exc: BaseException, told: object = None) -> str:
+    text = " ".join(str(told or exc).split())
     return f"{type(exc).__name__}: {text}" if text else type(exc).__name__
 
 

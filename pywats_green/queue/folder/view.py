@@ -160,7 +160,7 @@ class View:
         """Scan once; return whether another scan is needed to show what was recovered."""
         began = self._timer()
         self._touched.clear()
-        forgotten = self._forgotten
+        forgotten, quarantined = self._forgotten, self.quarantined
 
         def work() -> tuple[Snapshot, int]:
             snapshot = scan(self._store.folder, self.schedule)
@@ -170,13 +170,14 @@ class View:
         if forgotten != self._forgotten:
             return True  # what the scan took for known was forgotten
         self._merge(snapshot)
+        if self.quarantined == quarantined:  # else the scan may have missed what was set aside
+            self.quarantined = snapshot.quarantined
         self._looked_at = self._timer()
         self._look_took = self._looked_at - began
         return recovered > 0
 
     def _merge(self, snapshot: Snapshot) -> None:
         self._store.latest = max(self._store.latest, snapshot.latest)
-        self.quarantined = snapshot.quarantined
         self.has_order = snapshot.has_order
         claimed = {waiting for waiting, owner in snapshot.claimed if owner != self.owner}
         for item in self.schedule:

@@ -3,6 +3,7 @@
 A fault is planted in the embedded server for the next request, whatever it is.
 """
 
+from typing import Any
 from uuid import UUID
 
 from parity.rows import call, guid
@@ -22,7 +23,7 @@ CALLS = (
     ("scim", call("delete_user", guid(0x91, 0))),
 )
 
-FAULTS = {
+FAULTS: dict[str, dict[str, Any]] = {
     **{f"status {status}": {"mode": "status", "status": status} for status in (
         304, 400, 401, 403, 404, 409, 418, 429, 500, 503,
     )},

@@ -1,6 +1,7 @@
 """Software packages, their files and folders."""
 
 from pathlib import Path
+from uuid import UUID
 
 from pywats.domains.software.enums import PackageStatus
 from pywats.domains.software.models import Package, PackageTag
@@ -41,7 +42,7 @@ ROWS = (
     call("get_packages_by_tags", {"PartNumber": "PN-00001", "StationName": "O'Hara"}),
     call("update_package", kept("package", description="updated")),
     call("update_package", Package(name="no id")),
-    call("update_package", Package(package_id=MISSING, name="unknown")),
+    call("update_package", Package(package_id=UUID(MISSING), name="unknown")),
     call("upload_zip", PACKAGE, ZIP),
     call("upload_zip", PACKAGE, ZIP, clean_install=True),
     call("upload_zip", MISSING, ZIP),

@@ -118,7 +118,7 @@ PATHS = (
     "/a?=1&&b", "/é", "/e\u0301", "/api/Product/O'Hara", "/a%", "/%", "/a?b=%",
 )  # fmt: skip
 
-PARAMS = (
+PARAMS: tuple[Any, ...] = (
     None, {}, {"a": None}, {"a": 1, "b": None}, {"a": True, "b": False}, {"a": [1, 2], "b": []},
     {"a": ["x", None, True]}, {"a": ("x", "y")}, {"a": "b c"}, {"a": "ø☃"}, {"a": "O'Hara"},
     {"a": 'say "hi"'}, {"$filter": "partNumber eq 'A' and x ne null", "$top": 5}, {"a": "1&b=2"},
@@ -127,7 +127,7 @@ PARAMS = (
     {"a": "~-._!*()"}, {"a": "x" * 2000}, {"": "x"}, {"a": "%41"}, {"a": {"s"}},
 )  # fmt: skip
 
-BODIES = (
+BODIES: tuple[Any, ...] = (
     None, {}, [], {"a": 1, "b": [True, None, 2.5], "ø": "☃"}, [1, "a"], "text ø", "", b"",
     b"\x00\xff", bytearray(b"array"), {"a": float("nan")}, [float("inf")], {"a": MOMENT},
     {"a": (1, 2)}, {"a": {1, 2}}, {"a": b"x"}, (1, 2), ("a", "b"), (b"a", b"b"), 5, 2.5, True,
@@ -137,7 +137,7 @@ BODIES = (
 )  # fmt: skip
 
 XML = {"Content-Type": "application/xml"}
-HEADERS = (
+HEADERS: tuple[Any, ...] = (
     {}, {"X-New": "1", "Accept": "*/*"}, {"authorization": "Bearer mine"}, {"X": "ø"}, {"X": "☃"},
     {"X": "a\r\nY: b"}, {"X": 5}, {"X": None}, {"Bad name": "x"}, {"Ø": "x"}, {"": "x"},
     {"Content-Length": "0"}, {"Cookie": "mine=1"}, {"X": b"bytes"}, {"X": ""}, {"X": " a "},

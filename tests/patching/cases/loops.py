@@ -199,7 +199,7 @@ def child_processes() -> None:
 
     meeting = Meeting(3)
     print(side_by_side(lambda number: asyncio.run(job(number)), 3))
-    subprocess.Popen = Ended  # type: ignore[misc]
+    subprocess.Popen = Ended  # type: ignore[misc, assignment]
     print(asyncio.run(ended()))
 
 

@@ -19,7 +19,7 @@ def clients_side_by_side(url: str, token: str) -> None:
             keys = [f"PN-{number:04}{n}" for n in range(5)]
             read = await asyncio.gather(*(api.product.get_product(key) for key in keys))
             one = await asyncio.wait_for(api.product.get_product(keys[0]), 60)
-            return [product.part_number for product in (*read, one)]
+            return [product.part_number for product in (*read, one) if product]
 
     print(side_by_side(lambda number: asyncio.run(job(number))))
 
@@ -38,7 +38,8 @@ def a_loop_beside_blocking_calls(url: str, token: str) -> None:
         api = pyWATS(base_url=url, token=token, enable_cache=False)
         meeting.barrier.wait(60)
         keys = [f"PN-{number:04}{n}" for n in range(5)]
-        read.extend(api.product.get_product(key).part_number for key in keys)
+        products = [api.product.get_product(key) for key in keys]
+        read.extend(product.part_number for product in products if product)
 
     async def main() -> str:
         await meeting.wait()

@@ -4,6 +4,7 @@
 
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from cases.base import case, everything, side_by_side
@@ -74,7 +75,7 @@ class Service:
     async def correlation(self) -> list[str]:
         import asyncio
 
-        from pywats.pywats import correlation_id_var
+        correlation_id_var = private_name("correlation_id_var")
 
         first = correlation_id_var.get()
         await asyncio.sleep(0.001)
@@ -96,8 +97,7 @@ class Service:
 
 
 async def identity() -> Any:
-    from pywats.pywats import correlation_id_var
-
+    correlation_id_var = private_name("correlation_id_var")
     return correlation_id_var.get()
 
 
@@ -109,11 +109,17 @@ async def everything_later(number: int) -> str:
     return await everything(number)
 
 
+def private_name(name: str) -> Any:
+    """Return what of `pywats.pywats` is not in its types."""
+    import pywats.pywats
+
+    return getattr(pywats.pywats, name)
+
+
 def wrapped(service: Service, **settings: Any) -> Any:
     from pywats.core.config import SyncConfig
-    from pywats.pywats import SyncServiceWrapper
 
-    return SyncServiceWrapper(service, SyncConfig(**settings))
+    return private_name("SyncServiceWrapper")(service, SyncConfig(**settings))
 
 
 def outcome(call: Callable[[], object]) -> object:
@@ -130,7 +136,7 @@ def a_wrapped_service() -> None:
     print(wrapper.value(3), wrapper.value(3, times=2), wrapper.everything(1))
     print(wrapper.at_once(), service.calls, wrapper.same() is wrapper, wrapper.name)
     print(outcome(wrapper.fails), wrapper.value.__name__, wrapper.value.__doc__)
-    print([outcome(lambda seconds=seconds: wrapper.gives_up(seconds)) for seconds in (0, 0.001)])
+    print([outcome(partial(wrapper.gives_up, seconds)) for seconds in (0, 0.001)])
     with wrapper as entered:
         print(entered is wrapper, entered.value(4))
     print(service.seen)
@@ -170,8 +176,7 @@ def retries_of_a_wrapped_service() -> None:
 
 @case
 def correlation_of_a_wrapped_service() -> None:
-    from pywats.pywats import correlation_id_var
-
+    correlation_id_var = private_name("correlation_id_var")
     ids = wrapped(Service()).correlation()
     print(len(set(ids)), len(ids[0]), correlation_id_var.get())
     print(wrapped(Service(), correlation_id_enabled=False).correlation())
@@ -184,7 +189,8 @@ def run_sync_of_upstream() -> None:
     import asyncio
 
     from pywats.core.sync_runner import run_sync, sync_wrapper
-    from pywats.pywats import _run_sync
+
+    _run_sync = private_name("_run_sync")
 
     async def value(number: int) -> int:
         await asyncio.sleep(0.001)
@@ -200,8 +206,15 @@ def run_sync_of_upstream() -> None:
     runners: list[Callable[[Coroutine[Any, Any, Any]], Any]] = [_run_sync, run_sync]
     for run in runners:
         print(run(value(1)), run(several()), run(everything_later(1)))
-        print(outcome(lambda run=run: run(fails())))
-        print(side_by_side(lambda number, run=run: run(value(number))))
+
+        def one(number: int, run: Any = run) -> Any:
+            return run(value(number))
+
+        def failing(run: Any = run) -> Any:
+            return run(fails())
+
+        print(outcome(failing))
+        print(side_by_side(one))
 
         async def inside(run: Any = run) -> list[object]:
             loop = asyncio.get_running_loop()
@@ -212,7 +225,7 @@ def run_sync_of_upstream() -> None:
         print(asyncio.run(inside()))
         print(side_by_side(lambda _: asyncio.run(inside()), 3))
 
-    @sync_wrapper
+    @sync_wrapper  # type: ignore[untyped-decorator]  # upstream's
     async def decorated(number: int) -> int:
         return await value(number)
 
@@ -246,7 +259,8 @@ def runs_inside_runs() -> None:
     import asyncio
 
     from pywats.core.sync_runner import SyncWrapper, run_sync
-    from pywats.pywats import _run_sync
+
+    _run_sync = private_name("_run_sync")
 
     class Wrapper(SyncWrapper):
         def read(self, number: int) -> Any:
@@ -258,8 +272,12 @@ def runs_inside_runs() -> None:
 
     for run in (_run_sync, run_sync):
         print(Wrapper().read(1), run(nested(run, 2)))
+
+        def deep(_: int, run: Any = run) -> Any:
+            return run(nested(run, 0))
+
         # Each run inside a loop takes one of the 4 threads that upstream has for them.
-        print(side_by_side(lambda _, run=run: run(nested(run, 0)), 3))
+        print(side_by_side(deep, 3))
 
     async def blocks(number: int) -> Any:
         await asyncio.sleep(0)

@@ -9,6 +9,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 
 def _stand_in(name: str, folder: Path) -> None:
@@ -42,7 +43,7 @@ class Modern(FileConverter):
     def file_patterns(self) -> list[str]:
         return ["*.csv"]
 
-    def convert(self, source: ConverterSource, context: object) -> ConverterResult:
+    def convert(self, source: ConverterSource, context: Any) -> ConverterResult:
         assert source.path is not None
         words = source.path.read_text().split()
         if words[0] == "failed":

@@ -54,7 +54,7 @@ def inbox(tmp_path: Path) -> Path:
 def start(tmp_path: Path, fault: str = "", name: str = "report") -> "subprocess.Popen[str]":
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
-    words = [program, tmp_path / "inbox", tmp_path / "queue", name, fault]
+    words: list[str | Path] = [program, tmp_path / "inbox", tmp_path / "queue", name, fault]
     found = [str(Path(samples.__file__).parent), os.environ.get("PYTHONPATH")]
     return subprocess.Popen(
         [sys.executable, "-W", "error", *words],

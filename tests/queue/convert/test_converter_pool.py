@@ -1,5 +1,6 @@
 """ConverterPool: what is converted, where the files go, and what a bad converter costs."""
 
+import importlib
 import os
 from collections.abc import Iterator
 from functools import partial
@@ -12,6 +13,7 @@ import gevent
 import pytest
 from gevent import subprocess
 from platforms import PATIENCE
+from taking import take
 from waiting import turn, until
 
 from pywats_green.exceptions import (
@@ -40,7 +42,7 @@ class ListQueue:
         self.reports.append({**report, "priority": priority} if priority != 5 else report)
         return f"item-{len(self.reports)}"
 
-    def serials(self) -> list[object]:
+    def serials(self) -> list[str]:
         return sorted(str(report["sn"]) for report in self.reports)
 
 
@@ -84,7 +86,7 @@ def pool_of(folder: Path, convert: object, queue: ListQueue, **options: Any) -> 
 def test_reports_go_to_the_queue_and_files_to_done(folder, queue, isolate):
     for number in range(5):
         (folder / f"SN-{number}.txt").write_text("x")
-    results = []
+    results: list[Any] = []
     pool = pool_of(folder, samples.plain, queue, isolate=isolate, on_result=results.append)
     summary = pool.drain()
     assert summary[:5] == (5, 5, 0, 0, 0)
@@ -201,7 +203,7 @@ def test_a_model_made_its_id_up_so_it_gets_ours(folder, queue):
     def convert(path: Path) -> UUTReport:
         return UUTReport(
             pn="PN", sn=path.stem, rev="A", process_code=10, station_name="S", location="L",
-            purpose="T", result="P",
+            purpose="T", result="P",  # type: ignore[arg-type]  # as pywats' documents do
         )  # fmt: skip
 
     for _ in range(2):
@@ -464,8 +466,7 @@ def test_a_converter_that_no_child_can_import(folder, queue, tmp_path, monkeypat
         pool_of(folder, bad, queue, isolate=False)
     (tmp_path / "passing.py").write_text("def convert(path):\n    return None\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    import passing
-
+    passing = importlib.import_module("passing")
     pool = pool_of(folder, passing.convert, queue)
     (tmp_path / "passing.py").write_text("import surely_not_installed\n")
     (folder / "a.txt").write_text("x")
@@ -559,9 +560,9 @@ def test_a_file_whose_earlier_report_is_not_sent_yet_waits_for_that(tmp_path: Pa
     pool = ConverterPool(inbox, numbered, queue, settle=0, isolate=False)
     assert pool.drain().remaining == 1
     assert (inbox / "a.txt").exists()
-    queue.claim().delivered()
+    take(queue).delivered()
     assert pool.drain().remaining == 0
-    claim = queue.claim()
+    claim = take(queue)
     assert claim.load() == {"id": "always the same", "v": "1"}
     queue.close()
 

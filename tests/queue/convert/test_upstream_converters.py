@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import converter_upstream_samples as samples
 import pytest
@@ -25,7 +26,7 @@ def test_a_file_converter(inbox, tmp_path, isolate):
     for word in ("one two", "failed", "skipped", "rejected", "suspended"):
         (inbox / f"{word[:3]}.csv").write_text(word)
     (inbox / "other.txt").write_text("not its kind")
-    results = []
+    results: list[Any] = []
     pool = ConverterPool(
         inbox, samples.Modern(), tmp_path / "queue", settle=0, isolate=isolate,
         concurrency=2, on_result=results.append,

@@ -26,9 +26,11 @@ import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from pywats_green.exceptions import UnreadableReportError
 from pywats_green.queue.folder import observer, owners
+from pywats_green.queue.folder.claim import FolderClaim
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.upstream.features.queues.processor import QueueProcessor
 
@@ -87,7 +89,7 @@ def log(record, *values):
 def drain(folder, record, fault, pause=0.0):
     """Drain with three reports in hand; a report with `fail` is refused that many times."""
     queue = FolderQueue(folder, scan_interval=0.05)
-    hand = []
+    hand: list[FolderClaim] = []
     while True:
         while len(hand) < 3 and (claim := queue.claim()) is not None:
             hand.append(claim)
@@ -422,7 +424,8 @@ def pair(workdir, seed, kills):
     steady = fork(work)
     await_drainers(record, 2)
     os.kill(other, signal.SIGCONT)
-    killed, count, killed_with = 0, 300, set()
+    killed, count = 0, 300
+    killed_with: set[str] = set()
     while killed < kills:
         time.sleep(chance.uniform(0.01, 0.06))
         was_killed, claimed = kill_one(other, folder)
@@ -455,7 +458,8 @@ def trio(workdir, seed, kills):
 
     steady, others = fork(work), [fork(work), renamed(0)]
     await_drainers(record, 1)
-    killed, count, killed_with = 0, 300, set()
+    killed, count = 0, 300
+    killed_with: set[str] = set()
     for number in itertools.count():
         time.sleep(chance.uniform(0.01, 0.05))
         which = number % 2
@@ -497,7 +501,7 @@ def disk(workdir, seed, kills):
         log(record, "bad" if report["n"] % 10 == 0 else "sent", report["n"], report["id"], 0)
         time.sleep(0.002)
         if report["n"] % 10 == 0:
-            error = ValueError("bad")
+            error: Any = ValueError("bad")
             error.response = SimpleNamespace(status_code=400, text="bad", headers={})
             raise error
 

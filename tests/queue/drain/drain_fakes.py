@@ -11,7 +11,7 @@ from gevent.event import Event
 from waiting import BOUND, turn
 
 from pywats_green.queue.drain.run import Timing
-from pywats_green.queue.source import DrainState, Elsewhere
+from pywats_green.queue.source import Claim, DrainState, Elsewhere, QueueCounts, Source
 
 
 class FakeTiming(Timing):
@@ -52,7 +52,7 @@ class SocketTiming(FakeTiming):
             super().pass_time(event, seconds)
 
 
-class FakeSource:
+class FakeSource(Source):
     """A source as the contract says; `ends` lists (item, end, details) in their order."""
 
     def __init__(self, items: Iterable[Any], timing: Timing | None = None) -> None:
@@ -106,7 +106,7 @@ class FakeSource:
     def has_untried(self) -> bool:
         return any(due <= self.clock() and item not in self.marks for due, _, item in self.waiting)
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> QueueCounts:
         return {
             "waiting": len(self.waiting),
             "in_flight": len(self.claimed),
@@ -132,7 +132,7 @@ class FakeSource:
         return [end[1:] for end in self.ends if end[0] == item]
 
 
-class FakeClaim:
+class FakeClaim(Claim):
     group = None
     killed = 0
 

@@ -166,6 +166,12 @@ def test_errors_of_pywats_without_an_answer(kind: Kind, error: Exception) -> Non
     assert WatsClassifier().classify(error).kind is kind
 
 
+def test_an_operator_reads_what_failed_and_not_its_details() -> None:
+    details = {"url": "http://127.0.0.1:9"}
+    error = WatsConnectionError("Failed to connect", operation="POST /api", details=details)
+    assert WatsClassifier().classify(error).reason == "ConnectionError: Failed to connect"
+
+
 def test_without_the_bridge_the_text_tells_the_status() -> None:
     """When the package is disabled, upstream's errors carry no answer."""
     classifier = WatsClassifier()

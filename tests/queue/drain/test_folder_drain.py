@@ -18,6 +18,7 @@ from gevent.event import Event
 from platforms import PATIENCE
 from pywats import pyWATS
 from scanner import scanner
+from typed import present, private
 from waiting import until
 
 from pywats_green.exceptions import QueueFolderError
@@ -163,16 +164,16 @@ def test_a_server_that_comes_back_is_found_by_one_probe(folder: Path) -> None:
             assert second.reports() == dict.fromkeys(ids, 1)
         assert summary[:5] == (200, 0, 0, 0, None)
         assert processor.stats()["released"] < 150  # what was in flight, and probes one by one
-        assert api._http_client._circuit_breaker.state.name == "CLOSED"
+        assert private(api)._http_client._circuit_breaker.state.name == "CLOSED"
 
 
 def test_the_breaker_is_neither_fed_nor_asked(server: WatsServer, folder: Path) -> None:
     _fill(folder, 40)
     with pyWATS(base_url="http://127.0.0.1:9", token="x") as api:
         QueueProcessor(folder, api, give_up_after=0.3, backoff=(0.01, 0.02)).drain()
-        assert api._http_client._circuit_breaker.state.name == "CLOSED"
+        assert private(api)._http_client._circuit_breaker.state.name == "CLOSED"
     with pyWATS(base_url=server.url, token=server.token) as api:
-        breaker = api._http_client._circuit_breaker
+        breaker = private(api)._http_client._circuit_breaker
         for _ in range(5):
             with pytest.raises(OSError, match="planted"):
                 breaker.call(_planted)
@@ -481,7 +482,7 @@ def test_what_others_hold_when_a_drain_ends_remains(tmp_path: Path) -> None:
     queue.put(_report(10))
     summary = QueueProcessor(queue, lambda _: None, timing=timing).drain(timeout=5.0)
     assert (summary.submitted, summary.remaining) == (1, 4)
-    held = queue.elsewhere().told
+    held = present(queue.elsewhere().told)
     assert held.startswith("4 held by owner 0badf00d (unknown host, pid unknown) until ")
     (tmp_path / "x.processing.wsjf").write_text("{}")
     queue.refresh()
@@ -490,7 +491,8 @@ def test_what_others_hold_when_a_drain_ends_remains(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_being_written_is_read_again_until_it_is_whole(tmp_path: Path) -> None:
-    timing, sent = FakeTiming(), []
+    timing = FakeTiming()
+    sent: list[object] = []
     queue = FolderQueue(tmp_path, timer=timing.clock, clock=timing.clock)
     path = tmp_path / "r.queued"
     path.write_text('{"id": "r", ')
@@ -514,7 +516,7 @@ def test_a_file_that_is_not_whole_after_a_minute_is_named_in_quarantine(tmp_path
     summary = QueueProcessor(tmp_path, lambda _: None).drain()
     assert summary.quarantined == 1
     [item] = FolderQueue(tmp_path).list()
-    assert item.last_error.startswith("r.queued: the report is not valid JSON: ")
+    assert present(item.last_error).startswith("r.queued: the report is not valid JSON: ")
 
 
 def test_a_lack_of_memory_is_not_the_reports_fault(tmp_path: Path) -> None:
@@ -526,7 +528,7 @@ def test_a_lack_of_memory_is_not_the_reports_fault(tmp_path: Path) -> None:
 
     summary = QueueProcessor(queue, submit, max_attempts=1, give_up_after=0.0).drain()
     assert (summary.quarantined, summary.remaining) == (0, 1)
-    assert "nothing can be sent from here" in summary.paused_reason
+    assert "nothing can be sent from here" in present(summary.paused_reason)
     queue.close()
 
 

@@ -24,7 +24,7 @@ from pywats_green.upstream.features.queues.processor import QueueProcessor
 ACCEPT = "PYWATS_GREEN_ACCEPT"
 HTML, JSON, XML, TEXT = "text/html", "application/json", "application/xml", "text/plain"
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Sign in</title></head>" + b"<p>again</p>" * 40
-BRISK = {"backoff": (0.001, 0.002), "give_up_after": 0.02}
+BRISK: dict[str, Any] = {"backoff": (0.001, 0.002), "give_up_after": 0.02}
 
 
 class Answer(NamedTuple):
@@ -317,8 +317,14 @@ def test_accept_takes_the_place_of_the_rule(
     assert drain()[:5] == (5, 0, 0, 0, None)
 
 
+def _broken(_: object) -> bool:
+    raise KeyError("bug")
+
+
 def test_an_error_in_accept_sets_no_report_aside(client: pyWATS, queue: FolderQueue) -> None:
-    summary = QueueProcessor(queue, client, accept=lambda _: {}["bug"], **BRISK).drain()
+    summary = QueueProcessor(
+        queue, client, accept=lambda _: dict[str, bool]()["bug"], **BRISK
+    ).drain()
     assert summary[:4] == (0, 0, 0, 5)
     assert "accept failed with KeyError for HTTP 200" in str(summary.paused_reason)
 

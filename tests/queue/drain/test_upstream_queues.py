@@ -13,6 +13,7 @@ from drain_fakes import Refused
 from platforms import PATIENCE
 from pywats import AsyncWATS, pyWATS
 from pywats.queue import MemoryQueue, QueueItemStatus
+from typed import present
 
 from pywats_green.exceptions import ArgumentTypeError
 from pywats_green.queue.drain.statistics import queue_statistics
@@ -78,7 +79,7 @@ def test_poison_is_marked_failed_and_an_outage_costs_nothing(
     assert processor.drain()[:4] == (20, 0, 1, 0)
     [failed] = queue.list_failed()
     assert failed.id == "poison"
-    assert failed.last_error.startswith("HTTP 400")
+    assert present(failed.last_error).startswith("HTTP 400")
     assert sum(item.attempts for item in queue) == 21
     assert queue_statistics()["submitted"] >= 20
 
@@ -95,7 +96,7 @@ def test_a_pause_leaves_the_items_as_they_were(server: WatsServer) -> None:
 def test_what_retry_failed_strands_is_found() -> None:
     queue = _queue(3)
     for _ in range(3):
-        item = queue.get_next()
+        item = present(queue.get_next())
         item.mark_failed("x")
         queue.update(item)
     assert queue.retry_failed() == 3
@@ -141,7 +142,7 @@ def test_delays_are_kept_and_given_back() -> None:
     again = source.claim()
     assert again is not None
     assert (again.item_id, again.attempts) == ("item-0", 1)
-    assert queue.get("item-0").last_error == "busy"
+    assert present(queue.get("item-0")).last_error == "busy"
     source.close()
     assert source.counts() == {"waiting": 1, "in_flight": 0, "quarantined": 0}
     age = source.oldest_age()

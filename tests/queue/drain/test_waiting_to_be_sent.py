@@ -13,6 +13,7 @@ from gevent.event import Event
 from pywats import pyWATS
 from pywats.core.exceptions import PyWATSError
 from pywats.core.throttle import RateLimiter
+from typed import private
 
 import pywats_green
 from pywats_green.admission_time import waiting
@@ -36,7 +37,7 @@ def no_holds(monkeypatch: pytest.MonkeyPatch) -> None:
 def limited(server: WatsServer) -> Iterator[pyWATS]:
     """A client with a limit of its own, small enough for a test."""
     with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as api:
-        api._http_client._rate_limiter = RateLimiter(max_requests=10, window_seconds=1.0)
+        private(api)._http_client._rate_limiter = RateLimiter(max_requests=10, window_seconds=1.0)
         yield api
 
 
@@ -120,7 +121,7 @@ def test_no_read_waits_for_the_submissions_gate(
         if report["id"] == bad:
             reads.append((processor.paused_reason, api.product.get_product("PN-00001")))
             raise Refused(500, "no")
-        api.report.submit_report(report)  # type: ignore[arg-type]
+        api.report.submit_report(report)
 
     def read_while_closed(*_: object) -> None:
         if processor.paused_reason is not None:

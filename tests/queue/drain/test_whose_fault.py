@@ -312,7 +312,7 @@ def test_a_server_that_asks_for_no_time_is_not_hammered(status: int) -> None:
 def test_a_hold_is_kept_then_probed() -> None:
     timing = FakeTiming()
     source, server = FakeSource(range(30), timing), Server(timing)
-    asked = []
+    asked: list[int] = []
 
     def submit(report: int) -> None:
         if not asked:

@@ -14,7 +14,7 @@ _ASKED_FOR = (
 
 
 class _StandIn(types.ModuleType):
-    __path__ = ()
+    __path__ = []  # noqa: RUF012  # as of a package
 
     def __getattr__(self, name: str) -> type:
         if name.startswith("__"):

@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
+from taking import take
 
 from pywats_green.exceptions import InvalidArgumentError, QueueFolderError, QueueFullError
 from pywats_green.queue.folder.capacity import Capacity
@@ -26,7 +28,7 @@ def test_a_full_queue_refuses_and_leaves_nothing(tmp_path: Path) -> None:
         queue.put({"n": 3})
     assert issubclass(QueueFullError, QueueFolderError)
     assert len(list(tmp_path.iterdir())) == 3
-    claim = queue.claim()
+    claim = take(queue)
     with pytest.raises(QueueFullError):  # what is claimed may come back
         queue.put({"n": 3})
     claim.delivered()
@@ -168,7 +170,7 @@ def test_who_waits_for_a_count_that_is_killed_counts_on_its_own(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("limit", [{"max_reports": 0}, {"max_bytes": -1}, {"keep_quarantined": 0}])
-def test_a_limit_is_at_least_one(tmp_path: Path, limit: dict[str, int]) -> None:
+def test_a_limit_is_at_least_one(tmp_path: Path, limit: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError):
         FolderQueue(tmp_path, **limit)
 
@@ -180,7 +182,7 @@ def test_what_was_quarantined_long_ago_is_deleted_where_that_is_wanted(
     queue = FolderQueue(tmp_path)
     for number in range(2):
         queue.put({"id": str(number)})
-        queue.claim().quarantine("bad")
+        take(queue).quarantine("bad")
     queue.close()
     [old] = (tmp_path / "quarantine").glob("*-0.pending.wsjf.reason.json")
     os.utime(old, (1.0, 1.0))

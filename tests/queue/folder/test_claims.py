@@ -6,16 +6,19 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gevent
 import pytest
 from platforms import PATIENCE
+from taking import take
+from typed import present
 from waiting import turn, until
 
 from pywats_green.exceptions import QueueFolderError, UnreadableReportError
-from pywats_green.queue.folder import body
+from pywats_green.queue.folder import body, view
 from pywats_green.queue.folder.queue import FolderQueue
 from pywats_green.queue.source import Source
 
@@ -46,18 +49,18 @@ def test_priority_goes_first_then_first_in(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path)
     for item_id, priority in [("c", 5), ("d", 5), ("e", 10), ("a", 1), ("b", 1)]:
         queue.put({"id": item_id}, priority=priority)
-    assert [queue.claim().item_id for _ in range(5)] == list("abcde")
+    assert [take(queue).item_id for _ in range(5)] == list("abcde")
     assert queue.claim() is None
     queue.close()
     again = FolderQueue(tmp_path)
-    assert [again.claim().item_id for _ in range(5)] == list("abcde")
+    assert [take(again).item_id for _ in range(5)] == list("abcde")
     again.close()
 
 
 def test_delivered_removes_it(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r"})
-    claim = queue.claim()
+    claim = take(queue)
     assert (claim.item_id, claim.attempts, claim.group) == ("r", 0, None)
     assert queue.counts() == {"waiting": 0, "in_flight": 1, "quarantined": 0}
     claim.delivered()
@@ -71,7 +74,7 @@ def test_retry_counts_and_waits_also_after_a_restart(tmp_path: Path) -> None:
     timer, clock = Clock(), Clock()
     queue = FolderQueue(tmp_path, timer=timer, clock=clock)
     queue.put({"id": "r"})
-    queue.claim().retry("server away", 30.0)
+    take(queue).retry("server away", 30.0)
     assert queue.claim() is None
     assert queue.due_in() == 30.0
     queue.close()
@@ -80,7 +83,7 @@ def test_retry_counts_and_waits_also_after_a_restart(tmp_path: Path) -> None:
     assert queue.claim() is None
     assert queue.due_in() == pytest.approx(20.0)
     timer.now += 20.0
-    claim = queue.claim()
+    claim = take(queue)
     assert claim.attempts == 1
     claim.delivered()
     assert not files(tmp_path)
@@ -92,22 +95,22 @@ def test_no_wait_grows_when_the_clock_jumps(tmp_path: Path, jump: float) -> None
     timer, clock = Clock(), Clock()
     queue = FolderQueue(tmp_path, timer=timer, clock=clock)
     queue.put({"id": "r"})
-    queue.claim().retry("server away", 30.0)
+    take(queue).retry("server away", 30.0)
     clock.now += jump
     again = FolderQueue(tmp_path, timer=timer, clock=clock)
     assert again.due_in() == (30.0 if jump < 0 else 0.0)
     timer.now += 30.0
-    assert queue.claim().attempts == 1  # in memory the monotonic clock counts
+    assert take(queue).attempts == 1  # in memory the monotonic clock counts
     assert queue.oldest_age() is None
     queue.close()
-    assert queue.oldest_age() >= 0.0
+    assert present(queue.oldest_age()) >= 0.0
     again.close()
 
 
 def test_quarantine_keeps_the_report_and_says_why(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r", "v": 1}, priority=3)
-    queue.claim().quarantine("422: no such process")
+    take(queue).quarantine("422: no such process")
     assert queue.counts() == {"waiting": 0, "in_flight": 0, "quarantined": 1}
     room = tmp_path / "quarantine"
     [report] = room.glob("*.wsjf")
@@ -123,9 +126,9 @@ def test_release_puts_it_back_as_it_was(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r"})
     before = files(tmp_path)
-    queue.claim().release()
+    take(queue).release()
     assert files(tmp_path) == before
-    assert queue.claim().attempts == 0
+    assert take(queue).attempts == 0
     queue.close()
     assert files(tmp_path) == before
 
@@ -134,12 +137,12 @@ def test_close_gives_back_and_the_queue_can_be_used_again(tmp_path: Path) -> Non
     queue = FolderQueue(tmp_path)
     for number in range(3):
         queue.put({"id": str(number)})
-    held = [queue.claim(), queue.claim()]
+    held = [take(queue), take(queue)]
     queue.close()
     assert not list((tmp_path / "owners").iterdir())
     assert queue.counts() == {"waiting": 3, "in_flight": 0, "quarantined": 0}
     held[0].retry("too late", 5.0)  # without effect
-    assert [queue.claim().item_id for _ in range(3)] == list("012")
+    assert [take(queue).item_id for _ in range(3)] == list("012")
     queue.close()
 
 
@@ -161,19 +164,19 @@ def test_a_queue_that_is_dropped_is_a_dead_owner(tmp_path: Path) -> None:
     del queue
     gc.collect()
     other = FolderQueue(tmp_path)
-    assert other.claim().item_id == "r"
+    assert take(other).item_id == "r"
     other.close()
 
 
 def test_the_report_that_is_loaded_is_on_disk_under_the_same_id(tmp_path: Path) -> None:
     (tmp_path / "a.queued").write_text('{"v": 1}')
     queue = FolderQueue(tmp_path)
-    claim = queue.claim()
+    claim = take(queue)
     first = claim.load()
     assert claim.load() == first
     claim.retry("not now", 0.0)
     assert (
-        queue.claim().load()
+        take(queue).load()
         == first
         == json.loads(next(iter(tmp_path.glob("a.*.claim"))).read_text())
     )
@@ -186,7 +189,7 @@ def test_the_report_that_is_loaded_is_on_disk_under_the_same_id(tmp_path: Path) 
 def test_what_cannot_be_sent_is_unreadable(tmp_path: Path, body: bytes) -> None:
     (tmp_path / "bad.queued").write_bytes(body)
     queue = FolderQueue(tmp_path)
-    claim = queue.claim()
+    claim = take(queue)
     with pytest.raises(UnreadableReportError):
         claim.load()
     claim.quarantine("unreadable")
@@ -197,7 +200,7 @@ def test_what_cannot_be_sent_is_unreadable(tmp_path: Path, body: bytes) -> None:
 def test_a_folder_named_like_a_report_goes_to_quarantine(tmp_path: Path) -> None:
     (tmp_path / "bad.queued").mkdir()
     queue = FolderQueue(tmp_path)
-    claim = queue.claim()
+    claim = take(queue)
     with pytest.raises(UnreadableReportError, match="a folder where a report should be"):
         claim.load()
     claim.quarantine("a folder")
@@ -225,17 +228,17 @@ def test_what_is_no_file_goes_to_quarantine_and_holds_up_nobody(
     os.utime(tmp_path / "a.queued", (1, 1), follow_symlinks=False)
     queue = FolderQueue(tmp_path, max_reports=max_reports)
     queue.put({"id": "good"})
-    claim = queue.claim()
+    claim = take(queue)
     with pytest.raises(UnreadableReportError, match=told):
         claim.load()
     claim.retry("no file", 0.0)
     assert {item.item_id for item in queue.list("waiting")} == {"a", "good"}
     with pytest.raises(UnreadableReportError, match=told):
-        (claim := queue.claim()).load()
+        (claim := take(queue)).load()
     claim.quarantine("no file")
     assert (tmp_path / "quarantine" / "a.queued").lstat()
     assert [item.item_id for item in queue.list("quarantined")] == ["a"]
-    assert queue.claim().load() == {"id": "good"}
+    assert take(queue).load() == {"id": "good"}
     queue.close()
 
 
@@ -245,7 +248,7 @@ def test_a_report_that_may_not_be_read_is_no_unreadable_one(
 ) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r"})
-    claim = queue.claim()
+    claim = take(queue)
 
     def refuse(self: Path) -> bytes:
         raise PermissionError(13, "Permission denied")
@@ -268,7 +271,7 @@ def test_a_large_report_is_read_off_the_hub(
         json.dumps({"id": "big", "steps": [{"n": n, "v": n * 1.5} for n in range(200_000)]})
     )
     queue = FolderQueue(tmp_path)
-    claim = queue.claim()
+    claim = take(queue)
     parse, threads = body.parse, []
 
     def noted(*args: Any, **options: Any) -> Any:
@@ -290,7 +293,7 @@ def test_what_vanished_meanwhile_is_passed_over(tmp_path: Path) -> None:
     queue.refresh()
     for path in tmp_path.glob("*-[01].pending.wsjf"):
         path.unlink()
-    claim = queue.claim()
+    claim = take(queue)
     assert claim.item_id == "2"
     next(tmp_path.glob("*.claim")).unlink()
     for end in (claim.delivered, claim.release):
@@ -304,7 +307,7 @@ def test_what_vanished_meanwhile_is_passed_over(tmp_path: Path) -> None:
 def test_a_claim_whose_file_is_gone_ends_quietly(tmp_path: Path, end: str) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r"})
-    claim = queue.claim()
+    claim = take(queue)
     next(tmp_path.glob("*.claim")).unlink()
     {
         "retry": lambda: claim.retry("x", 1.0),
@@ -321,7 +324,7 @@ def test_what_cannot_be_removed_is_never_sent_again(
 ) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r"})
-    claim = queue.claim()
+    claim = take(queue)
 
     def refuse(self: Path, missing_ok: bool = False) -> None:
         raise PermissionError(13, "Permission denied")
@@ -346,7 +349,7 @@ def test_what_can_be_neither_removed_nor_renamed_is_not_sent_again_either(
 ) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r"})
-    claim = queue.claim()
+    claim = take(queue)
 
     def refuse(self: Path, *_args: object, **_kwargs: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -379,11 +382,11 @@ def test_what_cannot_be_renamed_just_now_does_not_keep_the_others(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", sometimes)
-        assert queue.claim().item_id == "free"
+        assert take(queue).item_id == "free"
         assert queue.claim() is None
         assert queue.due_in() == pytest.approx(1.0)
     timer.now += 1.0
-    assert queue.claim().item_id == "open in a scanner"
+    assert take(queue).item_id == "open in a scanner"
     queue.close()
 
 
@@ -392,7 +395,7 @@ def test_a_folder_that_must_not_be_written_is_an_error(
 ) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r"})
-    queue.claim().release()
+    take(queue).release()
 
     def refuse(self: Path, target: Path) -> Path:
         raise PermissionError(13, "Permission denied")
@@ -403,7 +406,7 @@ def test_a_folder_that_must_not_be_written_is_an_error(
         for _ in range(2):
             with pytest.raises(QueueFolderError, match="Cannot claim a report"):
                 queue.claim()
-    assert queue.claim().item_id == "r"
+    assert take(queue).item_id == "r"
     queue.close()
 
 
@@ -424,7 +427,7 @@ def test_a_report_that_cannot_be_claimed_is_told_of_once_until_it_can(
                 assert queue.claim() is None
                 timer.now += 2.0
         assert caplog.text.count("Cannot claim") == times
-        queue.claim().release()
+        take(queue).release()
     queue.close()
 
 
@@ -440,9 +443,9 @@ def test_an_attempt_that_cannot_be_written_down_keeps_no_report(
     with monkeypatch.context() as patch:
         patch.setattr("pywats_green.queue.folder.meta.write_small", full)
         patch.setattr("pywats_green.queue.folder.store.write_small", full)
-        queue.claim().retry("server away", 0.0)
+        take(queue).retry("server away", 0.0)
         assert queue.counts()["waiting"] == 1
-        queue.claim().quarantine("bad")
+        take(queue).quarantine("bad")
         assert queue.counts() == {"waiting": 0, "in_flight": 1, "quarantined": 0}
     assert queue.claim() is None  # which carries it out
     assert queue.counts() == {"waiting": 0, "in_flight": 0, "quarantined": 1}
@@ -454,11 +457,11 @@ def test_an_attempt_that_cannot_be_written_down_keeps_no_report(
 def test_a_torn_side_car_costs_attempts_and_no_report(tmp_path: Path, meta: bytes) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r"})
-    queue.claim().retry("server away", 100.0)
+    take(queue).retry("server away", 100.0)
     queue.close()
     next(tmp_path.glob("*.meta.json")).write_bytes(meta)
     queue = FolderQueue(tmp_path)
-    claim = queue.claim()
+    claim = take(queue)
     assert claim.attempts == 0
     claim.delivered()
     assert not files(tmp_path)
@@ -494,7 +497,7 @@ def test_a_killed_greenlet_can_give_its_claim_back(tmp_path: Path) -> None:
     queue.put({"id": "r"})
 
     def work() -> None:
-        claim = queue.claim()
+        claim = take(queue)
         try:
             gevent.sleep(60)
         finally:
@@ -548,3 +551,24 @@ held.delivered()
         [sys.executable, "-c", script, str(tmp_path)], check=True, timeout=PATIENCE,
         env={**os.environ, "PYWATS_GREEN_DISABLE": "1"},
     )  # fmt: skip
+
+
+def test_what_is_set_aside_during_a_scan_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    queue = FolderQueue(tmp_path, timer=clock)
+    queue.put({"id": "1"})
+    claim = queue.claim()
+    assert claim is not None
+    clock.now += 60  # so that it is time for a scan
+
+    def scan_and_set_aside(work: Callable[[], Any]) -> Any:
+        found = work()
+        monkeypatch.undo()
+        claim.quarantine("422: no such process")
+        return found
+
+    monkeypatch.setattr(view, "off_hub", scan_and_set_aside)
+    assert queue.counts()["quarantined"] == 1
+    assert queue.counts()["quarantined"] == 1

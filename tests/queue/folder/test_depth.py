@@ -5,9 +5,12 @@ import os
 import sys
 import time
 import tracemalloc
+from collections.abc import Sized
 from pathlib import Path
 
 import pytest
+from taking import take
+from typed import present
 
 from pywats_green.queue.folder import body
 from pywats_green.queue.folder.queue import FolderQueue
@@ -34,7 +37,7 @@ def fill(folder: Path, count: int) -> None:
 def calls_for_a_report(folder: Path, count: int = 200) -> float:
     """Return the calls, of Python and of C, that claim, load and removal make."""
     queue = FolderQueue(folder, timer=Clock())  # no second look at the folder
-    queue.claim().release()
+    take(queue).release()
     calls = 0
 
     def note(_frame: object, event: str, _argument: object) -> None:
@@ -44,7 +47,7 @@ def calls_for_a_report(folder: Path, count: int = 200) -> float:
     sys.setprofile(note)
     try:
         for _ in range(count):
-            claim = queue.claim()
+            claim = take(queue)
             claim.load()
             claim.delivered()
     finally:
@@ -67,7 +70,7 @@ def test_it_starts_and_reads_no_body(deep: Path, monkeypatch: pytest.MonkeyPatch
         "pywats_green.queue.folder.store.read", lambda path: bodies.append(path) or read(path)
     )
     queue = FolderQueue(deep)
-    claim = queue.claim()
+    claim = take(queue)
     assert claim.item_id == "r0"
     assert not bodies
     claim.release()
@@ -77,7 +80,7 @@ def test_it_starts_and_reads_no_body(deep: Path, monkeypatch: pytest.MonkeyPatch
 def test_memory_is_a_fraction_of_the_bodies(deep: Path) -> None:
     tracemalloc.start()
     queue = FolderQueue(deep)
-    queue.claim().release()
+    take(queue).release()
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     queue.close()
@@ -100,7 +103,7 @@ def test_a_new_file_is_noticed_within_a_second_beside_thousands_that_wait(deep: 
     assert queue.counts()["waiting"] == len(reports)
     (deep / "new.queued").write_text("{}")
     timer.now += 1.0
-    assert queue.claim().item_id == "new"
+    assert take(queue).item_id == "new"
     queue.close()
 
 
@@ -133,14 +136,20 @@ def test_what_a_schedule_keeps_does_not_grow(group: str | None) -> None:
         token = name if group == "one each" else group
         schedule.add(WaitingItem(name, name, 5, number, group=token))
         if number % 3 == 0:  # put off once
-            item = schedule.take(0.0)
+            item = present(schedule.take(0.0))
             item.due = 1.0
             schedule.add(item)
-        taken = schedule.take(2.0)
+        taken = present(schedule.take(2.0))
         assert taken.name == name
         schedule.hold(taken.group, name)
         schedule.let_go(taken.group, name)
-    kept = [schedule._by_age, schedule._ready, schedule._delayed, schedule._lines, schedule._held]
+    kept: list[Sized] = [
+        schedule._by_age,
+        schedule._ready,
+        schedule._delayed,
+        schedule._lines,
+        schedule._held,
+    ]
     assert max(map(len, kept)) <= 1100
     assert schedule.oldest() == 0
 
@@ -162,9 +171,9 @@ def test_what_a_process_died_with_goes_last_and_alone() -> None:
     for number, (killed, failed_when) in enumerate([(True, 2.0), (True, 1.0), (False, 3.0)]):
         name = f"r{number}"
         schedule.add(WaitingItem(name, name, 5, number, killed=killed, failed_when=failed_when))
-    taken = [schedule.take(0.0).name, schedule.take(0.0, alone=False)]
+    taken = [present(schedule.take(0.0)).name, schedule.take(0.0, alone=False)]
     assert taken == ["r2", None]
-    assert [schedule.take(0.0).name, schedule.take(0.0).name] == ["r1", "r0"]
+    assert [present(schedule.take(0.0)).name for _ in range(2)] == ["r1", "r0"]
 
 
 def test_a_probe_takes_who_failed_the_longest_ago_whatever_became_of_the_process() -> None:
@@ -172,4 +181,4 @@ def test_a_probe_takes_who_failed_the_longest_ago_whatever_became_of_the_process
     for number, (killed, failed_when) in enumerate([(False, 3.0), (True, 2.0), (False, 1.0)]):
         name = f"r{number}"
         schedule.add(WaitingItem(name, name, 5, number, killed=killed, failed_when=failed_when))
-    assert [schedule.take(0.0, probe=True).name for _ in range(3)] == ["r2", "r1", "r0"]
+    assert [present(schedule.take(0.0, probe=True)).name for _ in range(3)] == ["r2", "r1", "r0"]

@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
@@ -19,9 +20,9 @@ class FolderQueueMachine(RuleBasedStateMachine):
         self.path = Path(self.directory.name) / "queue"
         self.now = 1_000_000.0
         self.next = 0
-        self.waiting: list[list] = []
-        self.held: list[tuple] = []
-        self.aside: list[list] = []
+        self.waiting: list[list[Any]] = []
+        self.held: list[tuple[Any, ...]] = []
+        self.aside: list[list[Any]] = []
         self.queue = self.open()
 
     def open(self) -> FolderQueue:
@@ -44,7 +45,7 @@ class FolderQueueMachine(RuleBasedStateMachine):
         self.waiting.append([5, -1 - self.next, f"r{self.next}", None, 0, 0.0])
         self.next += 1
 
-    def is_first(self, item: list) -> bool:
+    def is_first(self, item: list[Any]) -> bool:
         group = item[3]
         rivals = [other for other in self.waiting if other[3] == group and other < item]
         return group is None or not (rivals or any(held[1][3] == group for held in self.held))

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from taking import take
 
 from pywats_green.exceptions import QueueFolderError
 from pywats_green.queue.folder.queue import FolderQueue
@@ -93,10 +94,10 @@ def test_a_report_without_an_id_gets_the_same_one_at_each_attempt(disk: Path) ->
     filler = fill_up(disk)
     ids = []
     for _ in range(2):
-        claim = queue.claim()
+        claim = take(queue)
         ids.append(claim.load()["id"])
         claim.release()
     filler.unlink()
-    ids.append(queue.claim().load()["id"])
+    ids.append(take(queue).load()["id"])
     assert len(set(ids)) == 1
     queue.close()

@@ -7,7 +7,10 @@ from pathlib import Path
 import gevent
 import pytest
 from scanner import OPERATIONS, scanner
+from taking import take
+from typed import present
 
+from pywats_green.queue.folder.claim import FolderClaim
 from pywats_green.queue.folder.queue import FolderQueue
 
 
@@ -18,7 +21,7 @@ def test_a_whole_story(tmp_path: Path, only: str | None, caplog: pytest.LogCaptu
         queue = FolderQueue(tmp_path / "queue", scan_interval=0.01)
         for name in ("sent", "retried", "bad", "dropped"):
             queue.put({"id": name})
-        claims = {}
+        claims: dict[str, FolderClaim] = {}
         while len(claims) < 4:  # one that is held is passed over for a second
             if (claim := queue.claim()) is None:
                 gevent.sleep(queue.due_in() or 0.0)
@@ -46,7 +49,7 @@ def test_a_whole_story(tmp_path: Path, only: str | None, caplog: pytest.LogCaptu
 def test_a_kill_while_a_file_is_held_leaves_the_end_to_be_made(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r"})
-    claim = queue.claim()
+    claim = take(queue)
     with scanner(tmp_path, times=1000, only="unlink") as refused:
         ending = gevent.spawn(claim.delivered)
         while not refused:
@@ -60,15 +63,15 @@ def test_a_kill_while_a_file_is_held_leaves_the_end_to_be_made(tmp_path: Path) -
 def test_a_side_car_that_is_held_costs_no_attempts(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r"})
-    queue.claim().retry("server away", 0.0)
+    take(queue).retry("server away", 0.0)
     queue.close()
     queue = FolderQueue(tmp_path)
     queue.refresh()
     with scanner(tmp_path, times=1, only="open"):
         assert queue.claim() is None
         assert queue.due_in() == pytest.approx(1.0, abs=0.9)
-        gevent.sleep(queue.due_in())
-        claim = queue.claim()
+        gevent.sleep(present(queue.due_in()))
+        claim = take(queue)
     assert claim.attempts == 1
     queue.close()
 
@@ -78,11 +81,11 @@ def test_nothing_else_of_a_group_is_sent_before_an_end_is_made(tmp_path: Path) -
     queue = FolderQueue(tmp_path, order_by="sn")
     for number in range(2):
         queue.put({"id": str(number), "sn": "S"})
-    claim = queue.claim()
+    claim = take(queue)
     with scanner(tmp_path, times=1000, only="rename"):
         claim.release()
         assert queue.claim() is None
-    assert queue.claim().item_id == "0"
+    assert take(queue).item_id == "0"
     assert queue.claim() is None
     queue.close()
 
@@ -92,7 +95,7 @@ def test_a_look_at_the_folder_carries_out_the_ends_that_were_refused(tmp_path: P
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r"})
     queue.put({"id": "s"})
-    claims = [queue.claim(), queue.claim()]
+    claims = [take(queue), take(queue)]
     with scanner(tmp_path, times=1000):
         for claim in claims:
             claim.delivered()

@@ -4,10 +4,15 @@ import json
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
+from taking import take
+from typed import present
 
 from pywats_green.exceptions import InvalidArgumentError
+from pywats_green.queue.folder.claim import FolderClaim
+from pywats_green.queue.folder.order import OrderBy
 from pywats_green.queue.folder.queue import FolderQueue
 
 
@@ -31,17 +36,17 @@ def test_one_of_a_group_at_a_time_and_the_groups_side_by_side(tmp_path: Path, or
         ("y", None),
     ]:
         queue.put({"id": item_id, "sn": sn})
-    claims = [queue.claim() for _ in range(4)]
+    claims = [take(queue) for _ in range(4)]
     assert [claim.item_id for claim in claims] == ["a1", "b1", "x", "y"]
     assert claims[0].group != claims[1].group
     assert claims[2].group is None
     assert queue.claim() is None
-    assert queue.due_in() > 0
+    assert present(queue.due_in()) > 0
     claims[0].delivered()
-    second = queue.claim()
+    second = take(queue)
     assert second.item_id == "a2"
     second.retry("not now", 0.0)
-    assert queue.claim().item_id == "a2"  # a3 does not overtake it
+    assert take(queue).item_id == "a2"  # a3 does not overtake it
     queue.close()
 
 
@@ -50,12 +55,12 @@ def test_a_group_waits_for_its_first_also_across_a_restart(tmp_path: Path) -> No
     for item_id in ("a1", "a2"):
         queue.put({"id": item_id, "sn": "a"})
     queue.put({"id": "b1", "sn": "b"})
-    queue.claim().retry("server away", 60.0)
+    take(queue).retry("server away", 60.0)
     queue.close()
     again = FolderQueue(tmp_path, order_by="sn")
-    assert again.claim().item_id == "b1"
+    assert take(again).item_id == "b1"
     assert again.claim() is None
-    assert 0 < again.due_in() <= 60
+    assert 0 < present(again.due_in()) <= 60
     assert again.counts()["waiting"] == 2
     again.close()
 
@@ -65,10 +70,10 @@ def test_the_next_follows_when_the_first_is_gone(tmp_path: Path, end: str) -> No
     queue = FolderQueue(tmp_path, order_by="sn")
     for item_id in ("a1", "a2"):
         queue.put({"id": item_id, "sn": "a"})
-    claim = queue.claim()
+    claim = take(queue)
     claim.quarantine("bad") if end == "quarantine" else claim.delivered()
     assert queue.due_in() == 0.0
-    assert queue.claim().item_id == "a2"
+    assert take(queue).item_id == "a2"
     queue.close()
 
 
@@ -76,9 +81,9 @@ def test_discarding_the_first_lets_the_next_go(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path, order_by="sn")
     for item_id in ("a1", "a2"):
         queue.put({"id": item_id, "sn": "a"})
-    queue.claim().retry("server away", 600.0)
+    take(queue).retry("server away", 600.0)
     queue.discard("a1")
-    assert queue.claim().item_id == "a2"
+    assert take(queue).item_id == "a2"
     queue.close()
 
 
@@ -89,11 +94,11 @@ def test_files_of_others_are_looked_into_when_they_are_claimed(tmp_path: Path) -
         os.utime(path, (1_700_000_000 + number,) * 2)
     (tmp_path / "torn.queued").write_text("{")
     queue = FolderQueue(tmp_path, order_by="sn")
-    claims = [queue.claim() for _ in range(4)]
+    claims = [take(queue) for _ in range(4)]
     assert [claim.item_id for claim in claims] == ["0", "2", "4", "torn"]
     assert queue.claim() is None
     claims[0].delivered()
-    claim = queue.claim()
+    claim = take(queue)
     assert (claim.item_id, claim.load()["sn"]) == ("1", "a")
     assert queue.claim() is None
     queue.close()
@@ -115,7 +120,7 @@ def test_two_drainers_keep_the_order_of_each_group(tmp_path: Path) -> None:
     for number in range(120):
         writer.put({"id": f"{number}", "sn": f"s{number % 4}", "n": number})
     queues = [FolderQueue(tmp_path, order_by="sn", scan_interval=0.001) for _ in range(2)]
-    held: list = []
+    held: list[tuple[FolderClaim, dict[str, Any]]] = []
     done: dict[str, list[int]] = {}
     while any(queue.due_in() is not None for queue in queues) or held:
         if chance.random() < 0.6 and (claim := chance.choice(queues).claim()) is not None:
@@ -135,7 +140,7 @@ def test_two_drainers_keep_the_order_of_each_group(tmp_path: Path) -> None:
         queue.close()
 
 
-def first_letter(report: dict) -> str:
+def first_letter(report: dict[str, str]) -> str:
     return report["sn"][0]
 
 
@@ -143,10 +148,11 @@ def test_another_order_by_is_refused(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path, order_by="sn")
     queue.put({"sn": "S"})
     FolderQueue(tmp_path).put({"sn": "S"})  # its group is determined when it is claimed
-    for other in ("pn", first_letter):
+    others: list[OrderBy] = ["pn", first_letter]
+    for other in others:
         with pytest.raises(InvalidArgumentError, match="is used with order_by='sn', not "):
             FolderQueue(tmp_path, order_by=other).put({"sn": "S"})
-    for other in (None, "pn", first_letter):
+    for other in (None, *others):
         with pytest.raises(InvalidArgumentError, match=r"remove \.order\.json while no process"):
             FolderQueue(tmp_path, order_by=other).claim()
     assert len(FolderQueue(tmp_path).list()) == 2  # who only looks needs none

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from taking import take
+from typed import present
 from waiting import until
 
 from pywats_green.exceptions import QueueFolderError, QueueItemError
@@ -46,7 +48,7 @@ def hold(folder: Path) -> subprocess.Popen[str]:
         text=True,
         env={**os.environ, "PYWATS_GREEN_DISABLE": "1"},
     )
-    assert process.stdout.readline() == "holding\n"
+    assert present(process.stdout).readline() == "holding\n"
     return process
 
 
@@ -57,16 +59,16 @@ def test_a_living_owner_keeps_its_claims_and_a_dead_one_loses_them_at_once(tmp_p
     process = hold(tmp_path)
     try:
         queue.refresh()
-        assert queue.claim().item_id == "2"
+        assert take(queue).item_id == "2"
         queue.refresh()
         assert queue.claim() is None
         assert [item.state for item in queue.list()] == ["claimed"] * 3
     finally:
         process.kill()
         process.wait()
-        process.stdout.close()
+        present(process.stdout).close()
     queue.refresh()
-    assert [queue.claim().item_id for _ in range(2)] == ["0", "1"]
+    assert [take(queue).item_id for _ in range(2)] == ["0", "1"]
     queue.close()
     assert not list((tmp_path / "owners").iterdir())
 
@@ -102,7 +104,7 @@ def test_where_no_lock_speaks_the_heartbeat_does(tmp_path: Path, beat: object) -
     timer.now += 59.0
     assert queue.claim() is None
     timer.now += 1.0
-    assert queue.claim().item_id == "a"
+    assert take(queue).item_id == "a"
     assert not heartbeat.exists()
     queue.close()
 
@@ -113,7 +115,7 @@ def test_claims_without_an_owners_file_wait_for_the_lease_too(tmp_path: Path) ->
     queue = FolderQueue(tmp_path, lease=60.0, timer=timer)
     assert queue.claim() is None
     timer.now += 60.0
-    assert queue.claim().item_id == "a"
+    assert take(queue).item_id == "a"
     queue.close()
 
 
@@ -145,7 +147,7 @@ def test_an_owner_beats_when_it_claims_if_no_greenlet_could(tmp_path: Path) -> N
 def test_an_owner_that_was_taken_for_dead_sends_what_it_has_and_no_more(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r"})
-    claim = queue.claim()
+    claim = take(queue)
     [path] = tmp_path.glob("*.claim")
     path.rename(tmp_path / claim.item.name)  # as another host does after the lease
     claim.delivered()
@@ -196,7 +198,7 @@ def test_a_reason_that_a_crash_left_before_the_move_is_removed(tmp_path: Path) -
     queue = FolderQueue(tmp_path, lease=1.0, timer=timer)
     queue.refresh()
     timer.now += 1.0
-    assert queue.claim().item_id == "a"
+    assert take(queue).item_id == "a"
     assert not list(room.iterdir())
     queue.close()
 
@@ -247,7 +249,7 @@ def test_who_comes_second_to_a_dead_owner_says_nothing(
 
 def test_a_lock_that_was_free_is_still_there_to_tell_of_it(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
-    owners.try_lock(path).release()
+    present(owners.try_lock(path)).release()
     assert path.exists()  # Windows would remove it
 
 
@@ -264,7 +266,7 @@ def test_a_container_that_comes_back_under_a_new_name_finds_its_claims_at_once(
 ) -> None:
     foreign_claim(tmp_path, {**HERE, "host": "4f1d2c3b4a59/", "locked": True})
     queue = FolderQueue(tmp_path)
-    assert queue.claim().item_id == "a"
+    assert take(queue).item_id == "a"
     queue.close()
     assert not list((tmp_path / "owners").iterdir())
 
@@ -285,7 +287,7 @@ def test_a_lock_that_says_nothing_leaves_it_to_the_heartbeat(
     assert queue.claim() is None
     assert queue.elsewhere()[:2] == (1, 60.0)
     timer.now += 60.0
-    assert queue.claim().item_id == "a"
+    assert take(queue).item_id == "a"
     queue.close()
 
 
@@ -340,7 +342,7 @@ def test_who_cannot_even_look_takes_nobody_for_dead(
             with pytest.raises(QueueFolderError, match="exhausted"):
                 queue.release(item)
     timer.now += 1.0
-    assert queue.claim().item_id == "a"
+    assert take(queue).item_id == "a"
     queue.close()
 
 
@@ -348,7 +350,7 @@ def test_a_lock_that_is_held_means_life_whatever_the_heartbeat_says(tmp_path: Pa
     timer = Clock()
     foreign_claim(tmp_path, ELSEWHERE)
     queue = FolderQueue(tmp_path, lease=60.0, timer=timer)
-    lock = owners.try_lock(tmp_path / "owners" / "0badf00d.lock")
+    lock = present(owners.try_lock(tmp_path / "owners" / "0badf00d.lock"))
     for _ in range(3):
         assert queue.claim() is None
         timer.now += 60.0
@@ -368,7 +370,7 @@ def test_an_owner_that_beats_is_not_waited_for_until_it_stops(tmp_path: Path) ->
     assert queue.elsewhere().waits is None
     timer.now += 31.0
     assert queue.elsewhere().waits == 29.0
-    assert "until" in queue.elsewhere().told
+    assert "until" in present(queue.elsewhere().told)
 
 
 def test_the_files_of_a_dead_owner_stay_until_all_its_claims_are_back(
@@ -390,7 +392,7 @@ def test_the_files_of_a_dead_owner_stay_until_all_its_claims_are_back(
     assert heartbeat.exists()
     assert queue.elsewhere().items == 1
     timer.now += 1.0
-    assert queue.claim().item_id == "a"
+    assert take(queue).item_id == "a"
     queue.close()
 
 
@@ -401,7 +403,7 @@ def test_folders_of_the_queue_are_as_open_as_the_queue(tmp_path: Path) -> None:
     folder.chmod(0o2775)
     queue = FolderQueue(folder)
     queue.put({"id": "r"})
-    queue.claim().quarantine("bad")
+    take(queue).quarantine("bad")
     for room in ("owners", "quarantine"):
         assert (folder / room).stat().st_mode & 0o777 == 0o775
     queue.close()
@@ -412,7 +414,7 @@ def test_a_claim_is_freed_by_hand(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path)
     assert queue.claim() is None
     assert queue.release("a") == 1
-    claim = queue.claim()
+    claim = take(queue)
     assert claim.item_id == "a"
     with pytest.raises(QueueItemError, match="lives on this machine"):
         queue.release("a")
@@ -439,7 +441,7 @@ def test_a_finished_draft_is_a_report_whose_name_the_power_failure_took(tmp_path
     torn = draft(tmp_path, NAME.replace("-r", "-t"), '{"id": ')
     strange = draft(tmp_path, "mail", '{"id": "u"}')
     queue = FolderQueue(tmp_path)
-    claim = queue.claim()
+    claim = take(queue)
     assert (claim.item_id, claim.item.priority, claim.load()) == ("r", 3, {"id": "r"})
     assert queue.claim() is None
     assert young.exists()
@@ -454,7 +456,7 @@ def test_a_draft_that_has_its_name_as_well_is_no_second_report(tmp_path: Path) -
     other = tmp_path / f".4567cdef.{NAME}.tmp"
     os.link(tmp_path / NAME, other)  # killed between the two steps of giving it its name
     queue = FolderQueue(tmp_path)
-    queue.claim().delivered()
+    take(queue).delivered()
     assert queue.claim() is None
     assert not [path for path in tmp_path.iterdir() if path.is_file()]
     queue.close()
@@ -466,7 +468,7 @@ def test_drafts_are_looked_for_again_in_a_service(tmp_path: Path) -> None:
     queue.refresh()
     draft(tmp_path, NAME, '{"id": "r"}')
     timer.now += 600.0
-    assert queue.claim().item_id == "r"
+    assert take(queue).item_id == "r"
     queue.close()
 
 

@@ -15,6 +15,7 @@ import gevent
 import pytest
 from filelock import Timeout
 from platforms import PATIENCE
+from taking import take
 from waiting import until
 
 from pywats_green.exceptions import (
@@ -33,7 +34,7 @@ from pywats_green.queue.folder.queue import FolderQueue
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="as Linux does it")
 
 
-def bodies(folder: Path) -> list[dict]:
+def bodies(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_bytes()) for path in sorted(folder.glob("*.pending.wsjf"))]
 
 
@@ -117,11 +118,11 @@ def test_an_id_that_cannot_name_a_file_is_refused(tmp_path: Path, item_id: str) 
 def test_the_longest_id_passes_every_state(tmp_path: Path) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({}, item_id="x" * 200)
-    claim = queue.claim()
+    claim = take(queue)
     claim.retry("once more", 0.0)
-    queue.claim().quarantine("bad")
+    take(queue).quarantine("bad")
     assert queue.requeue("x" * 200) == 1
-    queue.claim().delivered()
+    take(queue).delivered()
     assert queue.counts() == {"waiting": 0, "in_flight": 0, "quarantined": 0}
     queue.close()
 
@@ -147,8 +148,8 @@ def test_text_that_is_no_report_is_refused(tmp_path: Path, report: object) -> No
     assert not list(tmp_path.iterdir())
 
 
-def _endless() -> dict:
-    report: dict = {}
+def _endless() -> dict[str, Any]:
+    report: dict[str, Any] = {}
     report["self"] = report
     return report
 
@@ -292,7 +293,7 @@ def test_a_folder_that_vanishes_is_an_error_until_it_is_back(tmp_path: Path) -> 
     with pytest.raises(QueueFolderError):
         queue.list()
     (tmp_path / "away").rename(folder)
-    claim = queue.claim()
+    claim = take(queue)
     assert claim.load() == {"id": "1"}
     queue.close()
 
@@ -303,7 +304,7 @@ def test_the_order_survives_a_restart_and_a_clock_that_jumps_back(tmp_path: Path
         FolderQueue(tmp_path, clock=lambda: now).put({"id": str(number)})  # noqa: B023
         now -= 100_000.0
     queue = FolderQueue(tmp_path)
-    assert [queue.claim().item_id for _ in range(6)] == list("012345")
+    assert [take(queue).item_id for _ in range(6)] == list("012345")
     queue.close()
 
 
@@ -442,12 +443,12 @@ def test_two_puts_of_one_id_do_not_take_each_other_for_left_over(
     second = gevent.spawn(FolderQueue(tmp_path).put, {"id": "r", "v": 1 if same else 2})
     until(lambda: refused or second.ready())
     goes_on.set()
-    assert first.get(30) == "r"
+    assert first.get(timeout=30) == "r"
     if same:
-        assert second.get(30) == "r"
+        assert second.get(timeout=30) == "r"
     else:
         with pytest.raises(QueueItemError, match="another report of the id 'r'"):
-            second.get(30)
+            second.get(timeout=30)
     assert bodies(tmp_path) == [{"id": "r", "v": 1}]
 
 
@@ -472,7 +473,7 @@ def test_a_killed_put_keeps_others_away_until_its_thread_has_ended(
     until(lambda: refused or second.ready())
     assert not second.ready()
     goes_on.set()
-    assert second.get(30) == "r"
+    assert second.get(timeout=30) == "r"
     assert bodies(tmp_path) == [{"id": "r", "v": 2}]
     with pytest.raises(QueueItemError, match="another report of the id 'r'"):
         FolderQueue(tmp_path).put({"id": "r", "v": 3})
@@ -499,8 +500,8 @@ def test_a_put_that_fails_at_last_takes_nobody_elses_report_along(
     until(lambda: refused or second.ready())
     goes_on.set()
     with pytest.raises(QueueFolderError, match="Input/output error"):
-        first.get(30)
-    assert second.get(30) == "r"
+        first.get(timeout=30)
+    assert second.get(timeout=30) == "r"
     assert bodies(tmp_path) == [{"id": "r"}]
 
 
@@ -509,15 +510,15 @@ def test_an_id_that_has_left_the_queue_may_come_again(tmp_path: Path, end: str) 
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r", "v": 1})
     if end == "delivered":
-        queue.claim().delivered()
+        take(queue).delivered()
     elif end == "discarded":
         queue.discard("r")
     elif end == "quarantined":  # and was corrected
-        queue.claim().quarantine("bad")
+        take(queue).quarantine("bad")
     else:
         next(tmp_path.glob("*.wsjf")).unlink()
     queue.put({"id": "r", "v": 2})
-    claim = queue.claim()
+    claim = take(queue)
     assert claim.load()["v"] == 2
     claim.delivered()
     queue.close()
@@ -529,7 +530,7 @@ def test_an_id_that_has_left_the_queue_may_come_again(tmp_path: Path, end: str) 
 def test_what_was_corrected_keeps_its_id_when_the_first_one_goes(tmp_path: Path, end: str) -> None:
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r", "v": 1})
-    queue.claim().quarantine("bad")
+    take(queue).quarantine("bad")
     [bad] = queue.list("quarantined")
     queue.put({"id": "r", "v": 2})
     if end == "discarded":
@@ -569,7 +570,7 @@ def test_notes_of_ids_that_are_left_over_are_swept_when_they_are_many(tmp_path: 
     queue = FolderQueue(tmp_path)
     for name in ("waiting", "claimed", "quarantined"):
         queue.put({"id": name})
-    claims = {claim.item_id: claim for claim in (queue.claim() for _ in range(3))}
+    claims = {claim.item_id: claim for claim in (take(queue) for _ in range(3))}
     claims["quarantined"].quarantine("bad")
     claims["waiting"].release()
     room = tmp_path / "ids"

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from taking import take
 
 from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError, QueueItemError
 from pywats_green.queue.folder import inspection, operated
+from pywats_green.queue.folder.inspection import State
 from pywats_green.queue.folder.queue import FolderQueue
 
 
@@ -20,8 +22,8 @@ def queue(tmp_path: Path) -> FolderQueue:
     queue = FolderQueue(tmp_path)
     for item_id in ("bad", "late", "held"):
         queue.put({"id": item_id, "pad": "x" * 10}, priority=3)
-    queue.claim().quarantine("422: no such process")
-    queue.claim().retry("503", 100.0)
+    take(queue).quarantine("422: no such process")
+    take(queue).retry("503", 100.0)
     queue.claim()
     (tmp_path / "theirs.queued").write_text("{}")
     queue.refresh()
@@ -58,14 +60,14 @@ def test_list_shows_all_without_reading_a_body(
         ("sent", set()),
     ],
 )
-def test_list_of_one_state(queue: FolderQueue, state: str, expected: set[str]) -> None:
+def test_list_of_one_state(queue: FolderQueue, state: State, expected: set[str]) -> None:
     assert {item.item_id for item in queue.list(state)} == expected
     queue.close()
 
 
 def test_a_state_that_does_not_exist_is_an_error(queue: FolderQueue) -> None:
     with pytest.raises(InvalidArgumentError, match="waiting, claimed, quarantined"):
-        queue.list("failed")
+        queue.list("failed")  # type: ignore[arg-type]
     queue.close()
 
 
@@ -87,7 +89,7 @@ def test_show_of_what_cannot_be_read_says_so(tmp_path: Path) -> None:
 
 def test_requeue_from_quarantine_begins_anew(queue: FolderQueue) -> None:
     assert queue.requeue("bad") == 1
-    claim = queue.claim()
+    claim = take(queue)
     assert (claim.item_id, claim.attempts) == ("bad", 0)
     claim.delivered()
     queue.close()
@@ -96,7 +98,7 @@ def test_requeue_from_quarantine_begins_anew(queue: FolderQueue) -> None:
 
 def test_requeue_of_a_waiting_one_makes_it_due(queue: FolderQueue) -> None:
     assert queue.requeue("late") == 1
-    claim = queue.claim()
+    claim = take(queue)
     assert (claim.item_id, claim.attempts) == ("late", 0)
     queue.close()
 
@@ -104,12 +106,12 @@ def test_requeue_of_a_waiting_one_makes_it_due(queue: FolderQueue) -> None:
 def test_a_drainer_notices_a_requeue_by_another(queue: FolderQueue) -> None:
     FolderQueue(queue.path).requeue("late")
     queue.refresh()
-    assert queue.claim().item_id == "late"
+    assert take(queue).item_id == "late"
     queue.close()
 
 
 def test_requeue_of_all_is_of_all_in_quarantine(queue: FolderQueue) -> None:
-    queue.claim().quarantine("bad, too")
+    take(queue).quarantine("bad, too")
     assert queue.requeue() == 2
     assert queue.counts() == {"waiting": 3, "in_flight": 1, "quarantined": 0}
     assert queue.requeue() == 0
@@ -121,10 +123,10 @@ def test_requeue_keeps_the_priority_of_upstreams(tmp_path: Path) -> None:
     (tmp_path / "a.pending.meta.json").write_text('{"priority": 1, "attempts": 4}')
     queue = FolderQueue(tmp_path)
     queue.put({"id": "b"}, priority=2)
-    queue.claim().quarantine("bad")
+    take(queue).quarantine("bad")
     assert not (tmp_path / "a.pending.meta.json").exists()
     queue.requeue("a")
-    claim = queue.claim()
+    claim = take(queue)
     assert (claim.item_id, claim.attempts) == ("a", 0)
     claim.release()
     queue.requeue("a")
@@ -135,7 +137,7 @@ def test_requeue_keeps_the_priority_of_upstreams(tmp_path: Path) -> None:
 def test_requeue_overwrites_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.queued").write_text('{"id": "1"}')
     queue = FolderQueue(tmp_path)
-    queue.claim().quarantine("bad")
+    take(queue).quarantine("bad")
     (tmp_path / "a.queued").write_text('{"id": "2"}')
     with pytest.raises(QueueItemError, match="waiting already"):
         queue.requeue()

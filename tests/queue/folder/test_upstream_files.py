@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from taking import take
+from typed import present
 
 from pywats_green.exceptions import QueueItemError
 from pywats_green.queue.folder import owners
@@ -23,9 +25,9 @@ def write(folder: Path, name: str, body: object, **meta: object) -> None:
 
 def forget_owner(queue: FolderQueue) -> None:
     """Let its owner die: the lock is free, nothing is put back."""
-    owner = queue._claims._owner
+    owner = present(queue._claims._owner)
     owner._heart.kill(block=False)
-    owner._lock.release()
+    present(owner._lock).release()
     owners._living.pop(owner.owner_id)
 
 
@@ -37,7 +39,7 @@ def test_both_formats_go_out_and_leave_nothing(tmp_path: Path) -> None:
     write(tmp_path, "a.queued", {"id": "A"})
     write(tmp_path, "b.pending.wsjf", {"id": "B"}, id="b", priority=1, attempts=2, custom={"x": 1})
     queue = FolderQueue(tmp_path)
-    first, second = queue.claim(), queue.claim()
+    first, second = take(queue), take(queue)
     assert (first.item_id, first.attempts, first.load()) == ("b", 2, {"id": "B"})
     assert (second.item_id, second.attempts, second.load()) == ("a", 0, {"id": "A"})
     first.delivered()
@@ -55,14 +57,14 @@ def test_its_priority_and_its_time_decide(tmp_path: Path) -> None:
     os.utime(tmp_path / "q1.queued", (1_800_000_000, 1_800_000_000))
     os.utime(tmp_path / "q2.queued", (1_800_000_001, 1_800_000_001))
     queue = FolderQueue(tmp_path)
-    assert [queue.claim().item_id for _ in range(6)] == ["a", "b", "c", "q1", "q2", "d"]
+    assert [take(queue).item_id for _ in range(6)] == ["a", "b", "c", "q1", "q2", "d"]
     queue.close()
 
 
 def test_an_attempt_is_counted_in_its_own_side_car(tmp_path: Path) -> None:
     write(tmp_path, "a.pending.wsjf", {}, id="a", priority=2, attempts=1, custom={"x": 1})
     queue = FolderQueue(tmp_path)
-    queue.claim().retry("refused", 0.0)
+    take(queue).retry("refused", 0.0)
     queue.close()
     meta = json.loads((tmp_path / "a.pending.meta.json").read_bytes())
     assert (meta["attempts"], meta["priority"], meta["last_error"]) == (2, 2, "refused")
@@ -73,7 +75,7 @@ def test_an_attempt_is_counted_in_its_own_side_car(tmp_path: Path) -> None:
 def test_a_report_without_an_id_has_one_on_disk_before_it_can_be_sent(tmp_path: Path) -> None:
     write(tmp_path, "a.queued", {"v": 1})
     queue = FolderQueue(tmp_path)
-    claim = queue.claim()
+    claim = take(queue)
     report = claim.load()
     claim.release()
     assert json.loads((tmp_path / "a.queued").read_bytes()) == report
@@ -99,12 +101,12 @@ def test_two_files_of_one_id_both_go_out(tmp_path: Path) -> None:
 def test_a_new_file_of_the_same_name_replaces_nothing(tmp_path: Path) -> None:
     write(tmp_path, "a.queued", {"id": "1"})
     queue = FolderQueue(tmp_path)
-    claim = queue.claim()
+    claim = take(queue)
     write(tmp_path, "a.queued", {"id": "2"})
     claim.release()
-    queue.claim().quarantine("bad")
+    take(queue).quarantine("bad")
     queue.refresh()
-    queue.claim().quarantine("bad")
+    take(queue).quarantine("bad")
     room = tmp_path / "quarantine"
     bodies = [json.loads(p.read_bytes())["id"] for p in room.iterdir() if ".reason" not in p.name]
     assert sorted(bodies) == ["1", "2"]
@@ -116,10 +118,10 @@ def test_a_name_too_long_to_be_claimed_is_cut(tmp_path: Path) -> None:
     write(extended(tmp_path), f"{'x' * 245}.queued", {"id": "long"})
     write(extended(tmp_path), f"{'y' * 240}.queued", {"id": "long, too"})
     queue = FolderQueue(tmp_path)
-    claim, other = queue.claim(), queue.claim()
+    claim, other = take(queue), take(queue)
     claim.retry("again", 0.0)
     other.quarantine("bad")
-    claim = queue.claim()
+    claim = take(queue)
     assert (claim.attempts, claim.load()["id"][:4]) == (1, "long")
     claim.delivered()
     assert not files(tmp_path)
@@ -150,7 +152,7 @@ def test_what_a_crashed_upstream_left_is_taken_over(
     queue = FolderQueue(tmp_path, timer=lambda: float(next(timer)))
     queue.refresh()
     queue.refresh()  # where a file has no time of its last change it must have been in sight
-    seen = [queue.claim().load()["id"] for _ in range(2)]
+    seen = [take(queue).load()["id"] for _ in range(2)]
     assert sorted(seen) == ["A", "another"]
     queue.close()
 
@@ -160,7 +162,7 @@ def test_what_upstream_set_aside_as_error_goes_out(tmp_path: Path) -> None:
     write(tmp_path, "a.error", {"id": "A"})
     write(tmp_path, "a.error.info", {"error": "no attribute 'submit_raw'", "attempts": 1})
     queue = FolderQueue(tmp_path)
-    queue.claim().delivered()
+    take(queue).delivered()
     assert not files(tmp_path)
     queue.close()
 
@@ -243,7 +245,7 @@ def test_what_upstream_gave_up_is_listed_and_can_be_requeued(tmp_path: Path, sta
     assert (item.item_id, item.attempts, item.last_error) == ("a", 5, "away")
     assert queue.show("a")["body"] == {"id": "A"}
     assert queue.requeue("a") == 1
-    claim = queue.claim()
+    claim = take(queue)
     assert (claim.item_id, claim.attempts, claim.load()) == ("a", 0, {"id": "A"})
     claim.delivered()
     assert not files(tmp_path)
@@ -272,11 +274,11 @@ END = {
 @pytest.mark.parametrize("end", END)
 @pytest.mark.parametrize("meta", [{"attempts": 7, "priority": 5}, {}], ids=["meta", "no meta"])
 def test_a_report_that_upstream_writes_again_while_claimed_has_its_own_side_car(
-    tmp_path: Path, end: str, meta: dict
+    tmp_path: Path, end: str, meta: dict[str, int]
 ) -> None:
     write(tmp_path, "a.pending.wsjf", {"id": "1"}, attempts=3, priority=5)
     queue = FolderQueue(tmp_path)
-    claim = queue.claim()
+    claim = take(queue)
     assert claim.attempts == 3
     write(tmp_path, "a.pending.wsjf", {"id": "2"}, **meta)
     if end == "crash":
@@ -286,8 +288,8 @@ def test_a_report_that_upstream_writes_again_while_claimed_has_its_own_side_car(
         END[end](claim)
     queue.refresh()
     seen = {}
-    while (claim := queue.claim()) is not None:
-        seen[claim.load()["id"]] = claim.attempts
+    while (left := queue.claim()) is not None:
+        seen[left.load()["id"]] = left.attempts
     first = {"retry": {"1": 4}, "release": {"1": 3}, "crash": {"1": 4}}.get(end, {})
     assert seen == {**first, "2": meta.get("attempts", 0)}
     queue.close()
@@ -297,7 +299,7 @@ def test_what_is_put_in_here_upstream_can_read(tmp_path: Path) -> None:
     """Its PersistentQueue takes `*.pending.wsjf`, with the sidecar of the same stem."""
     queue = FolderQueue(tmp_path)
     queue.put({"id": "r"}, priority=2)
-    queue.claim().retry("not now", 0.0)
+    take(queue).retry("not now", 0.0)
     queue.close()
     [data] = tmp_path.glob("*.pending.wsjf")
     meta = json.loads(data.with_suffix(".meta.json").read_bytes())

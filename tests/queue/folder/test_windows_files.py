@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from scanner import OPERATIONS
+from taking import take
 from waiting import until
 
 from pywats_green import FolderQueue
@@ -29,12 +30,12 @@ NOTHING = {"waiting": 0, "in_flight": 0, "quarantined": 0}
 def whole_story(queue: FolderQueue, item_id: str) -> None:
     """Take a report through all its states, and so through all its names."""
     assert queue.put({"id": item_id, "n": 1}) == item_id
-    queue.claim().retry("once more", 0.0)
+    take(queue).retry("once more", 0.0)
     assert queue.show(item_id)["attempts"] == 1
-    queue.claim().quarantine("bad")
+    take(queue).quarantine("bad")
     assert queue.show(item_id)["reason"] == "bad"
     assert queue.requeue(item_id) == 1
-    claim = queue.claim()
+    claim = take(queue)
     assert claim.load() == {"id": item_id, "n": 1}
     claim.delivered()
     assert queue.counts() == NOTHING
@@ -51,7 +52,7 @@ def test_what_windows_reserves_names_no_file(tmp_path: Path, item_id: str) -> No
         queue.put({}, item_id=item_id)
     other = queue.put({"id": item_id})
     assert other != item_id
-    assert queue.claim().load() == {"id": item_id}
+    assert take(queue).load() == {"id": item_id}
     queue.close()
 
 
@@ -138,13 +139,13 @@ def test_ids_that_differ_in_case_alone_are_two_reports(tmp_path: Path) -> None:
     bodies = [{"id": "Report-A"}, {"id": "report-a"}, {"id": "REPORT-A"}]
     for body in bodies:
         queue.put(body)
-    claims = [queue.claim() for _ in bodies]
+    claims = [take(queue) for _ in bodies]
     assert [claim.load() for claim in claims] == bodies
     for claim in claims:
         claim.quarantine("bad")
     assert queue.counts()["quarantined"] == 3
     assert queue.requeue() == 3
-    assert [queue.claim().load() for _ in bodies] == bodies
+    assert [take(queue).load() for _ in bodies] == bodies
     queue.close()
 
 
@@ -156,7 +157,7 @@ def test_a_folder_in_another_case_is_the_same_queue(tmp_path: Path) -> None:
     if not shouted.exists():
         pytest.skip("this file system tells cases apart")
     second = FolderQueue(shouted)
-    claim = first.claim()
+    claim = take(first)
     assert claim.item_id == "r"
     assert second.claim() is None
     claim.delivered()
@@ -204,7 +205,7 @@ def test_a_report_that_is_really_open_waits_and_keeps_no_other(
     with path.open("rb"):
         with pytest.raises(PermissionError):
             path.rename(path.with_name("moved"))
-        assert queue.claim().item_id == "s"
+        assert take(queue).item_id == "s"
         assert queue.claim() is None
     until(lambda: (claim := queue.claim()) is not None and claim.item_id == "r")
 
@@ -215,7 +216,7 @@ def test_a_claimed_report_that_is_really_open_is_removed_later_and_sent_once(
     open_report: tuple[FolderQueue, Path], tmp_path: Path
 ) -> None:
     queue, _ = open_report
-    claim = queue.claim()
+    claim = take(queue)
     with next(tmp_path.glob("*.claim")).open("rb") as file:
         claim.delivered()
         assert queue.claim() is None
@@ -246,7 +247,7 @@ def test_the_order_does_not_need_a_clock_that_always_goes_on(tmp_path: Path) -> 
         queue.put({"id": item_id})
     queue.close()
     queue = FolderQueue(tmp_path, clock=clock, timer=clock)
-    assert [queue.claim().item_id for _ in ids] == ids
+    assert [take(queue).item_id for _ in ids] == ids
     queue.close()
 
 
@@ -260,5 +261,5 @@ def test_what_others_put_within_one_tick_is_found(tmp_path: Path) -> None:
     (tmp_path / "theirs.queued").write_bytes(path.read_bytes().replace(b"first", b"other"))
     os.utime(tmp_path, ns=(tick.st_atime_ns, tick.st_mtime_ns))
     queue.refresh()
-    assert {queue.claim().item_id for _ in range(2)} == {"first", "theirs"}
+    assert {take(queue).item_id for _ in range(2)} == {"first", "theirs"}
     queue.close()

@@ -63,11 +63,11 @@ def deadlines_by_hand(monkeypatch: pytest.MonkeyPatch, by_hand: HandClock) -> Ha
 
 
 @pytest.fixture
-def spawn() -> Iterator[Callable[..., gevent.Greenlet]]:
+def spawn() -> Iterator[Callable[..., "gevent.Greenlet[..., Any]"]]:
     """Start greenlets that end with the test."""
-    started: list[gevent.Greenlet] = []
+    started: list[gevent.Greenlet[..., Any]] = []
 
-    def start(*args: Any, **kwargs: Any) -> gevent.Greenlet:
+    def start(*args: Any, **kwargs: Any) -> "gevent.Greenlet[..., Any]":
         greenlet = gevent.spawn(*args, **kwargs)
         started.append(greenlet)
         return greenlet

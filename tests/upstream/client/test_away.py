@@ -15,6 +15,7 @@ from pywats.core.exceptions import PyWATSError
 from pywats.core.retry import RetryConfig
 from throttle.clock import HandClock, run_all
 from transport.servers import Seen, Server, reply
+from typed import private
 from waiting import BOUND, until
 
 from pywats_green import Pool, configure
@@ -111,7 +112,7 @@ def test_the_breaker_is_neither_asked_nor_fed(waits: None, by_hand: HandClock, p
         by_hand.turn(5)
         gevent.joinall(jobs, timeout=BOUND, raise_error=True)
         assert [job.value for job in jobs] == ["26.1"] * 20
-        assert api._http_client._circuit_breaker._failure_count == 0
+        assert private(api)._http_client._circuit_breaker._failure_count == 0
         api.close()
 
 

@@ -15,6 +15,7 @@ from pywats import pyWATS
 from pywats.core.client import HttpClient
 from pywats.core.exceptions import NotFoundError
 from pywats.core.throttle import configure_throttling
+from typed import all_present, present, private
 from waiting import BOUND, turn, until
 
 import pywats_green
@@ -79,13 +80,13 @@ def test_nothing_is_gathered_outside_a_block(api: pyWATS, counts: Counts) -> Non
 
 def test_a_lone_lookup_is_the_single_call(api: pyWATS, counts: Counts) -> None:
     with batching(window=WINDOW):
-        assert api.product.get_product("PN-00001").part_number == "PN-00001"
+        assert present(api.product.get_product("PN-00001")).part_number == "PN-00001"
     assert counts.new() == {SINGLE: 1}
 
 
 def test_duplicates_are_asked_for_once_and_answered_each(proven: pyWATS, counts: Counts) -> None:
     with batching(window=WINDOW):
-        found = Pool(10).map(proven.product.get_product, ["PN-00001"] * 10)
+        found = all_present(Pool(10).map(proven.product.get_product, ["PN-00001"] * 10))
     assert counts.new() == {QUERY: 1}
     found[0].revisions.clear()
     found[0].tags.clear()
@@ -134,7 +135,7 @@ def test_letters_of_all_scripts_are_sent_and_parsed_as_the_server_does(
 
 
 def test_half_a_character_is_an_escape(api: pyWATS) -> None:
-    source = batches._Source(api._http_client, PRODUCT, None)  # type: ignore[arg-type]
+    source = batches._Source(private(api)._http_client, PRODUCT, None)  # type: ignore[arg-type]
     answer = source.answer(batches._Found({"name": "\ud83d"}, {}))
     assert answer.raw == b'{"name":"\\ud83d"}'
     assert answer.data == {"name": "\ud83d"}
@@ -177,7 +178,9 @@ def test_assets_by_serial_number_and_by_id_at_once(api: pyWATS, counts: Counts) 
     with batching(window=WINDOW):
         for _ in range(2):
             found = Pool(8).map(lambda key: api.asset.get_asset(serial_number=key), keys)
-    assert [asset.serial_number for asset in found] == [f"AS-{n % 4:05d}" for n in range(8)]
+    assert [asset.serial_number for asset in all_present(found)] == [
+        f"AS-{n % 4:05d}" for n in range(8)
+    ]
     assert counts.new() == {ASSET_QUERY: 4, ASSET_SINGLE: 2}
 
 
@@ -302,7 +305,7 @@ def test_a_key_too_long_for_any_query_goes_singly(proven: pyWATS, server: WatsSe
     server.put_state("products", [planted(name) for name in names])
     with batching(window=WINDOW):
         found = Pool(3).map(proven.product.get_product, names)
-    assert [product.part_number for product in found] == names
+    assert [product.part_number for product in all_present(found)] == names
     assert all(len(server.url + r.target) <= 3_000 for r in server.requests())
 
 
@@ -321,7 +324,7 @@ def test_max_batch_is_an_upper_bound(proven: pyWATS, counts: Counts) -> None:
 def test_a_refused_query_halves_what_is_sent_and_that_is_remembered(
     proven: pyWATS, server: WatsServer, counts: Counts
 ) -> None:
-    learned = batches.learned_of(proven._http_client, PRODUCT)
+    learned = batches.learned_of(private(proven)._http_client, PRODUCT)
     assert learned.limit == 18
     server.fail(QUERY, 400)
     with batching(window=WINDOW):
@@ -331,15 +334,15 @@ def test_a_refused_query_halves_what_is_sent_and_that_is_remembered(
     with batching(window=WINDOW):
         outcomes(proven.product.get_product, part_numbers(18))
     assert counts.new() == {QUERY: 2}
-    assert batches.learned_of(proven._http_client, ASSET).limit == 18
-    assert batches.learned_of(proven._http_client, UNIT).limit == 8
+    assert batches.learned_of(private(proven)._http_client, ASSET).limit == 18
+    assert batches.learned_of(private(proven)._http_client, UNIT).limit == 8
 
 
 def test_queries_refused_at_the_same_time_halve_it_once(proven: pyWATS, server: WatsServer) -> None:
     server.fail(QUERY, 400, times=4)
     with batching(window=WINDOW):
         outcomes(proven.product.get_product, part_numbers(72))
-    assert batches.learned_of(proven._http_client, PRODUCT).limit == 9
+    assert batches.learned_of(private(proven)._http_client, PRODUCT).limit == 9
 
 
 def test_a_server_that_refuses_all_queries_is_left_alone(
@@ -379,7 +382,7 @@ def test_a_failed_query_falls_back_to_single_calls_once(
     server.fail(QUERY, 500, mode=mode, times=sent)
     with batching(window=WINDOW):
         found = Pool(18).map(proven.product.get_product, part_numbers(18))
-        assert [product.part_number for product in found] == part_numbers(18)
+        assert [product.part_number for product in all_present(found)] == part_numbers(18)
         assert counts.new() == {QUERY: sent, SINGLE: 18}
         outcomes(proven.product.get_product, part_numbers(18))
         assert counts.new() == {QUERY: 1}
@@ -393,7 +396,7 @@ def test_failed_queries_do_not_open_the_circuit_breaker(proven: pyWATS, server: 
 
 
 def test_a_query_that_succeeds_counts_for_the_circuit_breaker(proven: pyWATS) -> None:
-    breaker = proven._http_client._circuit_breaker
+    breaker = private(proven)._http_client._circuit_breaker
     for _ in range(4):
         breaker._on_failure()
     with batching(window=WINDOW):
@@ -403,7 +406,7 @@ def test_a_query_that_succeeds_counts_for_the_circuit_breaker(proven: pyWATS) ->
 
 
 def test_an_open_circuit_breaker_is_not_gone_round(proven: pyWATS, counts: Counts) -> None:
-    breaker = proven._http_client._circuit_breaker
+    breaker = private(proven)._http_client._circuit_breaker
     for _ in range(5):
         breaker._on_failure()
     plain = outcomes(proven.product.get_product, part_numbers(4))
@@ -433,7 +436,7 @@ def test_a_query_that_answers_little_is_not_asked_again(
     for expected in ({QUERY: 1, SINGLE: 18}, {QUERY: 1, SINGLE: 18}, {SINGLE: 18}):
         with batching(window=WINDOW):
             found = Pool(18).map(proven.product.get_product, keys)
-        assert [product.part_number for product in found] == keys
+        assert [product.part_number for product in all_present(found)] == keys
         assert counts.new() == expected
     (record,) = [record for record in caplog.records if record.name == "pywats_green.batching"]
     assert "/api/Product/{partNumber}" in record.getMessage()
@@ -443,7 +446,7 @@ def test_a_server_that_caps_top(proven: pyWATS, server: WatsServer, counts: Coun
     server.configure(max_top=12)
     with batching(window=WINDOW):
         found = Pool(18).map(proven.product.get_product, part_numbers(18))
-    assert [product.part_number for product in found] == part_numbers(18)
+    assert [product.part_number for product in all_present(found)] == part_numbers(18)
     assert counts.new() == {QUERY: 1, SINGLE: 6}
 
 
@@ -480,7 +483,9 @@ def test_nor_does_it_enter_the_cache(server: WatsServer) -> None:
     with pyWATS(base_url=server.url, token=server.token) as api:
         with batching(window=WINDOW):
             Pool(20).map(api.product.get_product, part_numbers(20))
-        assert all(len(api.product.get_product(key).revisions) == 2 for key in part_numbers(20))
+        assert all(
+            len(present(api.product.get_product(key)).revisions) == 2 for key in part_numbers(20)
+        )
 
 
 def test_a_bare_product_proves_nothing(api: pyWATS, server: WatsServer, counts: Counts) -> None:
@@ -493,7 +498,7 @@ def test_a_bare_product_proves_nothing(api: pyWATS, server: WatsServer, counts: 
         outcomes(api.product.get_product, [product["partNumber"] for product in bare])
         assert counts.new() == {QUERY: 1, SINGLE: 3}
         found = Pool(5).map(api.product.get_product, part_numbers(5))
-    assert all(len(product.revisions) == 2 for product in found)
+    assert all(len(product.revisions) == 2 for product in all_present(found))
 
 
 def test_a_proof_that_cannot_be_made_is_tried_again(
@@ -516,7 +521,7 @@ def test_numbers_and_booleans_are_different_json(api: pyWATS, server: WatsServer
     from pywats.core.client import Response
 
     source = batches._Source(
-        api._http_client, PRODUCT, lambda endpoint, params: Response(status_code=200)
+        private(api)._http_client, PRODUCT, lambda endpoint, params: Response(status_code=200)
     )
     single = Response(status_code=200, data={"revisions": [1], "state": 1})
     assert source.compare(single, batches._Found({"state": 1, "revisions": [1]}, {})) is True
@@ -567,7 +572,7 @@ def test_with_the_cache_batches_fill_it_and_hits_stay_out(
             second = outcomes(api.product.get_product, part_numbers(36))
         assert first == second == outcomes(api.product.get_product, part_numbers(36))
         assert counts.new() == {}
-        assert cache_of(api).get_stats()["hits"] == 72  # type: ignore[union-attr]
+        assert present(cache_of(api)).get_stats()["hits"] == 72
 
 
 def test_a_query_takes_one_slot_of_the_limiter(server: WatsServer) -> None:
@@ -575,14 +580,14 @@ def test_a_query_takes_one_slot_of_the_limiter(server: WatsServer) -> None:
     with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as api:
         with batching(window=WINDOW):
             outcomes(api.product.get_product, part_numbers(36))
-        assert api._http_client._rate_limiter.stats["total_requests"] == 3
+        assert private(api)._http_client._rate_limiter.stats["total_requests"] == 3
 
 
 def test_a_thousand_lookups_under_the_default_limit(server: WatsServer) -> None:
     configure_throttling(max_requests=500, window_seconds=60)
     with pyWATS(base_url=server.url, token=server.token) as api, batching():
         found = Pool(200).map(api.product.get_product, part_numbers(1000))
-    assert [product.part_number for product in found] == part_numbers(1000)
+    assert [product.part_number for product in all_present(found)] == part_numbers(1000)
     assert server.stats()["total"] <= 80
 
 
@@ -608,7 +613,7 @@ def test_the_end_of_the_block_sends_what_waits(proven: pyWATS, counts: Counts) -
         turn()
     gevent.joinall(calls, timeout=BOUND, raise_error=True)
     assert counts.new() == {QUERY: 1}
-    assert [call.value.part_number for call in calls] == part_numbers(3)
+    assert [present(call.value).part_number for call in calls] == part_numbers(3)
 
 
 def test_greenlets_that_outlive_the_block_call_singly(proven: pyWATS, counts: Counts) -> None:
@@ -689,7 +694,7 @@ def test_a_killed_waiter_does_not_take_the_query_along(
         until(lambda: server.stats()["total"] > asked)
         calls[0].kill()
         gevent.joinall(calls[1:], raise_error=True)
-    assert [call.value.part_number for call in calls[1:]] == part_numbers(2, start=1)
+    assert [present(call.value).part_number for call in calls[1:]] == part_numbers(2, start=1)
     assert counts.new() == {QUERY: 1}
 
 
@@ -722,7 +727,7 @@ def test_a_query_that_hangs_leaves_time_for_the_single_calls(server: WatsServer)
         batching(window=WINDOW),
     ):
         products = Pool(4).map(api.product.get_product, part_numbers(4))
-    assert [product.part_number for product in products] == part_numbers(4)
+    assert [product.part_number for product in all_present(products)] == part_numbers(4)
 
 
 def test_the_deadline_of_the_client_counts(server: WatsServer) -> None:
@@ -747,9 +752,9 @@ def test_a_prover_that_is_killed_leaves_nobody_waiting(
         until(lambda: counts.new().get(SINGLE))
         calls[0].kill()
         gevent.joinall(calls, timeout=BOUND)
-        assert [call.value.part_number for call in calls[1:]] == part_numbers(2, start=1)
+        assert [present(call.value).part_number for call in calls[1:]] == part_numbers(2, start=1)
         outcomes(api.product.get_product, part_numbers(3))
-    assert batches.learned_of(api._http_client, PRODUCT).is_proven
+    assert batches.learned_of(private(api)._http_client, PRODUCT).is_proven
 
 
 def test_nothing_is_left_running(proven: pyWATS) -> None:
@@ -775,7 +780,7 @@ def test_a_block_does_not_keep_clients_alive(server: WatsServer) -> None:
     with batching(window=WINDOW):
         with pyWATS(base_url=server.url, token=server.token, enable_cache=False) as client:
             outcomes(client.product.get_product, part_numbers(4))
-        held = weakref.ref(client._http_client)
+        held = weakref.ref(private(client)._http_client)
         del client
         until(lambda: gc.collect() is not None and held() is None)
 
@@ -805,7 +810,7 @@ def test_a_client_of_another_native_thread_is_refused_as_ever(proven: pyWATS) ->
         calls = [pool.spawn(proven.product.get_product, key) for key in part_numbers(4)]
         turn()
         thread = gevent.get_hub().threadpool.spawn(copy_context().run, foreign)
-        assert thread.get(timeout=BOUND)[0] == "NativeThreadError"
+        assert present(thread.get(timeout=BOUND))[0] == "NativeThreadError"
     gevent.joinall(calls, timeout=BOUND, raise_error=True)
 
 
@@ -826,7 +831,9 @@ def test_a_block_does_not_reach_into_another_native_thread(server: WatsServer) -
         thread = gevent.get_hub().threadpool.spawn(copy_context().run, own)
         assert native.wait(BOUND)
     begun.close()
-    assert [product["part_number"] for product in thread.get(timeout=BOUND)] == part_numbers(4)
+    assert [
+        product["part_number"] for product in present(thread.get(timeout=BOUND))
+    ] == part_numbers(4)
 
 
 # --- what listeners see ------------------------------------------------------------------------

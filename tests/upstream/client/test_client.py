@@ -22,6 +22,7 @@ from pywats.core.parallel import parallel_execute
 from pywats.core.retry import RetryConfig
 from pywats.models import UUTReport
 from transport.servers import Server
+from typed import all_present, present, private
 from waiting import Rendezvous, turn, until
 
 from pywats_green import ArgumentTypeError, NativeThreadError, Pool, get_many, warm
@@ -53,7 +54,7 @@ def test_one_client_serves_many_greenlets_at_once() -> None:
     together = Rendezvous(50)
     with Server(together) as server, pyWATS(base_url=server.url, token="t") as api:
         products = Pool(50).map(api.product.get_product, KEYS)
-    assert [product.part_number for product in products] == KEYS
+    assert [product.part_number for product in all_present(products)] == KEYS
     assert together.highest == 50
 
 
@@ -61,7 +62,7 @@ def test_upstreams_parallel_execute_works() -> None:
     together = Rendezvous(10)
     with Server(together) as server, pyWATS(base_url=server.url, token="t") as api:
         results = parallel_execute(KEYS[:20], api.product.get_product, max_workers=10)
-    assert [result.value.part_number for result in results] == KEYS[:20]
+    assert [present(result.value).part_number for result in results] == KEYS[:20]
     assert together.highest == 10
 
 
@@ -162,7 +163,7 @@ def test_scim_iter_users_is_a_plain_iterator(api: pyWATS, server: WatsServer) ->
 def test_iter_users_left_early_and_failing(api: pyWATS, server: WatsServer) -> None:
     users = api.scim.iter_users(page_size=2)
     next(users)
-    users.close()
+    private(users).close()
     assert api.scim.iter_users.__name__ == "iter_users"
     server.fail("GET /api/SCIM/v2/Users", status=403, times=1)
     with pytest.raises(PyWATSError) as caught:
@@ -211,7 +212,7 @@ def test_correlation_ids_reach_the_log_records(
         api.product.get_product("PN-00001")
     ids = {getattr(record, "correlation_id", None) for record in caplog.records}
     assert len(ids) == 1
-    assert len(next(iter(ids)).strip("[] ")) == 8
+    assert len(present(next(iter(ids))).strip("[] ")) == 8
 
 
 def test_retries_wait_and_honour_retry_after(server: WatsServer) -> None:
@@ -238,8 +239,8 @@ def test_an_error_carries_the_answer_that_caused_it(api: pyWATS, server: WatsSer
 
 def test_an_error_carries_no_answer_to_an_earlier_request(api: pyWATS, server: WatsServer) -> None:
     async def ask_then_write() -> None:
-        assert not (await api._http_client.get("/api/Product/none")).is_success
-        await api._http_client.post("/api/Report/WSJF", data={})
+        assert not (await private(api)._http_client.get("/api/Product/none")).is_success
+        await private(api)._http_client.post("/api/Report/WSJF", data={})
 
     server.fail("POST /api/Report/WSJF", mode="reset", times=1)
     with pytest.raises(PyWATSError) as caught:
@@ -258,7 +259,7 @@ def test_the_deadline_is_total_with_upstreams_text(server: WatsServer) -> None:
     assert type(caught.value) is TimeoutError
     assert str(caught.value) == "Operation timed out after 0.05s"
     if sys.version_info >= (3, 11):
-        assert caught.value.__notes__ == [f"GET /api/Product/PN-00001 at {server.url}"]
+        assert private(caught.value).__notes__ == [f"GET /api/Product/PN-00001 at {server.url}"]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
@@ -267,7 +268,7 @@ def test_a_time_limit_of_a_request_names_the_server(server: WatsServer) -> None:
     client = HttpClient(base_url=server.url, token=server.token, timeout=0.05)
     with client, pytest.raises(WatsTimeoutError) as caught:
         client.get("/api/Product/PN-00001")
-    assert caught.value.__notes__ == [f"GET /api/Product/PN-00001 at {server.url}"]
+    assert private(caught.value).__notes__ == [f"GET /api/Product/PN-00001 at {server.url}"]
 
 
 def test_the_deadline_counts_retry_waits(server: WatsServer) -> None:
@@ -282,19 +283,19 @@ def test_the_deadline_counts_retry_waits(server: WatsServer) -> None:
 def test_a_killed_call_counts_for_the_breaker_neither_way(how: str, server: WatsServer) -> None:
     server.fail("GET /api/Product/{partNumber}", mode="hang", times=None)
     api = _client(server, timeout=0.02 if how == "timed out" else 60.0)
-    breaker = api._http_client._circuit_breaker
+    breaker = private(api)._http_client._circuit_breaker
     breaker._failure_count = 3
     for asked in range(1, 6):
         call = gevent.spawn(_swallow, api.product.get_product, "PN-00001")
         if how == "killed":
-            until(lambda asked=asked: server.stats()["total"] == asked)  # type: ignore[misc]
+            until(lambda asked=asked: server.stats()["total"] == asked)
             call.kill()
         call.join()
     assert breaker._failure_count == 3
     assert breaker.is_closed
 
 
-def _swallow(func, *args):  # type: ignore[no-untyped-def]
+def _swallow(func, *args):
     try:
         return func(*args)
     except TimeoutError as exc:
@@ -317,13 +318,13 @@ def test_asyncwats_goes_on_working_while_greenlets_run(api: pyWATS, server: Wats
     async def gather() -> list[object]:
         async with AsyncWATS(base_url=server.url, token=server.token, enable_cache=False) as client:
             calls = [client.product.get_product(key) for key in KEYS[:10]]
-            return [p.part_number for p in await asyncio.gather(*calls)]
+            return [p.part_number for p in all_present(await asyncio.gather(*calls))]
 
     loop = gevent.spawn(asyncio.run, gather())
     pool = Pool(20)
     green = pool.map(api.product.get_product, KEYS[:40])
     assert loop.get(timeout=60) == KEYS[:10]
-    assert [product.part_number for product in green] == KEYS[:40]
+    assert [product.part_number for product in all_present(green)] == KEYS[:40]
 
 
 def test_asyncwats_process_cache_still_starts_its_task(server: WatsServer) -> None:
@@ -364,8 +365,8 @@ def test_a_client_in_a_foreign_native_thread_is_refused_clearly(api: pyWATS) -> 
     api.product.get_product("PN-00001")
     with pytest.raises(NativeThreadError, match="create one client for each native thread"):
         gevent.get_hub().threadpool.apply(api.product.get_product, ("PN-00002",))
-    assert api._http_client._circuit_breaker._failure_count == 0
-    assert api.product.get_product("PN-00002").part_number == "PN-00002"
+    assert private(api)._http_client._circuit_breaker._failure_count == 0
+    assert present(api.product.get_product("PN-00002")).part_number == "PN-00002"
 
 
 def test_a_native_thread_with_a_client_of_its_own_works(server: WatsServer) -> None:
@@ -376,7 +377,9 @@ def test_a_native_thread_with_a_client_of_its_own_works(server: WatsServer) -> N
     def work() -> None:
         try:
             with _client(server) as own:
-                found.extend(Pool(5).map(lambda key: own.product.get_product(key).name, KEYS[:10]))
+                found.extend(
+                    Pool(5).map(lambda key: present(own.product.get_product(key)).name, KEYS[:10])
+                )
         finally:
             gevent.get_hub().destroy()
             done.send()
@@ -406,7 +409,7 @@ def test_a_broken_answer_is_one_clear_error_and_the_client_stays_usable(
     server.fail("GET /api/Product/{partNumber}", mode=mode, times=1)
     with pytest.raises(PyWATSError, match=text):
         api.product.get_product("PN-00001")
-    assert api.product.get_product("PN-00001").part_number == "PN-00001"
+    assert present(api.product.get_product("PN-00001")).part_number == "PN-00001"
 
 
 def test_a_server_that_answers_html_is_an_error_as_upstream(
@@ -416,7 +419,7 @@ def test_a_server_that_answers_html_is_an_error_as_upstream(
     with pytest.raises(Exception, match=r"(?s).") as caught:
         api.product.get_product("PN-00001")
     assert not isinstance(caught.value, NotFoundError)
-    assert api.product.get_product("PN-00001").part_number == "PN-00001"
+    assert present(api.product.get_product("PN-00001")).part_number == "PN-00001"
 
 
 def test_a_server_that_never_answers_ends_at_the_deadline(server: WatsServer) -> None:
@@ -424,7 +427,7 @@ def test_a_server_that_never_answers_ends_at_the_deadline(server: WatsServer) ->
     api = _client(server, timeout=1.0)
     with pytest.raises(TimeoutError):
         api.product.get_product("PN-00001")
-    assert api.product.get_product("PN-00001").part_number == "PN-00001"
+    assert present(api.product.get_product("PN-00001")).part_number == "PN-00001"
 
 
 def test_a_post_is_never_sent_twice(server: WatsServer) -> None:
@@ -437,16 +440,16 @@ def test_a_post_is_never_sent_twice(server: WatsServer) -> None:
 
 
 def test_a_write_can_be_read_back(api: pyWATS) -> None:
-    product = api.product.get_product("PN-00001")
+    product = present(api.product.get_product("PN-00001"))
     product.description = "Größe µ"
     assert isinstance(api.product.update_product(product), Product)
-    assert api.product.get_product("PN-00001").description == "Größe µ"
+    assert present(api.product.get_product("PN-00001")).description == "Größe µ"
 
 
 def test_close_and_go_on(api: pyWATS, server: WatsServer) -> None:
     api.product.get_product("PN-00001")
     api.close()
-    assert api.product.get_product("PN-00001").part_number == "PN-00001"
+    assert present(api.product.get_product("PN-00001")).part_number == "PN-00001"
     assert server.stats()["connections_opened"] == 2
 
 
@@ -456,7 +459,7 @@ def test_threads_are_greenlets_and_share_a_client() -> None:
     with Server(together) as server, pyWATS(base_url=server.url, token="t") as api:
 
         def work(key: str) -> None:
-            found.append(api.product.get_product(key).part_number)
+            found.append(present(api.product.get_product(key)).part_number)
 
         threads = [threading.Thread(target=work, args=(key,)) for key in KEYS[:20]]
         for thread in threads:
@@ -485,7 +488,7 @@ def test_a_password_in_the_base_url_is_in_no_error_log_or_trace(
                 api.analytics.get_version()
             shown += [str(caught.value), repr(caught.value), repr(vars(caught.value))]
         assert isinstance(caught.value, CircuitBreakerOpenError)
-        api._http_client._circuit_breaker._last_failure_time = 0.0  # long ago
+        private(api)._http_client._circuit_breaker._last_failure_time = 0.0  # long ago
         with pytest.raises(WatsConnectionError):
             api.analytics.get_version()
     shown.append(caplog.text)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pywats import pyWATS
 from pywats.core.client import HttpClient
+from typed import present, private
 from waiting import until
 
 from pywats_green import CacheManager, Pool, batching, configure
@@ -50,7 +51,7 @@ def test_the_deadline_of_a_call_reaches_the_transport(
 ) -> None:
     with pyWATS(base_url=server.url, token=server.token, enable_cache=enable_cache) as api:
         assert api.product.get_product("PN-00001") is not None
-        assert api.product.update_product(api.product.get_product("PN-00001")) is not None
+        assert api.product.update_product(present(api.product.get_product("PN-00001"))) is not None
     assert [deadline for _, _, deadline in handed] == deadlines
     assert len(deadlines) == (2 if enable_cache else 3)
 
@@ -68,7 +69,7 @@ def test_a_renewal_in_the_background_has_no_deadline_of_the_call_that_began_it(
     configure(stale_while_revalidate=60.0)
     try:
         with pyWATS(base_url=server.url, token=server.token, cache_ttl=100) as api:
-            caching = caching_of(api._http_client)  # type: ignore[attr-defined]
+            caching = caching_of(private(api)._http_client)
             assert caching is not None
             now = [0.0]
             caching.manager = CacheManager(10, 100.0, timer=lambda: now[0])
@@ -101,7 +102,7 @@ def test_an_unknown_option_is_refused_in_upstreams_words(method: str, server: Wa
         getattr(client, method)("/api/App/Version", json={})
     assert "'json'" in str(one.value)
     with pyWATS(base_url=server.url, token=server.token) as api:
-        call = getattr(api._http_client, method)  # type: ignore[attr-defined]
+        call = getattr(private(api)._http_client, method)
         with pytest.raises(TypeError, match=r"^AsyncHttpClient\._make_request\(\) got an unexp"):
             run_sync(call("/api/App/Version", json={}))
 
@@ -109,9 +110,9 @@ def test_an_unknown_option_is_refused_in_upstreams_words(method: str, server: Wa
 @pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
 def test_a_make_request_of_a_subclass_goes_first(method: str, server: WatsServer) -> None:
     class Spied(HttpClient):
-        def _make_request(self, method: str, endpoint: str, **kwargs: Any) -> Any:
+        def _make_request(self, method: str, endpoint: str, *args: Any, **kwargs: Any) -> Any:
             seen.append((method, endpoint))
-            return super()._make_request(method, endpoint, **kwargs)
+            return super()._make_request(method, endpoint, *args, **kwargs)
 
     seen: list[tuple[str, str]] = []
     getattr(Spied(server.url, server.token), method)("/api/App/Version")
@@ -122,7 +123,7 @@ def test_a_make_request_of_a_subclass_goes_first(method: str, server: WatsServer
 @pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete"])
 def test_what_is_put_on_one_client_goes_first(method: str, name: str, server: WatsServer) -> None:
     with pyWATS(base_url=server.url, token=server.token) as api:
-        client: Any = api._http_client  # type: ignore[attr-defined]
+        client: Any = private(api)._http_client
         original, seen = getattr(client, name), []
 
         async def spied(method: str, endpoint: str, *args: Any, **kwargs: Any) -> Any:

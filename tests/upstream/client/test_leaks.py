@@ -17,6 +17,7 @@ from pywats import pyWATS
 from pywats.core.client import HttpClient
 from requests.adapters import HTTPAdapter
 from transport.servers import Server, reply, reset
+from typed import private
 
 from pywats_green import FolderQueue, Pool, QueueProcessor, events, session_of
 from pywats_green.bridge import drive
@@ -148,7 +149,7 @@ def call_until_open(url: str) -> None:
 
 
 def call_killed(url: str) -> None:
-    options = {"timeout": 60, "verify_ssl": False}
+    options: dict[str, Any] = {"timeout": 60, "verify_ssl": False}
     with pyWATS(base_url=url, token=TOKEN, **options) as api, gevent.Timeout(TIMEOUT):
         api.product.get_product("x")
 
@@ -212,7 +213,7 @@ def test_proxies_that_fail(
 def test_tokens_that_cannot_be_sent(token: str, change: bool, leaks: Leaks) -> None:
     def call() -> None:
         with pyWATS(base_url="http://127.0.0.1:1", token=TOKEN if change else token) as api:
-            api._http_client._headers["Authorization"] = f"Basic {token}"  # type: ignore[attr-defined]
+            private(api)._http_client._headers["Authorization"] = f"Basic {token}"
             api.product.get_product("x")
 
     see(leaks, call)
@@ -221,7 +222,7 @@ def test_tokens_that_cannot_be_sent(token: str, change: bool, leaks: Leaks) -> N
 def test_a_client_shows_nothing(leaks: Leaks) -> None:
     url = with_user_info("http://127.0.0.1:1/prefix")
     with pyWATS(base_url=url, token=TOKEN) as api:
-        client: Any = api._http_client  # type: ignore[attr-defined]
+        client: Any = private(api)._http_client
         leaks.see("api", api)
         leaks.see("services", api.product, api.process, api.report)
         leaks.see("client", client, client._circuit_breaker, vars(client._circuit_breaker))
@@ -230,7 +231,7 @@ def test_a_client_shows_nothing(leaks: Leaks) -> None:
         assert (api.base_url, client.base_url, client.token) == (url, url, TOKEN)
     see(leaks, lambda: pyWATS(base_url=url))
     see(leaks, lambda: pyWATS(token=TOKEN))
-    see(leaks, lambda: HttpClient(url, TOKEN, cache_ttl="x", no_such=1))  # type: ignore[call-arg]
+    see(leaks, lambda: HttpClient(url, TOKEN, cache_ttl="x", no_such=1))  # type: ignore[call-arg, arg-type]
 
 
 @pytest.mark.parametrize("name", ["refused", "reset", "silent", "bad port"])
@@ -238,10 +239,10 @@ def test_credentials_among_the_headers_of_a_call(name: str, leaks: Leaks) -> Non
     headers = {"authorization": f"Basic {TOKEN}", "Cookie": TOKEN}
     given: dict[str, Any] = {"headers": headers, "retry": False}
     with base_urls() as urls:
-        options = {"timeout": TIMEOUT, "enable_cache": False}
+        options: dict[str, Any] = {"timeout": TIMEOUT, "enable_cache": False}
         with pyWATS(base_url=urls[name], token="x", **options) as api:
-            client: Any = api._http_client  # type: ignore[attr-defined]
-            blocking: Any = HttpClient(urls[name], "x", **options)  # type: ignore[arg-type]
+            client: Any = private(api)._http_client
+            blocking: Any = HttpClient(urls[name], "x", **options)
             for verb in ("get", "post", "put", "patch", "delete"):
                 see(leaks, lambda verb=verb: drive(getattr(client, verb)("/x", **given), TIMEOUT))
                 see(leaks, lambda verb=verb: getattr(blocking, verb)("/x", **given))
@@ -267,8 +268,8 @@ def test_cookies(leaks: Leaks) -> None:
         Server(handle=handle) as server,
         pyWATS(base_url=server.url, token="x", timeout=TIMEOUT, enable_cache=False) as api,
     ):
-        drive(api._http_client.get("/x"), TIMEOUT)  # type: ignore[attr-defined]
-        see(leaks, lambda: drive(api._http_client.post("/x"), TIMEOUT))  # type: ignore[attr-defined]
+        drive(private(api)._http_client.get("/x"), TIMEOUT)
+        see(leaks, lambda: drive(private(api)._http_client.post("/x"), TIMEOUT))
 
 
 def test_results_of_a_pool(leaks: Leaks) -> None:

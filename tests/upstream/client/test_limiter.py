@@ -204,7 +204,7 @@ def test_a_limiter_with_its_own_acquire_is_called(by_hand: HandClock) -> None:
             calls.append(None)
 
     replaced = RateLimiter(1, 60)
-    replaced.acquire = lambda: bool(calls.append(None))  # type: ignore[method-assign]
+    replaced.acquire = lambda: bool(calls.append(None))  # type: ignore[method-assign, assignment, misc]
     for limiter in (Own(1, 60), NotEvenOne(), replaced):
         crowd = _crowd(_client(limiter))
         crowd.come(3)
@@ -348,7 +348,7 @@ def test_no_slot_is_lost_and_the_window_never_exceeded_though_many_are_killed(
         limiter = RateLimiter(most, window)
         clients = [_client(limiter), _client(limiter, "http://127.0.0.1:2")]
         arrived: list[float] = []
-        running: list[gevent.Greenlet] = []
+        running: list[gevent.Greenlet[..., Any]] = []
 
         def call(client: Any, chance: random.Random, limiter: RateLimiter, arrived: Any) -> None:
             admitted = admission.admit(client)

@@ -13,6 +13,7 @@ from pywats.core.exceptions import ConnectionError as WatsConnectionError
 from pywats.core.exceptions import PyWATSError
 from pywats.core.exceptions import TimeoutError as WatsTimeoutError
 from pywats.core.retry import RetryConfig
+from typed import present, private
 
 from pywats_green.testing import WatsServer
 from pywats_green.upstream.client import mocks
@@ -20,14 +21,14 @@ from pywats_green.upstream.client import mocks
 MINE = {"partNumber": "MINE"}
 
 
-def answer(_: httpx.Request) -> httpx.Response:
+def answer(_: httpx.Request | None) -> httpx.Response:
     return httpx.Response(200, json=MINE)
 
 
 @pytest.fixture
 def green(api: pyWATS) -> Any:
-    api._http_client.retry_config = RetryConfig(enabled=False)
-    return api._http_client
+    private(api)._http_client.retry_config = RetryConfig(enabled=False)
+    return private(api)._http_client
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def blocking(server: WatsServer) -> Iterator[HttpClient]:
 
 
 def read(api: pyWATS, number: str = "PN-00001") -> str:
-    return api.product.get_product(number).part_number
+    return present(api.product.get_product(number)).part_number
 
 
 def test_a_client_with_a_mock_transport(api: pyWATS, green: Any, server: WatsServer):

@@ -6,6 +6,7 @@ from pywats.core.client import Response
 from pywats.core.throttle import RateLimiter
 from pywats.queue import MemoryQueue
 from throttle.clock import HandClock
+from typed import private
 
 from pywats_green.queue.drain.run import Timing
 from pywats_green.upstream.client.admission import admit, settle
@@ -17,7 +18,7 @@ def test_1100_reports_under_a_limit_of_500_a_minute(deadlines_by_hand: HandClock
     queue = MemoryQueue()
     for number in range(1100):
         queue.add({"id": str(number)})
-    client = pyWATS(base_url="http://127.0.0.1:9", token="x")._http_client
+    client = private(pyWATS(base_url="http://127.0.0.1:9", token="x"))._http_client
     client._rate_limiter = RateLimiter(max_requests=500, window_seconds=60)
 
     def submit(_: object) -> None:

@@ -11,6 +11,7 @@ from pywats import pyWATS
 from pywats.core.exceptions import PyWATSError
 from pywats.core.throttle import RateLimiter
 from transport.servers import Seen, Server, read_request, reply, reset
+from typed import private
 
 from pywats_green.events import subscribe
 
@@ -77,7 +78,7 @@ def test_it_takes_a_slot_of_its_own_and_is_an_attempt_of_its_own(
 ) -> None:
     api = client_of(Dying(1, silently))
     limiter = RateLimiter(max_requests=100, window_seconds=60, enabled=True)
-    api._http_client._rate_limiter = limiter
+    private(api)._http_client._rate_limiter = limiter
     attempts: list[int] = []
     cancel = subscribe(lambda event: attempts.append(event.attempts))
     try:

@@ -1,6 +1,7 @@
 """Through a real client: against the embedded server, and where time matters against none."""
 
 import asyncio
+import functools
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from pywats.core.exceptions import PyWATSError
 from pywats.core.throttle import configure_throttling
 from throttle.clock import HandClock, run_all
 from transport.servers import Seen, Server, reply
+from typed import all_present, present, private
 from waiting import BOUND, until
 
 from pywats_green import Pool, batching, configure
@@ -66,7 +68,7 @@ def _waiting() -> int:
     return throttle_statistics()["waiting"]
 
 
-def _ended(jobs: list[gevent.Greenlet]) -> int:
+def _ended(jobs: list["gevent.Greenlet[..., Any]"]) -> int:
     return sum(job.dead for job in jobs)
 
 
@@ -80,7 +82,7 @@ def test_clients_share_a_limiter_and_are_served_in_order(
         for number in range(40)
     ]
     for through in (10, 20, 30, 40):
-        until(lambda through=through: _ended(jobs) == through)  # type: ignore[misc]
+        until(lambda through=through: _ended(jobs) == through)
         # A quick answer comes while the clock is being turned: its slot counts from that moment.
         by_hand.turn(2.0)
         assert _asked(server) == through
@@ -151,7 +153,7 @@ def test_a_time_limit_stands_still_while_a_call_waits_for_the_limit(
     assert str(caught.value) == "Operation timed out after 0.5s"
     assert not held.dead
     by_hand.turn(60.1)
-    assert held.get(timeout=BOUND).part_number == "PN-00002"
+    assert present(held.get(timeout=BOUND)).part_number == "PN-00002"
     assert limiter.stats["total_requests"] == 2
 
 
@@ -206,8 +208,8 @@ def test_a_time_limit_that_strikes_after_a_wait_says_what_it_did_not_count(
     api.product.get_product("PN-00001")
     server.fail(PRODUCT, mode="hang", times=2)
     with Pool(2) as pool:
-        arguments = {"timeout": 20.0}
-        batch = gevent.spawn(pool.map_results, api.product.get_product, ["PN-1"], **arguments)
+        limited = functools.partial(pool.map_results, timeout=20.0)
+        batch = gevent.spawn(limited, api.product.get_product, ["PN-1"])
         until(lambda: _waiting() == 1)
         deadlines_by_hand.turn(61)
         until(lambda: _asked(server) == 2)
@@ -238,7 +240,9 @@ def test_a_failure_names_the_limiter_where_a_call_was_not_admitted_in_time(
     assert [result.is_success for result in results] == [True, True, False]
     assert results[2].error_code == "TIMEOUT"
     assert "the limit of 2 requests in 60 s is used up" in results[2].message
-    assert api._http_client._circuit_breaker._failure_count == 0  # it says nothing of the server
+    assert (
+        private(api)._http_client._circuit_breaker._failure_count == 0
+    )  # it says nothing of the server
 
 
 def test_one_429_holds_every_client_of_the_server_and_no_other_server(
@@ -253,7 +257,7 @@ def test_one_429_holds_every_client_of_the_server_and_no_other_server(
         each.product.get_product("PN-00001")
     _refuse(api, server, 4)
     before = _asked(server) + _asked(server, VERSION)
-    held = [
+    held: list[gevent.Greenlet[..., Any]] = [
         gevent.spawn(api.product.get_product, "PN-00001"),
         gevent.spawn(second.product.get_product, "PN-00002"),
         gevent.spawn(plain.get, "/api/App/Version"),
@@ -274,7 +278,7 @@ def test_a_429_without_retry_after_holds_all_for_a_growing_pause(
 ) -> None:
     api = client()
     server.fail(PRODUCT, status=429, times=3)
-    pauses = []
+    pauses: list[float] = []
     for number in range(3):
         call = gevent.spawn(api.product.get_product, "PN-00001")
         if number:
@@ -386,7 +390,7 @@ def test_after_a_hold_few_are_in_flight_and_then_more(
             ended = _ended(jobs) + inside[-1]
             for _ in range(inside[-1]):
                 answers.release()
-            until(lambda ended=ended: _ended(jobs) == ended)  # type: ignore[misc]
+            until(lambda ended=ended: _ended(jobs) == ended)
         assert inside == [1, 2, 4, 8, 15]
         assert server.seen[1].target == "/0"
         gevent.joinall(jobs, raise_error=True)
@@ -440,7 +444,7 @@ def test_of_those_in_flight_when_a_server_begins_to_refuse_one_attempt_counts(
         until(lambda: len(server.seen) == 6 and _waiting() == 2)
         by_hand.turn(1)
         gevent.joinall(jobs, timeout=BOUND, raise_error=True)
-        assert [job.value.status_code for job in jobs] == [200] * 3
+        assert [present(job.value).status_code for job in jobs] == [200] * 3
         assert len(server.seen) == 8
 
 
@@ -519,7 +523,7 @@ def test_a_server_with_a_limit_of_its_own_is_not_hammered(
     with Pool(40) as pool:
         products = pool.map(api.product.get_product, numbers)
     server.configure(rate_limit=None)
-    assert [product.part_number for product in products] == numbers
+    assert [product.part_number for product in all_present(products)] == numbers
     # At most those that were in flight when the first refusal came, and few at each reopening.
     # Each of them on its own would be refused again at each of its attempts, hundreds of times.
     assert throttle_statistics()["refused"] < 80

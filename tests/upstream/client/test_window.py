@@ -78,7 +78,7 @@ def test_the_server_never_sees_more_than_the_limit_in_any_window(
         limiter = RateLimiter(limit, seconds)
         client = _client(limiter)
         arrived: list[float] = []
-        calls: list[gevent.Greenlet] = []
+        calls: list[gevent.Greenlet[..., Any]] = []
 
         def call(
             chance: random.Random, client: Any = client, arrived: list[float] = arrived

@@ -10,6 +10,7 @@ from pywats import AsyncWATS, pyWATS
 from pywats.core.client import Response
 from pywats.core.exceptions import ErrorMode, NotFoundError, PyWATSError, ServerError
 from pywats.domains.product import ProductRevision
+from typed import present, private
 from waiting import until
 
 from pywats_green import Pool, batching, configure
@@ -63,7 +64,7 @@ def test_revisions_go_in_one_request(api: pyWATS, server: WatsServer, counts: Co
     assert dumped(saved) == expected
     assert all(each.product_revision_id for each in saved)
     for each in saved:
-        assert api.product.get_revision(each.part_number, "C") == each
+        assert api.product.get_revision(present(each.part_number), "C") == each
 
 
 def test_it_is_off_unless_it_is_set(api: pyWATS, counts: Counts) -> None:
@@ -104,9 +105,9 @@ def test_spellings_that_may_be_the_same_go_singly(api: pyWATS, counts: Counts) -
 
 def test_what_reads_after_it_is_fresh(server: WatsServer) -> None:
     with pyWATS(base_url=server.url, token=server.token) as api:
-        assert len(api.product.get_product("PN-00001").revisions) == 2
+        assert len(present(api.product.get_product("PN-00001")).revisions) == 2
         api.product.bulk_save_revisions([revision(1), revision(2)])
-        assert len(api.product.get_product("PN-00001").revisions) == 3
+        assert len(present(api.product.get_product("PN-00001")).revisions) == 3
 
 
 @pytest.mark.parametrize("mode", list(ErrorMode))
@@ -118,7 +119,7 @@ def test_one_that_is_refused_is_upstreams_error(server: WatsServer, mode: ErrorM
         expected = one_by_one(api, revisions)
         server.reset()
         assert outcome(lambda: dumped(api.product.bulk_save_revisions(revisions))) == expected
-        assert len(api.product.get_product("PN-00001").revisions) == 3
+        assert len(present(api.product.get_product("PN-00001")).revisions) == 3
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 405, 413, 429, 500, 503])
@@ -180,7 +181,7 @@ def test_an_answer_in_another_order_or_number_is_not_taken(
     monkeypatch: pytest.MonkeyPatch,
     spoil: Callable[[Response], Response],
 ) -> None:
-    client = api._http_client
+    client = private(api)._http_client
     put = client.put
 
     async def spoiled(endpoint: str, *args: Any, **kwargs: Any) -> Response:
@@ -328,7 +329,7 @@ def test_after_a_failure_no_more_is_started(
     with pytest.raises(ServerError):
         template.save()
     assert counts.new()[ADD] <= 20
-    assert len(template._async._to_add) == 60
+    assert len(private(template)._async._to_add) == 60
 
 
 def test_the_deadline_of_the_call_counts(server: WatsServer) -> None:
@@ -353,7 +354,7 @@ def test_whoever_is_killed_leaves_nothing_running(
     saving.kill()
     until(lambda: greenlets() <= before)  # earlier tests' may end meanwhile
     assert CHANGE not in counts.new()
-    assert len(template._async._to_add) == 5
+    assert len(private(template)._async._to_add) == 5
 
 
 def test_a_block_that_ends_saves(api: pyWATS, counts: Counts) -> None:

@@ -8,8 +8,9 @@ from contextvars import copy_context
 import gevent
 import pytest
 from pywats import pyWATS
+from pywats import pywats as pywats_module
 from pywats.core.client import HttpClient
-from pywats.pywats import _run_sync  # type: ignore[attr-defined]
+from typed import private
 
 from pywats_green import Pool, cached, get_many, warm
 from pywats_green.profiler import QueryProfile
@@ -168,7 +169,7 @@ def test_upstreams_own_retry_and_run_sync(server: WatsServer) -> None:
             api.product.get_product("PN-00001")
         assert places(profile) == {(__file__, line() - 1)}
         with profile_queries() as profile:
-            _run_sync(api.product._async.get_product("PN-00002"))
+            private(pywats_module)._run_sync(private(api.product)._async.get_product("PN-00002"))
         assert places(profile) == {(__file__, line() - 1)}
         assert profile.calls[0].service == "api.product.get_product"
 

@@ -159,7 +159,7 @@ def test_assets_whose_serial_number_looks_like_an_id(api: pyWATS, counts: Counts
 
 def test_report_ids_in_any_spelling(api: pyWATS, counts: Counts) -> None:
     identifier = guid(0x5, 10)
-    keys = [identifier.upper(), UUID(identifier), identifier, guid(0x5, 2)]
+    keys: list[str | UUID] = [identifier.upper(), UUID(identifier), identifier, guid(0x5, 2)]
     found = fetch_report_headers(api, keys)
     assert list(found) == keys
     assert [str(header.uuid) for header in found.values()] == [identifier] * 3 + [guid(0x5, 2)]

@@ -10,6 +10,7 @@ from pywats import pyWATS
 from pywats.core.client import HttpClient
 from pywats.core.retry import RetryConfig
 from pywats.domains.production import Unit
+from typed import present
 from waiting import turn
 
 from pywats_green import ArgumentTypeError, Pool, batching, events
@@ -110,7 +111,7 @@ def test_retries_count_as_requests(server: WatsServer) -> None:
 def test_writes(api: pyWATS) -> None:
     unit = Unit(serial_number="SN-NEW", part_number="PN-00001", revision="A")
     with profile_queries() as profile:
-        product = api.product.get_product("PN-00001")
+        product = present(api.product.get_product("PN-00001"))
         api.product.update_product(product)
         api.product.get_product_tags  # noqa: B018  # looked at, not called
         api.production.create_units([unit])

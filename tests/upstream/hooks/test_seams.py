@@ -7,11 +7,13 @@ import sys
 import warnings
 from functools import partial
 from importlib import metadata
+from typing import Any
 
 import gevent
 import pytest
 import pywats
 from pywats import pyWATS
+from typed import present, private
 
 import pywats_green
 from pywats_green import EventLoopRequiredError, UnsupportedPywatsError
@@ -20,7 +22,7 @@ from pywats_green.upstream.hooks import seams, versions
 
 
 @pytest.fixture
-def reinstalled():  # type: ignore[no-untyped-def]
+def reinstalled():
     yield
     pywats_green.install()
 
@@ -37,7 +39,7 @@ def test_uninstall_puts_everything_back_and_install_again(reinstalled: None) -> 
     originals = {seam.name: _current(seam) for seam in seams.SEAMS}
     for name, original in originals.items():
         assert original is not replaced[name]
-        assert not original.__module__.startswith("pywats_green"), name  # type: ignore[attr-defined]
+        assert not original.__module__.startswith("pywats_green"), name
     pywats_green.uninstall()
     pywats_green.install()
     pywats_green.install()
@@ -47,7 +49,7 @@ def test_uninstall_puts_everything_back_and_install_again(reinstalled: None) -> 
 
 
 def test_a_client_made_before_uninstall_says_that_it_must_not_be_used(
-    run_python,  # type: ignore[no-untyped-def]
+    run_python,
     server: WatsServer,
 ) -> None:
     """In a separate process, because upstream leaves an event loop running."""
@@ -71,14 +73,14 @@ def test_a_client_made_before_uninstall_says_that_it_must_not_be_used(
 def test_awaiting_a_green_client_on_a_loop_says_what_to_do(server: WatsServer) -> None:
     api = pyWATS(base_url=server.url, token=server.token)
     with pytest.raises(EventLoopRequiredError, match="cannot be awaited on an event loop"):
-        asyncio.run(api.product._async.get_product("PN-00001"))
+        asyncio.run(private(api.product)._async.get_product("PN-00001"))
 
 
 def test_a_green_call_inside_a_running_loop_works(server: WatsServer) -> None:
     api = pyWATS(base_url=server.url, token=server.token)
 
     async def main() -> str:
-        return str(api.product.get_product("PN-00001").part_number)
+        return str(present(api.product.get_product("PN-00001")).part_number)
 
     assert asyncio.run(main()) == "PN-00001"
 
@@ -96,14 +98,15 @@ def test_gevents_timers_are_watched_until_uninstall(reinstalled: None) -> None:
 
 def test_another_patch_of_gevents_timers_stays(reinstalled: None) -> None:
     pywats_green.uninstall()
-    own = gevent.Timeout.start
+    timeout: Any = gevent.Timeout
+    own = timeout.start
     pywats_green.install()
-    somebodys = gevent.Timeout.start = partial(gevent.Timeout.start)
+    somebodys = timeout.start = partial(timeout.start)
     try:
         pywats_green.uninstall()
-        assert gevent.Timeout.start is somebodys
+        assert timeout.start is somebodys
     finally:
-        gevent.Timeout.start = own
+        timeout.start = own
 
 
 def _modules_of_pywats() -> list[str]:

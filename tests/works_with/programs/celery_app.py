@@ -34,4 +34,4 @@ def read(number):
         pywats_green.Pool(4) as pool,
     ):
         products = pool.map(api.product.get_product, [f"PN-{number:05}"] * 4)
-    return [pywats_green.is_active(), *{product.part_number for product in products}]
+    return [pywats_green.is_active(), *{product.part_number for product in products if product}]

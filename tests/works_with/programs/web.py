@@ -21,7 +21,9 @@ meeting = threading.Barrier(int(os.environ["MEET"]))
 def answer(path):
     if path == "/together":
         meeting.wait(60)
-    return api.product.get_product("PN-00001").part_number.encode()
+    product = api.product.get_product("PN-00001")
+    assert product is not None
+    return product.part_number.encode()
 
 
 def wsgi(environ, start_response):
