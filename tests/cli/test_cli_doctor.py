@@ -151,8 +151,8 @@ def applying(**versions: str) -> list[str]:
         ({"Python": "3.14.2", "gevent": "26.9.0"}, []),
         ({"Python": "3.14.3", "gevent": "26.9.0"}, ["asyncio-to-thread"]),
         ({"Python": "3.15.0rc1", "gevent": "26.9.0"}, ["asyncio-to-thread"]),
-        ({"Python": "3.13.0", "gevent": "25.9.1"}, ["threads-at-exit"]),
-        ({"Python": "3.12.9", "gevent": "25.9.1"}, []),
+        ({"Python": "3.13.0", "gevent": "26.8.0"}, ["threads-at-exit"]),
+        ({"Python": "3.12.9", "gevent": "26.8.0"}, []),
     ],
 )
 def test_traps(versions, expected):
@@ -166,9 +166,9 @@ def test_only_httpx_1_fails_a_build():
 def test_gevent_that_is_too_old(monkeypatch):
     from pywats_green.cli.checks import installation
 
-    monkeypatch.setattr(installation, "installed", lambda _: "25.8.2")
+    monkeypatch.setattr(installation, "installed", lambda _: "26.7.0")
     (row,) = installation.gevent()
-    assert (row.status, row.advice) == ("fail", "pip install 'gevent>=25.9.1'")
+    assert (row.status, row.advice) == ("fail", "pip install 'gevent>=26.8.0'")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from pywats_green.upstream.hooks.versions import (
     oldest_server,
 )
 
-OLDEST_GEVENT = "25.9.1"
+OLDEST_GEVENT = "26.8.0"
 
 
 def python() -> Iterator[Row]:
@@ -37,7 +37,7 @@ def python() -> Iterator[Row]:
 
 
 def gevent() -> Iterator[Row]:
-    """The gevent version; in older ones, urllib3's pool can deadlock (gevent#1957, #2139)."""
+    """The gevent version; with an older one, waits for native threads may never end (gevent#2013)."""
     version = installed("gevent") or "unknown"
     if parsed(version) >= parsed(OLDEST_GEVENT):
         yield Row("gevent", "ok", version)
@@ -45,7 +45,7 @@ def gevent() -> Iterator[Row]:
         yield Row(
             "gevent",
             "fail",
-            f"{version}: connection pools can deadlock under it (gevent#1957, #2139)",
+            f"{version}: waits for native threads may never end under it (gevent#2013)",
             f"pip install 'gevent>={OLDEST_GEVENT}'",
         )
 
