@@ -90,10 +90,10 @@ def test_a_shell_is_told_how_to_complete(capsys, shell):
     assert f"PYWATS_GREEN_DISABLE=1 _PYWATS_GREEN_COMPLETE={shell}_complete" in out
 
 
-FISH = shutil.which("fish")
+FISH = shutil.which("fish") or ""
 
 
-@pytest.mark.skipif(FISH is None, reason="fish is not installed")
+@pytest.mark.skipif(not FISH, reason="fish is not installed")
 def test_fish_shows_whole_descriptions(cli, tmp_path):
     (tmp_path / "pywats-green").write_text("#!/bin/sh\necho 'plain,run\tRun this, or that.'\n")
     (tmp_path / "pywats-green").chmod(0o755)

@@ -12,6 +12,7 @@ import pytest
 import trustme
 from pywats.core.throttle import configure_throttling
 from rich.console import Console
+from typed import private
 
 from pywats_green import Settings
 from pywats_green.__main__ import main
@@ -184,7 +185,7 @@ def test_what_is_no_version_is_not_shown(rows, server: WatsServer, monkeypatch, 
     def answers(api, requests):
         answer = ask(api, requests)
         for each in answer:
-            each.data = body
+            private(each).data = body
         return answer
 
     ask = checks.get_many

@@ -37,7 +37,7 @@ def python() -> Iterator[Row]:
 
 
 def gevent() -> Iterator[Row]:
-    """The gevent version; with an older one, waits for native threads may never end (gevent#2013)."""
+    """The gevent version; under older ones, who waits for a native thread may hang (gevent#2013)."""
     version = installed("gevent") or "unknown"
     if parsed(version) >= parsed(OLDEST_GEVENT):
         yield Row("gevent", "ok", version)
@@ -45,7 +45,7 @@ def gevent() -> Iterator[Row]:
         yield Row(
             "gevent",
             "fail",
-            f"{version}: waits for native threads may never end under it (gevent#2013)",
+            f"{version}: who waits for a native thread may hang under it (gevent#2013)",
             f"pip install 'gevent>={OLDEST_GEVENT}'",
         )
 
