@@ -37,7 +37,7 @@ def python() -> Iterator[Row]:
 
 
 def gevent() -> Iterator[Row]:
-    """The gevent version; under older ones, who waits for a native thread may hang (gevent#2013)."""
+    """The gevent version; under older ones, waits for native threads may hang (gevent#2013)."""
     version = installed("gevent") or "unknown"
     if parsed(version) >= parsed(OLDEST_GEVENT):
         yield Row("gevent", "ok", version)
