@@ -21,6 +21,7 @@ FLOORS = [
         "exceptions",
         "causes",
         "light_httpx",
+        "locks",
         "no_loop",
         "progress",
         "redaction",

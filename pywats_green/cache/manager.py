@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager
 from typing import Any, TypeVar
-
-from gevent import monkey
 
 from pywats_green.cache.entries import MISSING, CacheStats, Entries, checked_ttl
 from pywats_green.cache.single_flight import Load, SingleFlight, StaleRules
 from pywats_green.exceptions import ArgumentTypeError, InvalidArgumentError
+from pywats_green.locks import new_lock
 
 T = TypeVar("T")
 D = TypeVar("D")
 
 _FRESH_ONLY = StaleRules()
-
-# The lock is for native threads, so it is a native one. Greenlets do not switch while it is held,
-# unless user code makes them: the `__eq__` of a key, the `__del__` of a value. Such code may use
-# the cache again, so the lock is reentrant: otherwise, the whole thread would deadlock.
-_new_lock: Callable[[], AbstractContextManager[Any]] = monkey.get_original("_thread", "RLock")
 
 
 def _is_not_none(value: object) -> bool:
@@ -61,7 +54,9 @@ class CacheManager:
             _check_size("max_bytes", max_bytes)
         self._max_size = max_size
         self._default_ttl = checked_ttl(default_ttl)
-        self._lock = _new_lock()
+        # Greenlets switch while it is held only if user code makes them: the `__eq__` of a key, the
+        # `__del__` of a value. Such code may use the cache again.
+        self._lock = new_lock()
         self._entries = Entries(max_size, max_bytes, timer)
         self._loads = SingleFlight(self._entries, self._lock)
 

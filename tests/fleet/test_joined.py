@@ -9,12 +9,11 @@ from typing import Any
 
 import gevent
 import pytest
-from gevent import GreenletExit
 from gevent.server import StreamServer
 from gevent.socket import create_connection
 from pywats import pyWATS
 from pywats.core.throttle import RateLimiter, configure_throttling
-from typed import present, private
+from typed import present
 from waiting import until
 
 from fleet.conftest import LIMIT
@@ -135,32 +134,6 @@ def test_a_killed_waiter_holds_nothing(joined: Engine) -> None:
     calls = [gevent.spawn(admission.admit, client) for _ in range(2)]
     gevent.joinall(calls, raise_error=True)
     assert [present(each.value).window is not None for each in calls] == [True, True]
-
-
-class _KillsOnce:
-    """A lock at which the first to wait is killed."""
-
-    def __init__(self) -> None:
-        self._has_killed = False
-
-    def __enter__(self) -> None:
-        if not self._has_killed:
-            self._has_killed = True
-            raise GreenletExit
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-def test_a_call_killed_while_it_takes_a_slot_holds_none(joined: Engine) -> None:
-    limiter = RateLimiter(1, 600.0)
-    private(limiter)._lock = _KillsOnce()
-    client: Any = types.SimpleNamespace(
-        _rate_limiter=limiter, base_url="http://127.0.0.1:2", _headers={"Authorization": "x"}
-    )
-    with pytest.raises(GreenletExit):
-        admission.admit(client)
-    assert admission.admit(client).window is not None
 
 
 def test_a_password_shows_nowhere(

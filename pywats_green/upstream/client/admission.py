@@ -185,7 +185,7 @@ class Window:
     def stamp(self) -> None:
         """End an attempt, whatever its outcome: its slot is free one window from now."""
         self._ended.append(time.monotonic())
-        with self.limiter._lock:  # if killed while waiting here, the next caller does the rest
+        with self.limiter._lock:
             self._update(self.limiter._timestamps)
 
     def give_back(self) -> None:

@@ -50,12 +50,8 @@ class _SharedLedger(Account):
     def take(self) -> bool:
         if not super().take():
             return False
-        try:
-            with self.limiter._lock:
-                self.limiter._total_requests += 1
-        except BaseException:  # killed while waiting for the lock
-            self.give_back()
-            raise
+        with self.limiter._lock:
+            self.limiter._total_requests += 1
         return True
 
 

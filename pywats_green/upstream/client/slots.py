@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from pywats.core.throttle import RateLimiter
 
+from pywats_green.locks import new_lock
 from pywats_green.throttle import Gate, Line, Permit
 from pywats_green.upstream.client.entry import SHORTEST_WAIT
 from pywats_green.upstream.client.gates import logger, tally
@@ -57,6 +58,7 @@ class Slots:
     """
 
     def __init__(self, limiter: RateLimiter, window: Ledger) -> None:
+        _share(limiter)
         self._limiter = limiter
         self.window = window
         self.admission = Admission(window=window)
@@ -93,7 +95,7 @@ class Slots:
             return False
         try:
             self._count_waited(time.monotonic() - started)
-        except BaseException:  # killed while waiting for the lock, or in a log handler
+        except BaseException:  # killed in a log handler
             self.window.stamp()
             raise
         return True
@@ -128,3 +130,13 @@ class Slots:
 
     def _look(self) -> float:
         return min(self.window.delay(), _RELOOK)
+
+
+_sharing = new_lock()
+
+
+def _share(limiter: Any) -> None:
+    """Give a limiter a lock that native threads can share; upstream's is one of gevent's."""
+    with _sharing:
+        if type(limiter._lock) is not type(_sharing):
+            limiter._lock = new_lock()

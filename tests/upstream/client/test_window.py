@@ -11,7 +11,6 @@ from gevent.event import Event
 from pywats.core.throttle import RateLimiter
 from throttle.clock import Crowd, HandClock, run_all
 
-from pywats_green.transport import server_of
 from pywats_green.upstream.client import admission, gates
 
 SERVER = "http://127.0.0.1:1"
@@ -232,7 +231,7 @@ def test_who_is_killed_with_a_slot_in_hand_leaves_it(
     assert list(limiter._timestamps) == ([] if waits_at_the_gate else [by_hand.now])
 
 
-def test_a_kill_while_the_limiter_is_locked_loses_no_slot(by_hand: HandClock) -> None:
+def test_who_holds_the_lock_holds_nobody_up(by_hand: HandClock) -> None:
     limiter = RateLimiter(2, 10)
     client = _client(limiter)
     crowd = _crowd(client)
@@ -240,29 +239,45 @@ def test_a_kill_while_the_limiter_is_locked_loses_no_slot(by_hand: HandClock) ->
     with limiter._lock:  # as upstream does while its log handler waits
         settling = gevent.spawn(admission.settle, client, crowd.results[0], _answer(200))
         run_all()
-        settling.kill()
-    ended = by_hand.now
-    by_hand.turn(1)
-    crowd.come(1)
-    assert list(limiter._timestamps) == [ended, float("inf")]
+        assert settling.dead
+    assert list(limiter._timestamps) == [by_hand.now]
 
 
-def test_a_probe_that_is_killed_while_the_limiter_is_locked_is_not_lost(by_hand: HandClock) -> None:
-    limiter = RateLimiter(2, 10)
-    client = _client(limiter)
-    crowd = _crowd(client)
-    here = gates.local.gates
-    here.close(server_of(SERVER), "HTTP 503", None, seconds=1, longest=30, is_limit=False)
-    by_hand.turn(1)
-    crowd.come(1)
-    with limiter._lock:
-        settling = gevent.spawn(admission.settle, client, crowd.results[0], None)
-        run_all()
-        settling.kill()
-    assert [state["probing"] for state in here.states().values()] == [False]
-    by_hand.turn(1)
-    crowd.come(1)
-    assert crowd.through == [0, 1]
+THREADS = """
+import sys
+sys.setswitchinterval(1e-6)
+import pywats_green, gevent
+from gevent import monkey
+from pywats.core.throttle import RateLimiter
+from pywats_green.upstream.client import admission
+
+limiter = RateLimiter(1_000_000, 600.0)
+
+def take_and_end():
+    slots = admission.slots_of(None, limiter)
+    for _ in range(400):
+        assert slots.take()
+        gevent.sleep(0)
+        slots.window.stamp()
+
+def work(ended):
+    gevent.joinall([gevent.spawn(take_and_end) for _ in range(20)], raise_error=True)
+    ended.release()
+
+ends = [monkey.get_original("_thread", "allocate_lock")() for _ in range(5)]
+for ended in ends:
+    ended.acquire()
+    monkey.get_original("_thread", "start_new_thread")(work, (ended,))
+for ended in ends:
+    ended.acquire()
+print(len(limiter._timestamps))
+"""
+
+
+def test_native_threads_with_greenlets_share_a_limiter(run_python) -> None:
+    """With a lock of gevent's, calls failed with AssertionError, or were never woken."""
+    done = run_python(THREADS)
+    assert (done.stdout, done.stderr) == ("40000\n", "")
 
 
 def test_a_forked_process_has_nobody_in_flight(by_hand: HandClock) -> None:
