@@ -133,7 +133,7 @@ def test_a_bad_variable_is_one_line(cli, command):
 
 
 @pytest.mark.parametrize(
-    "words", [("--help",), ("--version",), ("queue", "list", "--help"), ("completion", "bash")]
+    "words", [("--help",), ("--version",), ("queue", "list", "--help"), ("completion", "zsh")]
 )
 def test_a_bad_variable_does_not_keep_the_help_from_anybody(cli, words):
     result = cli(*words, PYWATS_GREEN_DNS_TTL="soon")

@@ -210,7 +210,7 @@ def test_wrong_use(queue, tmp_path, words, told, monkeypatch, capsys):
 
 def test_disabled(drain, queue):
     done = drain("queue", PYWATS_GREEN_DISABLE="1")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1)
     assert "unset it" in done.stderr
 
 
