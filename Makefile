@@ -23,7 +23,7 @@ demo: $(BIN)/.installed
 	$(BIN)/python -m pywats_green demo
 
 # Two halves concurrently, each in a separate process.
-FIRST_HALF := $(addprefix tests/,queue transport cache pool batching)
+FIRST_HALF := $(addprefix tests/,queue transport cache pool batching cli)
 SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 test: $(BIN)/.tools
