@@ -20,7 +20,8 @@ SCRIPT = Path(__file__).with_name("upstream_calls.py")
     reason="the calls are written for the methods and models of 0.6",
 )
 def test_upstreams_models_accept_the_answers_to_every_public_method(wats: WatsServer) -> None:
-    environment = {**os.environ, "PYWATS_GREEN_DISABLE": "1"}
+    path = os.pathsep.join([str(SCRIPT.parents[1]), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYWATS_GREEN_DISABLE": "1", "PYTHONPATH": path}
     finished = subprocess.run(
         [sys.executable, str(SCRIPT), wats.url, wats.token],
         env=environment,
