@@ -12,11 +12,9 @@ from transport.servers import Seen, reply
 BOUND = PATIENCE  # enough even at a load of 16
 
 
-def until(
-    condition: Callable[..., object], what: str = "", *, every: float = 0.002, bound: float = BOUND
-) -> None:
+def until(condition: Callable[..., object], what: str = "", *, every: float = 0.002) -> None:
     """Let other greenlets run until a condition holds, which may bind a loop's variables."""
-    with gevent.Timeout(bound, AssertionError(f"waited {bound:g} s {what and 'for ' + what}")):
+    with gevent.Timeout(BOUND, AssertionError(f"waited {BOUND:g} s {what and 'for ' + what}")):
         while not condition():
             gevent.sleep(every)
 
