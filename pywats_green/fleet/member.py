@@ -128,29 +128,36 @@ class Member:
         try:
             for matter in due:
                 matter.exchange(self.link)
+        except LinkError as exc:
+            self._lose(exc)
         except Exception as exc:
-            if not isinstance(exc, LinkError):  # what it answers is not what was asked
-                logger.exception("Fleet: an answer that cannot be used, of %s", self.link.place)
-                self.link.close()
-            if isinstance(exc, LinkBrokenError) and self._clock() >= self._broken_at + _AGAIN:
-                # The others have not lost the server, perhaps: nobody may use a share beside them.
-                self._broken_at = self._clock()
-                for matter in self._matters:
-                    matter.doubt()
-                return
-            self._retry_at = self._clock() + _AGAIN
+            self.link.close()
             if self.trouble is None:
-                if self._listener is not None:
-                    self._listener.restart()
-                logger.warning("Fleet: on its own, because %s", exc)
-            self.trouble = str(exc)
-            for matter in self._matters:
-                matter.lost()
+                logger.exception("Fleet: an answer that cannot be used, of %s", self.link.place)
+            self._lose(exc)
         else:
             self._retry_at = -math.inf
             if self.trouble is not None:
                 logger.warning("Fleet: together again, at %s", self.link.place)
             self.trouble = None
+
+    def _lose(self, error: Exception) -> None:
+        """Go on without the server; but at first ask anew, if only the connection ended."""
+        now = self._clock()
+        if isinstance(error, LinkBrokenError) and now >= self._broken_at + _AGAIN:
+            # The others have not lost the server, perhaps: nobody may use a share beside them.
+            self._broken_at = now
+            for matter in self._matters:
+                matter.doubt()
+            return
+        self._retry_at = now + _AGAIN
+        if self.trouble is None:
+            if self._listener is not None:
+                self._listener.restart()
+            logger.warning("Fleet: on its own, because %s", error)
+        self.trouble = str(error) or type(error).__name__
+        for matter in self._matters:
+            matter.lost()
 
     def _wait(self) -> None:
         seconds = min((matter.due_in() for matter in self._matters), default=math.inf)
