@@ -284,9 +284,10 @@ class Account:
     ) -> Answer | None:
         limit, now = self.limiter.max_requests, self._clock()
         ages = [(number, max(now - at, 0.0)) for number, at in ended]
-        told = (self._window, want, self._holdings.next, ages, others, label)
-        question = Question(self.name, self._generation, self._standing.epoch, kind, limit, *told)
-        return run(link, self.place, question)
+        return run(link, self.place, Question(
+            self.name, self._generation, self._standing.epoch, kind, limit, self._window,
+            want, self._holdings.next, ages, others, label,
+        ))  # fmt: skip
 
     def _read(self, answer: Answer, sent: float, want: int, *, is_beat: bool) -> None:
         now, holdings, standing = self._clock(), self._holdings, self._standing

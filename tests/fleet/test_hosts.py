@@ -131,33 +131,38 @@ def _are_away(fleet: list[Station]) -> list[bool]:
     return [state["trouble"] is not None for state in states(fleet)]
 
 
+@pytest.fixture
+def stations(hosts: list[_Host]) -> Iterator[list[Station]]:
+    """A process on each host."""
+    with ExitStack() as stack:
+        started = [host.start() for host in hosts]
+        for station in started:
+            stack.callback(station.kill)
+        yield started
+
+
 def test_hosts_share_one_limit(
-    hosts: list[_Host], counting: WatsServer, network: tuple[str, str]
+    stations: list[Station], counting: WatsServer, network: tuple[str, str]
 ) -> None:
     wats, shared = network
-    with ExitStack() as stack:
-        fleet = [host.start() for host in hosts]
-        for station in fleet:
-            stack.callback(station.kill)
-        join(fleet, counting, shared, LIMIT, url_of_wats=wats)
-        assert _done(seated(fleet), 60) == [60, 60]
+    join(stations, counting, shared, LIMIT, url_of_wats=wats)
+    assert _done(seated(stations), 60) == [60, 60]
 
 
 def test_a_host_that_is_cut_off_keeps_to_its_share(
-    hosts: list[_Host], counting: WatsServer, network: tuple[str, str]
+    hosts: list[_Host],
+    stations: list[Station],
+    counting: WatsServer,
+    network: tuple[str, str],
 ) -> None:
     wats, shared = network
     limit = (40, 4.0)
     counting.configure(rate_limit=limit)
-    with ExitStack() as stack:
-        fleet = [host.start() for host in hosts]
-        for station in fleet:
-            stack.callback(station.kill)
-        join(fleet, counting, shared, limit, url_of_wats=wats)
-        assert _done(seated(fleet), 20) == [20, 20]
-        hosts[0].cut_off(SHARED)
-        assert _done(fleet, 20) == [20, 20]
-        assert _are_away(fleet) == [True, False]
-        hosts[0].connect(SHARED)
-        until(lambda: not any(_are_away(fleet)), "both to be together again")
-        assert _done(fleet, 40) == [40, 40]
+    join(stations, counting, shared, limit, url_of_wats=wats)
+    assert _done(seated(stations), 20) == [20, 20]
+    hosts[0].cut_off(SHARED)
+    assert _done(stations, 20) == [20, 20]
+    assert _are_away(stations) == [True, False]
+    hosts[0].connect(SHARED)
+    until(lambda: not any(_are_away(stations)), "both to be together again")
+    assert _done(stations, 40) == [40, 40]
