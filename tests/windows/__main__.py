@@ -22,7 +22,7 @@ CANNOT_INSTALL = 3
 _SMOKE = "tests/windows/smoke.py"
 
 # Seconds after which what hangs is killed. On two cores that nobody else uses, the smoke test takes
-# two minutes, and the suite less than 25.
+# two minutes, and the suite about 25.
 _SMOKE_TIMEOUT = 900.0
 _PART_TIMEOUT = 1800.0
 _TEST_TIMEOUT = 600
